@@ -1,0 +1,1 @@
+"""Atelier's bot process: faces, studio, prompts and storage; never imports torch."""

@@ -1,0 +1,1 @@
+"""The engine: owns the device, runs the pipelines. Callers import `engine.api` alone."""
