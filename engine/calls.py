@@ -1,0 +1,155 @@
+"""What a pipeline may ask for while it runs.
+
+A pipeline is a generator: it yields a call, is sent that call's result, and returns its images.
+Between two calls the worker is free to run other pipelines, or to close the generator. Calls with
+the same `batch_key` may share one pass; rows never influence each other.
+
+Shapes: pixels (B, 3, H, W) in [0, 1]; latents (B, C, h, w) in fp32; sigmas (B,).
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from torch import Tensor
+
+from engine.events import Picture
+from engine.requests import Span
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Conditioning:
+    """What a text encoder says of B prompts; the rows of `tokens` and `pooled` belong together."""
+
+    tokens: Tensor  # (B, T, D)
+    pooled: Tensor  # (B, P); P may be 0
+    extra: Tensor  # (B, E) numbers the family adds, such as SDXL's sizes and crops; E may be 0
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkRef:
+    """A model and what is applied on top of it; calls that share it may share a pass."""
+
+    model: str
+    loras: tuple[tuple[str, float], ...] = ()
+    tile: bool = False  # convolutions wrap around the edges
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Facts:
+    """Ask how a model wants to be sampled. Result: `engine.diffusion.prediction.ModelFacts`."""
+
+    network: NetworkRef
+
+    @property
+    def batch_key(self) -> tuple[object, ...]:
+        """Never waits for others."""
+        return ("facts", self.network.model)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodeText:
+    """Encode prompts, each a row of weighted spans. Result: Conditioning of as many rows."""
+
+    network: NetworkRef
+    prompts: tuple[tuple[Span, ...], ...]
+    width: int  # pixels of the images they are for
+    height: int
+
+    @property
+    def batch_key(self) -> tuple[object, ...]:
+        """Model and adaptation; the text length is fixed by the family."""
+        return ("encode text", self.network)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Denoise:
+    """Estimate the clean latents of `x` = clean + sigma * noise. Result: like `x`.
+
+    All families answer in this variance-exploding form, whatever they were trained to predict.
+    """
+
+    network: NetworkRef
+    x: Tensor  # (B, C, h, w)
+    sigma: Tensor  # (B,)
+    conditioning: Conditioning  # B rows
+
+    @property
+    def batch_key(self) -> tuple[object, ...]:
+        """Network, shape of a row and shape of its conditioning."""
+        conditioning = tuple(self.conditioning.tokens.shape[1:])
+        return ("denoise", self.network, *self.x.shape[1:], conditioning)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encode:
+    """Pixels to latents. Result: (B, C, h, w)."""
+
+    network: NetworkRef
+    pixels: Tensor
+
+    @property
+    def batch_key(self) -> tuple[object, ...]:
+        """Network and shape."""
+        return ("encode", self.network, *self.pixels.shape[1:])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decode:
+    """Latents to pixels; with `preview` a small cheap estimate. Result: (B, 3, H, W)."""
+
+    network: NetworkRef
+    latents: Tensor
+    preview: bool = False
+
+    @property
+    def batch_key(self) -> tuple[object, ...]:
+        """Network, shape and quality."""
+        return ("decode", self.network, self.preview, *self.latents.shape[1:])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Enlarge:
+    """Pixels to more pixels by a learned upscaler. Result: (B, 3, factor*H, factor*W)."""
+
+    network: NetworkRef
+    pixels: Tensor
+    factor: int  # 2 or 4
+
+    @property
+    def batch_key(self) -> tuple[object, ...]:
+        """Network, shape and factor."""
+        return ("enlarge", self.network, self.factor, *self.pixels.shape[1:])
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Nothing to compute: a point where others may run. Result: None."""
+
+    @property
+    def batch_key(self) -> tuple[object, ...]:
+        """Pauses all share one empty pass."""
+        return ("pause",)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Report:
+    """Tell the caller how far it is; costs no pass. Result: None."""
+
+    step: int
+    total: int
+    preview: bytes | None = None
+
+    @property
+    def batch_key(self) -> tuple[object, ...]:
+        """Reports are answered at once."""
+        return ("report",)
+
+
+Call: TypeAlias = Facts | EncodeText | Denoise | Encode | Decode | Enlarge | Pause | Report
+# What is sent depends on what was yielded.
+Pipeline: TypeAlias = Generator[Call, Any, tuple[Picture, ...]]
+Sampling: TypeAlias = Generator[Call, Any, Tensor]  # part of a pipeline: noise to clean latents

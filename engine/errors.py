@@ -1,0 +1,87 @@
+"""Everything the engine can refuse or fail at.
+
+    EngineError
+    ├── InvalidRequest       change the request
+    │   └── UnreadableImage  send another picture
+    ├── UnknownModel         choose another model
+    ├── ModelUnavailable     the operator must mend the model's files
+    ├── UnsafeCheckpoint     a pickle or remote code: convert to safetensors
+    ├── Unsupported          this model or engine can't do that kind of request
+    ├── OutOfMemory          ask for fewer or smaller images
+    ├── NotANumber           the network overflowed: other sampler, guidance or precision
+    └── WorkerDied           ask again
+
+Errors cross a process boundary, so each passes exactly its own arguments to
+`super().__init__` (that is what pickle calls the class with again).
+"""
+
+from typing import ClassVar
+
+
+class EngineError(Exception):
+    """The engine could not do what was asked; `str(error)` is fit for a member."""
+
+    retryable: ClassVar[bool] = False
+
+
+class InvalidRequest(EngineError):
+    """A field of the request has a value the engine does not accept."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(field, reason)
+        self.field = field
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.field} {self.reason}"
+
+
+class UnreadableImage(InvalidRequest):
+    """The bytes are no picture the engine reads, or are too large in some way."""
+
+
+class UnknownModel(EngineError):
+    """No model of that name is in the catalogue."""
+
+    def __init__(self, name: str, suggestion: str = "") -> None:
+        super().__init__(name, suggestion)
+        self.name = name
+        self.suggestion = suggestion
+
+    def __str__(self) -> str:
+        hint = f"; did you mean {self.suggestion}?" if self.suggestion else ""
+        return f"there is no model called {self.name}{hint}"
+
+
+class ModelUnavailable(EngineError):
+    """The model is in the catalogue, but its files are missing, broken or of another family."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(name, reason)
+        self.name = name
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the model {self.name} can't be loaded: {self.reason}"
+
+
+class UnsafeCheckpoint(ModelUnavailable):
+    """The file would run code when loaded (a pickle, or a repository with its own code)."""
+
+
+class Unsupported(EngineError):
+    """The model or this engine has no means for that request."""
+
+
+class OutOfMemory(EngineError):
+    """The device has too little memory for this request, even alone."""
+
+
+class NotANumber(EngineError):
+    """A network answered with NaN or infinity."""
+
+
+class WorkerDied(EngineError):
+    """The process that owns the device ended before the job did."""
+
+    retryable = True

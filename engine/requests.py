@@ -1,0 +1,245 @@
+"""What can be asked of the engine: plain, immutable, picklable values; no torch here.
+
+Pictures travel as encoded bytes (PNG, already cleaned by `engine.media`). Every request states its
+ranges in `__post_init__` and refuses what is outside with field and reason.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from engine.errors import InvalidRequest
+
+SIZE_STEP = 8  # pixels; the VAE halves each side three times
+MIN_SIDE = 64  # pixels
+MAX_SIDE = 2048  # pixels
+MAX_SEED = 2**32 - 1
+MAX_IMAGES = 8  # images of one request
+MAX_STYLES = 8  # style references of one request
+
+
+class Sampler(StrEnum):
+    """How noise is removed step by step."""
+
+    EULER = "euler"
+    EULER_ANCESTRAL = "euler-a"
+    HEUN = "heun"
+    DDIM = "ddim"
+    DPMPP_2M = "dpm++2m"
+    DPMPP_2M_SDE = "dpm++2m-sde"
+    LCM = "lcm"
+
+
+class Schedule(StrEnum):
+    """Which noise levels a sampler visits."""
+
+    MODEL = "model"  # what the checkpoint was trained for
+    KARRAS = "karras"
+    EXPONENTIAL = "exponential"
+    LINEAR = "linear"
+
+
+class StyleMethod(StrEnum):
+    """How a picture is given another's look."""
+
+    FAST = "fast"
+    OPTIMISE = "optimise"
+    DIFFUSION = "diffusion"
+
+
+class KeepColour(StrEnum):
+    """Which colours a restyled picture has."""
+
+    NO = "no"
+    LUMINANCE = "luminance"  # colours of the content, pixel by pixel
+    MATCHED = "matched"  # the style is first recoloured to the content's palette
+
+
+class UpscaleMethod(StrEnum):
+    """How a picture is made larger."""
+
+    RESAMPLE = "resample"  # Lanczos
+    LEARNED = "learned"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of prompt text and how much attention it gets."""
+
+    text: str
+    weight: float = 1.0  # 1.0 is neutral; A1111's (a) is 1.1
+
+
+@dataclass(frozen=True, slots=True)
+class PromptPart:
+    """One part of a multi-prompt, `text::weight`; a negative weight steers away."""
+
+    spans: tuple[Span, ...]
+    weight: float = 1.0
+
+    @property
+    def text(self) -> str:
+        """The words alone."""
+        return "".join(span.text for span in self.spans)
+
+
+Prompt: TypeAlias = tuple[PromptPart, ...]
+
+
+def plain(text: str) -> Prompt:
+    """A prompt of one part and no weights."""
+    return (PromptPart((Span(text),)),)
+
+
+@dataclass(frozen=True, slots=True)
+class LoraReference:
+    """A low-rank adaptation to apply on top of the model."""
+
+    name: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class StyleReference:
+    """A picture, or a preset of the engine, whose look is taken."""
+
+    image: bytes = b""  # PNG; empty where `preset` is given
+    preset: str = ""
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Diffusion:
+    """What all diffusion requests share. Image `i` is made by `seed + i` alone."""
+
+    model: str
+    prompt: Prompt
+    seed: int
+    width: int = 512  # pixels, multiple of 8
+    height: int = 512  # pixels, multiple of 8
+    steps: int = 20
+    guidance_scale: float = 5.0  # 1.0 turns guidance off
+    sampler: Sampler = Sampler.EULER
+    schedule: Schedule = Schedule.MODEL
+    image_count: int = 4
+    stop: int = 100  # percent of the denoising after which it ends, 10..100
+    tile: bool = False  # seamless at the edges
+    chaos: int = 0  # 0..100, spread between the images of one request
+    weird: int = 0  # 0..3000, away from the usual
+    stylize: int = 100  # 0..1000, house look against literal prompt; 100 is the model's own
+    variation_seed: int | None = None  # image i mixes in the noise of variation_seed + i
+    variation_strength: float = 0.0  # 0 keeps the image of `seed`, 1 replaces its noise
+    loras: tuple[LoraReference, ...] = ()
+    style_references: tuple[StyleReference, ...] = ()
+    style_weight: int = 100  # 0..1000
+    previews: bool = True
+
+    def __post_init__(self) -> None:
+        _require(any(p.weight > 0 for p in self.prompt), "prompt", "needs a part of positive weight")
+        _require_seed("seed", self.seed)
+        _require_side("width", self.width)
+        _require_side("height", self.height)
+        _require_range("steps", self.steps, 1, 150)
+        _require_range("guidance_scale", self.guidance_scale, 1.0, 30.0)
+        _require_range("image_count", self.image_count, 1, MAX_IMAGES)
+        _require_range("stop", self.stop, 10, 100)
+        _require_range("chaos", self.chaos, 0, 100)
+        _require_range("weird", self.weird, 0, 3000)
+        _require_range("stylize", self.stylize, 0, 1000)
+        _require_range("variation_strength", self.variation_strength, 0.0, 1.0)
+        _require_range("style_weight", self.style_weight, 0, 1000)
+        _require(len(self.style_references) <= MAX_STYLES, "style_references", "are too many")
+        if self.variation_seed is not None:
+            _require_seed("variation_seed", self.variation_seed)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TextToImage(Diffusion):
+    """Images from a prompt."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageToImage(Diffusion):
+    """Images from a prompt and a source image."""
+
+    source: bytes  # PNG
+    strength: float = 0.6  # 0 keeps the source, 1 replaces it
+
+    def __post_init__(self) -> None:
+        # A slotted dataclass is made anew, so that zero-argument super() has no class to look in.
+        Diffusion.__post_init__(self)
+        _require(bool(self.source), "source", "must not be empty")
+        _require_range("strength", self.strength, 0.0, 1.0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Upscale:
+    """A larger version of one picture."""
+
+    source: bytes  # PNG
+    factor: int = 2  # 2 or 4
+    method: UpscaleMethod = UpscaleMethod.LEARNED
+    detail: float = 0.5  # 0 smooth .. 1 crisp
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _require(bool(self.source), "source", "must not be empty")
+        _require(self.factor in (2, 4), "factor", "must be 2 or 4")
+        _require_range("detail", self.detail, 0.0, 1.0)
+        _require_seed("seed", self.seed)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stylize:
+    """The content of one picture in the look of others."""
+
+    content: bytes  # PNG
+    styles: tuple[StyleReference, ...]  # weights are normalised
+    strength: float = 1.0  # 0 keeps the content, 1 takes the whole style
+    method: StyleMethod = StyleMethod.FAST
+    keep_colour: KeepColour = KeepColour.NO
+    mask: bytes = b""  # PNG, white = restyle; empty: everywhere
+    size: int = 0  # longer side in pixels; 0 keeps the content's own
+    iterations: int = 200  # of the optimiser
+    seed: int = 0
+    image_count: int = 1
+    model: str = ""  # of the diffusion method
+    previews: bool = True
+
+    def __post_init__(self) -> None:
+        _require(bool(self.content), "content", "must not be empty")
+        _require(1 <= len(self.styles) <= MAX_STYLES, "styles", f"must be 1 to {MAX_STYLES}")
+        _require(sum(s.weight for s in self.styles) > 0, "styles", "need a positive weight")
+        _require_range("strength", self.strength, 0.0, 1.0)
+        _require(self.size == 0 or MIN_SIDE <= self.size <= 4096, "size", "must be in 64..4096")
+        _require_range("iterations", self.iterations, 1, 3000)
+        _require_range("image_count", self.image_count, 1, MAX_IMAGES)
+        _require_seed("seed", self.seed)
+
+
+Request: TypeAlias = TextToImage | ImageToImage | Upscale | Stylize
+
+
+def seeds_of(request: Request) -> Iterable[int]:
+    """The seed of each image of a request, in order."""
+    count = 1 if isinstance(request, Upscale) else request.image_count
+    return ((request.seed + i) % (MAX_SEED + 1) for i in range(count))
+
+
+def _require(condition: bool, field: str, reason: str) -> None:  # noqa: FBT001
+    if not condition:
+        raise InvalidRequest(field, reason)
+
+
+def _require_range(field: str, value: float, low: float, high: float) -> None:
+    _require(low <= value <= high, field, f"must be in {low}..{high}, not {value}")
+
+
+def _require_seed(field: str, seed: int) -> None:
+    _require_range(field, seed, 0, MAX_SEED)
+
+
+def _require_side(field: str, side: int) -> None:
+    _require(side % SIZE_STEP == 0, field, f"must be a multiple of {SIZE_STEP}, not {side}")
+    _require_range(field, side, MIN_SIDE, MAX_SIDE)
