@@ -1,0 +1,62 @@
+"""What members and operators did wrong, or what stands in their way.
+
+    UserError
+    ├── PromptError          (bot.prompts) a position, a reason and a suggestion
+    ├── NotFound             no such job, image or name (or not theirs to see)
+    ├── NotAllowed           somebody else's, or forbidden here
+    ├── LimitReached         a cap, and which
+    ├── ConfirmationNeeded   many jobs at once: ask first
+    ├── UnusablePicture      an upload that can't be read
+    ├── StorageUnavailable   database or disk: nothing was lost, try again
+    └── BadConfiguration     for operators: which setting, what is wrong, how to mend it
+
+`str(error)` is fit for a member and says what to change. Each passes exactly its own arguments to
+`super().__init__`, so that it survives pickling.
+"""
+
+
+class UserError(Exception):
+    """The one who asked can do something about it."""
+
+
+class NotFound(UserError):
+    """There is no such thing, or it is not theirs to see; the two are told apart to nobody."""
+
+
+class NotAllowed(UserError):
+    """It is somebody else's, or this place forbids it."""
+
+
+class LimitReached(UserError):
+    """A cap on running or waiting jobs, or on a size, is reached."""
+
+
+class ConfirmationNeeded(UserError):
+    """The prompt expands to many jobs; ask the member first, then call again with `confirmed`."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count)
+        self.count = count
+
+    def __str__(self) -> str:
+        return f"this prompt makes {self.count} jobs; confirm to start them all"
+
+
+class UnusablePicture(UserError):
+    """The upload is no picture that can be used; says why."""
+
+
+class StorageUnavailable(UserError):
+    """Database or disk does not answer now."""
+
+
+class BadConfiguration(UserError):
+    """A setting has a value that can't work."""
+
+    def __init__(self, setting: str, reason: str) -> None:
+        super().__init__(setting, reason)
+        self.setting = setting
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.setting}: {self.reason}"

@@ -1,0 +1,369 @@
+"""The studio as its faces see it: values and the use-cases that Discord, web and console share.
+
+A face parses its input into these values, calls a use-case, and renders what comes back. Job and
+image ids are short: 8 to 12 characters of [0-9a-z], fit for a button's custom_id and for typing.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from engine.api import Catalogue, EngineStatus
+
+LOCAL_OWNER = 0  # owner_id of whoever uses the web studio or the command line without login
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Caller:
+    """Who asks, and where."""
+
+    owner_id: int
+    name: str = ""
+    guild_id: int | None = None  # None: direct message, web or console
+    channel_id: int | None = None
+    role_ids: tuple[int, ...] = ()
+    is_admin: bool = False  # may use /admin in this guild; the operator on web and console
+    locale: str = "en-US"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Destination:
+    """Where a job's result goes; survives a restart, so JSON values only."""
+
+    face: str  # "discord", "web", "console"; the deliverer registered under this name
+    address: Mapping[str, str | int | None] = field(default_factory=dict)
+
+
+class JobState(StrEnum):
+    """Where a job is in its life; the last three are final."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Nothing changes any more."""
+        return self in (JobState.FINISHED, JobState.FAILED, JobState.CANCELLED)
+
+
+class Operation(StrEnum):
+    """What was done to make a job's images; with the parent it is their lineage."""
+
+    IMAGINE = "imagine"
+    VARY_SUBTLE = "vary-subtle"
+    VARY_STRONG = "vary-strong"
+    REROLL = "reroll"
+    REMIX = "remix"
+    UPSCALE = "upscale"
+    STYLIZE = "stylize"
+    MAKE_AGAIN = "make-again"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageView:
+    """One image as a face shows it."""
+
+    id: str
+    job_id: str
+    index: int  # place in its job, from 0
+    owner_id: int
+    guild_id: int | None
+    seed: int
+    width: int  # pixels
+    height: int  # pixels
+    prompt: str  # as typed, flags included
+    model: str
+    parameters: str  # the A1111 parameters chunk
+    operation: Operation
+    parent_id: str | None  # the image it was made from
+    is_private: bool
+    is_favourite: bool
+    created_at: datetime
+    alt_text: str  # at most 1024 characters
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobView:
+    """One job as a face shows it."""
+
+    id: str
+    owner_id: int
+    guild_id: int | None
+    state: JobState
+    operation: Operation
+    prompt: str  # as typed, flags included
+    model: str
+    seed: int
+    created_at: datetime
+    is_private: bool
+    destination: Destination
+    parent_id: str | None = None
+    reason: str = ""  # why it failed, fit for its owner
+    step: int = 0
+    total: int = 0
+    position: int | None = None  # in the queue, 1 = next; None unless queued
+    estimate_s: float | None = None  # until it is finished; None where nothing is known yet
+    images: tuple[ImageView, ...] = ()
+
+    @property
+    def progress(self) -> float:
+        """0 to 1."""
+        if self.state is JobState.FINISHED:
+            return 1.0
+        return self.step / self.total if self.total else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class JobUpdate:
+    """A change of a job; `preview` is a small WebP, only while running."""
+
+    job: JobView
+    preview: bytes | None = None
+    number: int = 0  # rises with each update of all jobs, for event streams' last-event id
+
+
+class GalleryScope(StrEnum):
+    """Whose images."""
+
+    MINE = "mine"
+    MEMBER = "member"
+    GUILD = "guild"
+    ALL = "all"  # all that the caller may see
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GalleryQuery:
+    """Which images, newest first. `text` may hold `model:`, `seed:`, `by:`, `is:favourite`..."""
+
+    scope: GalleryScope = GalleryScope.MINE
+    member_id: int | None = None
+    text: str = ""
+    model: str = ""
+    favourites_only: bool = False
+    after: datetime | None = None
+    before: datetime | None = None
+    cursor: str | None = None  # of the page before
+    limit: int = 24  # 1..100
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryPage:
+    """Some images, and where the next ones begin."""
+
+    images: tuple[ImageView, ...]
+    next_cursor: str | None
+    total: int  # of the whole query; capped at 10,000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preferences:
+    """Defaults of a member or a guild; None: not set, the level below decides."""
+
+    model: str | None = None
+    aspect: str | None = None  # "3:2"
+    image_count: int | None = None
+    preset: str | None = None
+    flags: str | None = None  # appended to each prompt where not given
+    is_private: bool | None = None
+    locale: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """Caps on jobs; the most generous of a member's roles counts. None: the level below decides."""
+
+    running: int | None = None  # jobs of one member at once
+    waiting: int | None = None  # jobs of one member in the queue
+    guild_running: int | None = None
+    guild_waiting: int | None = None
+    permutations: int | None = None  # jobs of one prompt
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GuildRules:
+    """What admins decide for a guild."""
+
+    limits: Limits = Limits()
+    role_limits: Mapping[int, Limits] = field(default_factory=dict)
+    allowed_channels: tuple[int, ...] = ()  # empty: all
+    allowed_models: tuple[str, ...] = ()  # empty: all
+
+
+@dataclass(frozen=True, slots=True)
+class QueueView:
+    """The state of the queue, for members."""
+
+    running: tuple[JobView, ...]  # the caller's own
+    waiting: tuple[JobView, ...]  # the caller's own, next first
+    total_running: int
+    total_waiting: int
+
+
+class Deliverer(Protocol):
+    """Brings an ended job to the chat it came from; registered by a face."""
+
+    async def deliver(self, job: JobView, pngs: tuple[bytes, ...]) -> None:
+        """Show the ending of `job`; may be called again for the same job after a crash.
+
+        Must be repeatable: edit the same message where there is one. Raises to be called again
+        later (with growing pauses); returning means the job counts as delivered.
+        """
+        ...
+
+
+class Studio(Protocol):
+    """All use-cases. Each raises `bot.errors.UserError` with a text fit for the member."""
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The models on offer."""
+        ...
+
+    def register_deliverer(self, face: str, deliverer: Deliverer) -> None:
+        """Jobs whose destination names `face` are delivered by this from now on."""
+        ...
+
+    async def imagine(
+        self,
+        caller: Caller,
+        text: str,
+        destination: Destination,
+        *,
+        source: bytes | None = None,
+        style: bytes | None = None,
+        is_private: bool | None = None,
+        confirmed: bool = False,
+    ) -> tuple[JobView, ...]:
+        """Make jobs from a prompt: one, or one for each expansion; all are committed or none.
+
+        `source` and `style` are uploads as they came; they are cleaned first. `is_private` None
+        leaves it to flags and preferences.
+        """
+        ...
+
+    async def vary(
+        self, caller: Caller, image_id: str, destination: Destination, *, is_strong: bool
+    ) -> JobView:
+        """New images near one."""
+        ...
+
+    async def reroll(
+        self, caller: Caller, job_id: str, destination: Destination, *, text: str | None = None
+    ) -> JobView:
+        """The same job with a new seed; with `text` (a remix) also with a new prompt."""
+        ...
+
+    async def upscale(
+        self, caller: Caller, image_id: str, destination: Destination, *, factor: int = 2
+    ) -> JobView:
+        """A larger version of one image."""
+        ...
+
+    async def make_again(
+        self, caller: Caller, picture: bytes, destination: Destination
+    ) -> JobView:
+        """The job that a picture's parameters (or our record of it) describe, same seed."""
+        ...
+
+    async def cancel(self, caller: Caller, job_id: str) -> JobView:
+        """Cancel a waiting or running job; cancelling an ended one changes nothing."""
+        ...
+
+    async def job(self, caller: Caller, job_id: str) -> JobView:
+        """One job, with images once finished."""
+        ...
+
+    def watch(self, caller: Caller, job_id: str) -> AsyncIterator[JobUpdate]:
+        """The state now, then each change, up to and including the final one.
+
+        Slow readers miss intermediate progress, never the ending.
+        """
+        ...
+
+    def watch_all(self, caller: Caller) -> AsyncIterator[JobUpdate]:
+        """Each change of any of the caller's own jobs, without end."""
+        ...
+
+    async def history(
+        self, caller: Caller, *, cursor: str | None = None, limit: int = 10
+    ) -> tuple[tuple[JobView, ...], str | None]:
+        """The caller's jobs, newest first, and the next cursor."""
+        ...
+
+    async def queue(self, caller: Caller) -> QueueView:
+        """What runs and waits."""
+        ...
+
+    async def gallery(self, caller: Caller, query: GalleryQuery) -> GalleryPage:
+        """Images the caller may see."""
+        ...
+
+    async def image(self, caller: Caller, image_id: str) -> ImageView:
+        """One image by its id, or by `job_id` plus index as `job:2`."""
+        ...
+
+    async def image_png(self, caller: Caller, image_id: str) -> bytes:
+        """The original PNG, parameters chunk included."""
+        ...
+
+    async def thumbnail(self, caller: Caller, image_id: str) -> bytes:
+        """A WebP of at most 384 px."""
+        ...
+
+    async def favourite(self, caller: Caller, image_id: str, *, on: bool) -> ImageView:
+        """Mark or unmark an image, for the caller."""
+        ...
+
+    async def delete(self, caller: Caller, image_id: str) -> None:
+        """Remove an image from the gallery (owner or guild admin); `restore` brings it back."""
+        ...
+
+    async def restore(self, caller: Caller, image_id: str) -> ImageView:
+        """Undo `delete` within 24 hours."""
+        ...
+
+    async def publish(self, caller: Caller, image_id: str, *, is_private: bool) -> ImageView:
+        """Change who may see an image."""
+        ...
+
+    async def preferences(self, caller: Caller) -> Preferences:
+        """The caller's own defaults."""
+        ...
+
+    async def set_preferences(self, caller: Caller, preferences: Preferences) -> None:
+        """Replace the caller's own defaults; validated."""
+        ...
+
+    async def guild_preferences(self, caller: Caller) -> Preferences:
+        """Defaults of the caller's guild."""
+        ...
+
+    async def set_guild_preferences(self, caller: Caller, preferences: Preferences) -> None:
+        """Replace the guild's defaults; admins only."""
+        ...
+
+    async def rules(self, caller: Caller) -> GuildRules:
+        """Limits, channels and models of the caller's guild."""
+        ...
+
+    async def set_rules(self, caller: Caller, rules: GuildRules) -> None:
+        """Replace them; admins only."""
+        ...
+
+    async def save_style(self, caller: Caller, name: str, picture: bytes) -> None:
+        """Keep a style reference under a name of the member's, for `--sref NAME`."""
+        ...
+
+    async def style_names(self, caller: Caller) -> tuple[str, ...]:
+        """Style references the caller may use."""
+        ...
+
+    def engine_status(self) -> EngineStatus:
+        """Workers, devices and resident models, for operators."""
+        ...
