@@ -1,0 +1,185 @@
+"""Settings: `ATELIER_*` variables, else a `.env` file, else `atelier.toml`, else the defaults here.
+
+Nested names use two underscores: `ATELIER_WEB__PORT=8080` is `[web] port = 8080` in the file.
+"""
+
+import ipaddress
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from bot.errors import BadConfiguration
+from engine.api import EngineConfig
+
+PREFIX = "ATELIER_"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class WebSettings(_Section):
+    """The web studio. Any address but loopback demands a token."""
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    token: SecretStr = SecretStr("")
+    public_url: str = ""  # of links sent to chats; empty: none are sent
+
+    @property
+    def is_loopback(self) -> bool:
+        """Only this machine can reach it."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+class DiscordSettings(_Section):
+    """The connection to Discord; without a token the bot runs without it."""
+
+    test_guild_id: int | None = None  # commands appear there at once
+    sync_commands: bool = True
+
+
+class EngineSettings(_Section):
+    """The engine; see `engine.config.EngineConfig` for the meaning of each."""
+
+    fleet: Literal["local"] = "local"
+    devices: tuple[str, ...] = ("auto",)
+    catalogue_files: tuple[Path, ...] = ()
+    memory_budget_mb: int = Field(default=0, ge=0)
+    max_rows: int = Field(default=0, ge=0, le=256)
+    exact: bool = False
+    threads: int = Field(default=0, ge=0, le=256)
+    silence_timeout_s: float = Field(default=120.0, gt=1)
+    preview_interval_s: float = Field(default=0.7, ge=0.1)
+    allow_downloads: bool = False
+
+
+class LimitSettings(_Section):
+    """Caps where neither guild nor role says otherwise."""
+
+    running: int = Field(default=2, ge=1)
+    waiting: int = Field(default=20, ge=1)
+    guild_running: int = Field(default=8, ge=1)
+    guild_waiting: int = Field(default=200, ge=1)
+    permutations: int = Field(default=10, ge=1, le=100)
+
+
+class Settings(BaseSettings):
+    """Everything an operator can set."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        env_file=".env",
+        toml_file="atelier.toml",
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+    )
+
+    data_dir: Path = Path("data")
+    database_url: str = ""  # empty: SQLite in data_dir
+    discord_token: SecretStr = Field(
+        default=SecretStr(""),
+        validation_alias=AliasChoices("DISCORD_TOKEN", "ATELIER_DISCORD_TOKEN", "discord_token"),
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["text", "json"] = "text"
+    upload_max_mb: int = Field(default=25, ge=1, le=512)
+    web: WebSettings = WebSettings()
+    discord: DiscordSettings = DiscordSettings()
+    engine: EngineSettings = EngineSettings()
+    limits: LimitSettings = LimitSettings()
+
+    @field_validator("database_url")
+    @classmethod
+    def _use_async_drivers(cls, url: str) -> str:
+        """Take the addresses that hosting services hand out."""
+        for plain in ("postgres://", "postgresql://"):
+            if url.startswith(plain):
+                return "postgresql+asyncpg://" + url.removeprefix(plain)
+        if url.startswith("sqlite://"):
+            return "sqlite+aiosqlite://" + url.removeprefix("sqlite://")
+        if url and not url.startswith(("postgresql+asyncpg://", "sqlite+aiosqlite://")):
+            msg = "must begin with postgresql:// or sqlite://"
+            raise ValueError(msg)
+        return url
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order of precedence, strongest first."""
+        toml = TomlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, dotenv_settings, toml, file_secret_settings
+
+    @property
+    def resolved_database_url(self) -> str:
+        """With the async driver named; SQLite in `data_dir` unless told otherwise."""
+        return self.database_url or f"sqlite+aiosqlite:///{self.data_dir.resolve() / 'atelier.db'}"
+
+    def engine_config(self) -> EngineConfig:
+        """What the engine needs to know."""
+        section = self.engine
+        return EngineConfig(
+            devices=section.devices,
+            catalogue_files=section.catalogue_files,
+            models_dir=self.data_dir / "models",
+            memory_budget_bytes=section.memory_budget_mb * 2**20,
+            max_rows=section.max_rows,
+            exact=section.exact,
+            threads=section.threads,
+            silence_timeout_s=section.silence_timeout_s,
+            preview_interval_s=section.preview_interval_s,
+            allow_downloads=section.allow_downloads,
+        )
+
+
+def read_settings(overrides: Mapping[str, object] | None = None) -> Settings:
+    """Read and check all settings.
+
+    Raises:
+        BadConfiguration: names the setting as the operator wrote it, and what is wrong with it.
+    """
+    try:
+        settings = Settings(**dict(overrides or {}))  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = PREFIX + "__".join(str(place) for place in first["loc"]).upper()
+        raise BadConfiguration(name.replace("ATELIER_DISCORD_TOKEN", "DISCORD_TOKEN"), first["msg"]) from None
+    except ValueError as error:  # a broken TOML file or an unparsable nested value
+        raise BadConfiguration("atelier.toml or .env", str(error)) from None
+    if settings.web.enabled and not settings.web.is_loopback and not settings.web.token.get_secret_value():
+        raise BadConfiguration(
+            "ATELIER_WEB__TOKEN",
+            f"must be set, because the web studio listens on {settings.web.host}, "
+            "where others can reach it; or set ATELIER_WEB__HOST=127.0.0.1",
+        )
+    return settings
