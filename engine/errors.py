@@ -6,6 +6,7 @@
     ├── UnknownModel         choose another model
     ├── ModelUnavailable     the operator must mend the model's files
     ├── UnsafeCheckpoint     a pickle or remote code: convert to safetensors
+    ├── BadCatalogue         the operator must mend a catalogue file
     ├── Unsupported          this model or engine can't do that kind of request
     ├── OutOfMemory          ask for fewer or smaller images
     ├── NotANumber           the network overflowed: other sampler, guidance or precision
@@ -67,6 +68,19 @@ class ModelUnavailable(EngineError):
 
 class UnsafeCheckpoint(ModelUnavailable):
     """The file would run code when loaded (a pickle, or a repository with its own code)."""
+
+
+class BadCatalogue(EngineError):
+    """A file that lists models is wrong: which file, which entry, and why."""
+
+    def __init__(self, file: str, entry: str, reason: str) -> None:
+        super().__init__(file, entry, reason)
+        self.file = file
+        self.entry = entry
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.entry}: {self.reason}"
 
 
 class Unsupported(EngineError):

@@ -1,0 +1,1 @@
+"""Models: what there is (catalogue), what is loaded (shelf), what they need (families)."""
