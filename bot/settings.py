@@ -183,3 +183,11 @@ def read_settings(overrides: Mapping[str, object] | None = None) -> Settings:
             "where others can reach it; or set ATELIER_WEB__HOST=127.0.0.1",
         )
     return settings
+
+
+def shown_database_url(settings: Settings) -> str:
+    """The database's address without its password, for logs and terminals."""
+    url = settings.resolved_database_url
+    scheme, _, rest = url.partition("://")
+    credentials, at, place = rest.rpartition("@")
+    return f"{scheme}://{credentials.partition(':')[0]}{at}{place}"

@@ -1,0 +1,1 @@
+"""The faces: Discord, the web studio and the command line; none knows another."""

@@ -1,0 +1,143 @@
+"""The `atelier` command: run the service, or draw and browse from a terminal."""
+
+import asyncio
+import contextlib
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bot.errors import BadConfiguration, UserError
+from bot.faces.console import doctor as diagnosis
+from bot.faces.console import drawing, gallery_table
+from bot.faces.console.application import Application
+from bot.logs import start_logging
+from bot.settings import Settings, read_settings, shown_database_url
+from bot.studio.contract import GalleryQuery, GalleryScope
+from engine.api import EngineError
+
+commands = typer.Typer(
+    help="Atelier: a self-hosted art studio for chat.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+err = Console(stderr=True)
+
+
+@commands.command()
+def run(context: typer.Context) -> None:
+    """Start the service: web studio, engine and, with DISCORD_TOKEN set, the Discord bot."""
+    with _complaints():
+        settings = read_settings()
+        start_logging(settings.log_level, settings.log_format)
+        asyncio.run(_application(context).serve(settings, typer.echo))
+
+
+@commands.command()
+def imagine(
+    context: typer.Context,
+    prompt: Annotated[str, typer.Argument(help="The prompt, flags included.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Where the picture goes; several get -1, -2 ... added.")
+    ] = None,
+    source: Annotated[Path | None, typer.Option(help="A picture to start from.")] = None,
+    style: Annotated[Path | None, typer.Option(help="A picture whose look is taken.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask when it makes many jobs.")] = False,  # noqa: FBT002
+) -> None:
+    """Draw pictures from a prompt."""
+    with _complaints():
+        settings = _quiet_settings()
+        ask = drawing.Ask(prompt, _read(source), _read(style), confirmed=yes)
+        studio = _application(context).open_studio_of(settings)
+        written = asyncio.run(drawing.draw(studio, ask, out or drawing.default_path(prompt), err))
+        for path in written:
+            typer.echo(path)
+
+
+@commands.command()
+def gallery(
+    context: typer.Context,
+    words: Annotated[str, typer.Argument(help="Words in the prompt, or model:NAME, seed:N.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=100)] = 20,
+    favourites: Annotated[bool, typer.Option("--favourites", help="Marked images only.")] = False,  # noqa: FBT002
+    save: Annotated[Path | None, typer.Option(help="A folder to copy the PNG files to.")] = None,
+) -> None:
+    """List the newest images."""
+    query = GalleryQuery(
+        scope=GalleryScope.ALL, text=words, favourites_only=favourites, limit=limit
+    )
+    with _complaints():
+        studio = _application(context).open_studio_of(_quiet_settings(), with_engine=False)
+        asyncio.run(gallery_table.show(studio, query, save, Console()))
+
+
+@commands.command()
+def migrate(context: typer.Context) -> None:
+    """Bring the database to the newest schema."""
+    with _complaints():
+        settings = _quiet_settings()
+        asyncio.run(_application(context).migrate(settings))
+        typer.echo(f"The database is up to date: {shown_database_url(settings)}")
+
+
+@commands.command()
+def doctor(context: typer.Context) -> None:
+    """Check configuration, permissions, device and models; say what is wrong and how to mend it."""
+    with _complaints():
+        if not asyncio.run(diagnosis.diagnose(_application(context), Console())):
+            raise typer.Exit(1)
+
+
+@commands.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def train(context: typer.Context) -> None:
+    """Train a network of the pack: atelier train NETWORK --data DIR --out DIR --minutes N."""
+    if importlib.util.find_spec("tqdm") is None:
+        err.print("Training needs some more packages: pip install '.[train]'", markup=False)
+        raise typer.Exit(1)
+    # A process of its own, because this one never imports torch.
+    raise typer.Exit(
+        subprocess.call([sys.executable, "-m", "engine.training", *context.args])  # noqa: S603
+    )
+
+
+def _application(context: typer.Context) -> Application:
+    application: Application = context.obj
+    return application
+
+
+def _quiet_settings() -> Settings:
+    settings = read_settings()
+    start_logging("DEBUG" if settings.log_level == "DEBUG" else "WARNING", settings.log_format)
+    return settings
+
+
+def _read(path: Path | None) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        msg = f"{path} can't be read: {error.strerror}"
+        raise UserError(msg) from None
+
+
+@contextlib.contextmanager
+def _complaints() -> Iterator[None]:
+    """Turn what somebody can mend into a line and an exit code."""
+    try:
+        yield
+    except BadConfiguration as error:
+        err.print("Configuration:", error, style="bold red", highlight=False, markup=False)
+        raise typer.Exit(2) from None
+    except (UserError, EngineError) as error:
+        err.print("Error:", error, style="bold red", highlight=False, markup=False)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        err.print("Stopped.")
+        raise typer.Exit(130) from None
