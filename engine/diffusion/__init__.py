@@ -1,0 +1,1 @@
+"""The mathematics of diffusion: no files, no weights, no pictures."""

@@ -1,0 +1,1 @@
+"""Stretches of work that several pipelines have in common."""
