@@ -8,14 +8,17 @@ from pathlib import Path
 class EngineConfig:
     """The settings of one engine."""
 
-    devices: tuple[str, ...] = ("auto",)  # "cpu", "cuda:0"...; auto: every CUDA device, else the CPU
+    devices: tuple[str, ...] = (
+        "auto",
+    )  # "cpu", "cuda:0"...; auto: every CUDA device, else the CPU
     catalogue_files: tuple[Path, ...] = ()  # TOML files beside the shipped catalogue
     models_dir: Path = field(default_factory=lambda: Path("data/models"))
     memory_budget_bytes: int = 0  # for models; 0: most of what the device has
     max_rows: int = 0  # rows of one pass; 0: profiled at start
     tick_budget_s: float = 0.15  # how long one pass should take at most
     exact: bool = False  # one row at a time, so that batch mates can't change the last bits
-    silence_timeout_s: float = 120.0  # a worker that says nothing for so long is replaced
+    silence_timeout_s: float = 60.0  # a worker without heartbeat for so long is replaced
+    stuck_timeout_s: float = 1800.0  # so is one that spends so long on one pass or one loading
     preview_interval_s: float = 0.7
     threads: int = 0  # of the CPU device; 0: torch's own choice
     allow_downloads: bool = False  # hub repositories may be fetched
