@@ -1,0 +1,185 @@
+"""Connections and transactions on SQLite and PostgreSQL.
+
+SQLite runs in WAL mode and writes under one lock per process, so that a crowd of writers waits in
+line here and not in the busy loop of the file. Whatever says "the database does not answer" leaves
+as `StorageUnavailable`.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    IntegrityError,
+    NoSuchModuleError,
+    ProgrammingError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
+
+from bot.errors import BadConfiguration, StorageUnavailable
+
+logger = logging.getLogger(__name__)
+
+BUSY_TIMEOUT_MS = 10_000
+CONNECT_TIMEOUT_S = 5
+_DRIVERS = {
+    "sqlite": "sqlite+aiosqlite",
+    "postgresql": "postgresql+asyncpg",
+    "postgres": "postgresql+asyncpg",
+}
+
+
+def database_url(address: str) -> URL:
+    """Read an address such as `sqlite:///data/atelier.db` or `postgresql://user@host/atelier`.
+
+    Raises:
+        BadConfiguration: it is no address, or of another kind of database.
+    """
+    try:
+        url = make_url(address)
+    except ArgumentError as error:
+        raise BadConfiguration("database_url", f"is no database address: {error}") from error
+    kind = url.drivername.partition("+")[0]
+    if kind not in _DRIVERS:
+        reason = f"must begin with sqlite:// or postgresql://, not {kind}://"
+        raise BadConfiguration("database_url", reason)
+    return url.set(drivername=_DRIVERS[kind])
+
+
+class Database:
+    """Opens transactions; made by `open_database`."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+        self.is_sqlite = engine.dialect.name == "sqlite"
+        self._writers = asyncio.Lock()
+
+    @property
+    def file(self) -> Path | None:
+        """The file of an SQLite database."""
+        name = self.engine.url.database
+        return Path(name) if self.is_sqlite and name else None
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        """Open a transaction that only reads.
+
+        Raises:
+            StorageUnavailable: the database does not answer.
+        """
+        async with _translated(), AsyncSession(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncSession]:
+        """Open a transaction that is committed on leaving, or rolled back by an exception.
+
+        Raises:
+            StorageUnavailable: the database does not answer; nothing was written.
+        """
+        turn: AbstractAsyncContextManager[Any] = self._writers if self.is_sqlite else nullcontext()
+        async with (
+            turn,
+            _translated(),
+            AsyncSession(self.engine, expire_on_commit=False) as session,
+            session.begin(),
+        ):
+            await session.connection(execution_options={"writes": True})
+            yield session
+
+    @asynccontextmanager
+    async def connecting(self) -> AsyncIterator[AsyncConnection]:
+        """Open a bare connection that may write, for migrations and locks.
+
+        Raises:
+            StorageUnavailable: the database does not answer.
+        """
+        async with _translated(), self.engine.connect() as connection:
+            await connection.execution_options(writes=True)
+            yield connection
+
+    async def check(self) -> None:
+        """Ask the database for a sign of life.
+
+        Raises:
+            StorageUnavailable: there is none.
+        """
+        async with self.reading() as session:
+            await session.execute(text("SELECT 1"))
+
+
+@asynccontextmanager
+async def open_database(address: str | URL, *, pool_size: int = 8) -> AsyncIterator[Database]:
+    """Connect lazily to the database at `address`; close all connections on leaving.
+
+    Raises:
+        BadConfiguration: the address can't be used.
+    """
+    url = database_url(address) if isinstance(address, str) else address
+    try:
+        engine = _new_engine(url, pool_size)
+    except (NoSuchModuleError, ImportError) as error:
+        raise BadConfiguration("database_url", f"its driver is missing: {error}") from error
+    try:
+        yield Database(engine)
+    finally:
+        await engine.dispose()
+
+
+def _new_engine(url: URL, pool_size: int) -> AsyncEngine:
+    if url.get_backend_name() == "sqlite":
+        if not url.database or url.database == ":memory:":
+            raise BadConfiguration("database_url", "must name a file: sqlite:///data/atelier.db")
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_async_engine(url, pool_size=pool_size, max_overflow=0)
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+        return engine
+    return create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_pre_ping=True,
+        connect_args={"timeout": CONNECT_TIMEOUT_S, "command_timeout": 60},
+    )
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # the driver's own BEGIN comes too late for IMMEDIATE
+    cursor = connection.cursor()
+    for pragma in (
+        f"busy_timeout={BUSY_TIMEOUT_MS}",
+        "journal_mode=WAL",
+        "synchronous=FULL",  # a job that was promised survives a power cut
+        "foreign_keys=ON",
+        "cache_size=-32000",  # 32 MB
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A reader that turns writer gets SQLITE_BUSY at once, whatever the timeout: say it in advance.
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@asynccontextmanager
+async def _translated() -> AsyncIterator[None]:
+    try:
+        yield
+    except (IntegrityError, ProgrammingError):
+        raise
+    except (DBAPIError, PoolTimeout, OSError, TimeoutError) as error:
+        logger.warning("the database does not answer: %s", error)
+        raise StorageUnavailable(
+            "the database does not answer now; nothing was lost, try again in a minute"
+        ) from error

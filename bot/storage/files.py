@@ -1,0 +1,131 @@
+"""Pictures as files, named by their content.
+
+A key is `<sha256>.<suffix>`; a thumbnail's key is its picture's with `.thumb.webp` added. Keys are
+flat so that a bucket fits as well as a folder; the folder spreads them over two levels:
+
+    root/ab/cd/abcd...ef.png
+    root/ab/cd/abcd...ef.png.thumb.webp
+"""
+
+import asyncio
+import errno
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Protocol
+
+from bot.errors import NotFound, StorageUnavailable
+
+THUMBNAIL_SUFFIX = ".thumb.webp"
+
+
+class DiskFull(StorageUnavailable):
+    """There is no room for another picture."""
+
+
+class ImageFiles(Protocol):
+    """Keeps pictures under their keys; a folder here, a bucket elsewhere."""
+
+    async def put(self, key: str, data: bytes) -> None:
+        """Keep `data`; all of it or nothing, also when the machine stops. Known keys are left.
+
+        Raises:
+            DiskFull: there is no room.
+            StorageUnavailable: it can't be written for another reason.
+        """
+        ...
+
+    async def read(self, key: str) -> bytes:
+        """Return what was put.
+
+        Raises:
+            NotFound: nothing has this key.
+            StorageUnavailable: it can't be read now.
+        """
+        ...
+
+    async def remove(self, key: str) -> None:
+        """Forget a key; an unknown one is no error."""
+        ...
+
+
+def content_key(data: bytes, suffix: str = "png") -> str:
+    """The key of some bytes."""
+    return f"{hashlib.sha256(data).hexdigest()}.{suffix}"
+
+
+def thumbnail_key(key: str) -> str:
+    """The key of a picture's thumbnail."""
+    return key + THUMBNAIL_SUFFIX
+
+
+class ImageFolder:
+    """An `ImageFiles` in a folder of this machine."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    async def put(self, key: str, data: bytes) -> None:
+        """Write to a file beside, flush it to the disk, rename it."""
+        await asyncio.to_thread(_write, self._path(key), data)
+
+    async def read(self, key: str) -> bytes:
+        """Read the file of `key`."""
+        return await asyncio.to_thread(_read, self._path(key))
+
+    async def remove(self, key: str) -> None:
+        """Delete the file of `key`."""
+        await asyncio.to_thread(self._path(key).unlink, missing_ok=True)
+
+    def _path(self, key: str) -> Path:
+        if not key or "/" in key or "\\" in key or key.startswith("."):
+            msg = f"{key!r} is no key of a picture"
+            raise ValueError(msg)
+        return self._root / key[:2] / key[2:4] / key
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        if path.exists():
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_atomically(path, data)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull("the disk for pictures is full; the operator must make room") from error
+        reason = error.strerror or type(error).__name__
+        raise StorageUnavailable(f"the picture can't be kept now: {reason}") from error
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    _flush_folder(path.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make the rename itself durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise NotFound("the file of this picture is gone") from error
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise StorageUnavailable(f"the picture can't be read now: {reason}") from error

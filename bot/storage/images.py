@@ -1,0 +1,344 @@
+"""Images in the gallery: what made them, who may see them, who likes them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from sqlalchemy import (
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Select,
+    String,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    false,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.sql import column, table
+
+from bot.errors import NotFound
+from bot.storage.database import Database
+from bot.storage.search import postgres_match, search_terms, sqlite_match
+from bot.storage.tables import Base, Number, UtcDateTime
+
+RESTORABLE = timedelta(hours=24)  # after a deletion
+COUNT_CAP = 10_000
+
+Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
+
+# Made by the first migration, each on its own kind of database.
+_words = table("image_words", column("rowid", Number), column("words", String))
+_search_vector: ColumnElement[str] = literal_column("images.search")
+
+
+class ImageRow(Base):
+    """One finished image; never shared between jobs, though its file may be."""
+
+    __tablename__ = "images"
+    __table_args__ = (
+        Index("ix_images_owner", "owner_id", "number"),
+        Index("ix_images_guild", "guild_id", "number"),
+        Index("ix_images_job", "job_id", "place", unique=True),
+        Index("ix_images_model", "model", "number"),
+        Index(
+            "ix_images_public",
+            "number",
+            sqlite_where=text("is_private = 0 AND deleted_at IS NULL"),
+            postgresql_where=text("NOT is_private AND deleted_at IS NULL"),
+        ),
+        Index("ix_images_file", "file_key"),
+        Index(
+            "ix_images_deleted",
+            "deleted_at",
+            sqlite_where=text("deleted_at IS NOT NULL"),
+            postgresql_where=text("deleted_at IS NOT NULL"),
+        ),
+        {"sqlite_autoincrement": True},
+    )
+
+    number: Mapped[int] = mapped_column(Number, primary_key=True)  # newest is largest
+    id: Mapped[str] = mapped_column(String(12), unique=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    place: Mapped[int]  # in its job, from 0
+    owner_id: Mapped[int] = mapped_column(Number)
+    guild_id: Mapped[int | None] = mapped_column(Number)
+    seed: Mapped[int] = mapped_column(Number)
+    width: Mapped[int]  # pixels
+    height: Mapped[int]  # pixels
+    prompt: Mapped[str]
+    words: Mapped[str]  # of the prompt, see bot.storage.search
+    model: Mapped[str] = mapped_column(String(120))
+    parameters: Mapped[str]
+    operation: Mapped[str] = mapped_column(String(24))
+    parent_id: Mapped[str | None] = mapped_column(String(12))
+    is_private: Mapped[bool]
+    alt_text: Mapped[str] = mapped_column(String(1024))
+    file_key: Mapped[str] = mapped_column(String(80))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class FavouriteRow(Base):
+    """A member marked an image."""
+
+    __tablename__ = "favourites"
+    __table_args__ = (Index("ix_favourites_image", "image_id"),)
+
+    owner_id: Mapped[int] = mapped_column(Number, primary_key=True, autoincrement=False)
+    image_id: Mapped[str] = mapped_column(
+        ForeignKey("images.id", ondelete="CASCADE"), primary_key=True
+    )
+
+
+class TagRow(Base):
+    """A word that the owner put on an image."""
+
+    __tablename__ = "tags"
+    __table_args__ = (Index("ix_tags_tag", "tag"),)
+
+    image_id: Mapped[str] = mapped_column(
+        ForeignKey("images.id", ondelete="CASCADE"), primary_key=True
+    )
+    tag: Mapped[str] = mapped_column(String(40), primary_key=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Who looks: sees their own images and the public ones of their guild."""
+
+    owner_id: int
+    guild_id: int | None
+    sees_all_guilds: bool = False  # the operator; private images stay private even so
+
+
+@dataclass(frozen=True, slots=True)
+class SeenImage:
+    """An image and what the viewer did with it."""
+
+    row: ImageRow
+    is_favourite: bool
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageFilter:
+    """Which images of those the viewer may see; all conditions must hold."""
+
+    owner_id: int | None = None
+    guild_id: int | None = None
+    model: str = ""
+    seed: int | None = None
+    operation: str = ""
+    tags: tuple[str, ...] = ()
+    words: str = ""  # of the prompt, in any order
+    parameters: tuple[str, ...] = ()  # pieces of the parameters chunk, "Steps: 20"
+    favourites_only: bool = False
+    private_only: bool = False
+    after: datetime | None = None
+    before: datetime | None = None
+
+
+class Images:
+    """Reads and changes images."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def by_id(self, viewer: Viewer, image_id: str) -> SeenImage:
+        """One image.
+
+        Raises:
+            NotFound: there is none, it is deleted, or the viewer may not see it.
+        """
+        return await self._one(viewer, ImageRow.id == image_id)
+
+    async def by_place(self, viewer: Viewer, job_id: str, place: int) -> SeenImage:
+        """One image by its place in a job, from 0.
+
+        Raises:
+            NotFound: there is none, it is deleted, or the viewer may not see it.
+        """
+        return await self._one(viewer, and_(ImageRow.job_id == job_id, ImageRow.place == place))
+
+    async def of_jobs(self, viewer_id: int, job_ids: Iterable[str]) -> dict[str, list[SeenImage]]:
+        """All images of some jobs in their order, for who may see the jobs themselves."""
+        found: dict[str, list[SeenImage]] = {job_id: [] for job_id in job_ids}
+        query = (
+            _seen_by(viewer_id)
+            .where(ImageRow.job_id.in_(found), ImageRow.deleted_at.is_(None))
+            .order_by(ImageRow.number)
+        )
+        for seen in await self._seen(query):
+            found[seen.row.job_id].append(seen)
+        return found
+
+    async def page(
+        self, viewer: Viewer, wanted: ImageFilter, *, below: int | None, limit: int
+    ) -> list[SeenImage]:
+        """The newest `limit` images with numbers under `below` (None: from the start)."""
+        query = self._filtered(_seen_by(viewer.owner_id), viewer, wanted)
+        if below is not None:
+            query = query.where(ImageRow.number < below)
+        return await self._seen(query.order_by(ImageRow.number.desc()).limit(limit))
+
+    async def count(self, viewer: Viewer, wanted: ImageFilter) -> int:
+        """How many there are, at most COUNT_CAP."""
+        found = self._filtered(select(literal(1)).select_from(ImageRow), viewer, wanted)
+        async with self._database.reading() as session:
+            counted = select(func.count()).select_from(found.limit(COUNT_CAP).subquery())
+            return await session.scalar(counted) or 0
+
+    async def favourite(self, owner_id: int, image_id: str, *, on: bool) -> None:
+        """Mark or unmark an image; doing it twice changes nothing."""
+        mark = and_(FavouriteRow.owner_id == owner_id, FavouriteRow.image_id == image_id)
+        async with self._database.writing() as session:
+            await session.execute(delete(FavouriteRow).where(mark))
+            if on:
+                session.add(FavouriteRow(owner_id=owner_id, image_id=image_id))
+
+    async def set_tags(self, image_id: str, tags: Sequence[str]) -> None:
+        """Replace the tags of an image."""
+        async with self._database.writing() as session:
+            await session.execute(delete(TagRow).where(TagRow.image_id == image_id))
+            session.add_all(TagRow(image_id=image_id, tag=tag) for tag in dict.fromkeys(tags))
+
+    async def publish(self, image_id: str, *, is_private: bool) -> None:
+        """Change who may see an image."""
+        await self._set(image_id, is_private=is_private)
+
+    async def delete(self, image_id: str, now: datetime) -> None:
+        """Take an image out of the gallery; `restore` undoes it for 24 hours."""
+        await self._set(image_id, deleted_at=now)
+
+    async def deleted(self, image_id: str, now: datetime) -> ImageRow:
+        """A deleted image that can still be restored.
+
+        Raises:
+            NotFound: it is not deleted, or for too long.
+        """
+        query = select(ImageRow).where(
+            ImageRow.id == image_id, ImageRow.deleted_at > now - RESTORABLE
+        )
+        async with self._database.reading() as session:
+            row = await session.scalar(query)
+        if row is None:
+            raise NotFound(f"there is no deleted image {image_id} that could be restored")
+        return row
+
+    async def restore(self, image_id: str) -> None:
+        """Undo a deletion."""
+        await self._set(image_id, deleted_at=None)
+
+    async def purge(self, now: datetime, limit: int = 500) -> list[str]:
+        """Forget images deleted long enough ago; returns the file keys that nothing uses now."""
+        old = (
+            select(ImageRow.number, ImageRow.file_key)
+            .where(ImageRow.deleted_at <= now - RESTORABLE)
+            .limit(limit)
+        )
+        async with self._database.writing() as session:
+            rows = (await session.execute(old)).all()
+            numbers = [row.number for row in rows]
+            await session.execute(delete(ImageRow).where(ImageRow.number.in_(numbers)))
+            keys = {row.file_key for row in rows}
+            in_use = select(ImageRow.file_key).where(ImageRow.file_key.in_(keys))
+            return sorted(keys - set(await session.scalars(in_use)))
+
+    async def _one(self, viewer: Viewer, condition: ColumnElement[bool]) -> SeenImage:
+        query = _seen_by(viewer.owner_id).where(
+            condition, ImageRow.deleted_at.is_(None), _visible_to(viewer)
+        )
+        found = await self._seen(query)
+        if not found:
+            raise NotFound("there is no such image, or it is not yours to see")
+        return found[0]
+
+    async def _seen(self, query: Select[ImageRow, bool]) -> list[SeenImage]:
+        async with self._database.reading() as session:
+            rows = (await session.execute(query)).all()
+            tags = await session.execute(
+                select(TagRow.image_id, TagRow.tag)
+                .where(TagRow.image_id.in_([row.id for row, _ in rows]))
+                .order_by(TagRow.tag)
+            )
+        of_image: dict[str, list[str]] = {}
+        for image_id, tag in tags:
+            of_image.setdefault(image_id, []).append(tag)
+        return [SeenImage(row, marked, tuple(of_image.get(row.id, ()))) for row, marked in rows]
+
+    async def _set(self, image_id: str, **values: Any) -> None:
+        async with self._database.writing() as session:
+            await session.execute(update(ImageRow).where(ImageRow.id == image_id).values(**values))
+
+    def _filtered(self, query: Query, viewer: Viewer, wanted: ImageFilter) -> Query:
+        conditions = [ImageRow.deleted_at.is_(None), *_conditions(viewer, wanted)]
+        terms = search_terms(wanted.words)
+        if not terms:
+            return query.where(*conditions)
+        if self._database.is_sqlite:
+            query = query.join(_words, _words.c.rowid == ImageRow.number)
+            match = text("image_words MATCH :terms").bindparams(
+                bindparam("terms", sqlite_match(terms))
+            )
+            return query.where(match, *conditions)
+        tsquery = func.to_tsquery(text("'simple'::regconfig"), postgres_match(terms))
+        return query.where(_search_vector.bool_op("@@")(tsquery), *conditions)
+
+
+def _seen_by(viewer_id: int) -> Select[ImageRow, bool]:
+    marked = exists().where(
+        FavouriteRow.owner_id == viewer_id, FavouriteRow.image_id == ImageRow.id
+    )
+    return select(ImageRow, marked)
+
+
+def _visible_to(viewer: Viewer) -> ColumnElement[bool]:
+    own = ImageRow.owner_id == viewer.owner_id
+    public = ImageRow.is_private == false()
+    if viewer.sees_all_guilds:
+        return or_(own, public)
+    return or_(own, and_(public, ImageRow.guild_id.is_not_distinct_from(viewer.guild_id)))
+
+
+def _conditions(viewer: Viewer, wanted: ImageFilter) -> Iterable[ColumnElement[bool]]:
+    if wanted.owner_id is not None:
+        yield ImageRow.owner_id == wanted.owner_id
+    if wanted.guild_id is not None:
+        yield ImageRow.guild_id == wanted.guild_id
+    if wanted.owner_id != viewer.owner_id:
+        yield _visible_to(viewer)
+    if wanted.model:
+        yield ImageRow.model == wanted.model
+    if wanted.seed is not None:
+        yield ImageRow.seed == wanted.seed
+    if wanted.operation:
+        yield ImageRow.operation == wanted.operation
+    if wanted.private_only:
+        yield ImageRow.is_private.is_(True)
+    if wanted.after is not None:
+        yield ImageRow.created_at >= wanted.after
+    if wanted.before is not None:
+        yield ImageRow.created_at < wanted.before
+    yield from _related_conditions(viewer, wanted)
+
+
+def _related_conditions(viewer: Viewer, wanted: ImageFilter) -> Iterable[ColumnElement[bool]]:
+    if wanted.favourites_only:
+        yield ImageRow.id.in_(
+            select(FavouriteRow.image_id).where(FavouriteRow.owner_id == viewer.owner_id)
+        )
+    for tag in wanted.tags:
+        yield ImageRow.id.in_(select(TagRow.image_id).where(TagRow.tag == tag))
+    for piece in wanted.parameters:
+        yield ImageRow.parameters.icontains(piece, autoescape=True) if piece else false()

@@ -1,0 +1,396 @@
+"""Jobs: what was asked, by whom, and how far it is.
+
+A job's life: queued -> running -> finished | failed | cancelled. `attempt` counts how often it was
+started; only the attempt that the row names may change a running job, so that a worker believed
+dead can't end a job that another one has taken over. `lease_until` says until when the attempt's
+bot is believed alive. Delivery comes after the ending and has its own moments.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    CursorResult,
+    ForeignKey,
+    Index,
+    String,
+    and_,
+    func,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from bot.errors import LimitReached, NotFound
+from bot.storage.database import Database
+from bot.storage.images import ImageRow
+from bot.storage.tables import Base, Number, UtcDateTime
+
+QUEUED, RUNNING = "queued", "running"
+FINISHED, FAILED, CANCELLED = "finished", "failed", "cancelled"
+_OPEN = text("state IN ('queued', 'running')")
+_UNDELIVERED = text("delivered_at IS NULL AND ended_at IS NOT NULL")
+
+
+class JobRow(Base):
+    """A request, whose it is, and its ending."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        Index("ix_jobs_owner", "owner_id", "number"),
+        Index("ix_jobs_open", "state", "number", sqlite_where=_OPEN, postgresql_where=_OPEN),
+        Index(
+            "ix_jobs_undelivered",
+            "deliver_after",
+            sqlite_where=_UNDELIVERED,
+            postgresql_where=_UNDELIVERED,
+        ),
+        Index("ix_jobs_ended", "ended_at"),
+        {"sqlite_autoincrement": True},
+    )
+
+    number: Mapped[int] = mapped_column(Number, primary_key=True)  # newest is largest
+    id: Mapped[str] = mapped_column(String(12), unique=True)
+    owner_id: Mapped[int] = mapped_column(Number)
+    guild_id: Mapped[int | None] = mapped_column(Number)
+    channel_id: Mapped[int | None] = mapped_column(Number)
+    is_private: Mapped[bool]
+    state: Mapped[str] = mapped_column(String(12), default=QUEUED)
+    reason: Mapped[str] = mapped_column(default="")  # why it failed
+    operation: Mapped[str] = mapped_column(String(24))
+    prompt: Mapped[str]
+    model: Mapped[str] = mapped_column(String(120))
+    seed: Mapped[int] = mapped_column(Number)
+    request: Mapped[dict[str, Any]] = mapped_column(JSON)
+    parent_image_id: Mapped[str | None] = mapped_column(String(12))
+    parent_job_id: Mapped[str | None] = mapped_column(String(12))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    work: Mapped[float]  # of the request, in megapixel-steps; device seconds are its multiple
+    running_cap: Mapped[int | None]  # jobs of this owner at once
+    guild_running_cap: Mapped[int | None]
+    attempt: Mapped[int] = mapped_column(default=0)
+    deaths: Mapped[int] = mapped_column(default=0)  # workers that died of it
+    not_before: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    step: Mapped[int] = mapped_column(default=0)
+    total: Mapped[int] = mapped_column(default=0)
+    started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    device_s: Mapped[float | None]
+    timings: Mapped[dict[str, float]] = mapped_column(JSON, default=dict)
+    versions: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
+
+    face: Mapped[str] = mapped_column(String(20))  # that delivers the ending
+    address: Mapped[dict[str, Any]] = mapped_column(JSON)
+    deliver_after: Mapped[datetime] = mapped_column(UtcDateTime)
+    delivery_attempts: Mapped[int] = mapped_column(default=0)
+    delivered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class JobFileRow(Base):
+    """A file that a job's request refers to, so that it is kept as long as the job."""
+
+    __tablename__ = "job_files"
+    __table_args__ = (Index("ix_job_files_file", "file_key"),)
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    file_key: Mapped[str] = mapped_column(String(80), primary_key=True)
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job to be accepted, and the files its request refers to."""
+
+    row: JobRow
+    file_keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What a finished attempt brings."""
+
+    images: Sequence[ImageRow]
+    device_s: float
+    timings: Mapping[str, float] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A running attempt whose lease is renewed, and how far it is."""
+
+    job_id: str
+    attempt: int
+    step: int
+    total: int
+
+
+class Jobs:
+    """Reads and changes jobs."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(
+        self,
+        jobs: Sequence[NewJob],
+        *,
+        waiting_cap: int | None = None,
+        guild_waiting_cap: int | None = None,
+    ) -> None:
+        """Accept jobs of one owner: all of them, or none.
+
+        Raises:
+            LimitReached: too many would wait; says which cap.
+        """
+        first = jobs[0].row
+        async with self._database.writing() as session:
+            await self._take_turn(session, first)
+            await _require_room(session, first, len(jobs), waiting_cap, guild_waiting_cap)
+            session.add_all(job.row for job in jobs)
+            await session.flush()
+            session.add_all(
+                JobFileRow(job_id=job.row.id, file_key=key)
+                for job in jobs
+                for key in dict.fromkeys(job.file_keys)
+            )
+
+    async def by_id(self, job_id: str) -> JobRow:
+        """One job, whoever asks.
+
+        Raises:
+            NotFound: there is none.
+        """
+        async with self._database.reading() as session:
+            row = await session.scalar(select(JobRow).where(JobRow.id == job_id))
+        if row is None:
+            raise NotFound("there is no such job, or it is not yours to see")
+        return row
+
+    async def of_owner(self, owner_id: int, *, below: int | None, limit: int) -> list[JobRow]:
+        """An owner's newest jobs with numbers under `below` (None: from the start)."""
+        query = select(JobRow).where(JobRow.owner_id == owner_id)
+        if below is not None:
+            query = query.where(JobRow.number < below)
+        async with self._database.reading() as session:
+            found = await session.scalars(query.order_by(JobRow.number.desc()).limit(limit))
+            return list(found)
+
+    async def open_jobs(
+        self, *, owner_id: int | None = None, above: int = 0, limit: int | None = None
+    ) -> list[JobRow]:
+        """Queued and running jobs with numbers over `above`, oldest first."""
+        query = select(JobRow).where(JobRow.state.in_((QUEUED, RUNNING)), JobRow.number > above)
+        if owner_id is not None:
+            query = query.where(JobRow.owner_id == owner_id)
+        async with self._database.reading() as session:
+            return list(await session.scalars(query.order_by(JobRow.number).limit(limit)))
+
+    async def counts(self) -> dict[str, int]:
+        """How many jobs are queued and running."""
+        query = (
+            select(JobRow.state, func.count())
+            .where(JobRow.state.in_((QUEUED, RUNNING)))
+            .group_by(JobRow.state)
+        )
+        async with self._database.reading() as session:
+            found = {row[0]: row[1] for row in await session.execute(query)}
+        return {QUEUED: found.get(QUEUED, 0), RUNNING: found.get(RUNNING, 0)}
+
+    async def queued_before(self, number: int) -> int:
+        """How many jobs that wait were accepted before the job of this number."""
+        query = select(func.count()).where(JobRow.state == QUEUED, JobRow.number < number)
+        async with self._database.reading() as session:
+            return await session.scalar(query) or 0
+
+    async def claim(self, job_id: str, *, now: datetime, lease_until: datetime) -> JobRow | None:
+        """Start the next attempt at a queued job; None where it waits no more."""
+        async with self._database.writing() as session:
+            changed = await _change(
+                session,
+                and_(JobRow.id == job_id, JobRow.state == QUEUED),
+                state=RUNNING,
+                attempt=JobRow.attempt + 1,
+                started_at=now,
+                lease_until=lease_until,
+                step=0,
+                total=0,
+            )
+            if not changed:
+                return None
+            return await session.scalar(select(JobRow).where(JobRow.id == job_id))
+
+    async def renew(self, held: Iterable[Held], *, lease_until: datetime) -> set[str]:
+        """Renew the leases of running attempts; returns the jobs that are theirs no more."""
+        lost = set()
+        async with self._database.writing() as session:
+            for hold in held:
+                changed = await _change(
+                    session,
+                    _is_attempt(hold.job_id, hold.attempt),
+                    lease_until=lease_until,
+                    step=hold.step,
+                    total=hold.total,
+                )
+                if not changed:
+                    lost.add(hold.job_id)
+        return lost
+
+    async def finish(self, job_id: str, attempt: int, outcome: Outcome, *, now: datetime) -> bool:
+        """Commit an attempt's result and its images; False where the attempt counts no more."""
+        async with self._database.writing() as session:
+            changed = await _change(
+                session,
+                _is_attempt(job_id, attempt),
+                state=FINISHED,
+                ended_at=now,
+                lease_until=None,
+                deliver_after=now,
+                device_s=outcome.device_s,
+                timings=dict(outcome.timings),
+                versions=dict(outcome.versions),
+            )
+            if changed:
+                session.add_all(outcome.images)
+        return changed
+
+    async def fail(self, job_id: str, attempt: int, reason: str, *, now: datetime) -> bool:
+        """End a job without images; False where the attempt counts no more."""
+        ending = {"state": FAILED, "reason": reason, **_ended(now)}
+        async with self._database.writing() as session:
+            return await _change(session, _is_attempt(job_id, attempt), **ending)
+
+    async def requeue(
+        self, job_id: str, attempt: int, *, not_before: datetime, worker_died: bool
+    ) -> bool:
+        """Give a running job back to the queue; False where the attempt counts no more."""
+        async with self._database.writing() as session:
+            return await _change(
+                session,
+                _is_attempt(job_id, attempt),
+                state=QUEUED,
+                lease_until=None,
+                not_before=not_before,
+                deaths=JobRow.deaths + int(worker_died),
+            )
+
+    async def cancel(self, job_id: str, *, now: datetime) -> bool:
+        """End a job that waits or runs; False where it had already ended."""
+        is_open = and_(JobRow.id == job_id, JobRow.state.in_((QUEUED, RUNNING)))
+        async with self._database.writing() as session:
+            return await _change(session, is_open, state=CANCELLED, **_ended(now))
+
+    async def recover(self, *, keep: Collection[str] = ()) -> int:
+        """Queue again what was running, except `keep`; for whoever became the only scheduler."""
+        orphaned = and_(JobRow.state == RUNNING, JobRow.id.not_in(keep))
+        async with self._database.writing() as session:
+            return await _count_changed(session, orphaned, state=QUEUED, lease_until=None)
+
+    async def recover_expired(self, *, now: datetime, keep: Collection[str]) -> int:
+        """Queue again what runs without a valid lease, except `keep`."""
+        expired = and_(JobRow.state == RUNNING, JobRow.lease_until < now, JobRow.id.not_in(keep))
+        async with self._database.writing() as session:
+            return await _count_changed(session, expired, state=QUEUED, lease_until=None)
+
+    async def recent_speeds(self, limit: int = 300) -> list[tuple[str, float, float]]:
+        """(model, work, device seconds) of the last finished jobs, oldest first."""
+        query = (
+            select(JobRow.model, JobRow.work, JobRow.device_s)
+            .where(JobRow.state == FINISHED, JobRow.device_s.is_not(None))
+            .order_by(JobRow.number.desc())
+            .limit(limit)
+        )
+        async with self._database.reading() as session:
+            rows = (await session.execute(query)).all()
+        return [(model, work, device_s or 0.0) for model, work, device_s in reversed(rows)]
+
+    async def due_deliveries(
+        self, faces: Collection[str], *, now: datetime, limit: int
+    ) -> list[JobRow]:
+        """Ended jobs that some of `faces` should deliver now, oldest first."""
+        query = (
+            select(JobRow)
+            .where(
+                JobRow.delivered_at.is_(None),
+                JobRow.ended_at.is_not(None),
+                JobRow.deliver_after <= now,
+                JobRow.face.in_(faces),
+            )
+            .order_by(JobRow.deliver_after)
+            .limit(limit)
+        )
+        async with self._database.reading() as session:
+            return list(await session.scalars(query))
+
+    async def claim_delivery(self, job_id: str, *, now: datetime, until: datetime) -> bool:
+        """Take the right to deliver until a moment; False where somebody else has it."""
+        due = and_(JobRow.id == job_id, JobRow.delivered_at.is_(None), JobRow.deliver_after <= now)
+        async with self._database.writing() as session:
+            return await _change(
+                session,
+                due,
+                deliver_after=until,
+                delivery_attempts=JobRow.delivery_attempts + 1,
+            )
+
+    async def delivered(self, job_id: str, *, now: datetime) -> None:
+        """Remember that the ending was shown."""
+        async with self._database.writing() as session:
+            await _change(session, JobRow.id == job_id, delivered_at=now)
+
+    async def deliver_again(self, job_id: str, *, after: datetime) -> None:
+        """Remember that the ending could not be shown yet."""
+        async with self._database.writing() as session:
+            await _change(session, JobRow.id == job_id, deliver_after=after)
+
+    async def _take_turn(self, session: AsyncSession, row: JobRow) -> None:
+        """Let jobs of one owner or guild be counted and added one after the other."""
+        if self._database.is_sqlite:
+            return  # all writers take turns there
+        for key in sorted({row.owner_id, row.guild_id or 0}):
+            await session.execute(select(func.pg_advisory_xact_lock(key)))
+
+
+async def _require_room(
+    session: AsyncSession, row: JobRow, new: int, cap: int | None, guild_cap: int | None
+) -> None:
+    scopes = (
+        ("you have", JobRow.owner_id == row.owner_id, cap),
+        ("this server has", JobRow.guild_id == row.guild_id, guild_cap),
+    )
+    for whose, condition, limit in scopes:
+        if limit is None:
+            continue
+        query = select(func.count()).where(JobRow.state == QUEUED, condition)
+        waiting = await session.scalar(query) or 0
+        if waiting + new > limit:
+            raise LimitReached(
+                f"{whose} {waiting} jobs waiting, and {limit} may wait; "
+                "let some finish or cancel one"
+            )
+
+
+def _is_attempt(job_id: str, attempt: int) -> ColumnElement[bool]:
+    return and_(JobRow.id == job_id, JobRow.state == RUNNING, JobRow.attempt == attempt)
+
+
+def _ended(now: datetime) -> dict[str, Any]:
+    return {"ended_at": now, "lease_until": None, "deliver_after": now}
+
+
+async def _change(session: AsyncSession, where: ColumnElement[bool], **values: Any) -> bool:
+    return await _count_changed(session, where, **values) > 0
+
+
+async def _count_changed(session: AsyncSession, where: ColumnElement[bool], **values: Any) -> int:
+    statement = update(JobRow).where(where).values(**values)
+    result = await session.execute(statement, execution_options={"synchronize_session": False})
+    assert isinstance(result, CursorResult)
+    return result.rowcount
