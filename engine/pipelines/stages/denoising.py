@@ -1,0 +1,108 @@
+"""From a request and its starting latents to clean latents, with progress on the way."""
+
+import time
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, TypeAlias
+
+from torch import Tensor
+
+from engine.calls import Call, Decode, EncodeText, NetworkRef, Report, Sampling
+from engine.diffusion import guidance, samplers
+from engine.diffusion.noise import ImageNoise, mixed_noise
+from engine.diffusion.prediction import ModelFacts
+from engine.pipelines.stages.canvas import Canvas
+from engine.pipelines.stages.encoding import preview_of
+from engine.requests import MAX_SEED, ImageToImage, TextToImage, seeds_of
+
+DiffusionRequest: TypeAlias = TextToImage | ImageToImage
+Clock: TypeAlias = Callable[[], float]  # seconds
+
+PREVIEW_INTERVAL_S = 0.7
+PREVIEW_WORTH_S = 3.0  # a result that is nearer than this needs no preview
+
+
+class Progress:
+    """Tells how far the denoising is, with a preview now and then by the wall clock."""
+
+    def __init__(
+        self,
+        network: NetworkRef,
+        total: int,
+        *,
+        has_previews: bool,
+        interval_s: float = PREVIEW_INTERVAL_S,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._network = network
+        self._total = total
+        self._has_previews = has_previews
+        self._interval_s = interval_s
+        self._clock = clock
+        self._step = 0
+        self._begun = self._shown = clock()
+
+    def on_step(self, denoised: Tensor) -> Generator[Call, Any, None]:
+        """Count a step; `denoised` (B, C, h, w) is what the images will roughly be."""
+        self._step += 1
+        preview = None
+        if self._is_preview_due():
+            pixels = yield Decode(self._network, denoised, preview=True)
+            preview = preview_of(pixels)
+            self._shown = self._clock()
+        yield Report(self._step, self._total, preview)
+
+    def _is_preview_due(self) -> bool:
+        now = self._clock()
+        left = self._total - self._step
+        left_s = (now - self._begun) / self._step * left
+        is_time = now - self._shown >= self._interval_s
+        return self._has_previews and is_time and left > 0 and left_s >= PREVIEW_WORTH_S
+
+
+def network_of(request: DiffusionRequest) -> NetworkRef:
+    """Return the network a request names, with what is applied on top."""
+    loras = tuple((lora.name, lora.weight) for lora in request.loras)
+    return NetworkRef(request.model, loras, request.tile)
+
+
+def steering(
+    request: DiffusionRequest, facts: ModelFacts, network: NetworkRef, canvas: Canvas
+) -> Generator[Call, Any, guidance.Guidance]:
+    """Encode the prompt and return how each image is steered by it."""
+    words = guidance.wording(request, facts)
+    encoded = yield EncodeText(network, words.texts, canvas.drawn_width, canvas.drawn_height)
+    return guidance.guidance_of(request, facts, words, encoded, tuple(seeds_of(request)))
+
+
+def noise_of(
+    request: DiffusionRequest, facts: ModelFacts, canvas: Canvas
+) -> tuple[ImageNoise, Tensor]:
+    """Return the images' source of noise and their first, (B, C, h, w), drawn from it."""
+    seeds = tuple(seeds_of(request))
+    shape = (facts.latent_channels, *canvas.latent_size)
+    source = ImageNoise(seeds, shape)
+    first = source.draw()
+    if request.variation_seed is not None and request.variation_strength > 0:
+        others = [(request.variation_seed + i) % (MAX_SEED + 1) for i in range(len(seeds))]
+        first = mixed_noise(first, ImageNoise(others, shape).draw(), request.variation_strength)
+    return source, first
+
+
+def denoise(
+    request: DiffusionRequest,
+    network: NetworkRef,
+    steered: guidance.Guidance,
+    x: Tensor,
+    sigmas: Sequence[float],
+    noise: ImageNoise,
+    progress: Progress,
+) -> Sampling:
+    """Remove the noise of level `sigmas[0]` from `x` (B, C, h, w) as the request asks."""
+    return samplers.sample(
+        request.sampler,
+        guidance.guided(network, steered),
+        x,
+        sigmas,
+        draw_noise=lambda: noise.draw().to(x.device),
+        on_step=progress.on_step,
+    )

@@ -1,0 +1,40 @@
+"""From clean latents to encoded pictures."""
+
+from collections.abc import Generator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.calls import Call, Decode, Enlarge, NetworkRef, Pause, Pipeline
+from engine.diffusion.prediction import ModelFacts
+from engine.events import Picture
+from engine.pipelines.stages.canvas import Canvas, fitted
+from engine.pipelines.stages.encoding import png_of
+
+DECODED_AT_ONCE = 2**20  # pixels of one Decode call; a decoder's memory grows with them
+
+
+def decoded(
+    network: NetworkRef, facts: ModelFacts, canvas: Canvas, latents: Tensor
+) -> Generator[Call, Any, list[Tensor]]:
+    """Decode latents (B, C, h, w) to finished pixels, one (3, H, W) on the CPU per image."""
+    images: list[Tensor] = []
+    at_once = max(1, DECODED_AT_ONCE // (canvas.drawn_width * canvas.drawn_height))
+    for chunk in torch.split(latents, at_once):
+        pixels = yield Decode(network, chunk)
+        if facts.output_upscale > 1:
+            pixels = yield Enlarge(network, pixels, facts.output_upscale)
+        pixels = fitted(pixels, canvas.width, canvas.height, tile=network.tile)
+        images += pixels.cpu().unbind()
+    return images
+
+
+def pictures(images: Sequence[Tensor], seeds: Sequence[int]) -> Pipeline:
+    """Encode pixels (3, H, W) as PNG, letting others run between two images."""
+    done: list[Picture] = []
+    for pixels, seed in zip(images, seeds, strict=True):
+        yield Pause()
+        height, width = pixels.shape[1:]
+        done.append(Picture(png_of(pixels), seed, width, height))
+    return tuple(done)
