@@ -1,0 +1,1 @@
+"""Style transfer's mathematics: losses, statistics, optimisers; no files and no weights."""

@@ -1,0 +1,41 @@
+import torch
+
+from engine.style import colour
+
+
+def pictures(seed, *shape):
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def luminance(pixels):
+    return torch.einsum("c,bchw->bhw", colour.RGB_TO_YIQ[0], pixels)
+
+
+def test_luminance_is_taken_from_the_second_picture_and_hue_from_the_first():
+    grey_hues = torch.full((1, 3, 8, 8), 0.5)
+    lightness = pictures(1, 1, 3, 8, 8) * 0.5 + 0.25
+    mixed = colour.with_luminance_of(grey_hues, lightness)
+    assert torch.allclose(luminance(mixed), luminance(lightness), atol=1e-4)
+    assert (mixed.amax(1) - mixed.amin(1)).max() < 1e-3  # still without hue
+
+
+def test_matched_colours_have_mean_and_covariance_of_the_palette():
+    pixels = pictures(2, 2, 3, 32, 32) * 0.2 + 0.4
+    palette = pictures(3, 2, 3, 16, 24) * torch.tensor([0.3, 0.2, 0.1])[:, None, None] + 0.3
+    matched = colour.match_colours(pixels, palette, eps=0.0).flatten(2)
+    wanted = palette.flatten(2)
+    assert torch.allclose(matched.mean(-1), wanted.mean(-1), atol=1e-4)
+    for row, target in zip(matched, wanted, strict=True):
+        assert torch.allclose(
+            torch.cov(row, correction=0), torch.cov(target, correction=0), atol=1e-4
+        )
+
+
+def test_matching_a_picture_to_itself_changes_nothing():
+    pixels = pictures(4, 1, 3, 16, 16)
+    assert torch.allclose(colour.match_colours(pixels, pixels), pixels, atol=1e-3)
+
+
+def test_one_plain_colour_is_matched_without_nan():
+    flat = torch.full((1, 3, 8, 8), 0.5)
+    assert colour.match_colours(flat, pictures(5, 1, 3, 8, 8)).isfinite().all()
