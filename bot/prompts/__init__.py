@@ -1,0 +1,55 @@
+"""What members type: one grammar for flags, weights, permutations and dynamic prompts; pure.
+
+    typed text --expand--> concrete texts --parse--> ParsedPrompt --format_prompt--> text
+
+    prompt      = { image link } [ part { "::" [weight] part } ] { flag }
+    part        = words with attention: (more) [less] (exactly:1.3)
+    flag        = ("--" | long dash) name [value]
+    permutation = "{" prompt { "," prompt } "}"              each makes a job of its own
+    dynamic     = "{" [count "$$" [joiner "$$"]] [weight "::"] words { "|" ... } "}"   one is drawn
+    wildcard    = "__" list "__"                             an entry of the list is drawn
+
+A backslash before a special character makes it an ordinary one. Nothing but `PromptError` is ever
+raised for a text, whatever the text.
+"""
+
+from bot.prompts.aspect import aspect_size
+from bot.prompts.errors import PromptError
+from bot.prompts.expansion import DEFAULT_LIMIT, count_expansions, expand
+from bot.prompts.flags import FLAGS, FlagKind, FlagSpec
+from bot.prompts.formatter import format_prompt
+from bot.prompts.parsed import (
+    Flags,
+    LoraReference,
+    ParsedPrompt,
+    PromptPart,
+    Span,
+    StyleReference,
+)
+from bot.prompts.parser import parse
+from bot.prompts.presets import StylePreset, load_presets, preset_named
+from bot.prompts.wildcards import NONE, Wildcards
+
+__all__ = [
+    "DEFAULT_LIMIT",
+    "FLAGS",
+    "NONE",
+    "FlagKind",
+    "FlagSpec",
+    "Flags",
+    "LoraReference",
+    "ParsedPrompt",
+    "PromptError",
+    "PromptPart",
+    "Span",
+    "StylePreset",
+    "StyleReference",
+    "Wildcards",
+    "aspect_size",
+    "count_expansions",
+    "expand",
+    "format_prompt",
+    "load_presets",
+    "parse",
+    "preset_named",
+]

@@ -1,0 +1,443 @@
+"""Every flag in one table: names, ranges, help in two languages, and how a value is read."""
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from types import MappingProxyType
+from typing import TypeAlias
+
+from bot.prompts.errors import PromptError
+from bot.prompts.lexical import NUMBER, nearest
+
+MAX_ASPECT_RATIO = 14  # longer side by shorter
+# What other studios call it.
+_ELSEWHERE = MappingProxyType(
+    {
+        "v": "model",
+        "version": "model",
+        "niji": "model",
+        "cfg": "guidance",
+        "scale": "guidance",
+        "n": "images",
+        "count": "images",
+        "negative": "no",
+        "preset": "sref",
+        "style": "sref",
+    }
+)
+FlagValue: TypeAlias = int | float | bool | str | tuple[int, int]
+
+
+class FlagKind(StrEnum):
+    """What the value of a flag looks like, and so which control a form shows for it."""
+
+    INTEGER = "integer"
+    NUMBER = "number"
+    SWITCH = "switch"  # no value
+    NAME = "name"
+    ASPECT = "aspect"  # W:H
+    SIZE = "size"  # WxH pixels
+    PARTS = "parts"  # a, b, c
+    STYLES = "styles"  # ref::2 ref ...
+    LORA = "lora"  # name:0.8
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FlagSpec:
+    """One flag: all that the parser, the help and a form's control need to know."""
+
+    name: str  # as typed after --
+    field: str  # of Flags, or of ParsedPrompt for the kinds PARTS, STYLES and LORA
+    kind: FlagKind
+    example: str  # of the value, "" for a switch
+    summary: str
+    summary_zh: str
+    aliases: tuple[str, ...] = ()
+    minimum: float = -math.inf
+    maximum: float = math.inf
+    step: float = 1  # what a size is a multiple of
+    choices: tuple[float, ...] = ()  # the only numbers allowed; empty: the whole range
+    default: FlagValue | None = None  # what not giving the flag means, where that is one value
+    constant: FlagValue = True  # what a switch sets its field to
+
+    @property
+    def usage(self) -> str:
+        """How it is written, such as `--ar 3:2`."""
+        return f"--{self.name} {self.example}".rstrip()
+
+    @property
+    def allowed(self) -> str:
+        """The values allowed, in words; empty where any name will do."""
+        match self.kind:
+            case FlagKind.INTEGER | FlagKind.NUMBER if self.choices:
+                return ", ".join(map(number_text, self.choices))
+            case FlagKind.INTEGER | FlagKind.NUMBER:
+                return f"{number_text(self.minimum)}..{number_text(self.maximum)}"
+            case FlagKind.ASPECT:
+                return f"1:{MAX_ASPECT_RATIO}..{MAX_ASPECT_RATIO}:1"
+            case FlagKind.SIZE:
+                low, high = number_text(self.minimum), number_text(self.maximum)
+                return f"{low}x{low}..{high}x{high}, multiples of {number_text(self.step)}"
+            case _:
+                return ""
+
+    def help_text(self, *, chinese: bool = False) -> str:
+        """One line of help: usage, range and meaning."""
+        allowed = f" ({self.allowed})" if self.allowed else ""
+        return f"{self.usage}{allowed}: {self.summary_zh if chinese else self.summary}"
+
+
+FLAGS: tuple[FlagSpec, ...] = (
+    FlagSpec(
+        name="ar",
+        aliases=("aspect",),
+        field="aspect",
+        kind=FlagKind.ASPECT,
+        example="3:2",
+        default=(1, 1),
+        summary="shape of the picture, width to height, at about the same number of pixels",
+        summary_zh="画面宽高比，像素总数大致不变",
+    ),
+    FlagSpec(
+        name="seed",
+        field="seed",
+        kind=FlagKind.INTEGER,
+        example="42",
+        minimum=0,
+        maximum=2**32 - 1,
+        summary="the same seed makes the same picture again; image i uses seed + i",
+        summary_zh="相同种子得到相同图片；第 i 张用 seed + i",
+    ),
+    FlagSpec(
+        name="no",
+        field="parts",
+        kind=FlagKind.PARTS,
+        example="text, frame",
+        summary="what to avoid, separated by commas",
+        summary_zh="不想出现的内容，用逗号分隔",
+    ),
+    FlagSpec(
+        name="chaos",
+        aliases=("c",),
+        field="chaos",
+        kind=FlagKind.INTEGER,
+        example="30",
+        minimum=0,
+        maximum=100,
+        default=0,
+        summary="how far the images of one job differ from each other",
+        summary_zh="同一任务中各张图片的差异程度",
+    ),
+    FlagSpec(
+        name="stylize",
+        aliases=("s",),
+        field="stylize",
+        kind=FlagKind.INTEGER,
+        example="250",
+        minimum=0,
+        maximum=1000,
+        default=100,
+        summary="low follows the words closely, high gives more of the house look",
+        summary_zh="低值忠于文字，高值更有本站风格",
+    ),
+    FlagSpec(
+        name="weird",
+        aliases=("w",),
+        field="weird",
+        kind=FlagKind.INTEGER,
+        example="500",
+        minimum=0,
+        maximum=3000,
+        default=0,
+        summary="how far to leave the usual",
+        summary_zh="偏离常规的程度",
+    ),
+    FlagSpec(
+        name="quality",
+        aliases=("q",),
+        field="quality",
+        kind=FlagKind.NUMBER,
+        example="2",
+        minimum=0.25,
+        maximum=2,
+        choices=(0.25, 0.5, 1, 2),
+        default=1,
+        summary="how many steps are spent, as a multiple of the usual",
+        summary_zh="花费步数，为常规的倍数",
+    ),
+    FlagSpec(
+        name="stop",
+        field="stop",
+        kind=FlagKind.INTEGER,
+        example="80",
+        minimum=10,
+        maximum=100,
+        default=100,
+        summary="percent of the steps after which to end, for a softer picture",
+        summary_zh="在该百分比的步数处停止，画面更柔和",
+    ),
+    FlagSpec(
+        name="tile",
+        field="tile",
+        kind=FlagKind.SWITCH,
+        example="",
+        summary="edges that meet, for patterns that repeat",
+        summary_zh="无缝拼接的图案",
+    ),
+    FlagSpec(
+        name="iw",
+        field="image_weight",
+        kind=FlagKind.NUMBER,
+        example="1.5",
+        minimum=0,
+        maximum=3,
+        default=1,
+        summary="weight of image prompts against the words",
+        summary_zh="参考图相对文字的权重",
+    ),
+    FlagSpec(
+        name="sref",
+        field="style_references",
+        kind=FlagKind.STYLES,
+        example="wave::2",
+        summary="take the look of a link, a saved style, a code or `random`; weights after ::",
+        summary_zh="采用链接、已存风格、代码或 random 的画风；:: 后为权重",
+    ),
+    FlagSpec(
+        name="sw",
+        field="style_weight",
+        kind=FlagKind.INTEGER,
+        example="200",
+        minimum=0,
+        maximum=1000,
+        default=100,
+        summary="how strongly style references count",
+        summary_zh="画风参考的强度",
+    ),
+    FlagSpec(
+        name="repeat",
+        aliases=("r",),
+        field="repeat",
+        kind=FlagKind.INTEGER,
+        example="4",
+        minimum=2,
+        maximum=40,
+        summary="run the prompt as this many jobs",
+        summary_zh="重复运行的任务数",
+    ),
+    FlagSpec(
+        name="model",
+        field="model",
+        kind=FlagKind.NAME,
+        example="pack",
+        summary="which model draws",
+        summary_zh="使用的模型",
+    ),
+    FlagSpec(
+        name="steps",
+        field="steps",
+        kind=FlagKind.INTEGER,
+        example="20",
+        minimum=1,
+        maximum=150,
+        summary="denoising steps",
+        summary_zh="去噪步数",
+    ),
+    FlagSpec(
+        name="guidance",
+        field="guidance_scale",
+        kind=FlagKind.NUMBER,
+        example="5",
+        minimum=1,
+        maximum=30,
+        summary="how strictly the words are followed; 1 turns guidance off",
+        summary_zh="对文字的遵循强度；1 为关闭引导",
+    ),
+    FlagSpec(
+        name="sampler",
+        field="sampler",
+        kind=FlagKind.NAME,
+        example="euler",
+        summary="the algorithm that removes noise",
+        summary_zh="采样算法",
+    ),
+    FlagSpec(
+        name="strength",
+        field="strength",
+        kind=FlagKind.NUMBER,
+        example="0.6",
+        minimum=0,
+        maximum=1,
+        summary="how far an edit leaves its source: 0 keeps it, 1 replaces it",
+        summary_zh="偏离原图的程度：0 保留，1 替换",
+    ),
+    FlagSpec(
+        name="size",
+        field="size",
+        kind=FlagKind.SIZE,
+        example="512x512",
+        minimum=64,
+        maximum=2048,
+        step=8,
+        summary="exact size in pixels, in place of --ar",
+        summary_zh="精确像素尺寸，代替 --ar",
+    ),
+    FlagSpec(
+        name="images",
+        field="images",
+        kind=FlagKind.INTEGER,
+        example="4",
+        minimum=1,
+        maximum=8,
+        summary="images of one job",
+        summary_zh="每个任务的图片数",
+    ),
+    FlagSpec(
+        name="lora",
+        field="loras",
+        kind=FlagKind.LORA,
+        example="ink:0.8",
+        summary="a small adaptation of the model, with its weight",
+        summary_zh="模型微调（LoRA）及其权重",
+    ),
+    FlagSpec(
+        name="draft",
+        field="draft",
+        kind=FlagKind.SWITCH,
+        example="",
+        summary="a quick, cheap version",
+        summary_zh="快速草稿",
+    ),
+    FlagSpec(
+        name="fast",
+        field="speed",
+        kind=FlagKind.SWITCH,
+        example="",
+        constant="fast",
+        summary="run ahead of relaxed jobs",
+        summary_zh="快速通道",
+    ),
+    FlagSpec(
+        name="relax",
+        field="speed",
+        kind=FlagKind.SWITCH,
+        example="",
+        constant="relax",
+        summary="run when nothing is in a hurry",
+        summary_zh="空闲时再运行",
+    ),
+    FlagSpec(
+        name="private",
+        field="visibility",
+        kind=FlagKind.SWITCH,
+        example="",
+        constant="private",
+        summary="only you see it in the gallery",
+        summary_zh="图库中仅自己可见",
+    ),
+    FlagSpec(
+        name="public",
+        field="visibility",
+        kind=FlagKind.SWITCH,
+        example="",
+        constant="public",
+        summary="everyone sees it in the gallery",
+        summary_zh="图库中所有人可见",
+    ),
+)
+
+
+@cache
+def flags_by_name() -> MappingProxyType[str, FlagSpec]:
+    """Every name and alias with its flag."""
+    return MappingProxyType({name: spec for spec in FLAGS for name in (spec.name, *spec.aliases)})
+
+
+def flag_named(typed: str, position: int) -> FlagSpec:
+    """Look up a flag by the name that was typed at `position`.
+
+    Raises: PromptError with the nearest name.
+    """
+    spec = flags_by_name().get(typed.lower())
+    if spec is not None:
+        return spec
+    shown = typed if len(typed) <= 40 else typed[:40] + "…"
+    near = _ELSEWHERE.get(typed.lower()) or nearest(typed.lower(), flags_by_name())
+    cure = f"Did you mean --{near}?" if near else f"Write \\--{shown} if it belongs to the words."
+    raise PromptError(position, len(typed) + 2, f"there is no flag --{shown}", cure)
+
+
+def number_text(number: float) -> str:
+    """Write a number as short as it can be read back exactly."""
+    text = repr(float(number)) if isinstance(number, float) else str(number)
+    return text.removesuffix(".0")
+
+
+def read_value(spec: FlagSpec, text: str, position: int) -> FlagValue:
+    """Read the one value of a flag of the kinds INTEGER, NUMBER, NAME, ASPECT and SIZE.
+
+    Raises: PromptError where the text is no such value or out of range.
+    """
+    value = _READERS[spec.kind](spec, text)
+    if value is None:
+        shown = text if len(text) <= 40 else text[:40] + "…"
+        reason = f"--{spec.name} can't be {shown!r}"
+        must = f"It must be in {spec.allowed}" if spec.allowed else "It needs a name"
+        raise PromptError(position, len(text), reason, f"{must}, such as {spec.usage}.")
+    return value
+
+
+def _integer(spec: FlagSpec, text: str) -> int | None:
+    if not re.fullmatch(r"[+-]?\d{1,12}", text):
+        return None
+    value = int(text)
+    return value if spec.minimum <= value <= spec.maximum else None
+
+
+def _number(spec: FlagSpec, text: str) -> float | None:
+    if not re.fullmatch(NUMBER, text):
+        return None
+    value = float(text)
+    fits = spec.minimum <= value <= spec.maximum and (not spec.choices or value in spec.choices)
+    return value if fits else None
+
+
+def _name(_spec: FlagSpec, text: str) -> str | None:
+    return text if text.strip() and len(text) <= 200 else None
+
+
+def _aspect(_spec: FlagSpec, text: str) -> tuple[int, int] | None:
+    match = re.fullmatch(r"(\d{1,5})[:：/x×](\d{1,5})", text)
+    if not match:
+        return None
+    width, height = int(match[1]), int(match[2])
+    if min(width, height) < 1 or max(width, height) > MAX_ASPECT_RATIO * min(width, height):
+        return None
+    return width, height
+
+
+def _size(spec: FlagSpec, text: str) -> tuple[int, int] | None:
+    match = re.fullmatch(r"(\d{1,5})[xX×*](\d{1,5})", text)
+    if not match:
+        return None
+    width, height = int(match[1]), int(match[2])
+    fits = all(
+        spec.minimum <= side <= spec.maximum and side % spec.step == 0 for side in (width, height)
+    )
+    return (width, height) if fits else None
+
+
+_READERS: MappingProxyType[FlagKind, Callable[[FlagSpec, str], FlagValue | None]] = (
+    MappingProxyType(
+        {
+            FlagKind.INTEGER: _integer,
+            FlagKind.NUMBER: _number,
+            FlagKind.NAME: _name,
+            FlagKind.ASPECT: _aspect,
+            FlagKind.SIZE: _size,
+        }
+    )
+)

@@ -1,0 +1,83 @@
+"""The small words of the grammar: escapes, numbers, links, and where a flag begins."""
+
+import difflib
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+# A backslash makes each of these an ordinary character; before anything else it is itself one.
+SPECIAL = r"\()[]{}<>|,:$_-–—\"，、"
+ESCAPE = r"\\[" + re.escape(SPECIAL) + "]"
+# No two parts of a pattern may match the same characters: time must grow with the text's length.
+NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
+LINK = r"https?://[^\s<>{}|\\^`\",][^\s<>{}|\\^`\"]*"
+
+_ESCAPED = re.compile(r"\\([" + re.escape(SPECIAL) + "])")
+# Phones and word processors make one long dash of two short ones.
+_FLAG = re.compile(r"(?:^|(?<=\s))(?P<dash>--|—|–)(?P<name>[^\W\d_][\w-]*)")
+# NUL and its kind can't be stored by PostgreSQL, half surrogates not be encoded at all.
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_SPACES = re.compile(r"\s+")
+# Characters without a shape of their own: zero-width ones, marks of direction, selectors.
+_INVISIBLE = re.compile(
+    r"[\s\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    r"\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FlagStart:
+    """Where a flag begins in a text, and its name as it was typed."""
+
+    position: int
+    name: str
+    end: int  # just behind the name
+
+
+def clean(text: str) -> str:
+    """Replace, one for one, characters that can't be stored; positions stay true."""
+    return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", _UNPRINTABLE.sub(" ", text))
+
+
+def unescape(text: str) -> str:
+    """Take the backslash from escaped characters."""
+    return _ESCAPED.sub(r"\1", text)
+
+
+def one_space(text: str) -> str:
+    """Make one space of every run of white space."""
+    return _SPACES.sub(" ", text)
+
+
+def is_visible(text: str) -> bool:
+    """Tell whether there is anything to see in a text."""
+    return bool(_INVISIBLE.sub("", text))
+
+
+def find_flag(text: str, start: int, known: Collection[str]) -> FlagStart | None:
+    """Find the first flag at or after `start`.
+
+    A long dash also belongs to prose, so that it begins a flag only before a name that is `known`
+    or nearly so.
+    """
+    for match in _FLAG.finditer(text, start):
+        name = match["name"]
+        if match["dash"] == "--" or _is_nearly_known(name.lower(), known):
+            return FlagStart(match.start(), name, match.end())
+    return None
+
+
+def _is_nearly_known(name: str, known: Collection[str]) -> bool:
+    if name in known:
+        return True
+    # A slip of the finger seldom changes the beginning; most words of prose end here.
+    alike = [other for other in known if len(other) > 3 and other[:2] == name[:2]]
+    return bool(alike and nearest(name, alike, cutoff=0.8))
+
+
+def nearest(name: str, names: Collection[str], *, cutoff: float = 0.6) -> str:
+    """Give the one of `names` most like `name`, or an empty string."""
+    if len(name) > 40:  # no name is that long, and comparing costs the product of the lengths
+        return ""
+    return next(iter(difflib.get_close_matches(name, names, n=1, cutoff=cutoff)), "")

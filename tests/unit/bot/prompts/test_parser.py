@@ -1,0 +1,297 @@
+import pytest
+
+from bot.prompts import (
+    Flags,
+    LoraReference,
+    PromptError,
+    PromptPart,
+    Span,
+    StyleReference,
+    Wildcards,
+    parse,
+)
+
+
+def part(text: str, weight: float = 1.0) -> PromptPart:
+    return PromptPart((Span(text),), weight)
+
+
+def error_of(text: str) -> tuple[PromptError, str]:
+    """The error of a text and the characters it points at."""
+    with pytest.raises(PromptError) as caught:
+        parse(text)
+    error = caught.value
+    return error, text[error.position : error.position + error.length]
+
+
+def test_words_alone_are_one_part_of_weight_one():
+    assert parse("a red fox").parts == (part("a red fox"),)
+
+
+@pytest.mark.parametrize(
+    ("typed", "field", "value"),
+    [
+        ("--ar 3:2", "aspect", (3, 2)),
+        ("--aspect 16:9", "aspect", (16, 9)),
+        ("--ar 16：9", "aspect", (16, 9)),
+        ("--AR=3:2", "aspect", (3, 2)),
+        ("--seed 0", "seed", 0),
+        ("--seed 4294967295", "seed", 2**32 - 1),
+        ("--chaos 100", "chaos", 100),
+        ("--c 7", "chaos", 7),
+        ("--stylize 1000", "stylize", 1000),
+        ("--s 0", "stylize", 0),
+        ("--weird 3000", "weird", 3000),
+        ("--w 1", "weird", 1),
+        ("--quality .25", "quality", 0.25),
+        ("--q 2", "quality", 2),
+        ("--stop 10", "stop", 10),
+        ("--tile", "tile", True),
+        ("--iw 2.5", "image_weight", 2.5),
+        ("--sw 1000", "style_weight", 1000),
+        ("--repeat 2", "repeat", 2),
+        ("--r 40", "repeat", 40),
+        ("--model sd-1.5", "model", "sd-1.5"),
+        ('--model "my model"', "model", "my model"),
+        ("--steps 20", "steps", 20),
+        ("--guidance 7.5", "guidance_scale", 7.5),
+        ("--sampler dpm++2m", "sampler", "dpm++2m"),
+        ("--strength 0.6", "strength", 0.6),
+        ("--size 512x768", "size", (512, 768)),
+        ("--images 1", "images", 1),
+        ("--draft", "draft", True),
+        ("--fast", "speed", "fast"),
+        ("--relax", "speed", "relax"),
+        ("--private", "visibility", "private"),
+        ("--public", "visibility", "public"),
+        ("—chaos 5", "chaos", 5),
+        ("–ar 3:2", "aspect", (3, 2)),
+    ],
+)
+def test_a_flag_sets_its_field_and_no_other(typed, field, value):
+    parsed = parse(f"a fox {typed}")
+    assert parsed.flags == Flags(**{field: value})
+    assert parsed.prompt == "a fox"
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "--seed -1",
+        "--seed 4294967296",
+        "--seed 1.5",
+        "--seed 99999999999999999999999999",
+        "--seed " + "9" * 5000,
+        "--chaos 101",
+        "--stylize 1001",
+        "--weird 3001",
+        "--quality 3",
+        "--stop 9",
+        "--iw 3.1",
+        "--iw nan",
+        "--sw 1001",
+        "--repeat 1",
+        "--steps 0",
+        "--guidance 0.5",
+        "--guidance 1e999",
+        "--strength 1.1",
+        "--size 511x512",
+        "--size 4096x4096",
+        "--images 9",
+        "--ar 0:1",
+        "--ar 15:1",
+        "--ar 1.5:1",
+        "--ar wide",
+    ],
+)
+def test_a_value_out_of_range_is_refused_at_its_place(typed):
+    name, value = typed.split()
+    error, shown = error_of(f"a fox {typed} --tile")
+    assert shown == value
+    assert "It must be in" in str(error)
+    assert name in str(error) or "--stylize" in str(error)
+
+
+@pytest.mark.parametrize(
+    "typed", ["--ar", "--seed --tile", "--no", "--no --tile", "--sref", "--lora"]
+)
+def test_a_flag_without_its_value_says_how_it_is_written(typed):
+    error, shown = error_of(f"a fox {typed}")
+    assert shown == typed.split()[0]
+    assert f"Write {shown} " in str(error)
+
+
+def test_an_unknown_flag_names_its_position_and_the_nearest_flag():
+    error, shown = error_of("a fox --chaoss 5")
+    assert shown == "--chaoss"
+    assert str(error) == "At character 7: there is no flag --chaoss. Did you mean --chaos?"
+
+
+def test_a_flag_of_another_studio_leads_to_ours():
+    assert "--model" in str(error_of("a fox --v 6")[0])
+    assert "--guidance" in str(error_of("a fox --cfg 6")[0])
+
+
+def test_a_long_dash_in_prose_stays_prose():
+    assert parse("a fox — a red one —beautiful").prompt == "a fox — a red one —beautiful"
+
+
+def test_a_long_dash_before_a_misspelt_flag_is_not_taken_for_prose():
+    assert "Did you mean --chaos?" in str(error_of("a fox —chaoss 5")[0])
+
+
+def test_dashes_within_words_and_alone_are_no_flags():
+    assert (
+        parse("well--known fox -- and --5 friends").prompt == "well--known fox -- and --5 friends"
+    )
+
+
+def test_an_escaped_dash_begins_no_flag():
+    assert parse(r"a \--tile").prompt == "a --tile"
+
+
+def test_words_after_a_flag_are_refused_rather_than_lost():
+    error, shown = error_of("a fox --ar 3:2 in the snow --tile")
+    assert shown == "in the snow"
+    assert "first flag" in error.suggestion
+
+
+def test_the_same_flag_twice_is_refused_at_the_second():
+    error, _ = error_of("a fox --c 1 --chaos 2")
+    assert error.position == len("a fox --c 1 ")
+
+
+@pytest.mark.parametrize("typed", ["--fast --relax", "--private --public", "--ar 1:1 --size 64x64"])
+def test_flags_that_contradict_each_other_are_refused(typed):
+    assert "exclude each other" in str(error_of(f"a fox {typed}")[0])
+
+
+def test_no_makes_a_part_of_weight_minus_a_half_of_each_item():
+    parsed = parse("a fox --no text, a frame,，水印 --tile --no blur")
+    assert parsed.parts == (
+        part("a fox"),
+        *(part(avoided, -0.5) for avoided in ("text", "a frame", "水印", "blur")),
+    )
+    assert parsed.prompt == "a fox"
+    assert parsed.negative_prompt == "text, a frame, 水印, blur"
+
+
+def test_commas_within_brackets_of_no_separate_items_of_the_same_weight():
+    assert parse("a fox --no (hands, feet:1.2)").parts[1:] == (
+        PromptPart((Span("hands", 1.2),), -0.5),
+        PromptPart((Span("feet", 1.2),), -0.5),
+    )
+
+
+def test_parts_take_the_weight_behind_them_and_one_without_a_number():
+    assert parse("a::2 b:: c::-.5 d").parts == (part("a", 2), part("b"), part("c", -0.5), part("d"))
+
+
+def test_a_number_that_goes_on_is_no_weight():
+    assert parse("the:: 1st and::2nd").parts == (part("the"), part("1st and"), part("2nd"))
+
+
+def test_normalised_parts_keep_proportions_and_their_positive_weights_sum_to_one():
+    weights = [p.weight for p in parse("a::3 b::1 c::-2").normalised_parts]
+    assert weights == pytest.approx([0.75, 0.25, -0.5])
+
+
+@pytest.mark.parametrize("text", ["a::-1", "a::1 b::-1", "a::0", "a::.5 b::-.6"])
+def test_weights_that_do_not_sum_to_more_than_zero_are_refused(text):
+    assert "more than 0" in str(error_of(text)[0])
+
+
+def test_no_never_makes_the_sum_of_weights_too_small():
+    assert len(parse("a fox --no a, b, c, d, e").parts) == 6
+
+
+@pytest.mark.parametrize("text", ["a::nan", "a::inf", "a::1e999", "a::-infinity", "a::1001"])
+def test_a_part_weight_that_is_no_usable_number_is_refused(text):
+    _, shown = error_of(text)
+    assert shown == text.split("::")[1]
+
+
+def test_links_at_the_front_are_image_prompts():
+    parsed = parse(
+        " https://cdn.example/a__b__.png?x=1&y={0}".replace("{0}", "2")
+        + ", <https://b.example/c> a fox"
+    )
+    assert parsed.image_prompts == ("https://cdn.example/a__b__.png?x=1&y=2", "https://b.example/c")
+    assert parsed.prompt == "a fox"
+
+
+def test_a_link_behind_words_and_a_path_of_files_are_words():
+    parsed = parse("a fox https://a.example/b.png")
+    assert parsed.image_prompts == ()
+    assert parse("file:///etc/passwd").image_prompts == ()
+
+
+def test_a_link_alone_is_enough():
+    assert parse("https://a.example/b.png").parts == ()
+
+
+def test_style_references_have_weights_and_may_be_quoted():
+    parsed = parse(
+        'a fox --sref wave::2 "starry night"::0.5 https://a.example/b.png random --sref k7'
+    )
+    assert parsed.style_references == (
+        StyleReference("wave", 2),
+        StyleReference("starry night", 0.5),
+        StyleReference("https://a.example/b.png"),
+        StyleReference("random"),
+        StyleReference("k7"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("x --sref a::-2", "-2"),
+        ("x --sref a::1e9", "1e9"),
+        ('x --sref "a"b', "a"),
+        ('x --sref ""', ""),
+        ("x --lora a:9", "9"),
+        ("x --sref 1 2 3 4 5 6 7 8 9", "9"),
+    ],
+)
+def test_a_bad_reference_is_refused_at_its_place(text, shown):
+    assert error_of(text)[1] == shown
+
+
+def test_loras_come_by_flag_or_in_the_brackets_other_studios_use():
+    parsed = parse("a <lora:ink wash:0.5> fox <lora:flat> --lora neon:1.2")
+    assert parsed.loras == (
+        LoraReference("ink wash", 0.5),
+        LoraReference("flat"),
+        LoraReference("neon", 1.2),
+    )
+    assert parsed.prompt == "a fox"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "  \n", "\u200b\u2060", "((()))", "::2", "--ar 3:2", "--no cats"]
+)
+def test_a_prompt_that_shows_nothing_is_refused(text):
+    assert "nothing to show" in str(error_of(text)[0])
+
+
+def test_a_prompt_that_shows_nothing_is_accepted_where_a_picture_speaks():
+    assert parse("--strength 0.3", allow_empty=True).flags.strength == 0.3
+
+
+def test_characters_no_database_holds_are_replaced():
+    assert parse("a\0fox \ud83d").prompt == "a fox \N{REPLACEMENT CHARACTER}"
+
+
+def test_permutations_must_be_expanded_before_parsing():
+    error, shown = error_of("a {red, blue} fox")
+    assert shown == "{"
+    assert "2 prompts" in str(error)
+
+
+def test_an_error_behind_a_drawn_part_points_into_the_typed_text():
+    text = "a {very very red|very very red} __animal__ --chaoss 5"
+    with pytest.raises(PromptError) as caught:
+        parse(text, wildcards=Wildcards({"animal": ["x"]}), seed=1)
+    error = caught.value
+    assert text[error.position : error.position + error.length] == "--chaoss"

@@ -1,0 +1,40 @@
+import pytest
+
+from bot.prompts import format_prompt, load_presets, parse, preset_named
+from bot.prompts.presets import nearest_preset, read_presets
+
+
+@pytest.mark.parametrize("preset", load_presets(), ids=lambda preset: preset.name)
+def test_each_preset_adds_its_words_and_keeps_those_of_the_member(preset):
+    styled = preset.apply(parse("a fox --no trees --seed 4"))
+    assert styled.prompt == f"a fox, {preset.added}"
+    assert styled.negative_prompt == ", ".join(filter(None, ["trees", preset.avoided]))
+    assert styled.flags.seed == 4
+    assert parse(format_prompt(styled)) == styled
+
+
+def test_the_looks_the_shipped_models_draw_are_all_there():
+    wanted = {"glossy-3d", "flat", "cartoon", "blob", "pixel-art", "photo", "oil-painting"}
+    assert wanted <= {preset.name for preset in load_presets()}
+
+
+def test_every_part_that_is_shown_gets_the_look_and_none_that_is_avoided():
+    (preset,) = read_presets('[ink]\ntitle = "Ink"\ntitle_zh = "墨"\nadded = "ink"')
+    styled = preset.apply(parse("(fox:1.2)::2 owl::1 dog::-.2"))
+    assert [part.text for part in styled.parts] == ["fox, ink", "owl, ink", "dog"]
+    assert styled.parts[0].spans[1].weight == 1.0
+
+
+def test_a_preset_alone_still_shows_something():
+    preset = load_presets()[0]
+    assert preset.apply(parse("--tile", allow_empty=True)).prompt == preset.added
+
+
+def test_a_preset_is_found_by_name_or_title_in_any_case():
+    presets = load_presets()
+    for name in ("pixel-art", "Pixel ART", "像素画"):
+        found = preset_named(name, presets)
+        assert found is not None
+        assert found.name == "pixel-art"
+    assert preset_named("none such", presets) is None
+    assert nearest_preset("pixelart", presets) == "pixel-art"
