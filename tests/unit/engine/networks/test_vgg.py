@@ -93,6 +93,6 @@ def test_a_pickle_that_would_run_code_is_refused(tmp_path):
             return print, ("run",)
 
     path = tmp_path / "evil.pth"
-    path.write_bytes(pickle.dumps(Evil()))
+    path.write_bytes(pickle.dumps(Evil(), protocol=2))
     with pytest.raises(UnsafeCheckpoint, match="convert it to safetensors"):
         vgg.load_vgg19(path)
