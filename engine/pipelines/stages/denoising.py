@@ -1,15 +1,16 @@
-"""From a request and its starting latents to clean latents, with progress on the way."""
+"""From a request to clean latents, with progress on the way."""
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from typing import Any, TypeAlias
 
 from torch import Tensor
 
 from engine.calls import Call, Decode, EncodeText, NetworkRef, Report, Sampling
-from engine.diffusion import guidance, samplers
+from engine.diffusion import guidance, samplers, schedules
 from engine.diffusion.noise import ImageNoise, mixed_noise
 from engine.diffusion.prediction import ModelFacts
+from engine.errors import Unsupported
 from engine.pipelines.stages.canvas import Canvas
 from engine.pipelines.stages.encoding import preview_of
 from engine.requests import MAX_SEED, ImageToImage, TextToImage, seeds_of
@@ -59,13 +60,70 @@ class Progress:
         return self._has_previews and is_time and left > 0 and left_s >= PREVIEW_WORTH_S
 
 
+def refuse_style_references(request: DiffusionRequest) -> None:
+    """Say so where a look is asked for that no stage can give yet.
+
+    Raises:
+        Unsupported: the request has style references.
+    """
+    if request.style_references:
+        raise Unsupported("style references don't work with this model: leave --sref out")
+
+
 def network_of(request: DiffusionRequest) -> NetworkRef:
     """Return the network a request names, with what is applied on top."""
     loras = tuple((lora.name, lora.weight) for lora in request.loras)
     return NetworkRef(request.model, loras, request.tile)
 
 
-def steering(
+def denoise(
+    request: DiffusionRequest,
+    network: NetworkRef,
+    facts: ModelFacts,
+    canvas: Canvas,
+    *,
+    source: Tensor | None = None,
+    strength: float = 1.0,
+    preview_interval_s: float = PREVIEW_INTERVAL_S,
+    clock: Clock = time.monotonic,
+) -> Sampling:
+    """Return the clean latents (B, C, h, w) of a request's images.
+
+    `source` (1, C, h, w) are the latents an edit begins with, `strength` how far it leaves them,
+    0 exclusive to 1; without one the images begin as noise.
+
+    Raises:
+        InvalidRequest: the prompt has too many parts.
+    """
+    steered = yield from _steering(request, facts, network, canvas)
+    sigmas = schedules.sigmas_for(facts, request.schedule, request.sampler, request.steps)
+    sigmas = schedules.started(sigmas, strength)
+    noise, first = _noise_of(request, facts, canvas)
+    first = first.to(steered.scales.device)
+    if source is None:
+        x = first * schedules.noise_scale(facts, request.sampler, sigmas[0])
+    else:
+        x = source.to(first) + first * sigmas[0]
+    sigmas = schedules.stopped(sigmas, request.stop)
+    progress = Progress(
+        network,
+        len(sigmas) - 1,
+        has_previews=request.previews and facts.has_preview,
+        interval_s=preview_interval_s,
+        clock=clock,
+    )
+    sampling = samplers.sample(
+        request.sampler,
+        guidance.guided(network, steered),
+        x,
+        sigmas,
+        draw_noise=lambda: noise.draw().to(x.device),
+        on_step=progress.on_step,
+    )
+    return (yield from sampling)
+
+
+def _steering(
     request: DiffusionRequest, facts: ModelFacts, network: NetworkRef, canvas: Canvas
 ) -> Generator[Call, Any, guidance.Guidance]:
     """Encode the prompt and return how each image is steered by it."""
@@ -74,7 +132,7 @@ def steering(
     return guidance.guidance_of(request, facts, words, encoded, tuple(seeds_of(request)))
 
 
-def noise_of(
+def _noise_of(
     request: DiffusionRequest, facts: ModelFacts, canvas: Canvas
 ) -> tuple[ImageNoise, Tensor]:
     """Return the images' source of noise and their first, (B, C, h, w), drawn from it."""
@@ -86,23 +144,3 @@ def noise_of(
         others = [(request.variation_seed + i) % (MAX_SEED + 1) for i in range(len(seeds))]
         first = mixed_noise(first, ImageNoise(others, shape).draw(), request.variation_strength)
     return source, first
-
-
-def denoise(
-    request: DiffusionRequest,
-    network: NetworkRef,
-    steered: guidance.Guidance,
-    x: Tensor,
-    sigmas: Sequence[float],
-    noise: ImageNoise,
-    progress: Progress,
-) -> Sampling:
-    """Remove the noise of level `sigmas[0]` from `x` (B, C, h, w) as the request asks."""
-    return samplers.sample(
-        request.sampler,
-        guidance.guided(network, steered),
-        x,
-        sigmas,
-        draw_noise=lambda: noise.draw().to(x.device),
-        on_step=progress.on_step,
-    )
