@@ -94,3 +94,18 @@ class LoadedModel(Protocol):
             Unsupported: there is no upscaler, or not of that factor.
         """
         ...
+
+
+class Loader(Protocol):
+    """How a family reads a model."""
+
+    def __call__(
+        self, info: ModelInfo, files: Path, place: Place, on_progress: OnLoad
+    ) -> LoadedModel:
+        """Read the model from `files`, a folder or single file, without touching any network.
+
+        Raises:
+            ModelUnavailable: the files are missing, broken or of another family.
+            UnsafeCheckpoint: they would run code.
+        """
+        ...

@@ -1,0 +1,121 @@
+"""The noise a Stable Diffusion checkpoint was trained with, from its diffusers configuration.
+
+Zero terminal signal-to-noise ratio: Lin et al. 2023 (https://arxiv.org/abs/2305.08891).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from engine.diffusion.prediction import ModelFacts, Prediction, Spacing
+from engine.errors import ModelUnavailable
+from engine.models.catalogue import ModelInfo
+
+# What a single file does not say: all Stable Diffusion versions were trained so.
+ORIGINAL_NOISE: Mapping[str, Any] = {
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "num_train_timesteps": 1000,
+    "prediction_type": "epsilon",
+    "timestep_spacing": "leading",
+    "steps_offset": 1,
+    "set_alpha_to_one": False,
+}
+_PREDICTIONS = {
+    "epsilon": Prediction.EPS,
+    "v_prediction": Prediction.V,
+    "sample": Prediction.X0,
+}
+# Where a configuration is silent, its class decides.
+_LINSPACE_CLASSES = ("Euler", "Heun", "DPM", "KDPM2", "LMS", "UniPC", "DEIS")
+_MIN_ALPHA = 2.0**-24  # instead of 0 where training ended in pure noise
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """Prediction, noise levels and how timesteps are visited."""
+
+    prediction: Prediction
+    training_sigmas: tuple[float, ...]  # rising
+    spacing: Spacing
+    steps_offset: int
+    ddim_final_sigma: float
+
+    def facts(self, info: ModelInfo, latent_channels: int, latent_scale: int) -> ModelFacts:
+        """Join with what the catalogue prefers."""
+        return ModelFacts(
+            prediction=self.prediction,
+            latent_channels=latent_channels,
+            latent_scale=latent_scale,
+            sigma_min=self.training_sigmas[0],
+            sigma_max=self.training_sigmas[-1],
+            training_sigmas=self.training_sigmas,
+            spacing=self.spacing,
+            steps_offset=self.steps_offset,
+            ddim_final_sigma=self.ddim_final_sigma,
+            sampler=info.sampler,
+            schedule=info.schedule,
+            steps=info.steps,
+            guidance_scale=info.guidance_scale,
+            size_multiple=info.size_multiple,
+            native_size=min(info.width, info.height),
+            has_preview=True,
+            house_prompt=info.house_prompt,
+        )
+
+
+def noise_from(name: str, config: Mapping[str, Any]) -> Noise:
+    """Read a `scheduler_config.json`.
+
+    Raises:
+        ModelUnavailable: it names a kind of noise or prediction not known here.
+    """
+    prediction = _PREDICTIONS.get(str(config.get("prediction_type", "epsilon")))
+    if prediction is None:
+        raise ModelUnavailable(
+            name,
+            f"it predicts {config['prediction_type']!r}, which this family can't be sampled by",
+        )
+    sigmas = _training_sigmas(name, config)
+    return Noise(
+        prediction=prediction,
+        training_sigmas=sigmas,
+        spacing=_spacing(name, config),
+        steps_offset=int(config.get("steps_offset", 0)),
+        ddim_final_sigma=0.0 if config.get("set_alpha_to_one", True) else sigmas[0],
+    )
+
+
+def _spacing(name: str, config: Mapping[str, Any]) -> Spacing:
+    by_class = str(config.get("_class_name", "")).startswith(_LINSPACE_CLASSES)
+    spacing = config.get("timestep_spacing", "linspace" if by_class else "leading")
+    try:
+        return Spacing(spacing)
+    except ValueError as error:
+        raise ModelUnavailable(name, f"its timestep_spacing {spacing!r} is unknown") from error
+
+
+def _training_sigmas(name: str, config: Mapping[str, Any]) -> tuple[float, ...]:
+    start, end = float(config.get("beta_start", 1e-4)), float(config.get("beta_end", 0.02))
+    count = int(config.get("num_train_timesteps", 1000))
+    match config.get("beta_schedule", "linear"):
+        case "scaled_linear":
+            betas = torch.linspace(start**0.5, end**0.5, count, dtype=torch.float64) ** 2
+        case "linear":
+            betas = torch.linspace(start, end, count, dtype=torch.float64)
+        case other:
+            raise ModelUnavailable(name, f"its beta_schedule {other!r} is unknown")
+    alphas = (1 - betas).cumprod(0)
+    if config.get("rescale_betas_zero_snr", False):
+        alphas = _rescaled(alphas)
+    return tuple(((1 - alphas) / alphas).sqrt().tolist())
+
+
+def _rescaled(alphas: torch.Tensor) -> torch.Tensor:
+    """Make the last step nothing but noise; Lin et al. 2023, Algorithm 1."""
+    roots = alphas.sqrt()
+    shifted = (roots - roots[-1]) * roots[0] / (roots[0] - roots[-1])
+    return (shifted**2).clamp(min=_MIN_ALPHA)

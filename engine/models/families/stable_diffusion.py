@@ -1,0 +1,443 @@
+"""Stable Diffusion 1.x and 2.x: a denoiser and a VAE in latents, one CLIP text encoder.
+
+Rombach et al. 2022 (https://arxiv.org/abs/2112.10752). The networks are diffusers' and
+transformers' modules; loop, guidance and samplers are ours. SDXL builds on this in
+`stable_diffusion_xl`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
+from torch import Tensor, nn
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+from engine.calls import Conditioning
+from engine.diffusion.prediction import (
+    ModelFacts,
+    clean_latents,
+    network_input,
+    training_timestep,
+)
+from engine.errors import ModelUnavailable, Unsupported
+from engine.models.catalogue import Family, ModelInfo
+from engine.models.families import PRISTINE, Adaptation, OnLoad, Place
+from engine.models.families import original_layout as original
+from engine.models.families.clip_text import ClipText, load_tokenizer, padded
+from engine.models.families.lora import Merger
+from engine.models.families.noise import ORIGINAL_NOISE, Noise, noise_from
+from engine.models.families.original_layout import Origin
+from engine.models.families.weights import (
+    Meter,
+    Weights,
+    build,
+    bytes_of,
+    fill,
+    with_new_attention_names,
+    without_prefix,
+)
+from engine.models.files import Header, component_weights, model_index, read_header, read_json
+from engine.requests import Span
+
+_WRAP = 8  # latents by which a tiled source is continued around its edges before encoding
+_PREVIEW_SIDE = 256  # pixels; longer side of a tiny VAE's preview
+_FIT_PICTURES, _FIT_SIDE = 12, 64  # what the matrix of previews is fitted to; pixels
+_DECODE_PIXELS = 1024 * 1024  # decoded at once at most; the VAE is what runs out of memory
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The networks of a checkpoint and the noise it was trained with."""
+
+    unet: UNet2DConditionModel
+    vae: AutoencoderKL
+    text: tuple[ClipText, ...]
+    noise: Noise
+    tiny_vae: AutoencoderTiny | None = None
+
+    def networks(self) -> dict[str, nn.Module]:
+        """All networks by their names in a diffusers folder."""
+        texts = {_numbered("text_encoder", i): text.network for i, text in enumerate(self.text)}
+        return {"unet": self.unet, "vae": self.vae, **texts}
+
+
+class StableDiffusion:
+    """A loaded SD1 or SD2 checkpoint."""
+
+    def __init__(self, info: ModelInfo, place: Place, parts: Parts) -> None:
+        self._info = info
+        self._place = place
+        self._parts = parts
+        self._sigmas = torch.tensor(parts.noise.training_sigmas, dtype=torch.float64)
+        self._sigmas = self._sigmas.to(place.device)
+        self._merger = Merger(parts.networks())
+        self._adaptation = PRISTINE
+        self._latent_rgb: Tensor | None = None  # fitted when the first preview is asked for
+
+    @property
+    def bytes_used(self) -> int:
+        """Weights, and the pristine copies of those a LoRA has changed."""
+        tiny = [self._parts.tiny_vae] if self._parts.tiny_vae else []
+        return bytes_of([*self._parts.networks().values(), *tiny]) + self._merger.bytes_kept
+
+    def facts(self) -> ModelFacts:
+        """How it wants to be sampled."""
+        vae = self._parts.vae.config
+        scale = 2 ** (len(vae.block_out_channels) - 1)
+        return self._parts.noise.facts(self._info, int(vae.latent_channels), scale)
+
+    def adapt(self, adaptation: Adaptation) -> None:
+        """Merge LoRAs into copies of the weights and set how convolutions see the edges."""
+        if adaptation.loras != self._adaptation.loras:
+            self._adaptation = Adaptation((), self._adaptation.tile)
+            self._merger.apply(adaptation.loras)
+        if adaptation.tile != self._adaptation.tile:
+            self._set_tile(tile=adaptation.tile)
+        self._adaptation = adaptation
+
+    def encode_text(
+        self, prompts: tuple[tuple[Span, ...], ...], width: int, height: int
+    ) -> Conditioning:
+        """Encode prompts; longer ones take more chunks of 77 tokens."""
+        del width, height
+        text = self._parts.text[0]
+        tokens, _ = text.encode(padded([text.chunks(prompt) for prompt in prompts]))
+        nothing = tokens.new_zeros(len(prompts), 0)
+        return Conditioning(tokens, nothing, nothing)
+
+    def denoise(self, x: Tensor, sigma: Tensor, conditioning: Conditioning) -> Tensor:
+        """One pass of the denoiser, each row at its own noise level."""
+        kind, dtype = self._parts.noise.prediction, self._place.dtype
+        output = self._parts.unet(
+            network_input(kind, x, sigma).to(dtype),
+            training_timestep(sigma, self._sigmas),
+            encoder_hidden_states=conditioning.tokens.to(dtype),
+            added_cond_kwargs=self._added(conditioning),
+            return_dict=False,
+        )[0]
+        return clean_latents(kind, output.float(), x, sigma)
+
+    def _added(self, conditioning: Conditioning) -> dict[str, Tensor]:
+        """What the denoiser is told besides text and time."""
+        del conditioning
+        return {}
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        """The mean of the VAE's distribution, scaled as the denoiser knows it."""
+        vae = self._parts.vae
+        wrap = _WRAP if self._adaptation.tile else 0
+        border = wrap * self.facts().latent_scale
+        if border:
+            pixels = F.pad(pixels, (border,) * 4, mode="circular")
+        mean = vae.encode((pixels * 2 - 1).to(vae.dtype)).latent_dist.mean.float()
+        height, width = mean.shape[-2:]
+        inner: Tensor = mean[..., wrap : height - wrap, wrap : width - wrap]
+        return inner * float(vae.config.scaling_factor)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Decode, few rows at a time where pictures are large."""
+        scale = self.facts().latent_scale
+        rows = max(_DECODE_PIXELS // (latents[0, 0].numel() * scale**2), 1)
+        return torch.cat([self._decoded(part) for part in torch.split(latents, rows)])
+
+    def _decoded(self, latents: Tensor) -> Tensor:
+        vae = self._parts.vae
+        scaled = (latents / float(vae.config.scaling_factor)).to(vae.dtype)
+        return _in_unit_range(vae.decode(scaled, return_dict=False)[0])
+
+    def preview(self, latents: Tensor) -> Tensor:
+        """By the tiny VAE if there is one, else by a matrix at latent size."""
+        tiny = self._parts.tiny_vae
+        if tiny is None:
+            return self._flat_preview(latents)
+        pixels = _in_unit_range(tiny.decode(latents.to(tiny.dtype), return_dict=False)[0])
+        factor = max(pixels.shape[-2:]) // _PREVIEW_SIDE
+        return F.avg_pool2d(pixels, factor) if factor > 1 else pixels
+
+    def _flat_preview(self, latents: Tensor) -> Tensor:
+        if self._latent_rgb is None:
+            self._latent_rgb = self._fitted_latent_rgb()
+        matrix = self._latent_rgb
+        rgb = torch.einsum("bchw,cd->bdhw", latents, matrix[:-1]) + matrix[-1].view(1, 3, 1, 1)
+        return rgb.clamp(0, 1)
+
+    def _fitted_latent_rgb(self) -> Tensor:
+        """The matrix (C + 1, 3) by which latents, and a 1, best give the colours they decode to.
+
+        Least squares over a few soft colour pictures that the model's own VAE encodes.
+        """
+        generator = torch.Generator().manual_seed(0)
+        colours = torch.rand(_FIT_PICTURES, 3, 4, 4, generator=generator)
+        pixels = F.interpolate(colours, size=_FIT_SIDE, mode="bicubic").clamp(0, 1)
+        latents = self.encode(pixels.to(self._place.device)).cpu()
+        inputs = latents.movedim(1, -1).flatten(0, 2).double()
+        inputs = torch.cat([inputs, inputs.new_ones(len(inputs), 1)], dim=1)
+        small = F.adaptive_avg_pool2d(pixels, (latents.shape[2], latents.shape[3]))
+        targets = small.movedim(1, -1).flatten(0, 2).double()
+        # A little ridge: four latents see three colours.
+        gram = inputs.T @ inputs + 1e-3 * torch.eye(inputs.shape[1], dtype=torch.float64)
+        solved: Tensor = torch.linalg.solve(gram, inputs.T @ targets)
+        return solved.float().to(self._place.device)
+
+    def enlarge(self, pixels: Tensor, factor: int) -> Tensor:
+        """Refuse: a Stable Diffusion checkpoint has no upscaler."""
+        del pixels, factor
+        raise Unsupported(f"the model {self._info.name} has no upscaler; use the pack's")
+
+    def _set_tile(self, *, tile: bool) -> None:
+        # The VAE that previews is left alone: a seam in a preview does no harm.
+        for network in (self._parts.unet, self._parts.vae):
+            for module in network.modules():
+                if isinstance(module, nn.Conv2d) and module.padding != (0, 0):
+                    module.padding_mode = "circular" if tile else "zeros"
+
+
+def _in_unit_range(pixels: Tensor) -> Tensor:
+    return (pixels.float() / 2 + 0.5).clamp(0, 1)
+
+
+def load(info: ModelInfo, files: Path, place: Place, on_progress: OnLoad) -> StableDiffusion:
+    """Read a diffusers folder or a single file of SD1.x or SD2.x.
+
+    Raises:
+        ModelUnavailable: the files are missing, broken or of another family.
+        UnsafeCheckpoint: they would run code.
+    """
+    reader = SingleFile if files.is_file() else Folder
+    return StableDiffusion(info, place, reader(info, files, place, on_progress).parts())
+
+
+def _numbered(component: str, index: int) -> str:
+    return component if index == 0 else f"{component}_{index + 1}"
+
+
+class Folder:
+    """Reads a diffusers folder."""
+
+    def __init__(self, info: ModelInfo, folder: Path, place: Place, on_progress: OnLoad) -> None:
+        self._info = info
+        self._folder = folder
+        self._place = place
+        self._texts = 2 if info.family is Family.SDXL else 1
+        names = ["unet", "vae", "scheduler"]
+        for index in range(self._texts):
+            names += [_numbered("text_encoder", index), _numbered("tokenizer", index)]
+        self._index = model_index(info.name, folder, names)
+        networks = ["unet", "vae", *(n for n in names if n.startswith("text_encoder"))]
+        self._files = {n: component_weights(info.name, folder / n) for n in networks}
+        total = sum(file.stat().st_size for files in self._files.values() for file in files)
+        self._weights = Weights(info.name, place.device, Meter(total, on_progress))
+
+    def parts(self) -> Parts:
+        """Build and fill all networks."""
+        if self._texts == 1 and "text_encoder_2" in self._index:
+            raise ModelUnavailable(self._info.name, 'it is an SDXL model: set family = "sdxl"')
+        name = self._info.name
+        unet = build_unet(name, self._config("unet"))
+        vae = build_vae(name, self._config("vae"))
+        check_unet(name, unet, vae)
+        vae_dtype = vae_dtype_of(self._info, vae, self._place)
+        vae_tensors = self._weights.read(self._files["vae"], vae_dtype)
+        fill(name, "VAE", vae, with_new_attention_names(vae_tensors))
+        fill(name, "unet", unet, self._tensors("unet"))
+        return Parts(
+            unet=on_device(unet, self._place),
+            vae=vae,
+            text=tuple(self._text(index) for index in range(self._texts)),
+            noise=noise_from(
+                name, read_json(name, self._folder / "scheduler/scheduler_config.json")
+            ),
+            tiny_vae=tiny_vae(self._info, self._place),
+        )
+
+    def _text(self, index: int) -> ClipText:
+        name, component = self._info.name, _numbered("text_encoder", index)
+        config = self._config(component)
+        network = build_text(name, config, is_projected=index == 1)
+        fill(name, component, network, without_prefix(self._tensors(component), network))
+        tokenizer = load_tokenizer(name, self._folder / _numbered("tokenizer", index))
+        return ClipText(tokenizer, network, is_penultimate=self._texts == 2)
+
+    def _config(self, component: str) -> dict[str, Any]:
+        return read_json(self._info.name, self._folder / component / "config.json")
+
+    def _tensors(self, component: str) -> dict[str, Tensor]:
+        return self._weights.read(self._files[component], self._place.dtype)
+
+
+class SingleFile:
+    """Reads one file of the original layout."""
+
+    def __init__(self, info: ModelInfo, file: Path, place: Place, on_progress: OnLoad) -> None:
+        self._info = info
+        self._file = file
+        self._place = place
+        self._header: Header = read_header(info.name, file)
+        self._weights = Weights(info.name, place.device, Meter(file.stat().st_size, on_progress))
+        found = original.recognise(info.name, self._header)
+        if found is not info.family:
+            raise ModelUnavailable(
+                info.name, f'{file.name} is of another family: set family = "{found}"'
+            )
+
+    def parts(self) -> Parts:
+        """Build and fill all networks."""
+        name, family = self._info.name, self._info.family
+        try:
+            unet = build_unet(name, original.unet_config(name, self._header, family))
+            vae = build_vae(name, original.vae_config(self._header, family))
+            check_unet(name, unet, vae)
+            texts = self._texts()
+        except KeyError as error:
+            raise ModelUnavailable(name, f"{self._file.name} lacks {error}") from error
+        self._fill("unet", unet, self._unet_origins(unet), self._place.dtype)
+        levels = len(vae.config.block_out_channels)
+        vae_origins = {key: original.vae_origin(key, levels) for key in vae.state_dict()}
+        self._fill("VAE", vae, vae_origins, vae_dtype_of(self._info, vae, self._place))
+        return Parts(
+            unet=on_device(unet, self._place),
+            vae=vae,
+            text=texts,
+            noise=noise_from(name, self._noise_config()),
+            tiny_vae=tiny_vae(self._info, self._place),
+        )
+
+    def _unet_origins(self, unet: UNet2DConditionModel) -> dict[str, Origin]:
+        return {
+            key: Origin(original.UNET + original_name)
+            for key, original_name in original_names(unet).items()
+        }
+
+    def _texts(self) -> tuple[ClipText, ...]:
+        match self._info.family:
+            case Family.SD1:
+                return (self._clip(),)
+            case Family.SD2:
+                return (self._open_clip(is_projected=False),)
+            case _:
+                return (self._clip(), self._open_clip(is_projected=True))
+
+    def _clip(self) -> ClipText:
+        prefix = original.CLIP[self._info.family]
+        config = original.clip_config(self._header, prefix)
+        network = build_text(self._info.name, config, is_projected=False)
+        origins = {
+            key: Origin(f"{prefix}text_model.{key.removeprefix('text_model.')}")
+            for key in network.state_dict()
+        }
+        self._fill("text encoder", network, origins, self._place.dtype)
+        is_penultimate = self._info.family is Family.SDXL
+        return ClipText(self._tokenizer(), network, is_penultimate=is_penultimate)
+
+    def _open_clip(self, *, is_projected: bool) -> ClipText:
+        prefix = original.OPEN_CLIP[self._info.family]
+        config = original.open_clip_config(self._header, prefix, drop_last_layer=not is_projected)
+        network = build_text(self._info.name, config, is_projected=is_projected)
+        origins = {key: original.open_clip_origin(key, prefix) for key in network.state_dict()}
+        self._fill("text encoder", network, origins, self._place.dtype)
+        tokenizer = self._tokenizer()
+        # These two were trained with "!" (number 0) behind the end mark.
+        tokenizer.pad_token = tokenizer.convert_ids_to_tokens(0)
+        return ClipText(tokenizer, network, is_penultimate=is_projected)
+
+    def _tokenizer(self) -> Any:
+        if not self._info.tokenizer:
+            raise ModelUnavailable(
+                self._info.name,
+                "a single file holds no vocabulary: set tokenizer = "
+                '"folder with CLIP\'s vocab.json and merges.txt" in its catalogue entry',
+            )
+        return load_tokenizer(self._info.name, Path(self._info.tokenizer))
+
+    def _noise_config(self) -> Mapping[str, Any]:
+        # Two empty tensors by which trainers mark their files.
+        predicts_v = self._info.prediction == "v" or (
+            not self._info.prediction
+            and ("v_pred" in self._header or self._info.family is Family.SD2)
+        )
+        return {
+            **ORIGINAL_NOISE,
+            "prediction_type": "v_prediction" if predicts_v else "epsilon",
+            "rescale_betas_zero_snr": "ztsnr" in self._header,
+        }
+
+    def _fill(
+        self, what: str, network: nn.Module, origins: Mapping[str, Origin], dtype: torch.dtype
+    ) -> None:
+        tensors = self._weights.pick(self._file, origins, dtype)
+        fill(self._info.name, what, network, tensors)
+
+
+def original_names(unet: UNet2DConditionModel) -> dict[str, str]:
+    """Each weight of a denoiser under its name in the original layout, without prefix."""
+    config = unet.config
+    up_attention = ["CrossAttn" in kind for kind in config.up_block_types]
+    return {
+        key: original.unet_key(key, int(config.layers_per_block), up_attention)
+        for key in unet.state_dict()
+    }
+
+
+def build_unet(name: str, config: Mapping[str, Any]) -> UNet2DConditionModel:
+    """An empty denoiser."""
+    return build(name, "unet", lambda: UNet2DConditionModel.from_config(dict(config)))
+
+
+def build_vae(name: str, config: Mapping[str, Any]) -> AutoencoderKL:
+    """An empty VAE."""
+    return build(name, "VAE", lambda: AutoencoderKL.from_config(dict(config)))
+
+
+def build_text(name: str, config: Mapping[str, Any], *, is_projected: bool) -> nn.Module:
+    """An empty CLIP text encoder, with SDXL's second one's projection or without."""
+    kind = CLIPTextModelWithProjection if is_projected else CLIPTextModel
+    network: nn.Module = build(
+        name, "text encoder", lambda: kind(CLIPTextConfig.from_dict(dict(config)))
+    )
+    return network
+
+
+def check_unet(name: str, unet: UNet2DConditionModel, vae: AutoencoderKL) -> None:
+    """See that denoiser and VAE belong together.
+
+    Raises:
+        ModelUnavailable: it is an inpainting or another special model.
+    """
+    channels, latents = int(unet.config.in_channels), int(vae.config.latent_channels)
+    if channels != latents:
+        raise ModelUnavailable(
+            name,
+            f"its denoiser takes {channels} channels, not {latents}: "
+            "it is an inpainting or other special model, choose the plain one",
+        )
+
+
+def vae_dtype_of(info: ModelInfo, vae: AutoencoderKL, place: Place) -> torch.dtype:
+    """SDXL's VAE overflows in half precision unless it was mended and says so."""
+    if info.family is Family.SDXL and vae.config.force_upcast:
+        return torch.float32
+    return place.dtype
+
+
+def on_device(unet: UNet2DConditionModel, place: Place) -> UNet2DConditionModel:
+    """The denoiser in the memory layout that suits the device."""
+    if place.device.type == "cuda":
+        unet.to(memory_format=torch.channels_last)
+    return unet
+
+
+def tiny_vae(info: ModelInfo, place: Place) -> AutoencoderTiny | None:
+    """The small decoder for previews, if the catalogue names one."""
+    if not info.tiny_vae:
+        return None
+    folder = Path(info.tiny_vae)
+    config = read_json(info.name, folder / "config.json")
+    network = build(info.name, "tiny VAE", lambda: AutoencoderTiny.from_config(config))
+    weights = Weights(info.name, place.device, Meter(0, lambda _: None))
+    files = component_weights(info.name, folder)
+    fill(info.name, "tiny VAE", network, weights.read(files, place.dtype))
+    return network

@@ -1,0 +1,181 @@
+"""Weights on disk, checked before anything is loaded; no torch here.
+
+Only safetensors are read: a JSON header (8 bytes of length, then the JSON) and raw numbers, so
+that a file can't run code. Pickles and repositories with code of their own are refused.
+
+A diffusers folder is `model_index.json` and one folder a component, each with a configuration and
+`*.safetensors`.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.errors import ModelUnavailable, UnsafeCheckpoint
+
+PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin", ".pkl", ".pickle"})
+_MAX_HEADER_BYTES = 100_000_000  # as the safetensors format itself allows
+_TO_SAFETENSORS = (
+    "a pickle can run code when it is loaded; "
+    "get the safetensors version, or convert it in a sandbox"
+)
+# Where the weights of a component may be, best first.
+_WEIGHTS = ("diffusion_pytorch_model", "model")
+_VARIANTS = ("", ".fp16", ".bf16")
+
+
+@dataclass(frozen=True, slots=True)
+class TensorEntry:
+    """One tensor of a safetensors file."""
+
+    dtype: str  # F32, F16, BF16...
+    shape: tuple[int, ...]
+    size_bytes: int
+
+    @property
+    def count(self) -> int:
+        """How many numbers it holds."""
+        return math.prod(self.shape)
+
+
+Header = Mapping[str, TensorEntry]
+
+
+def read_header(name: str, file: Path) -> Header:
+    """List the tensors of a safetensors file, and see that the file is whole.
+
+    Raises:
+        UnsafeCheckpoint: it is a pickle.
+        ModelUnavailable: it is missing, broken or cut short; `name` is whom the error is about.
+    """
+    if file.suffix in PICKLES:
+        raise UnsafeCheckpoint(name, f"{file.name} is a pickle: {_TO_SAFETENSORS}")
+    try:
+        size = file.stat().st_size
+        with file.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            if not 2 <= length <= min(size - 8, _MAX_HEADER_BYTES):
+                raise ModelUnavailable(name, f"{file} is no safetensors file, or is cut short")
+            raw = json.loads(stream.read(length))
+    except OSError as error:
+        raise ModelUnavailable(name, f"{file}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise ModelUnavailable(name, f"{file} is no safetensors file") from error
+    return _checked_entries(name, file, raw, size - 8 - length)
+
+
+def _checked_entries(name: str, file: Path, raw: Any, data_bytes: int) -> Header:
+    try:
+        entries = {key: _entry(value) for key, value in raw.items() if key != "__metadata__"}
+        end = max((value["data_offsets"][1] for key, value in raw.items() if key in entries))
+    except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
+        raise ModelUnavailable(name, f"{file} has a broken safetensors header") from error
+    if end != data_bytes:
+        raise ModelUnavailable(
+            name,
+            f"{file} should hold {end:,} bytes of weights but holds {data_bytes:,}: fetch it again",
+        )
+    return entries
+
+
+def _entry(value: Mapping[str, Any]) -> TensorEntry:
+    start, end = value["data_offsets"]
+    return TensorEntry(str(value["dtype"]), tuple(int(n) for n in value["shape"]), end - start)
+
+
+def read_json(name: str, file: Path) -> dict[str, Any]:
+    """Read a configuration.
+
+    Raises:
+        ModelUnavailable: it is missing or no JSON object.
+    """
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ModelUnavailable(name, f"{file}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise ModelUnavailable(name, f"{file} is no JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ModelUnavailable(name, f"{file} must hold a JSON object")
+    return content
+
+
+def component_weights(name: str, folder: Path) -> tuple[Path, ...]:
+    """The safetensors files of one component, several if it is sharded.
+
+    Raises:
+        UnsafeCheckpoint: there are pickles only.
+        ModelUnavailable: there is nothing.
+    """
+    for stem in _WEIGHTS:
+        for variant in _VARIANTS:
+            whole = folder / f"{stem}{variant}.safetensors"
+            if whole.is_file():
+                return (whole,)
+            # Sharded variants put the variant after ".index".
+            for index in (f"{stem}.safetensors.index{variant}.json",):
+                if (folder / index).is_file():
+                    return _shards(name, folder / index)
+    pickles = [path.name for path in _files(folder) if path.suffix in PICKLES]
+    if pickles:
+        raise UnsafeCheckpoint(name, f"{folder} holds only {min(pickles)}: {_TO_SAFETENSORS}")
+    raise ModelUnavailable(name, f"{folder} holds no *.safetensors")
+
+
+def _shards(name: str, index: Path) -> tuple[Path, ...]:
+    shards = read_json(name, index).get("weight_map", {})
+    names = sorted({str(shard) for shard in shards.values()})
+    if not names or any(Path(shard).name != shard for shard in names):
+        raise ModelUnavailable(name, f"{index} names no usable shards")
+    return tuple(index.parent / shard for shard in names)
+
+
+def model_index(name: str, folder: Path, needed: Iterable[str]) -> dict[str, Any]:
+    """Read what a diffusers folder is made of, and see that nothing in it would run code.
+
+    Raises:
+        UnsafeCheckpoint: it holds Python code or asks for classes outside diffusers.
+        ModelUnavailable: it is no such folder, or a `needed` component is missing.
+    """
+    if not folder.is_dir():
+        raise ModelUnavailable(name, f"there is no folder {folder}")
+    refuse_code(name, folder)
+    index = read_json(name, folder / "model_index.json")
+    for component in needed:
+        origin = index.get(component)
+        if not isinstance(origin, list) or len(origin) != 2:
+            raise ModelUnavailable(name, f"{folder} has no {component}: it is of another family")
+        if origin[0] not in {"diffusers", "transformers"}:
+            raise UnsafeCheckpoint(
+                name,
+                f"its {component} comes from {origin[0]!r}, code that is not part of "
+                "diffusers; choose a repository of a standard pipeline",
+            )
+    return index
+
+
+def refuse_code(name: str, folder: Path) -> None:
+    """Refuse a folder that brings its own program.
+
+    Raises:
+        UnsafeCheckpoint: there is Python code in it.
+    """
+    code = next((path for path in _files(folder) if path.suffix in {".py", ".pyc", ".so"}), None)
+    if code is not None:
+        raise UnsafeCheckpoint(
+            name,
+            f"{code} is program code, which is never run from a model's folder; "
+            "remove it if the model is of a standard family",
+        )
+
+
+def _files(folder: Path) -> Iterable[Path]:
+    return (path for path in folder.rglob("*") if path.is_file())
+
+
+def parameter_count(headers: Iterable[Header]) -> int:
+    """How many numbers the files hold together."""
+    return sum(entry.count for header in headers for entry in header.values())

@@ -1,0 +1,173 @@
+"""Small randomly initialised Stable Diffusion checkpoints, in every layout the engine reads.
+
+The networks are of the real classes, with channel counts so chosen that a single file's shapes
+determine them: 8 heads for SD1, heads of 64 channels for SDXL and text encoders.
+"""
+
+import json
+from pathlib import Path
+
+import torch
+from diffusers import (
+    AutoencoderKL,
+    AutoencoderTiny,
+    DDIMScheduler,
+    EulerDiscreteScheduler,
+    StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
+)
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,!"
+BEGIN, END = "<|startoftext|>", "<|endoftext|>"
+_POOLED = 64
+
+
+def write_tokenizer(folder: Path) -> Path:
+    """A CLIP vocabulary of single letters and a few words; "!" is number 0 as in CLIP's own."""
+    letters = "!" + LETTERS.replace("!", "")
+    merges = [("c", "a"), ("ca", "t</w>"), ("r", "e"), ("re", "d</w>"), ("d", "o"), ("do", "g</w>")]
+    tokens = [*letters, *(f"{letter}</w>" for letter in letters), *("".join(m) for m in merges)]
+    vocabulary = {token: number for number, token in enumerate([*tokens, BEGIN, END])}
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "vocab.json").write_text(json.dumps(vocabulary))
+    lines = ["#version: 0.2", *(" ".join(merge) for merge in merges)]
+    (folder / "merges.txt").write_text("\n".join(lines) + "\n")
+    settings = {
+        "tokenizer_class": "CLIPTokenizer",
+        "model_max_length": 77,
+        "bos_token": BEGIN,
+        "eos_token": END,
+        "unk_token": END,
+        "pad_token": END,
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    return folder
+
+
+def _text_config(tokenizer: CLIPTokenizer, activation: str) -> CLIPTextConfig:
+    return CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=64,
+        intermediate_size=96,
+        num_hidden_layers=3,
+        num_attention_heads=1,
+        max_position_embeddings=77,
+        hidden_act=activation,
+        projection_dim=_POOLED,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=2,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+
+
+def _vae(scaling_factor: float) -> AutoencoderKL:
+    return AutoencoderKL(
+        block_out_channels=(32, 32, 32, 64),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        layers_per_block=1,
+        latent_channels=4,
+        sample_size=64,
+        scaling_factor=scaling_factor,
+    )
+
+
+def _shaken(network: torch.nn.Module) -> torch.nn.Module:
+    """Give biases and norms values too, so that a forgotten one shows."""
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.ndim == 1:
+                parameter += 0.1 * torch.randn_like(parameter)
+    return network.eval()
+
+
+def _noise(prediction: str) -> DDIMScheduler:
+    return DDIMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+        prediction_type=prediction,
+    )
+
+
+def write_sd1(folder: Path, *, prediction: str = "epsilon", seed: int = 0) -> Path:
+    """A tiny SD1 checkpoint as a diffusers folder."""
+    tokenizer = CLIPTokenizer.from_pretrained(str(write_tokenizer(folder / "tokenizer")))
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        unet = UNet2DConditionModel(
+            sample_size=8,
+            block_out_channels=(32, 64),
+            layers_per_block=1,
+            down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+            up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+            cross_attention_dim=64,
+            attention_head_dim=8,
+        )
+        pipeline = StableDiffusionPipeline(
+            unet=_shaken(unet),
+            vae=_shaken(_vae(0.18215)),
+            text_encoder=_shaken(CLIPTextModel(_text_config(tokenizer, "quick_gelu"))),
+            tokenizer=tokenizer,
+            scheduler=_noise(prediction),
+            safety_checker=None,
+            feature_extractor=None,
+            requires_safety_checker=False,
+        )
+    pipeline.save_pretrained(str(folder))
+    return folder
+
+
+def write_sdxl(folder: Path, *, seed: int = 0) -> Path:
+    """A tiny SDXL checkpoint as a diffusers folder."""
+    tokenizer = CLIPTokenizer.from_pretrained(str(write_tokenizer(folder / "tokenizer")))
+    second = CLIPTokenizer.from_pretrained(str(folder / "tokenizer"), pad_token="!")
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        unet = UNet2DConditionModel(
+            sample_size=16,
+            block_out_channels=(64, 128),
+            layers_per_block=1,
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+            transformer_layers_per_block=(1, 2),
+            attention_head_dim=(1, 2),
+            cross_attention_dim=128,
+            use_linear_projection=True,
+            addition_embed_type="text_time",
+            addition_time_embed_dim=8,
+            projection_class_embeddings_input_dim=_POOLED + 6 * 8,
+        )
+        pipeline = StableDiffusionXLPipeline(
+            unet=_shaken(unet),
+            vae=_shaken(_vae(0.13025)),
+            text_encoder=_shaken(CLIPTextModel(_text_config(tokenizer, "quick_gelu"))),
+            text_encoder_2=_shaken(CLIPTextModelWithProjection(_text_config(second, "gelu"))),
+            tokenizer=tokenizer,
+            tokenizer_2=second,
+            scheduler=EulerDiscreteScheduler.from_config(
+                _noise("epsilon").config, timestep_spacing="leading"
+            ),
+            add_watermarker=False,
+        )
+    pipeline.save_pretrained(str(folder))
+    return folder
+
+
+def write_tiny_vae(folder: Path, *, seed: int = 0) -> Path:
+    """A decoder for previews."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = AutoencoderTiny(
+            encoder_block_out_channels=(8, 8, 8, 8),
+            decoder_block_out_channels=(8, 8, 8, 8),
+            num_encoder_blocks=(1, 1, 1, 1),
+            num_decoder_blocks=(1, 1, 1, 1),
+        )
+    network.save_pretrained(str(folder))
+    return folder
