@@ -1,0 +1,138 @@
+"""Labelled pictures for the style networks: what is shown, in which look, of which painting."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from engine.training.pictures import Picture
+
+SIDE = 128  # pixels of a stored picture
+UNKNOWN = -1  # a label that a picture does not have
+PAINTING_CROPS = 12  # of each painting, at scales from the whole to a third of it
+HELD_OUT_EVERY = 16  # one painting in so many is never trained on
+CONCEPT_LOOKS = 4  # a concept is learnt if so many pictures show it
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Pictures (N, 128, 128, 3) in bytes and their labels (N,), UNKNOWN where there is none."""
+
+    pixels: NDArray[np.uint8]
+    concepts: NDArray[np.int64]
+    looks: NDArray[np.int64]
+    paintings: NDArray[np.int64]
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """How many concepts, looks and paintings there are."""
+        return tuple(int(part.max()) + 1 for part in (self.concepts, self.looks, self.paintings))  # type: ignore[return-value]
+
+    def batch(self, rng: np.random.Generator, count: int, crop: int) -> tuple[Tensor, list[Tensor]]:
+        """Random crops (B, 3, crop, crop) in [0, 1], and their three rows of labels."""
+        chosen = rng.integers(0, len(self.pixels), count)
+        pixels = random_crops(self.pixels, chosen, crop, rng)
+        labels = [
+            torch.from_numpy(part[chosen]) for part in (self.concepts, self.looks, self.paintings)
+        ]
+        return pixels, labels
+
+
+def random_crops(
+    pictures: NDArray[np.uint8], chosen: NDArray[np.int64], crop: int, rng: np.random.Generator
+) -> Tensor:
+    """Crops (B, 3, crop, crop) in [0, 1] of the chosen pictures, half of them mirrored."""
+    room = pictures.shape[1] - crop + 1
+    places = rng.integers(0, room, (len(chosen), 2))
+    mirrored = rng.random(len(chosen)) < 0.5
+    crops = []
+    for index, (y, x), mirror in zip(chosen, places, mirrored, strict=True):
+        part = pictures[index, y : y + crop, x : x + crop]
+        crops.append(part[:, ::-1] if mirror else part)
+    batch = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
+    return batch.to(memory_format=torch.channels_last).float() / 255
+
+
+def look_of(picture: Picture) -> str:
+    """The look of a picture by its set's columns."""
+    if picture.source.name == "emoji":
+        return f"{picture.columns.get('vendor', '')} {picture.columns.get('style', '')}"
+    return f"{picture.source.name} {picture.file.split('/')[0]}"
+
+
+def is_painting(picture: Picture) -> bool:
+    """Whether a row describes a painting."""
+    return "artist" in picture.columns
+
+
+def paintings_of(pictures: Sequence[Picture]) -> list[Picture]:
+    """Coloured paintings in stable order."""
+    paintings = [p for p in pictures if is_painting(p)]
+    return [p for p in paintings if p.columns.get("colour", "colour") == "colour"]
+
+
+def split_paintings(pictures: Sequence[Picture]) -> tuple[list[Picture], list[Picture]]:
+    """Paintings to train on, and those held out for evaluation (never a classic one)."""
+    train: list[Picture] = []
+    held_out: list[Picture] = []
+    for number, picture in enumerate(paintings_of(pictures)):
+        is_held_out = number % HELD_OUT_EVERY == 7 and not picture.file.startswith("classic")
+        (held_out if is_held_out else train).append(picture)
+    return train, held_out
+
+
+def labelled_pictures(pictures: Sequence[Picture], seed: int = 0) -> Labelled:
+    """Decode and label all training pictures; RGBA ones lie on random backgrounds."""
+    rng = np.random.default_rng([seed, 77])
+    painted, _ = split_paintings(pictures)
+    drawn = [
+        p
+        for p in pictures
+        if not is_painting(p) and p.split == "train" and p.source.name != "kodak"
+    ]
+    common = Counter(p.name for p in drawn)
+    concepts = _numbers(name for name, count in common.items() if count >= CONCEPT_LOOKS)
+    looks = _numbers(look_of(p) for p in [*drawn, *painted])
+    rows: list[tuple[NDArray[np.uint8], int, int, int]] = []
+    for picture in drawn:
+        tile = _square(_on_background(picture.open(), rng))
+        rows.append((tile, concepts.get(picture.name, UNKNOWN), looks[look_of(picture)], UNKNOWN))
+    for number, picture in enumerate(painted):
+        image = picture.open().convert("RGB")
+        rows += [
+            (_painting_crop(image, rng), UNKNOWN, looks[look_of(picture)], number)
+            for _ in range(PAINTING_CROPS)
+        ]
+    tiles, *labels = zip(*rows, strict=True)
+    return Labelled(np.stack(tiles), *(np.array(part, dtype=np.int64) for part in labels))
+
+
+def _numbers(names: Iterable[str]) -> dict[str, int]:
+    return {name: number for number, name in enumerate(sorted(set(names)))}
+
+
+def _on_background(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    if image.mode not in ("RGBA", "LA", "P"):
+        return image.convert("RGB")
+    colour = tuple(int(c) for c in rng.integers(40, 256, 3))
+    under = Image.new("RGBA", image.size, (*colour, 255))
+    return Image.alpha_composite(under, image.convert("RGBA")).convert("RGB")
+
+
+def _square(image: Image.Image) -> NDArray[np.uint8]:
+    resample = Image.Resampling.NEAREST if max(image.size) <= 48 else Image.Resampling.LANCZOS
+    return np.asarray(image.resize((SIDE, SIDE), resample))
+
+
+def _painting_crop(image: Image.Image, rng: np.random.Generator) -> NDArray[np.uint8]:
+    shorter = min(image.size)
+    side = int(max(SIDE, shorter * rng.uniform(0.3, 1.0)))
+    side = min(side, shorter)
+    x, y = (int(rng.integers(0, length - side + 1)) for length in image.size)
+    part = image.crop((x, y, x + side, y + side))
+    return np.asarray(part.resize((SIDE, SIDE), Image.Resampling.LANCZOS))

@@ -1,0 +1,106 @@
+"""Training of the style decoder: content of one picture, statistics of another.
+
+Content and statistics losses of Huang and Belongie 2017 with the Gram loss of Gatys et al. 2016
+beside them, so that correlations of features are learnt and not their means alone.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from engine.networks.style import StyleTransfer, adapt, statistics
+from engine.style import losses
+from engine.training.loop import Draw
+from engine.training.monitors import contact_sheet
+from engine.training.style_pictures import random_crops
+
+CONTENT_WEIGHT = 1.0
+STATISTICS_WEIGHT = 2.0
+GRAM_WEIGHT = 0.5
+VARIATION_WEIGHT = 2.0
+IDENTITY_WEIGHT = 8.0
+IDENTITY_SHARE = 4  # one row in so many is restyled as itself and must come back
+
+
+class TrainStyleTransfer:
+    """The decoder's programme; the encoder stays as it is."""
+
+    batch = 8
+    learning_rate = 2e-3
+
+    def __init__(
+        self,
+        network: StyleTransfer,
+        contents: NDArray[np.uint8],
+        styles: NDArray[np.uint8],
+        held_out: int = 8,
+    ) -> None:
+        self.network = network
+        network.encoder.requires_grad_(requires_grad=False)
+        self.contents, self.styles = contents[held_out:], styles[held_out:]
+        self.sheet_contents, self.sheet_styles = contents[:held_out], styles[:held_out]
+
+    def loss(self, network: nn.Module, draw: Draw) -> Tensor:
+        """Content + statistics + Gram + smoothness, and identity for some rows."""
+        assert isinstance(network, StyleTransfer)
+        rng = draw.numpy
+        crop = int(rng.choice((64, 96, 128)))
+        count = max(4, self.batch * 96**2 // crop**2)
+        content = random_crops(self.contents, rng.integers(0, len(self.contents), count), crop, rng)
+        style = random_crops(self.styles, rng.integers(0, len(self.styles), count), crop, rng)
+        kept = max(1, count // IDENTITY_SHARE)
+        style[:kept] = content[:kept]
+        with torch.autocast(content.device.type, torch.bfloat16):
+            return restyle_loss(network, content, style, kept)
+
+    @torch.no_grad()
+    def sheet(self, network: nn.Module) -> Image.Image:
+        """Styles in the first row, then each content followed by its restyled versions."""
+        assert isinstance(network, StyleTransfer)
+        contents, styles = (
+            torch.from_numpy(part.copy()).permute(0, 3, 1, 2).float() / 255
+            for part in (self.sheet_contents, self.sheet_styles)
+        )
+        codes = network.encoder.style_code(styles)
+        rows = [torch.ones_like(contents[:1]), styles]
+        for content in contents:
+            many = content.expand(len(styles), -1, -1, -1)
+            rows += [content[None], network(many, codes, torch.ones(len(styles))).clamp(0, 1)]
+        return contact_sheet(torch.cat(rows), columns=len(styles) + 1)
+
+
+def restyle_loss(network: StyleTransfer, content: Tensor, style: Tensor, kept: int) -> Tensor:
+    """The loss of content and style crops (B, 3, H, W); in the first `kept` rows they are one."""
+    encoder = network.encoder
+    with torch.no_grad():
+        features = encoder(content)
+        wanted = encoder(style)
+        codes = [statistics(level) for level in wanted]
+        grams = [losses.gram_matrix(level) for level in wanted]
+        target = adapt(features[-1], codes[-1])
+    adapted = [adapt(level, code) for level, code in zip(features, codes, strict=True)]
+    pixels = network.decoder(adapted)
+    again = encoder(pixels.clamp(-0.2, 1.2))
+    total = CONTENT_WEIGHT * losses.content_loss(again[-1].float(), target.float()).mean()
+    for level, code, gram in zip(again, codes, grams, strict=True):
+        mean, deviation = losses.channel_statistics(level)
+        wished = code.chunk(2, dim=1)
+        total = total + STATISTICS_WEIGHT * _relative(
+            losses.statistics_loss((mean, deviation), (wished[0], wished[1])), code
+        )
+        total = total + GRAM_WEIGHT * _relative(
+            losses.gram_loss(losses.gram_matrix(level), gram), gram
+        )
+    out = pixels.float()
+    total = total + VARIATION_WEIGHT * losses.total_variation_loss(out).mean()
+    overflow = (out - out.clamp(0, 1)).abs().mean()
+    identity = (out[:kept] - content[:kept]).abs().mean()
+    loss: Tensor = total + IDENTITY_WEIGHT * identity + 4 * overflow
+    return loss
+
+
+def _relative(loss: Tensor, target: Tensor) -> Tensor:
+    """Levels differ in size; each counts by how far it is from its own target."""
+    return (loss / target.float().square().flatten(1).mean(1).clamp_min(1e-6)).mean()
