@@ -13,8 +13,13 @@ PREVIEW_QUALITY = 70
 
 def png_of(pixels: Tensor) -> bytes:
     """Encode pixels (3, H, W) in [0, 1] on the CPU as PNG."""
+    return png_of_image(image_of(pixels))
+
+
+def png_of_image(image: Image.Image) -> bytes:
+    """Encode a picture as PNG."""
     buffer = io.BytesIO()
-    image_of(pixels).save(buffer, "PNG", compress_level=4)
+    image.save(buffer, "PNG", compress_level=4)
     return buffer.getvalue()
 
 

@@ -1,0 +1,84 @@
+"""Large pictures in overlapping tiles: memory stays bounded and no seam shows.
+
+Near the inner edge of a tile a convolution misses what lies beyond it; there the tile counts for
+nothing, and from there its weight rises evenly until its neighbour's has fallen.
+"""
+
+import itertools
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+TILE_SIDE = 256  # pixels of the source
+OVERLAP = 32  # pixels of the source that two neighbours share at least
+BLIND = 8  # pixels along an inner edge that count for nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Where a tile lies along one axis, in pixels of the source."""
+
+    start: int
+    stop: int
+    length: int  # of the whole axis
+
+    def weights(self, factor: int) -> Tensor:
+        """Return how much each pixel counts, `factor` times as many, in (0, 1]."""
+        count = (self.stop - self.start) * factor
+        place = torch.arange(count, dtype=torch.float32) + 0.5
+        ramp = (OVERLAP - 2 * BLIND) * factor
+        weights = torch.ones(count)
+        if self.start > 0:
+            weights = weights.minimum((place - BLIND * factor) / ramp)
+        if self.stop < self.length:
+            weights = weights.minimum((count - place - BLIND * factor) / ramp)
+        return weights.clamp(min=1e-6)
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One piece of a picture."""
+
+    rows: Stretch
+    columns: Stretch
+
+    def cut(self, pixels: Tensor) -> Tensor:
+        """Return this piece of (3, H, W)."""
+        return pixels[:, self.rows.start : self.rows.stop, self.columns.start : self.columns.stop]
+
+
+class Mosaic:
+    """An enlarged picture that grows out of its tiles."""
+
+    def __init__(self, height: int, width: int, factor: int) -> None:
+        self._factor = factor
+        self._sum = torch.zeros(3, height * factor, width * factor)
+        self._weight = torch.zeros(1, height * factor, width * factor)
+
+    def add(self, tile: Tile, pixels: Tensor) -> None:
+        """Lay down an enlarged tile, (3, factor*h, factor*w)."""
+        weight = torch.outer(tile.rows.weights(self._factor), tile.columns.weights(self._factor))
+        rows = slice(tile.rows.start * self._factor, tile.rows.stop * self._factor)
+        columns = slice(tile.columns.start * self._factor, tile.columns.stop * self._factor)
+        self._sum[:, rows, columns] += pixels.cpu() * weight
+        self._weight[:, rows, columns] += weight
+
+    def picture(self) -> Tensor:
+        """Return the whole, (3, factor*H, factor*W); all tiles have been added."""
+        return self._sum.div_(self._weight)
+
+
+def tiles_of(height: int, width: int) -> list[Tile]:
+    """Return tiles of one size that cover a picture, line by line."""
+    both = itertools.product(_stretches(height), _stretches(width))
+    return [Tile(rows, columns) for rows, columns in both]
+
+
+def _stretches(length: int) -> list[Stretch]:
+    side = min(TILE_SIDE, length)
+    count = math.ceil((length - OVERLAP) / (TILE_SIDE - OVERLAP)) if length > TILE_SIDE else 1
+    gaps = max(1, count - 1)
+    starts = [round(i * (length - side) / gaps) for i in range(count)]
+    return [Stretch(start, start + side, length) for start in starts]

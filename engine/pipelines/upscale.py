@@ -1,0 +1,79 @@
+"""A larger version of one picture: resampled, or with the detail a network has learned."""
+
+from collections.abc import Generator
+from typing import Any
+
+import torch
+from PIL import Image, ImageFilter
+from torch import Tensor
+
+from engine.calls import Call, Enlarge, NetworkRef, Pause, Pipeline, Report
+from engine.errors import InvalidRequest
+from engine.events import Picture
+from engine.pipelines.stages import sources
+from engine.pipelines.stages.encoding import image_of, png_of_image
+from engine.pipelines.stages.tiling import Mosaic, tiles_of
+from engine.requests import Upscale, UpscaleMethod
+
+UPSCALER = NetworkRef("atelier-pack")  # whose network enlarges where the request names none
+MAX_PIXELS = 24_000_000  # of the result
+NEUTRAL = 0.5  # the detail at which a method is left as it is
+
+
+def run(request: Upscale, *, upscaler: NetworkRef = UPSCALER) -> Pipeline:
+    """Return the one picture, `factor` times as wide and high; transparency is kept.
+
+    Raises:
+        InvalidRequest: the source is unreadable, or the result would be too large.
+        Unsupported: `upscaler` can't enlarge by that factor.
+    """
+    source = sources.opened(request.source, "source")
+    width, height = source.width * request.factor, source.height * request.factor
+    if width * height > MAX_PIXELS:
+        reason = f"makes {width} x {height}; choose a smaller factor or a smaller picture"
+        raise InvalidRequest("factor", reason)
+    colours = source.convert("RGB")
+    match request.method:
+        case UpscaleMethod.RESAMPLE:
+            yield Pause()
+            enlarged = _resampled(colours, request)
+        case UpscaleMethod.LEARNED:
+            enlarged = yield from _learned(colours, request, upscaler)
+    if source.mode == "RGBA":
+        alpha = source.getchannel("A").resize(enlarged.size, Image.Resampling.LANCZOS)
+        enlarged.putalpha(alpha)
+    yield Pause()
+    return (Picture(png_of_image(enlarged), request.seed, width, height),)
+
+
+def _resampled(colours: Image.Image, request: Upscale) -> Image.Image:
+    """Lanczos; softer below the neutral detail, sharpened above."""
+    enlarged = _resized(colours, request.factor, Image.Resampling.LANCZOS)
+    away = (request.detail - NEUTRAL) / NEUTRAL
+    if away > 0:
+        mask = ImageFilter.UnsharpMask(
+            radius=request.factor, percent=round(100 * away), threshold=2
+        )
+        return enlarged.filter(mask)
+    soft = _resized(colours, request.factor, Image.Resampling.BILINEAR)
+    return Image.blend(enlarged, soft, -away)
+
+
+def _learned(
+    colours: Image.Image, request: Upscale, upscaler: NetworkRef
+) -> Generator[Call, Any, Image.Image]:
+    """Lanczos at detail 0, the network's answer at 0.5, half as much detail again at 1."""
+    pixels = sources.pixels_of(colours)
+    mosaic = Mosaic(colours.height, colours.width, request.factor)
+    tiles = tiles_of(colours.height, colours.width)
+    for number, tile in enumerate(tiles, start=1):
+        enlarged: Tensor = yield Enlarge(upscaler, tile.cut(pixels)[None], request.factor)
+        mosaic.add(tile, enlarged[0])
+        yield Report(number, len(tiles))
+    smooth = sources.pixels_of(_resized(colours, request.factor, Image.Resampling.LANCZOS))
+    share = min(request.detail / NEUTRAL, NEUTRAL + request.detail)
+    return image_of(torch.lerp(smooth, mosaic.picture(), share))
+
+
+def _resized(image: Image.Image, factor: int, how: Image.Resampling) -> Image.Image:
+    return image.resize((image.width * factor, image.height * factor), how)
