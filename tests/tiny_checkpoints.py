@@ -79,7 +79,7 @@ def _shaken(network: torch.nn.Module) -> torch.nn.Module:
     with torch.no_grad():
         for parameter in network.parameters():
             if parameter.ndim == 1:
-                parameter += 0.1 * torch.randn_like(parameter)
+                parameter.add_(0.1 * torch.randn_like(parameter))
     return network.eval()
 
 

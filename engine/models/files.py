@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import ModelUnavailable, UnsafeCheckpoint
+from engine.models.catalogue import Family
 
 PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin", ".pkl", ".pickle"})
 _MAX_HEADER_BYTES = 100_000_000  # as the safetensors format itself allows
@@ -24,6 +25,7 @@ _TO_SAFETENSORS = (
 )
 # Where the weights of a component may be, best first.
 _WEIGHTS = ("diffusion_pytorch_model", "model")
+_NETWORKS = ("unet", "vae", "text_encoder", "text_encoder_2")
 _VARIANTS = ("", ".fp16", ".bf16")
 
 
@@ -115,10 +117,9 @@ def component_weights(name: str, folder: Path) -> tuple[Path, ...]:
             whole = folder / f"{stem}{variant}.safetensors"
             if whole.is_file():
                 return (whole,)
-            # Sharded variants put the variant after ".index".
-            for index in (f"{stem}.safetensors.index{variant}.json",):
-                if (folder / index).is_file():
-                    return _shards(name, folder / index)
+            index = folder / f"{stem}.safetensors.index{variant}.json"
+            if index.is_file():
+                return _shards(name, index)
     pickles = [path.name for path in _files(folder) if path.suffix in PICKLES]
     if pickles:
         raise UnsafeCheckpoint(name, f"{folder} holds only {min(pickles)}: {_TO_SAFETENSORS}")
@@ -174,6 +175,47 @@ def refuse_code(name: str, folder: Path) -> None:
 
 def _files(folder: Path) -> Iterable[Path]:
     return (path for path in folder.rglob("*") if path.is_file())
+
+
+def components_of(family: Family) -> tuple[str, ...]:
+    """The folders a diffusers repository of a family must have, networks first."""
+    second = family is Family.SDXL
+    texts = ("text_encoder", "text_encoder_2") if second else ("text_encoder",)
+    tokenizers = ("tokenizer", "tokenizer_2") if second else ("tokenizer",)
+    return ("unet", "vae", *texts, *tokenizers, "scheduler")
+
+
+def weight_files(name: str, path: Path) -> tuple[Path, ...]:
+    """All files that loading a model from `path` would read, a folder or a single file.
+
+    Raises:
+        UnsafeCheckpoint: there are pickles only.
+        ModelUnavailable: a network has no weights.
+    """
+    if path.is_file():
+        return (path,)
+    if not (path / "model_index.json").is_file():
+        return tuple(sorted(path.glob("*.safetensors")))
+    networks = [part for part in _NETWORKS if (path / part / "config.json").is_file()]
+    return tuple(file for part in networks for file in component_weights(name, path / part))
+
+
+def check_vocabulary(name: str, folder: str) -> None:
+    """See that a single file's entry names a folder with CLIP's vocabulary.
+
+    Raises:
+        ModelUnavailable: it does not.
+    """
+    if not folder:
+        raise ModelUnavailable(
+            name,
+            "a single file holds no vocabulary: set tokenizer = "
+            '"folder with CLIP\'s vocab.json and merges.txt" in its catalogue entry',
+        )
+    if not any((Path(folder) / file).is_file() for file in ("vocab.json", "tokenizer.json")):
+        raise ModelUnavailable(
+            name, f"{folder} holds no CLIP vocabulary (vocab.json and merges.txt)"
+        )
 
 
 def parameter_count(headers: Iterable[Header]) -> int:

@@ -16,6 +16,7 @@ from torch import Tensor
 from transformers import CLIPTokenizer
 
 from engine.errors import ModelUnavailable
+from engine.models.files import check_vocabulary
 from engine.requests import Span
 
 Token: TypeAlias = tuple[int, float]  # id and weight
@@ -96,10 +97,7 @@ def load_tokenizer(name: str, folder: Path) -> Any:
     Raises:
         ModelUnavailable: the folder holds none.
     """
-    if not (folder / "vocab.json").is_file() and not (folder / "tokenizer.json").is_file():
-        raise ModelUnavailable(
-            name, f"{folder} holds no CLIP vocabulary (vocab.json and merges.txt)"
-        )
+    check_vocabulary(name, str(folder))
     try:
         return CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
     except (OSError, ValueError, TypeError, KeyError) as error:

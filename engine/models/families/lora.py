@@ -25,7 +25,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from engine.errors import ModelUnavailable
-from engine.models.families import original_layout as original
+from engine.models import original_layout as original
 from engine.models.files import read_header
 
 log = logging.getLogger(__name__)

@@ -24,13 +24,12 @@ from engine.diffusion.prediction import (
     training_timestep,
 )
 from engine.errors import ModelUnavailable, Unsupported
+from engine.models import original_layout as original
 from engine.models.catalogue import Family, ModelInfo
 from engine.models.families import PRISTINE, Adaptation, OnLoad, Place
-from engine.models.families import original_layout as original
 from engine.models.families.clip_text import ClipText, load_tokenizer, padded
 from engine.models.families.lora import Merger
 from engine.models.families.noise import ORIGINAL_NOISE, Noise, noise_from
-from engine.models.families.original_layout import Origin
 from engine.models.families.weights import (
     Meter,
     Weights,
@@ -40,7 +39,16 @@ from engine.models.families.weights import (
     with_new_attention_names,
     without_prefix,
 )
-from engine.models.files import Header, component_weights, model_index, read_header, read_json
+from engine.models.files import (
+    Header,
+    check_vocabulary,
+    component_weights,
+    components_of,
+    model_index,
+    read_header,
+    read_json,
+)
+from engine.models.original_layout import Origin
 from engine.requests import Span
 
 _WRAP = 8  # latents by which a tiled source is continued around its edges before encoding
@@ -223,12 +231,10 @@ class Folder:
         self._folder = folder
         self._place = place
         self._texts = 2 if info.family is Family.SDXL else 1
-        names = ["unet", "vae", "scheduler"]
-        for index in range(self._texts):
-            names += [_numbered("text_encoder", index), _numbered("tokenizer", index)]
-        self._index = model_index(info.name, folder, names)
-        networks = ["unet", "vae", *(n for n in names if n.startswith("text_encoder"))]
-        self._files = {n: component_weights(info.name, folder / n) for n in networks}
+        components = components_of(info.family)
+        self._index = model_index(info.name, folder, components)
+        networks = components[: 2 + self._texts]
+        self._files = {part: component_weights(info.name, folder / part) for part in networks}
         total = sum(file.stat().st_size for files in self._files.values() for file in files)
         self._weights = Weights(info.name, place.device, Meter(total, on_progress))
 
@@ -278,11 +284,8 @@ class SingleFile:
         self._place = place
         self._header: Header = read_header(info.name, file)
         self._weights = Weights(info.name, place.device, Meter(file.stat().st_size, on_progress))
-        found = original.recognise(info.name, self._header)
-        if found is not info.family:
-            raise ModelUnavailable(
-                info.name, f'{file.name} is of another family: set family = "{found}"'
-            )
+        original.check_family(info, file, self._header)
+        check_vocabulary(info.name, info.tokenizer)
 
     def parts(self) -> Parts:
         """Build and fill all networks."""
@@ -345,12 +348,6 @@ class SingleFile:
         return ClipText(tokenizer, network, is_penultimate=is_projected)
 
     def _tokenizer(self) -> Any:
-        if not self._info.tokenizer:
-            raise ModelUnavailable(
-                self._info.name,
-                "a single file holds no vocabulary: set tokenizer = "
-                '"folder with CLIP\'s vocab.json and merges.txt" in its catalogue entry',
-            )
         return load_tokenizer(self._info.name, Path(self._info.tokenizer))
 
     def _noise_config(self) -> Mapping[str, Any]:

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from engine.errors import ModelUnavailable
 from engine.models.families import OnLoad
-from engine.models.families.original_layout import Change, Origin
 from engine.models.files import read_header
+from engine.models.original_layout import Change, Origin
 
 M = TypeVar("M", bound=nn.Module)
 log = logging.getLogger(__name__)

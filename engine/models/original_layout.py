@@ -16,10 +16,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from pathlib import Path
 from typing import Any
 
 from engine.errors import ModelUnavailable
-from engine.models.catalogue import Family
+from engine.models.catalogue import Family, ModelInfo
 from engine.models.files import Header
 
 UNET = "model.diffusion_model."
@@ -74,6 +75,19 @@ def recognise(name: str, header: Header) -> Family:
         if any(key.startswith(prefix) for key in header):
             return family
     raise ModelUnavailable(name, "the file holds no text encoder known here (SD1, SD2, SDXL)")
+
+
+def check_family(info: ModelInfo, file: Path, header: Header) -> None:
+    """See that a file is of the family its catalogue entry says.
+
+    Raises:
+        ModelUnavailable: it is not.
+    """
+    found = recognise(info.name, header)
+    if found is not info.family:
+        raise ModelUnavailable(
+            info.name, f'{file.name} is of another family: set family = "{found}"'
+        )
 
 
 def unet_config(name: str, header: Header, family: Family) -> dict[str, Any]:

@@ -1,0 +1,40 @@
+"""What is wrong with a model's files, found without loading them; no torch here."""
+
+from pathlib import Path
+
+from engine.config import EngineConfig
+from engine.errors import ModelUnavailable
+from engine.models.catalogue import ModelInfo, Source
+from engine.models.files import (
+    check_vocabulary,
+    component_weights,
+    components_of,
+    model_index,
+    read_header,
+    weight_files,
+)
+from engine.models.hub import local_files
+from engine.models.original_layout import check_family
+
+
+def problems(info: ModelInfo, config: EngineConfig) -> list[str]:
+    """Say what an operator must mend before the model can be used; nothing if all is well."""
+    if info.source is Source.HUB and config.allow_downloads:
+        return []  # it comes when it is needed
+    try:
+        _check(info, local_files(info, config))
+    except ModelUnavailable as error:
+        return [error.reason]
+    return []
+
+
+def _check(info: ModelInfo, path: Path) -> None:
+    if info.source in {Source.FOLDER, Source.HUB}:
+        model_index(info.name, path, components_of(info.family))
+    headers = {file: read_header(info.name, file) for file in weight_files(info.name, path)}
+    if info.source is Source.FILE:
+        check_family(info, path, headers[path])
+        check_vocabulary(info.name, info.tokenizer)
+    if info.tiny_vae:
+        for file in component_weights(info.name, Path(info.tiny_vae)):
+            read_header(info.name, file)

@@ -1,0 +1,290 @@
+"""The models of one device: loaded when first asked for, given up when memory is short.
+
+`execute` is all the worker sees: calls of one batch key in, their results out. Results are on the
+CPU in fp32: what lies between two passes is small, and is computed the same whatever the device.
+"""
+
+import gc
+import logging
+import os
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from engine.calls import (
+    Call,
+    Conditioning,
+    Decode,
+    Denoise,
+    Encode,
+    EncodeText,
+    Enlarge,
+    Facts,
+    NetworkRef,
+)
+from engine.config import EngineConfig
+from engine.errors import ModelUnavailable, Unsupported
+from engine.models.catalogue import Catalogue, Family, ModelInfo
+from engine.models.families import (
+    PRISTINE,
+    Adaptation,
+    LoadedModel,
+    Loader,
+    Place,
+)
+from engine.models.files import parameter_count, read_header, weight_files
+from engine.models.hub import local_files
+from engine.models.ledger import Ledger
+
+log = logging.getLogger(__name__)
+
+OnLoading: TypeAlias = Callable[[str, float], None]  # model and fraction read; 1.0: done
+
+# Imported when first needed: diffusers alone takes seconds, and the pack needs none of it.
+_FAMILY_MODULES: dict[Family, str] = {
+    Family.PACK: "engine.models.families.pack",
+    Family.SD1: "engine.models.families.stable_diffusion",
+    Family.SD2: "engine.models.families.stable_diffusion",
+    Family.SDXL: "engine.models.families.stable_diffusion_xl",
+}
+_RESERVE = 0.2  # of the device's memory, for what the passes themselves need
+_CPU_SHARE = 0.6  # of the free main memory; the rest is the operating system's and others'
+
+
+class Shelf:
+    """The models in memory, and the passes through them."""
+
+    def __init__(
+        self,
+        config: EngineConfig,
+        catalogue: Catalogue,
+        *,
+        device: str = "auto",
+        on_loading: OnLoading = lambda _model, _fraction: None,
+    ) -> None:
+        """Use `device` ("auto", "cpu", "cuda:0"...); nothing is loaded yet."""
+        self._config = config
+        self._catalogue = catalogue
+        self._device = chosen_device(device)
+        self._on_loading = on_loading
+        self._ledger = ledger_for(self._device, config.memory_budget_bytes)
+        self._models: dict[str, LoadedModel] = {}
+        self._kept: tuple[int, tuple[str, ...]] = (0, ())
+
+    @property
+    def device(self) -> torch.device:
+        """Where the models live."""
+        return self._device
+
+    def kept(self) -> tuple[int, tuple[str, ...]]:
+        """Bytes and names of the models in memory; any thread may ask."""
+        return self._kept
+
+    def execute(self, calls: Sequence[Call]) -> list[Any]:
+        """Return a result for each call, all of one batch key, from one pass of all their rows.
+
+        Raises:
+            MemoryError, torch.OutOfMemoryError: try with fewer rows.
+            EngineError: the model can't be loaded or used so.
+        """
+        with torch.no_grad():
+            match calls[0]:
+                case Facts(network):
+                    return [self._model(network.model).facts() for _ in calls]
+                case EncodeText(network):
+                    model = self._adapted(network)
+                    return [_encoded(model, call) for call in calls if isinstance(call, EncodeText)]
+                case Denoise() | Encode() | Decode() | Enlarge():
+                    return self._pass(calls)
+        raise Unsupported(f"a shelf computes no {type(calls[0]).__name__}")
+
+    def clear(self) -> None:
+        """Give up all models."""
+        for name in self._ledger.names():
+            self._give_up(name)
+
+    def _pass(self, calls: Sequence[Any]) -> list[Tensor]:
+        """Join the rows, compute, and part them again."""
+        first = calls[0]
+        match first:
+            case Denoise():
+                model = self._adapted(first.network)
+                x, sigma = (
+                    self._joined([c.x for c in calls]),
+                    self._joined([c.sigma for c in calls]),
+                )
+                answer = model.denoise(x, sigma, self._conditioning(calls))
+                sizes = [len(call.x) for call in calls]
+            case Encode():
+                model = self._adapted(first.network)
+                answer = model.encode(self._joined([call.pixels for call in calls]))
+                sizes = [len(call.pixels) for call in calls]
+            case Decode():
+                model = self._adapted(first.network)
+                latents = self._joined([call.latents for call in calls])
+                answer = model.preview(latents) if first.preview else model.decode(latents)
+                sizes = [len(call.latents) for call in calls]
+            case Enlarge():
+                model = self._model(first.network.model)
+                pixels = self._joined([call.pixels for call in calls])
+                answer = model.enlarge(pixels, first.factor)
+                sizes = [len(call.pixels) for call in calls]
+        return list(torch.split(answer.float().cpu(), sizes))
+
+    def _joined(self, parts: Sequence[Tensor]) -> Tensor:
+        return torch.cat([part.float() for part in parts]).to(self._device)
+
+    def _conditioning(self, calls: Sequence[Denoise]) -> Conditioning:
+        every = [call.conditioning for call in calls]
+        return Conditioning(
+            self._joined([one.tokens for one in every]),
+            self._joined([one.pooled for one in every]),
+            self._joined([one.extra for one in every]),
+        )
+
+    def _adapted(self, network: NetworkRef) -> LoadedModel:
+        """The model with the LoRAs and edges that `network` asks for, and no others."""
+        model = self._model(network.model)
+        info = self._catalogue.info(network.model)
+        loras = tuple((self._lora(info, name), weight) for name, weight in network.loras)
+        model.adapt(Adaptation(loras, network.tile) if loras or network.tile else PRISTINE)
+        self._note(info.name, model)
+        return model
+
+    def _lora(self, info: ModelInfo, name: str) -> Path:
+        lora = self._catalogue.lora(name)
+        if info.family not in lora.families:
+            fits = ", ".join(sorted(lora.families))
+            raise Unsupported(f"the LoRA {lora.name} is for {fits}, the model {info.name} is not")
+        return Path(lora.where)
+
+    def _model(self, name: str) -> LoadedModel:
+        """The model, loaded if it is not in memory."""
+        info = self._catalogue.info(name)
+        model = self._models.get(info.name)
+        if model is None:
+            model = self._models[info.name] = self._load(info)
+        self._note(info.name, model)
+        return model
+
+    def _load(self, info: ModelInfo) -> LoadedModel:
+        files = local_files(info, self._config)
+        place = Place(self._device, dtype_for(self._device, info.family))
+        size = _size_estimate(info, files, place)
+        if not self._ledger.fits(size):
+            raise ModelUnavailable(
+                info.name,
+                f"it takes {_gigabytes(size)} of memory, and {_gigabytes(self._ledger.room_bytes)} "
+                "are set aside for models: use a smaller model or a larger device",
+            )
+        self._make_room(size)
+        self._on_loading(info.name, 0.0)
+        try:
+            model = self._read(info, files, place)
+        except (MemoryError, torch.OutOfMemoryError):
+            # Others use the device too, so that the count may be off: try once with it empty.
+            self.clear()
+            model = self._read(info, files, place)
+        self._on_loading(info.name, 1.0)
+        return model
+
+    def _read(self, info: ModelInfo, files: Path, place: Place) -> LoadedModel:
+        def on_progress(fraction: float) -> None:
+            self._on_loading(info.name, min(fraction, 0.99))
+
+        return loader_of(info.family)(info, files, place, on_progress)
+
+    def _make_room(self, size_bytes: int, keep: str = "") -> None:
+        for name in self._ledger.victims(size_bytes, keep):
+            self._give_up(name)
+
+    def _give_up(self, name: str) -> None:
+        log.info("giving up %s to make room", name)
+        self._ledger.strike(name)
+        del self._models[name]
+        self._kept = (self._ledger.used_bytes, self._ledger.names())
+        gc.collect()
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _note(self, name: str, model: LoadedModel) -> None:
+        """Keep count; what a LoRA put aside may cost another model its place."""
+        self._ledger.enter(name, model.bytes_used)
+        self._make_room(0, keep=name)
+        self._kept = (self._ledger.used_bytes, self._ledger.names())
+
+
+def loader_of(family: Family) -> Loader:
+    """How models of a family are read."""
+    loader: Loader = import_module(_FAMILY_MODULES[family]).load
+    return loader
+
+
+def _encoded(model: LoadedModel, call: EncodeText) -> Conditioning:
+    # One call at a time: a prompt's length must not depend on its batch mates'.
+    answer = model.encode_text(call.prompts, call.width, call.height)
+    return Conditioning(answer.tokens.cpu(), answer.pooled.cpu(), answer.extra.cpu())
+
+
+def chosen_device(device: str) -> torch.device:
+    """The device of that name; "auto" is the first CUDA device, else the CPU.
+
+    Raises:
+        Unsupported: this machine has no such device.
+    """
+    if device == "auto":
+        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except RuntimeError as error:
+        raise Unsupported(
+            f"there is no kind of device called {device}: use cpu or cuda:0"
+        ) from error
+    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
+        raise Unsupported(f"this machine has no {device}: use cpu, or auto")
+    return chosen
+
+
+def dtype_for(device: torch.device, family: Family) -> torch.dtype:
+    """What a family computes in: half precision on CUDA, except for the small pack."""
+    if device.type == "cuda" and family is not Family.PACK:
+        return torch.float16
+    return torch.float32
+
+
+def ledger_for(device: torch.device, budget_bytes: int) -> Ledger:
+    """A ledger of what the operator set, else of most of what the device has free."""
+    if budget_bytes:
+        return Ledger(budget_bytes)
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+    else:
+        free = int(free_main_memory() * _CPU_SHARE)
+    return Ledger(free, int(free * _RESERVE))
+
+
+def free_main_memory() -> int:
+    """Bytes that could be had without swapping, in this container if it is one."""
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    try:
+        text = Path("/proc/meminfo").read_text(encoding="ascii")
+        available = next(line for line in text.splitlines() if line.startswith("MemAvailable"))
+        free = int(available.split()[1]) * 1024
+        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
+        used = int(Path("/sys/fs/cgroup/memory.current").read_text(encoding="ascii"))
+    except (OSError, ValueError, StopIteration):
+        return free
+    return free if limit == "max" else min(free, int(limit) - used)
+
+
+def _size_estimate(info: ModelInfo, files: Path, place: Place) -> int:
+    headers = (read_header(info.name, file) for file in weight_files(info.name, files))
+    return parameter_count(headers) * place.dtype.itemsize
+
+
+def _gigabytes(size_bytes: int) -> str:
+    return f"{size_bytes / 1e9:.1f} GB"
