@@ -69,6 +69,11 @@ class Child:
         for thread in self._threads:
             thread.start()
 
+    @property
+    def is_gone(self) -> bool:
+        """The process has ended, or as good as."""
+        return self._gone.is_set()
+
     async def run(self, number: int, request: Request, on_event: OnEvent) -> Finished:
         """Have the worker carry out a request.
 
@@ -90,9 +95,11 @@ class Child:
     async def gone(self) -> None:
         """Return when the process has ended; kill it if it falls silent or is stuck."""
         while not self._gone.is_set():
+            # Not wait_for: before Python 3.12 it may swallow a cancellation.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._gone.wait(), CHECK_S)
-                break
+                async with asyncio.timeout(CHECK_S):
+                    await self._gone.wait()
+                return
             # Counted in looks, not in clock time: a host that was stopped itself blames nobody.
             self._silent_s += CHECK_S
             if reason := self._reason_to_kill():

@@ -162,7 +162,7 @@ class _Device:
     @property
     def is_up(self) -> bool:
         """A process is there to take requests."""
-        return self._child is not None
+        return self._child is not None and not self._child.is_gone
 
     def cost_of(self, model: str) -> int:
         """How busy it is, in requests; loading a model counts as some."""
@@ -229,7 +229,7 @@ class _Device:
 
     async def _next_child(self) -> Child:
         async with self._changed:
-            await self._changed.wait_for(lambda: self._child or not self._is_kept)
+            await self._changed.wait_for(lambda: self.is_up or not self._is_kept)
             if self._child is None:
                 raise _closed()
             return self._child

@@ -114,6 +114,7 @@ class _Forward(logging.Handler):
 
     def __init__(self, send: Send) -> None:
         super().__init__()
+        self.setFormatter(logging.Formatter("%(message)s"))
         self._send = send
 
     def emit(self, record: logging.LogRecord) -> None:

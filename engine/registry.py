@@ -1,0 +1,19 @@
+"""Which pipeline answers which request. The one place to add a kind of request."""
+
+from engine.calls import Pipeline
+from engine.errors import Unsupported
+from engine.pipelines import imagine
+from engine.requests import Request, TextToImage
+
+
+def start(request: Request, preview_interval_s: float) -> Pipeline:
+    """Make the pipeline for this kind of request; it has not begun yet.
+
+    Raises:
+        Unsupported: no pipeline takes this kind.
+    """
+    match request:
+        case TextToImage():
+            return imagine.run(request, preview_interval_s=preview_interval_s)
+        case _:
+            raise Unsupported(f"this engine can't carry out {type(request).__name__} yet")

@@ -1,0 +1,311 @@
+"""The loop that owns the device: gather the calls of all running requests, run a batch, hand back.
+
+    tick:  line of calls --batching--> shares of one key --executor--> results --> pipelines resume
+
+A pipeline is resumed only when its result is there, so a pass that ran out of memory is simply
+repeated with half the rows, and one that failed is repeated for each request alone.
+"""
+
+import gc
+import logging
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+import torch
+from torch import Tensor
+
+from engine import batching
+from engine.batching import RowCaps, Share, Waiting
+from engine.calls import Call, Pause, Pipeline, Report
+from engine.errors import (
+    EngineError,
+    ModelUnavailable,
+    NotANumber,
+    OutOfMemory,
+    UnknownModel,
+    Unsupported,
+)
+from engine.events import Failed, Finished, Picture, Progress, Started, Timings
+from engine.messages import Cancel, Order, Start
+from engine.requests import Request
+from engine.worker_process import Send
+
+log = logging.getLogger(__name__)
+
+PROGRESS_INTERVAL_S = 0.1  # between two reports of one request, previews excepted
+MOST_ROWS = 32  # of one pass, however fast it is
+LOADING = "loading"
+_OF_THE_MODEL = (ModelUnavailable, UnknownModel, Unsupported)  # errors that all calls share
+
+Clock: TypeAlias = Callable[[], float]  # seconds
+BeginPipeline: TypeAlias = Callable[[Request], Pipeline]
+
+
+class Executor(Protocol):
+    """Computes calls; `models.shelf.Shelf` does."""
+
+    def execute(self, calls: Sequence[Call]) -> Sequence[Any]:
+        """Return a result for each call, all of one batch key, from one pass of all their rows.
+
+        Raises:
+            MemoryError, torch.OutOfMemoryError: try with fewer rows.
+        """
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class _Running:
+    """A request that waits for the result of its call."""
+
+    number: int
+    pipeline: Pipeline
+    asked_at: float  # seconds of the worker's clock, like the next two
+    begun_at: float | None = None
+    reported_at: float = -math.inf
+    loading_s: float = 0.0
+    device_s: float = 0.0
+    call: Call = field(default_factory=Pause)
+    parts: list[Any] = field(default_factory=list)  # results of the rows that are done
+    rows_done: int = 0
+
+    def ask(self, call: Call) -> None:
+        """Wait for this call from now on."""
+        batching.row_count(call)  # refuses what is no call
+        self.call, self.parts, self.rows_done = call, [], 0
+
+    def waiting(self) -> Waiting:
+        """Its place in the line."""
+        call = self.call
+        rows = batching.row_count(call)
+        return Waiting(call.batch_key, self.rows_done, rows, batching.can_be_cut(call))
+
+    def result(self) -> Any:
+        """The result of the whole call, once all rows are done."""
+        return self.parts[0] if len(self.parts) == 1 else torch.cat(self.parts)
+
+
+class Worker:
+    """All running requests of one device. `tick` computes some rows of some of them."""
+
+    def __init__(
+        self,
+        send: Send,
+        executor: Executor,
+        *,
+        begin: BeginPipeline,
+        caps: RowCaps,
+        versions: dict[str, str] | None = None,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._send = send
+        self._executor = executor
+        self._begin = begin
+        self._caps = caps
+        self._versions = versions or {}
+        self._clock = clock
+        self._line: list[_Running] = []  # longest waiting first
+        self._in_pass: list[_Running] = []
+        self._loading_since: float | None = None
+        self._loading_s = 0.0  # of the pass that goes on
+
+    @property
+    def is_idle(self) -> bool:
+        """There is nothing to do until the next order."""
+        return not self._line
+
+    def obey(self, number: int, order: Order) -> None:
+        """Start or cancel a request."""
+        match order:
+            case Start(request):
+                self._start(number, request)
+            case Cancel():
+                for job in [job for job in self._line if job.number == number]:
+                    self._line.remove(job)
+                    _close(job)
+
+    def tick(self) -> None:
+        """Run one batch; its requests go to the back of the line."""
+        if not self._line:
+            return
+        shares = batching.next_batch([job.waiting() for job in self._line], self._caps.cap)
+        jobs = [self._line[share.position] for share in shares]
+        outcomes = self._compute(jobs, shares)
+        if outcomes is None:
+            return  # no memory for so many rows, and nothing has changed: the next tick takes fewer
+        self._line = [job for job in self._line if job not in jobs]
+        for job, share, outcome in zip(jobs, shares, outcomes, strict=True):
+            self._hand_back(job, share, outcome)
+
+    def on_loading(self, model: str, fraction: float) -> None:
+        """Hear from the executor, within a pass, how much of a model is read."""
+        now = self._clock()
+        if self._loading_since is None:
+            log.info("loading %s", model)
+            self._loading_since = now
+            for job in self._in_pass:
+                self._send(job.number, Progress(0, 0, stage=LOADING))
+        if fraction >= 1.0:
+            self._loading_s += now - self._loading_since
+            self._loading_since = None
+            log.info("loaded %s in %.1f s", model, self._loading_s)
+
+    def _start(self, number: int, request: Request) -> None:
+        self._send(number, Started())
+        try:
+            job = _Running(number, self._begin(request), self._clock())
+        except Exception as error:  # noqa: BLE001  it fails this request only
+            self._send(number, Failed(as_engine_error(number, error)))
+        else:
+            self._resume(job, None)
+
+    def _compute(self, jobs: list[_Running], shares: list[Share]) -> list[Any] | None:
+        """Return a result or an error for each share; None if a smaller batch should be tried."""
+        calls = [
+            batching.rows_of(job.call, share.start, share.stop)
+            for job, share in zip(jobs, shares, strict=True)
+        ]
+        if isinstance(calls[0], Pause):
+            return [None for _ in calls]
+        rows = sum(len(share) for share in shares)
+        self._in_pass = jobs
+        self._loading_s, self._loading_since = 0.0, None
+        begun = self._clock()
+        outcome = _attempt(self._executor, calls)
+        if isinstance(outcome, OutOfMemory) and (len(calls) > 1 or _has_more_rows(calls[0])):
+            log.warning("no memory for %d rows of %s", rows, calls[0].batch_key)
+            _free_memory()
+            self._caps.ran_out(calls[0].batch_key, rows)
+            return None
+        is_whole = not isinstance(outcome, Exception)
+        results = outcome if is_whole else self._each_alone(calls, outcome)
+        seconds = self._clock() - begun - self._loading_s
+        if is_whole:
+            self._caps.ran(calls[0].batch_key, rows, seconds)
+        for job, share in zip(jobs, shares, strict=True):
+            job.begun_at = begun if job.begun_at is None else job.begun_at
+            job.device_s += seconds * len(share) / rows
+            job.loading_s += self._loading_s
+        return results
+
+    def _each_alone(self, calls: list[Call], error: Exception) -> list[Any]:
+        """Find out whose fault it is: nothing is handed back yet, so all can be tried again."""
+        if len(calls) == 1 or isinstance(error, _OF_THE_MODEL):
+            return [error for _ in calls]
+        outcomes = [_attempt(self._executor, [call]) for call in calls]
+        return [outcome if isinstance(outcome, Exception) else outcome[0] for outcome in outcomes]
+
+    def _hand_back(self, job: _Running, share: Share, outcome: Any) -> None:
+        if isinstance(outcome, Exception):
+            self._resume(job, outcome)
+            return
+        job.parts.append(outcome)
+        job.rows_done += len(share)
+        if job.rows_done < batching.row_count(job.call):
+            self._line.append(job)
+        else:
+            self._resume(job, job.result())
+
+    def _resume(self, job: _Running, outcome: Any) -> None:
+        """Let the pipeline go on until it needs the device again, or is over."""
+        job.parts = []
+        try:
+            if isinstance(outcome, Exception):
+                call = job.pipeline.throw(outcome)
+            else:
+                call = job.pipeline.send(outcome)
+            while isinstance(call, Report):
+                self._report(job, call)
+                call = job.pipeline.send(None)
+            job.ask(call)
+        except StopIteration as end:
+            self._send(job.number, self._ending(job, end.value))
+        except Exception as error:  # noqa: BLE001  a broken pipeline ends its own request only
+            self._send(job.number, Failed(as_engine_error(job.number, error)))
+        else:
+            self._line.append(job)
+        torch.set_grad_enabled(False)  # whatever the pipeline did, its neighbours have none
+
+    def _report(self, job: _Running, report: Report) -> None:
+        now = self._clock()
+        is_due = now - job.reported_at >= PROGRESS_INTERVAL_S
+        if is_due or report.preview or report.step >= report.total:
+            job.reported_at = now
+            self._send(job.number, Progress(report.step, report.total, report.preview))
+
+    def _ending(self, job: _Running, images: Any) -> Finished | Failed:
+        if not isinstance(images, tuple) or not all(isinstance(i, Picture) for i in images):
+            return Failed(EngineError("the pipeline did not end with pictures"))
+        now = self._clock()
+        timings = Timings(
+            waited_s=(now if job.begun_at is None else job.begun_at) - job.asked_at,
+            loading_s=job.loading_s,
+            total_s=now - job.asked_at,
+            device_s=job.device_s,
+        )
+        return Finished(images, timings, self._versions)
+
+
+def _attempt(executor: Executor, calls: Sequence[Call]) -> Any:
+    """Return the results, or the error without the frames that keep its tensors in memory."""
+    try:
+        return _without_nan(executor.execute(calls))
+    except Exception as error:  # noqa: BLE001  it is thrown into the pipeline that asked
+        if is_out_of_memory(error):
+            return OutOfMemory("the device has too little memory: ask for fewer or smaller images")
+        return error
+
+
+def _has_more_rows(call: Call) -> bool:
+    return batching.can_be_cut(call) and batching.row_count(call) > 1
+
+
+def _without_nan(results: Sequence[Any]) -> list[Any]:
+    """Put an error in the place of each result that is not finite; one look at the device."""
+    tensors = [result for result in results if isinstance(result, Tensor)]
+    if not tensors:
+        return list(results)
+    is_good = iter(torch.stack([tensor.isfinite().all() for tensor in tensors]).tolist())
+    return [
+        _not_a_number() if isinstance(result, Tensor) and not next(is_good) else result
+        for result in results
+    ]
+
+
+def _not_a_number() -> NotANumber:
+    return NotANumber(
+        "the network's numbers overflowed: try another sampler, a lower guidance or other words"
+    )
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Tell whether fewer rows could have helped."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError | OutOfMemory):
+        return True
+    # torch has no class of its own for the CPU's allocator.
+    return isinstance(error, RuntimeError) and "not enough memory" in str(error)
+
+
+def _free_memory() -> None:
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _close(job: _Running) -> None:
+    try:
+        job.pipeline.close()
+    except Exception:
+        log.exception("request %d did not end cleanly", job.number)
+
+
+def as_engine_error(number: int, error: Exception) -> EngineError:
+    """Translate any error into one that the host, which has no torch, can unpickle."""
+    if isinstance(error, EngineError):
+        return error
+    if is_out_of_memory(error):
+        return OutOfMemory("there is too little memory: ask for fewer or smaller images")
+    log.error("request %d failed", number, exc_info=error)
+    return EngineError(f"the engine failed with {type(error).__name__}: {error}")

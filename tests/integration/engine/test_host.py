@@ -1,0 +1,317 @@
+"""Worker processes that die, stop, hang or outlive their host; drawn by the fake worker."""
+
+import asyncio
+import contextlib
+import io
+import logging
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from engine import child, host
+from engine.config import EngineConfig
+from engine.errors import EngineError, WorkerDied
+from engine.events import Finished, Progress
+from engine.requests import StyleReference, Stylize, TextToImage, plain
+from engine.testing import CRASH, open_fake_engine
+
+ONE = EngineConfig(devices=("fake",))
+LONG_S = 0.02  # of one step; a request of 150 steps then takes seconds
+
+
+def a_request(**changes):
+    fields = {
+        "model": "atelier-pack",
+        "prompt": plain("a red fox"),
+        "seed": 7,
+        "width": 64,
+        "height": 64,
+        "steps": 3,
+        "image_count": 1,
+    }
+    return TextToImage(**fields | changes)
+
+
+def a_crash():
+    return Stylize(content=CRASH, styles=(StyleReference(preset="wave"),))
+
+
+def ignore(event):
+    pass
+
+
+def workers():
+    return [p for p in multiprocessing.active_children() if p.name.startswith("atelier worker")]
+
+
+@contextlib.asynccontextmanager
+async def running(engine, **changes):
+    """A long request that has made its first step."""
+    begun = asyncio.Event()
+    job = asyncio.create_task(
+        engine.run(
+            a_request(steps=150, **changes),
+            lambda event: begun.set() if isinstance(event, Progress) else None,
+        )
+    )
+    await begun.wait()
+    yield job
+    job.cancel()
+    await asyncio.wait([job])
+
+
+async def until(condition):
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+async def test_a_killed_worker_fails_its_requests_as_retryable_and_is_replaced():
+    async with open_fake_engine(ONE, step_delay_s=LONG_S) as engine, running(engine) as job:
+        before = workers()[0].pid
+        os.kill(before, signal.SIGKILL)
+        with pytest.raises(WorkerDied) as caught:
+            await job
+        assert caught.value.retryable
+        finished = await engine.run(a_request(), ignore)
+        assert isinstance(finished, Finished)
+        assert workers()[0].pid != before
+        assert engine.status().workers[0].restarts == 1
+
+
+async def test_a_stopped_worker_is_silent_and_is_replaced(caplog):
+    config = replace(ONE, silence_timeout_s=1.0)
+    async with open_fake_engine(config, step_delay_s=LONG_S) as engine, running(engine) as job:
+        os.kill(workers()[0].pid, signal.SIGSTOP)
+        with pytest.raises(WorkerDied):
+            await job
+        assert "said nothing" in caplog.text
+        assert isinstance(await engine.run(a_request(), ignore), Finished)
+
+
+async def test_a_worker_that_hangs_in_one_pass_is_replaced_though_its_heart_beats(caplog):
+    config = replace(ONE, stuck_timeout_s=1.0)
+    async with open_fake_engine(config, step_delay_s=30.0) as engine:
+        with pytest.raises(WorkerDied):
+            await engine.run(a_request(), ignore)
+    assert "worked at one pass" in caplog.text
+
+
+async def test_a_worker_that_is_busy_for_longer_than_the_silence_timeout_is_left_alone():
+    config = replace(ONE, silence_timeout_s=2.0)
+    async with open_fake_engine(config, step_delay_s=2.5) as engine:
+        assert isinstance(await engine.run(a_request(steps=1), ignore), Finished)
+        assert engine.status().workers[0].restarts == 0
+
+
+async def test_a_request_that_kills_its_worker_each_time_fails_each_time_and_others_go_on():
+    async with open_fake_engine(ONE) as engine:
+        for _ in range(2):
+            with pytest.raises(WorkerDied):
+                await engine.run(a_crash(), ignore)
+            assert isinstance(await engine.run(a_request(), ignore), Finished)
+
+
+async def test_the_pauses_before_a_replacement_grow_while_workers_die_early(monkeypatch):
+    pauses = []
+
+    async def live(self):
+        if len(pauses) == 5:
+            await asyncio.Event().wait()
+        return 1.0 if len(pauses) != 3 else 1000.0
+
+    async def pause(seconds):
+        pauses.append(seconds)
+
+    monkeypatch.setattr(host._Device, "_live", live)
+    monkeypatch.setattr(host.asyncio, "sleep", pause)
+    device = host._Device("fake", ONE, lambda link: None, lambda names: None)
+    keeper = asyncio.create_task(device.keep())
+    while len(pauses) < 5:
+        await asyncio.wait([keeper], timeout=0.01)
+    keeper.cancel()
+    await asyncio.wait([keeper])
+    assert pauses == [0.5, 1.0, 2.0, 0.0, 0.5]
+
+
+async def test_a_worker_that_never_starts_does_not_hang_its_callers():
+    async with host.open_host(ONE, _end_at_once) as engine:
+        with pytest.raises(WorkerDied):
+            await engine.run(a_request(), ignore)
+
+
+def _end_at_once(link):
+    raise SystemExit(3)
+
+
+async def test_a_large_request_does_not_block_the_event_loop():
+    content = io.BytesIO()
+    Image.frombytes("RGB", (2000, 2000), os.urandom(12_000_000)).save(content, "BMP")
+    request = Stylize(content=content.getvalue(), styles=(StyleReference(preset="wave"),))
+    async with open_fake_engine(ONE) as engine:
+        await engine.run(a_request(), ignore)  # it is up
+        longest, job = 0.0, asyncio.create_task(engine.run(request, ignore))
+        while not job.done():
+            before = time.perf_counter()
+            await asyncio.sleep(0)
+            longest = max(longest, time.perf_counter() - before)
+            await asyncio.sleep(0.005)
+        assert isinstance(job.result(), Finished)
+        # The loop shares two busy cores with others: far from the time a blocking send would take
+        # while the worker sleeps, which is for ever.
+        assert longest < 1.0
+
+
+async def test_orders_larger_than_the_pipe_do_not_block_the_loop_while_the_worker_is_stopped():
+    request = Stylize(content=bytes(3_000_000), styles=(StyleReference(preset="wave"),))
+    async with open_fake_engine(replace(ONE, silence_timeout_s=3.0)) as engine:
+        await engine.run(a_request(), ignore)
+        os.kill(workers()[0].pid, signal.SIGSTOP)
+        job = asyncio.create_task(engine.run(request, ignore))
+        async with asyncio.timeout(0.5):
+            await asyncio.sleep(0.1)
+        assert not job.done()
+        with pytest.raises(WorkerDied):
+            await job
+
+
+async def test_leaving_ends_the_workers_within_seconds_and_fails_what_runs():
+    async with open_fake_engine(ONE, step_delay_s=LONG_S) as engine, running(engine) as job:
+        pid = workers()[0].pid
+        begun = time.monotonic()
+        await engine.close()
+        assert time.monotonic() - begun < 5
+        with pytest.raises(WorkerDied):
+            await job
+        with pytest.raises(WorkerDied):
+            await engine.run(a_request(), ignore)
+        assert not _lives(pid)
+
+
+async def test_requests_go_to_the_device_with_their_model_until_it_is_far_busier():
+    config = EngineConfig(devices=("fake:0", "fake:1"))
+    async with (
+        open_fake_engine(config, step_delay_s=LONG_S) as engine,
+        contextlib.AsyncExitStack() as jobs,
+    ):
+        running_at = []
+        for seed in range(host.SWITCH_COST + 3):
+            await jobs.enter_async_context(running(engine, seed=seed))
+            running_at.append([worker.running for worker in engine.status().workers])
+        assert running_at[0] == [1, 0]
+        assert running_at[host.SWITCH_COST - 1] == [host.SWITCH_COST, 0]
+        assert running_at[-1] == [host.SWITCH_COST + 1, 2]
+
+
+async def test_the_devices_a_worker_finds_get_workers_of_their_own():
+    async with host.open_host(EngineConfig(), _find_three) as engine:
+        await until(lambda: len(engine.status().workers) == 3)
+        await until(lambda: all(worker.is_alive for worker in engine.status().workers))
+        await until(lambda: engine.status().workers[0].device == "fake:0")
+        assert [w.device for w in engine.status().workers] == ["fake:0", "fake:1", "fake:2"]
+
+
+def _find_three(link):
+    from engine import testing, worker_process
+    from engine.messages import Ready
+
+    def begin(link, send):
+        is_first = link.device == "auto"
+        ready = Ready("fake:0", ("fake:1", "fake:2")) if is_first else Ready(link.device)
+        return testing._DrawingWork(send, 0.0), ready
+
+    worker_process.run(begin, link)
+
+
+async def test_an_error_of_any_kind_comes_back_as_itself():
+    request = Stylize(content=b"no picture", styles=(StyleReference(preset="wave"),))
+    async with open_fake_engine(ONE) as engine:
+        with pytest.raises(EngineError, match="content is no picture"):
+            await engine.run(request, ignore)
+
+
+async def test_what_a_worker_logs_is_in_the_log_of_its_host(caplog):
+    caplog.set_level(logging.INFO)
+    async with host.open_host(ONE, _log_something) as engine:
+        await engine.run(a_request(), ignore)
+    assert ("studio", logging.WARNING, "fake: a warning of 1") in caplog.record_tuples
+
+
+def _log_something(link):
+    from engine import testing, worker_process
+    from engine.messages import Ready
+
+    def begin(link, send):
+        logging.getLogger("studio").warning("a warning of %d", 1)
+        return testing._DrawingWork(send, 0.0), Ready(link.device)
+
+    worker_process.run(begin, link)
+
+
+HOST_PROGRAM = """
+import asyncio, multiprocessing, sys
+from engine.testing import open_fake_engine
+
+async def main():
+    async with open_fake_engine():
+        while not multiprocessing.active_children():
+            await asyncio.sleep(0.05)
+        print(multiprocessing.active_children()[0].pid, flush=True)
+        await asyncio.Event().wait()
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("is_stopped", [False, True], ids=["working", "stopped"])
+def test_no_worker_outlives_its_host(tmp_path, is_stopped):
+    program = tmp_path / "program.py"
+    program.write_text(HOST_PROGRAM)
+    environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+    with subprocess.Popen(
+        [sys.executable, program], stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        worker = int(process.stdout.readline())
+        if is_stopped:
+            time.sleep(1.0)  # by then the kernel knows that it ends with its host
+            os.kill(worker, signal.SIGSTOP)
+        process.kill()
+    deadline = time.monotonic() + 10
+    while _lives(worker) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _lives(worker)
+
+
+def _lives(pid):
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+        return stat.rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_neither_the_engine_s_interface_nor_its_host_imports_torch():
+    program = "import sys, engine.api, engine.testing; print('torch' in sys.modules)"
+    shown = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.strip() == "False"
+
+
+async def test_a_host_that_was_stopped_itself_does_not_blame_its_worker(monkeypatch):
+    """Silence is counted in looks: time that passed without the loop running is nobody's."""
+    config = replace(ONE, silence_timeout_s=3.0)
+    async with open_fake_engine(config) as engine:
+        await engine.run(a_request(), ignore)
+        time.sleep(3 * child.CHECK_S + 1)
+        await asyncio.sleep(0.2)
+        assert engine.status().workers[0].restarts == 0

@@ -1,0 +1,461 @@
+import io
+
+import pytest
+import torch
+from PIL import Image
+
+from engine.batching import RowCaps
+from engine.calls import (
+    Conditioning,
+    Decode,
+    Denoise,
+    EncodeText,
+    NetworkRef,
+    Pause,
+    Report,
+)
+from engine.errors import (
+    EngineError,
+    ModelUnavailable,
+    NotANumber,
+    OutOfMemory,
+    Unsupported,
+)
+from engine.events import Failed, Finished, Picture, Progress, Started
+from engine.messages import Cancel, Start
+from engine.requests import Span, TextToImage, plain
+from engine.worker import Worker
+
+NETWORK = NetworkRef("base")
+
+
+def a_request(**changes):
+    fields = {
+        "model": "base",
+        "prompt": plain("a fox"),
+        "seed": 1,
+        "width": 64,
+        "height": 64,
+        "steps": 4,
+        "image_count": 2,
+    }
+    return TextToImage(**fields | changes)
+
+
+def draw(request):
+    """A small pipeline of all kinds of rows: Euler steps, decoded and written as PNG."""
+    conditioning = yield EncodeText(NETWORK, ((Span("fox"),),), request.width, request.height)
+    count = request.image_count
+    seeds = [request.seed + i for i in range(count)]
+    noise = [torch.randn(4, 8, 8, generator=torch.Generator().manual_seed(s)) for s in seeds]
+    sigmas = torch.linspace(3.0, 0.0, request.steps + 1)
+    x = torch.stack(noise) * sigmas[0]
+    rows = Conditioning(
+        conditioning.tokens.expand(count, -1, -1),
+        conditioning.pooled.expand(count, -1),
+        conditioning.extra.expand(count, -1),
+    )
+    for step in range(request.steps):
+        sigma, following = sigmas[step], sigmas[step + 1]
+        denoised = yield Denoise(NETWORK, x, sigma.expand(count), rows)
+        x = x + (x - denoised) / sigma * (following - sigma)
+        yield Report(step + 1, request.steps)
+    pixels = yield Decode(NETWORK, x)
+    yield Pause()
+    return tuple(Picture(png(p), s, 8, 8) for p, s in zip(pixels, seeds, strict=True))
+
+
+def png(pixels):
+    buffer = io.BytesIO()
+    Image.fromarray((pixels[0] * 255).byte().numpy()).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+class IdealNetworks:
+    """Knows that all images are Gaussian noise; `passes` holds the rows of each denoising pass."""
+
+    def __init__(self, most_rows=99):
+        self.most_rows = most_rows
+        self.passes = []
+        self.attempts = 0
+
+    def execute(self, calls):
+        self.attempts += 1
+        match calls[0]:
+            case EncodeText():
+                none = torch.zeros(1, 0)
+                return [Conditioning(torch.ones(1, 3, 2), none, none) for _ in calls]
+            case Decode():
+                return [call.latents[:, :3].sigmoid() for call in calls]
+            case Denoise():
+                return self.denoise(calls)
+
+    def denoise(self, calls):
+        x = torch.cat([call.x for call in calls])
+        sigma = torch.cat([call.sigma for call in calls]).view(-1, 1, 1, 1)
+        if len(x) > self.most_rows:
+            raise MemoryError
+        self.passes.append(len(x))
+        return (x / (1 + sigma**2)).split([len(call.x) for call in calls])
+
+
+class Reports(dict):
+    """Number -> what the worker said about that request."""
+
+    def __call__(self, number, report):
+        self.setdefault(number, []).append(report)
+
+    def ending(self, number):
+        return self[number][-1]
+
+    def images(self, number):
+        assert isinstance(self.ending(number), Finished), self.ending(number)
+        return self.ending(number).images
+
+
+class Caps(RowCaps):
+    """As many rows as allowed at once, without learning first."""
+
+    def __init__(self, most=99):
+        super().__init__(tick_budget_s=1e9, most=most)
+        self.most = most
+
+    def cap(self, key):
+        return min(self.most, self._limits[key].rows if key in self._limits else self.most)
+
+
+@pytest.fixture(autouse=True)
+def _restored_gradients():
+    """The worker turns them off for its whole thread, which here is everybody's."""
+    with torch.no_grad():
+        yield
+
+
+@pytest.fixture
+def reports():
+    return Reports()
+
+
+@pytest.fixture
+def networks():
+    return IdealNetworks()
+
+
+@pytest.fixture
+def worker(reports, networks):
+    return a_worker(reports, networks)
+
+
+def a_worker(reports, networks, *, begin=draw, caps=None, **options):
+    return Worker(reports, networks, begin=begin, caps=caps or Caps(), **options)
+
+
+def finish(worker):
+    ticks = 0
+    while not worker.is_idle:
+        worker.tick()
+        ticks += 1
+        assert ticks < 1000, "the worker does not end"
+
+
+def alone(request):
+    reports = Reports()
+    worker = a_worker(reports, IdealNetworks())
+    worker.obey(1, Start(request))
+    finish(worker)
+    return reports.images(1)
+
+
+def test_requests_that_share_passes_get_what_they_get_alone(worker, reports, networks):
+    requests = [
+        a_request(seed=1, steps=8, image_count=2),
+        a_request(seed=5, steps=5, image_count=3),
+        a_request(seed=9, steps=3, image_count=1),
+    ]
+    for number, request in enumerate(requests):  # each joins one tick later
+        worker.obey(number, Start(request))
+        worker.tick()
+    finish(worker)
+    assert [reports.images(n) for n in range(3)] == [alone(r) for r in requests]
+    assert len(networks.passes) < 8 + 5 + 3
+    assert max(networks.passes) == 6
+
+
+def test_with_one_row_a_pass_the_images_are_those_of_full_passes(reports, networks):
+    worker = a_worker(reports, networks, caps=Caps(most=1))
+    requests = [a_request(seed=1, image_count=3), a_request(seed=9, image_count=1)]
+    for number, request in enumerate(requests):
+        worker.obey(number, Start(request))
+    finish(worker)
+    assert set(networks.passes) == {1}
+    assert [reports.images(n) for n in range(2)] == [alone(r) for r in requests]
+
+
+def test_a_small_request_is_not_held_up_by_the_many_rows_of_a_large_one(reports, networks):
+    worker = a_worker(reports, networks, caps=Caps(most=1))
+    worker.obey(1, Start(a_request(image_count=8, steps=10)))
+    worker.obey(2, Start(a_request(image_count=1, steps=10)))
+    ticks = 0
+    while not isinstance(reports.ending(2), Finished):
+        worker.tick()
+        ticks += 1
+    assert ticks < 2 * 14  # every other tick is its own: text, ten steps, decoding, pause
+
+
+def test_events_come_in_order_and_timings_are_measured(reports, networks):
+    ticking = iter(range(1000))
+    worker = a_worker(reports, networks, clock=lambda: float(next(ticking)), versions={"a": "1"})
+    worker.obey(1, Start(a_request(steps=3)))
+    finish(worker)
+    steps = [Progress(step, 3) for step in (1, 2, 3)]
+    assert reports[1][:-1] == [Started(), *steps]
+    ending = reports.ending(1)
+    assert ending.versions == {"a": "1"}
+    assert 0 < ending.timings.waited_s < ending.timings.total_s
+    assert 0 < ending.timings.device_s < ending.timings.total_s
+
+
+def test_progress_is_told_ten_times_a_second_at_most_but_always_at_the_end(reports, networks):
+    worker = a_worker(reports, networks, clock=lambda: 0.0)
+    worker.obey(1, Start(a_request(steps=40)))
+    finish(worker)
+    assert reports[1][1:-1] == [Progress(1, 40), Progress(40, 40)]
+
+
+def test_device_time_is_shared_by_rows(reports, networks):
+    seconds = iter(range(1000))
+    worker = a_worker(reports, networks, clock=lambda: float(next(seconds)))
+    worker.obey(1, Start(a_request(image_count=1, steps=20)))
+    worker.obey(2, Start(a_request(image_count=3, steps=20)))
+    finish(worker)
+    few, many = (reports.ending(n).timings.device_s for n in (1, 2))
+    assert many / few == pytest.approx(3, rel=0.2)
+
+
+def test_a_cancelled_request_is_closed_and_makes_no_more_calls(reports, networks):
+    closed = []
+
+    def closing(request):
+        try:
+            return (yield from draw(request))
+        finally:
+            closed.append(request.seed)
+
+    worker = a_worker(reports, networks, begin=closing)
+    worker.obey(1, Start(a_request(seed=3)))
+    worker.tick()
+    worker.tick()
+    calls = networks.attempts
+    worker.obey(1, Cancel())
+    worker.obey(1, Cancel())
+    assert worker.is_idle
+    assert closed == [3]
+    worker.tick()
+    assert networks.attempts == calls == 2
+    assert not isinstance(reports.ending(1), Finished | Failed)
+
+
+def test_a_pipeline_that_refuses_to_close_harms_nobody(worker, reports, networks, caplog):
+    def stubborn(request):
+        while True:
+            try:
+                yield Pause()
+            except GeneratorExit:
+                yield Pause()
+
+    worker = a_worker(reports, networks, begin=stubborn)
+    worker.obey(1, Start(a_request()))
+    worker.obey(1, Cancel())
+    assert worker.is_idle
+    assert "did not end cleanly" in caplog.text
+
+
+def broken_at_once(request):
+    raise ZeroDivisionError("oops")
+    yield
+
+
+def broken_later(request):
+    yield Pause()
+    raise ZeroDivisionError("oops")
+
+
+def yields_nonsense(request):
+    yield "fox"
+
+
+def ends_with_nonsense(request):
+    yield Pause()
+    return torch.zeros(3)
+
+
+@pytest.mark.parametrize(
+    "broken", [broken_at_once, broken_later, yields_nonsense, ends_with_nonsense]
+)
+def test_a_broken_pipeline_fails_its_own_request_only(broken, reports, networks):
+    worker = a_worker(
+        reports, networks, begin=lambda request: (broken if request.seed == 1 else draw)(request)
+    )
+    worker.obey(1, Start(a_request(seed=1)))
+    worker.obey(2, Start(a_request(seed=2)))
+    finish(worker)
+    assert type(reports.ending(1).error) is EngineError
+    assert reports.images(2) == alone(a_request(seed=2))
+
+
+def test_a_request_without_a_pipeline_fails_with_its_reason(reports, networks):
+    def refuse(request):
+        raise Unsupported("not here")
+
+    worker = a_worker(reports, networks, begin=refuse)
+    worker.obey(1, Start(a_request()))
+    assert worker.is_idle
+    assert reports[1][0] == Started()
+    assert str(reports.ending(1).error) == "not here"
+
+
+def test_out_of_memory_halves_the_batch_until_it_fits(reports):
+    networks = IdealNetworks(most_rows=3)
+    worker = a_worker(reports, networks)
+    requests = {1: a_request(image_count=2), 2: a_request(image_count=8, seed=20)}
+    for number, request in requests.items():
+        worker.obey(number, Start(request))
+    finish(worker)
+    assert max(networks.passes) == 2  # ten rows, five, two
+    for number, request in requests.items():
+        assert reports.images(number) == alone(request)
+
+
+def test_only_a_batch_of_one_row_fails_for_lack_of_memory(reports):
+    networks = IdealNetworks(most_rows=0)
+    worker = a_worker(reports, networks)
+    worker.obey(1, Start(a_request(image_count=8)))
+    finish(worker)
+    assert isinstance(reports.ending(1).error, OutOfMemory)
+    assert networks.attempts == 1 + 4  # the text, then 8, 4, 2 and 1 rows
+
+
+def test_a_call_that_cannot_be_cut_fails_at_once_for_lack_of_memory(reports, networks):
+    def text_only(request):
+        yield EncodeText(NETWORK, ((Span("fox"),), (Span("owl"),)), 64, 64)
+
+    def execute(calls):
+        raise torch.OutOfMemoryError
+
+    networks.execute = execute
+    worker = a_worker(reports, networks, begin=text_only)
+    worker.obey(1, Start(a_request()))
+    worker.obey(2, Start(a_request()))
+    finish(worker)
+    assert [type(reports.ending(n).error) for n in (1, 2)] == [OutOfMemory] * 2
+
+
+class PoisonedNetworks(IdealNetworks):
+    """Fails, or answers with NaN, where a row is larger than any noise can be."""
+
+    def __init__(self, error=None):
+        super().__init__()
+        self.error = error
+
+    def denoise(self, calls):
+        is_poisoned = [bool(call.x.abs().max() > 1e6) for call in calls]
+        if self.error and any(is_poisoned):
+            raise self.error
+        return [
+            x * torch.nan if poisoned else x
+            for x, poisoned in zip(super().denoise(calls), is_poisoned, strict=True)
+        ]
+
+
+def poisoned(request):
+    one = torch.ones(1, 3, 2)
+    conditioning = Conditioning(one, torch.zeros(1, 0), torch.zeros(1, 0))
+    yield Denoise(NETWORK, torch.full((1, 4, 8, 8), 1e7), torch.ones(1), conditioning)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"), [(ValueError("bad row"), EngineError), (None, NotANumber)]
+)
+def test_a_poisoned_row_fails_its_own_request_only(error, reason, reports):
+    worker = a_worker(
+        reports,
+        PoisonedNetworks(error),
+        begin=lambda request: (poisoned if request.seed == 1 else draw)(request),
+    )
+    worker.obey(2, Start(a_request(seed=2)))
+    worker.tick()
+    worker.obey(1, Start(a_request(seed=1)))
+    worker.obey(3, Start(a_request(seed=30)))
+    finish(worker)
+    assert type(reports.ending(1).error) is reason
+    assert reports.images(2) == alone(a_request(seed=2))
+    assert reports.images(3) == alone(a_request(seed=30))
+
+
+def test_a_model_that_cannot_be_loaded_is_tried_once_for_all_who_wait(reports, networks):
+    def execute(calls):
+        networks.attempts += 1
+        raise ModelUnavailable("base", "the file is cut short")
+
+    networks.execute = execute
+    worker = a_worker(reports, networks)
+    for number in range(3):
+        worker.obey(number, Start(a_request()))
+    finish(worker)
+    assert networks.attempts == 1
+    assert {str(reports.ending(n).error) for n in range(3)} == {
+        "the model base can't be loaded: the file is cut short"
+    }
+
+
+def test_a_pipeline_may_go_on_after_an_error(reports):
+    def tries_again(request):
+        try:
+            yield from poisoned(request)
+        except NotANumber:
+            return (yield from draw(request))
+
+    worker = a_worker(reports, PoisonedNetworks(), begin=tries_again)
+    worker.obey(1, Start(a_request()))
+    finish(worker)
+    assert reports.images(1) == alone(a_request())
+
+
+def test_loading_a_model_is_told_to_those_who_wait_and_is_no_device_time(reports):
+    class LoadingNetworks(IdealNetworks):
+        def denoise(self, calls):
+            if not self.passes:
+                worker.on_loading("base", 0.0)
+                clock[0] += 100.0
+                worker.on_loading("base", 1.0)
+            return super().denoise(calls)
+
+    clock = [0.0]
+    worker = a_worker(reports, LoadingNetworks(), clock=lambda: clock[0])
+    worker.obey(1, Start(a_request()))
+    finish(worker)
+    assert reports[1][1] == Progress(0, 0, stage="loading")
+    timings = reports.ending(1).timings
+    assert (timings.loading_s, timings.device_s) == (100.0, 0.0)
+
+
+def test_gradients_that_a_pipeline_turned_on_are_off_for_the_next(reports, networks):
+    seen = []
+
+    def turns_on(request):
+        torch.set_grad_enabled(True)
+        yield Pause()
+        return ()
+
+    def looks(request):
+        yield Pause()
+        seen.append(torch.is_grad_enabled())
+        return ()
+
+    worker = a_worker(
+        reports, networks, begin=lambda request: (turns_on, looks)[request.seed](request)
+    )
+    worker.obey(1, Start(a_request(seed=0)))
+    worker.obey(2, Start(a_request(seed=1)))
+    finish(worker)
+    assert seen == [False]
