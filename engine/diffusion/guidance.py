@@ -43,7 +43,7 @@ class Guidance:
     """How B images are steered: blocks of B rows, one per positive part, the negative one last."""
 
     conditioning: Conditioning
-    weights: tuple[float, ...]  # of the positive parts, sum 1
+    weights: Tensor  # (K,) of the positive parts, sum 1
     scales: Tensor  # (B,), 1 is off
     rescale: float  # 0..1
     is_guided: bool
@@ -93,7 +93,7 @@ def guidance_of(
     scales = [_image_scale(request, seed) for seed in seeds]
     return Guidance(
         conditioning=rows_of.joined(blocks),
-        weights=words.weights,
+        weights=torch.tensor(words.weights, device=encoded.tokens.device),
         scales=torch.tensor(scales, device=encoded.tokens.device),
         rescale=max(facts.guidance_rescale, _literal_rescale(request.stylize)),
         is_guided=words.is_guided,
@@ -119,8 +119,8 @@ def combined(denoised: Tensor, guidance: Guidance) -> Tensor:
     With one positive part this is Ho and Salimans 2022, eq. 6, written for clean latents.
     """
     blocks = denoised.view(-1, len(guidance), *denoised.shape[1:])  # (blocks, B, C, h, w)
-    weights = torch.tensor(guidance.weights, device=denoised.device).view(-1, 1, 1, 1, 1)
-    positive = (blocks[: len(weights)] * weights).sum(0) if len(weights) > 1 else blocks[0]
+    weights = guidance.weights.view(-1, 1, 1, 1, 1)
+    positive = (blocks[: len(weights)] * weights).sum(0)
     if not guidance.is_guided:
         return positive
     negative = blocks[-1]

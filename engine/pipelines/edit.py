@@ -31,7 +31,7 @@ def run(
     """
     denoising.refuse_style_references(request)
     seeds = tuple(seeds_of(request))
-    source = sources.opaque(sources.opened(request.source, "source"))
+    source = sources.opened(request.source, "source")
     if request.strength == 0:
         kept = sources.pixels_of(sources.covering(source, request.width, request.height))
         return (yield from finishing.pictures([kept] * len(seeds), seeds))

@@ -10,8 +10,8 @@ from torch import Tensor
 from engine.calls import Call, Enlarge, NetworkRef, Pause, Pipeline, Report
 from engine.errors import InvalidRequest
 from engine.events import Picture
+from engine.media import png
 from engine.pipelines.stages import sources
-from engine.pipelines.stages.encoding import image_of, png_of_image
 from engine.pipelines.stages.tiling import Mosaic, tiles_of
 from engine.requests import Upscale, UpscaleMethod
 
@@ -39,11 +39,13 @@ def run(request: Upscale, *, upscaler: NetworkRef = UPSCALER) -> Pipeline:
             enlarged = _resampled(colours, request)
         case UpscaleMethod.LEARNED:
             enlarged = yield from _learned(colours, request, upscaler)
-    if source.mode == "RGBA":
-        alpha = source.getchannel("A").resize(enlarged.size, Image.Resampling.LANCZOS)
+    if source.has_transparency_data:
+        alpha = (
+            source.convert("RGBA").getchannel("A").resize(enlarged.size, Image.Resampling.LANCZOS)
+        )
         enlarged.putalpha(alpha)
     yield Pause()
-    return (Picture(png_of_image(enlarged), request.seed, width, height),)
+    return (Picture(png.encode_png(enlarged), request.seed, width, height),)
 
 
 def _resampled(colours: Image.Image, request: Upscale) -> Image.Image:
@@ -72,7 +74,8 @@ def _learned(
         yield Report(number, len(tiles))
     smooth = sources.pixels_of(_resized(colours, request.factor, Image.Resampling.LANCZOS))
     share = min(request.detail / NEUTRAL, NEUTRAL + request.detail)
-    return image_of(torch.lerp(smooth, mosaic.picture(), share))
+    mixed = torch.lerp(smooth, mosaic.picture(), share)
+    return png.images_of_pixels(mixed[None].numpy())[0]
 
 
 def _resized(image: Image.Image, factor: int, how: Image.Resampling) -> Image.Image:

@@ -12,7 +12,7 @@ from engine.diffusion.noise import ImageNoise, mixed_noise
 from engine.diffusion.prediction import ModelFacts
 from engine.errors import Unsupported
 from engine.pipelines.stages.canvas import Canvas
-from engine.pipelines.stages.encoding import preview_of
+from engine.pipelines.stages.showing import preview_of
 from engine.requests import MAX_SEED, ImageToImage, TextToImage, seeds_of
 
 DiffusionRequest: TypeAlias = TextToImage | ImageToImage

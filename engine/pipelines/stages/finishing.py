@@ -9,8 +9,8 @@ from torch import Tensor
 from engine.calls import Call, Decode, Enlarge, NetworkRef, Pause, Pipeline
 from engine.diffusion.prediction import ModelFacts
 from engine.events import Picture
+from engine.media import png
 from engine.pipelines.stages.canvas import Canvas, fitted
-from engine.pipelines.stages.encoding import png_of
 
 DECODED_AT_ONCE = 2**20  # pixels of one Decode call; a decoder's memory grows with them
 
@@ -35,6 +35,6 @@ def pictures(images: Sequence[Tensor], seeds: Sequence[int]) -> Pipeline:
     done: list[Picture] = []
     for pixels, seed in zip(images, seeds, strict=True):
         yield Pause()
-        height, width = pixels.shape[1:]
-        done.append(Picture(png_of(pixels), seed, width, height))
+        (image,) = png.images_of_pixels(pixels[None].numpy())
+        done.append(Picture(png.encode_png(image), seed, image.width, image.height))
     return tuple(done)

@@ -1,34 +1,24 @@
 """From a request's picture to pixels."""
 
-import io
-
-import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
 from engine.errors import UnreadableImage
+from engine.media import png
 
 
-def opened(png: bytes, field: str) -> Image.Image:
-    """Decode a picture that `engine.media` has cleaned; RGB or RGBA.
+def opened(source: bytes, field: str) -> Image.Image:
+    """Decode a picture that `engine.media` has cleaned, to RGB or RGBA.
 
     Raises:
         UnreadableImage: it is no PNG, or broken; names the request's field.
     """
     try:
-        with Image.open(io.BytesIO(png), formats=("PNG",)) as image:
-            return image.convert("RGBA" if image.has_transparency_data else "RGB")
+        image = png.image_of(source)
     except (OSError, SyntaxError, ValueError) as error:
         raise UnreadableImage(field, "is no readable PNG: send the picture again") from error
-
-
-def opaque(image: Image.Image) -> Image.Image:
-    """Return the picture in RGB, on white where it was transparent."""
-    if image.mode == "RGB":
-        return image
-    white = Image.new("RGBA", image.size, "white")
-    return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+    return image.convert("RGBA" if image.has_transparency_data else "RGB")
 
 
 def covering(image: Image.Image, width: int, height: int) -> Image.Image:
@@ -37,6 +27,5 @@ def covering(image: Image.Image, width: int, height: int) -> Image.Image:
 
 
 def pixels_of(image: Image.Image) -> Tensor:
-    """Return an RGB picture as (3, H, W) in [0, 1]."""
-    values = torch.from_numpy(np.array(image, dtype=np.float32))
-    return values.permute(2, 0, 1) / 255
+    """Return the picture, on white where it is transparent, as (3, H, W) in [0, 1]."""
+    return torch.from_numpy(png.pixels_of_image(image)[0])

@@ -11,9 +11,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-TILE_SIDE = 256  # pixels of the source
-OVERLAP = 32  # pixels of the source that two neighbours share at least
-BLIND = 8  # pixels along an inner edge that count for nothing
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """How a picture is cut, in pixels of the source."""
+
+    side: int = 256  # of a tile
+    overlap: int = 32  # that two neighbours share at least
+    blind: int = 8  # along an inner edge that count for nothing
+
+
+GRID = Grid()
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +31,19 @@ class Stretch:
     start: int
     stop: int
     length: int  # of the whole axis
+    grid: Grid = GRID
 
     def weights(self, factor: int) -> Tensor:
         """Return how much each pixel counts, `factor` times as many, in (0, 1]."""
         count = (self.stop - self.start) * factor
         place = torch.arange(count, dtype=torch.float32) + 0.5
-        ramp = (OVERLAP - 2 * BLIND) * factor
+        blind = self.grid.blind * factor
+        ramp = self.grid.overlap * factor - 2 * blind
         weights = torch.ones(count)
         if self.start > 0:
-            weights = weights.minimum((place - BLIND * factor) / ramp)
+            weights = weights.minimum((place - blind) / ramp)
         if self.stop < self.length:
-            weights = weights.minimum((count - place - BLIND * factor) / ramp)
+            weights = weights.minimum((count - place - blind) / ramp)
         return weights.clamp(min=1e-6)
 
 
@@ -70,15 +80,17 @@ class Mosaic:
         return self._sum.div_(self._weight)
 
 
-def tiles_of(height: int, width: int) -> list[Tile]:
+def tiles_of(height: int, width: int, grid: Grid = GRID) -> list[Tile]:
     """Return tiles of one size that cover a picture, line by line."""
-    both = itertools.product(_stretches(height), _stretches(width))
+    both = itertools.product(_stretches(height, grid), _stretches(width, grid))
     return [Tile(rows, columns) for rows, columns in both]
 
 
-def _stretches(length: int) -> list[Stretch]:
-    side = min(TILE_SIDE, length)
-    count = math.ceil((length - OVERLAP) / (TILE_SIDE - OVERLAP)) if length > TILE_SIDE else 1
+def _stretches(length: int, grid: Grid) -> list[Stretch]:
+    side = min(grid.side, length)
+    count = 1
+    if length > grid.side:
+        count = math.ceil((length - grid.overlap) / (grid.side - grid.overlap))
     gaps = max(1, count - 1)
     starts = [round(i * (length - side) / gaps) for i in range(count)]
-    return [Stretch(start, start + side, length) for start in starts]
+    return [Stretch(start, start + side, length, grid) for start in starts]
