@@ -2,8 +2,8 @@
 
 from engine.calls import Pipeline
 from engine.errors import Unsupported
-from engine.pipelines import imagine
-from engine.requests import Request, TextToImage
+from engine.pipelines import edit, imagine, upscale
+from engine.requests import ImageToImage, Request, TextToImage, Upscale
 
 
 def start(request: Request, preview_interval_s: float) -> Pipeline:
@@ -15,5 +15,9 @@ def start(request: Request, preview_interval_s: float) -> Pipeline:
     match request:
         case TextToImage():
             return imagine.run(request, preview_interval_s=preview_interval_s)
+        case ImageToImage():
+            return edit.run(request, preview_interval_s=preview_interval_s)
+        case Upscale():
+            return upscale.run(request)
         case _:
             raise Unsupported(f"this engine can't carry out {type(request).__name__} yet")
