@@ -1,0 +1,1 @@
+"""Training of the pack: pictures with captions in, small networks and their cards out."""

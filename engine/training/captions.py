@@ -1,0 +1,170 @@
+"""What is in a scene, and the many ways of saying it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+LOOK_WORDS: dict[str, tuple[str, ...]] = {
+    "3d": ("glossy 3D", "3D render", "3D", "glossy 3D render", "3D icon", "shiny 3D"),
+    "flat": ("flat", "flat design", "flat vector", "flat illustration", "flat icon"),
+    "cartoon": ("cartoon", "cartoon style", "comic", "cartoon drawing"),
+    "blob": ("blob", "blob style", "cute blob", "blobby"),
+    "sticker": ("flat cartoon", "sticker", "clip art", "emoji"),
+    "doodle": ("flat cartoon", "doodle", "hand-drawn", "sketch"),
+    "pixel": ("pixel art", "8-bit", "retro pixel art", "pixelated", "16-bit sprite"),
+    "photo": ("photo", "photograph", "photography", "realistic photo"),
+    "oil": ("oil painting", "painting", "impressionist oil painting", "painted in oil"),
+}
+BACKGROUND_WORDS: dict[str, tuple[str, ...]] = {
+    "plain": ("on a {c} background", "{c} background", "on {c}", "against a plain {c} background"),
+    "gradient": ("on a {c} gradient", "{c} gradient background", "with a {c} gradient background"),
+    "sky": ("in the sky", "under a blue sky", "in front of clouds", "blue sky with clouds"),
+    "sunset": ("at sunset", "in front of a sunset", "under a sunset sky", "at dusk"),
+    "starry sky": ("under a starry sky", "at night", "under the stars", "in a starry night"),
+    "sea": ("by the sea", "in the sea", "at sea", "on the ocean", "in front of the sea"),
+    "hills": ("in the hills", "on green hills", "in front of hills", "rolling hills"),
+    "forest": ("in a forest", "in the woods", "in front of a forest", "among trees"),
+    "room": ("in a room", "indoors", "inside a house", "in a living room"),
+    "table": ("on a {c} table",),
+    "snow": ("in the snow", "in winter", "in a snowy landscape", "while it snows"),
+    "meadow": ("in a meadow", "on the grass", "in a field", "in a garden"),
+    "beach": ("on the beach", "on a beach", "on the sand by the sea", "at the seaside"),
+    "desert": ("in the desert", "in a desert", "on sand dunes"),
+    "city": ("in the city", "in a city", "in front of skyscrapers", "in the street"),
+}
+COLOUR_WORDS: dict[str, tuple[str, ...]] = {
+    "teal": ("teal", "turquoise", "cyan"),
+    "purple": ("purple", "violet"),
+    "grey": ("grey", "gray"),
+    "blue": ("blue", "blue", "azure"),
+    "red": ("red", "red", "crimson"),
+}
+COUNT_WORDS = {2: ("two", "2", "a pair of"), 3: ("three", "3"), 4: ("four", "4")}
+RELATIONS: dict[str, tuple[str, ...]] = {
+    "left of": ("left of", "to the left of", "on the left of"),
+    "right of": ("right of", "to the right of", "on the right of"),
+    "above": ("above", "over", "on top of"),
+    "below": ("below", "under", "beneath"),
+}
+OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A thing in a scene: `count` pictures of `noun`; `colour` is "" where it goes unsaid."""
+
+    noun: str
+    colour: str = ""
+    count: int = 1
+    size: str = ""  # "big" or "small" where that is said
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything a caption may say about a scene."""
+
+    look: str
+    items: tuple[Item, ...]
+    relation: str = ""  # of the first item to the second, a key of `RELATIONS`
+    place: str = ""  # "left", "right", "top", "bottom" of a single item, where that is said
+    background: str = "plain"
+    background_colour: str = "white"
+
+
+def plural(noun: str) -> str:
+    """The English plural, good enough for this vocabulary."""
+    irregular = {
+        "mouse": "mice", "goose": "geese", "sheep": "sheep", "fish": "fish", "deer": "deer",
+        "man": "men", "woman": "women", "tooth": "teeth", "wolf": "wolves", "leaf": "leaves",
+        "knife": "knives", "tropical fish": "tropical fish", "ox": "oxen", "dice": "dice",
+        "bison": "bison", "maple leaf": "maple leaves", "old man": "old men", "potato": "potatoes",
+        "old woman": "old women", "police officer": "police officers", "tomato": "tomatoes",
+        "bunny": "bunnies", "puppy": "puppies", "kitty": "kitties", "scarf": "scarves",
+    }  # fmt: skip
+    if noun in irregular:
+        return irregular[noun]
+    if noun.endswith(("s", "x", "ch", "sh")):
+        already = noun.endswith("s") and not noun.endswith(("ss", "us"))
+        return noun if already else noun + "es"
+    if noun.endswith("y") and noun[-2] not in "aeio":
+        return noun[:-1] + "ies"
+    return noun + "s"
+
+
+def article(phrase: str) -> str:
+    """The phrase with "a" or "an" before it."""
+    is_vowel = phrase[0] in "aeiou" and not phrase.startswith(("uni", "use", "ufo", "one"))
+    return f"{'an' if is_vowel else 'a'} {phrase}"
+
+
+def _pick(rng: np.random.Generator, words: Sequence[str]) -> str:
+    return words[int(rng.integers(len(words)))]
+
+
+class Captioner:
+    """Words for plans; knows the synonyms of nouns."""
+
+    def __init__(self, synonyms: dict[str, tuple[str, ...]]) -> None:
+        self.synonyms = synonyms
+
+    def describe(self, plan: Plan, rng: np.random.Generator) -> str:
+        """One caption of a plan; style first, last or (for the default look) unsaid."""
+        body = self._body(plan, rng)
+        silence = 0.35 if plan.look == "3d" else 0.04
+        if rng.random() < silence:
+            lead = _pick(rng, ("", "", "", "a picture of ", "an image of "))
+            return lead + body
+        style = _pick(rng, LOOK_WORDS[plan.look])
+        form = rng.random()
+        if form < 0.5:
+            return f"{body}, {style}"
+        if form < 0.75:
+            return f"{style} of {body}"
+        if form < 0.9:
+            return f"{style}, {body}"
+        return f"{article(style.lower())} picture of {body}"
+
+    def _body(self, plan: Plan, rng: np.random.Generator) -> str:
+        phrases = [self._item(item, rng) for item in plan.items]
+        body = phrases[0] if phrases else ""
+        if len(phrases) > 1:
+            body = self._related(phrases[0], phrases[1], plan.relation, rng)
+        elif plan.place:
+            body += f" {_pick(rng, ('on the', 'at the'))} {plan.place}"
+        ground = self._background(plan, rng, alone=not phrases)
+        return f"{body} {ground}".strip() if ground else body
+
+    def _item(self, item: Item, rng: np.random.Generator) -> str:
+        noun = item.noun
+        others = self.synonyms.get(noun, ())
+        if others and rng.random() < 0.25:
+            noun = _pick(rng, others)
+        colour = _pick(rng, COLOUR_WORDS.get(item.colour, (item.colour,))) if item.colour else ""
+        words = [word for word in (item.size, colour) if word]
+        if item.count > 1:
+            return " ".join([_pick(rng, COUNT_WORDS[item.count]), *words, plural(noun)])
+        phrase = " ".join([*words, noun])
+        is_mass = plural(noun) == noun and noun.endswith("s")
+        return phrase if is_mass or rng.random() < 0.2 else article(phrase)
+
+    def _related(self, one: str, two: str, relation: str, rng: np.random.Generator) -> str:
+        if not relation or rng.random() < 0.1:
+            return f"{one} {_pick(rng, ('and', 'next to', 'with'))} {two}"
+        if rng.random() < 0.3:
+            one, two, relation = two, one, OPPOSITE[relation]
+        if relation in {"left of", "right of"} and rng.random() < 0.25:
+            side, other = ("left", "right") if relation == "left of" else ("right", "left")
+            return f"{one} on the {side} and {two} on the {other}"
+        return f"{one} {_pick(rng, RELATIONS[relation])} {two}"
+
+    def _background(self, plan: Plan, rng: np.random.Generator, *, alone: bool) -> str:
+        kind, colour = plan.background, plan.background_colour
+        if alone:
+            return _pick(rng, (kind, article(kind), f"a landscape: {kind}"))
+        colour = _pick(rng, COLOUR_WORDS.get(colour, (colour,))) if colour else ""
+        if not colour and kind in {"plain", "gradient"}:
+            return ""
+        if kind == "table" and plan.background_colour == "brown":
+            return _pick(rng, ("on a wooden table", "on a table", "on a brown table"))
+        return _pick(rng, BACKGROUND_WORDS[kind]).format(c=colour)

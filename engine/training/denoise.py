@@ -1,0 +1,157 @@
+"""Training of the denoiser: rectified flow on stored latents and encoded captions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from engine.networks.denoiser import Denoiser
+from engine.networks.text_encoder import TextEncoder, Tokenizer
+from engine.networks.vae import Vae
+from engine.training.loop import Draw
+from engine.training.monitors import contact_sheet
+from engine.training.store import SIZES, shard_size, whole_shards
+
+CAPTION_DROPOUT = 0.12
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Tokeniser and encoder together, as training and evaluation use them."""
+
+    tokenizer: Tokenizer
+    encoder: TextEncoder
+
+    @torch.no_grad()
+    def encode(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Token features (B, T, D) and pooled vectors (B, D)."""
+        tokens, pooled = self.encoder(self.tokenizer(prompts))
+        return tokens, pooled
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Latents (N, C, h, w), token features (N, T, D) and pooled vectors (N, D), memory-mapped."""
+
+    latents: NDArray[np.float16]
+    tokens: NDArray[np.float16]
+    pooled: NDArray[np.float16]
+
+
+class LatentStore:
+    """The encoded shards of a store, grouped by the size of their pictures."""
+
+    def __init__(self, folder: Path, shards: Sequence[int] | None = None) -> None:
+        self.folder = folder
+        self._shards: dict[int, Shard] = {}
+        self.refresh(shards)
+
+    def refresh(self, shards: Sequence[int] | None = None) -> None:
+        """Open the given shards, or all that are whole by now."""
+        wanted = whole_shards(self.folder, "pooled", "npy") if shards is None else shards
+        for index in wanted:
+            if index not in self._shards:
+                parts = (self.folder / f"{kind}_{index:05d}.npy" for kind in ("latents", "tokens", "pooled"))
+                self._shards[index] = Shard(*(np.load(path, mmap_mode="r") for path in parts))
+
+    def __len__(self) -> int:
+        return sum(len(shard.pooled) for shard in self._shards.values())
+
+    def batch(self, size: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Rows of one picture size, from all its shards."""
+        shape = SIZES[int(rng.integers(len(SIZES)))]
+        numbers = sorted(k for k in self._shards if shard_size(k) == shape) or sorted(self._shards)[:1]
+        rows: dict[int, list[int]] = {}
+        for _ in range(size):
+            number = numbers[int(rng.integers(len(numbers)))]
+            rows.setdefault(number, []).append(int(rng.integers(len(self._shards[number].pooled))))
+        parts = [
+            [getattr(self._shards[number], kind)[sorted(chosen)] for number, chosen in rows.items()]
+            for kind in ("latents", "tokens", "pooled")
+        ]
+        latents, tokens, pooled = (torch.from_numpy(np.concatenate(part)).float() for part in parts)
+        return latents, tokens, pooled
+
+
+class Denoise:
+    """The denoiser's programme for the loop."""
+
+    batch = 64
+    learning_rate = 1.5e-3
+
+    def __init__(
+        self,
+        network: Denoiser,
+        store: LatentStore,
+        words: Words,
+        vae: Vae,
+        prompts: Sequence[str] = (),
+    ) -> None:
+        self.network = network
+        self.store = store
+        self.vae = vae
+        self.prompts = list(prompts)
+        self.nothing = words.encode([""])
+        self.words = words
+
+    def loss(self, network: nn.Module, draw: Draw) -> Tensor:
+        """Mean squared error of the velocity at logit-normal times."""
+        latents, tokens, pooled = self.store.batch(self.batch, draw.numpy)
+        count = len(latents)
+        dropped = torch.rand(count, generator=draw.torch) < CAPTION_DROPOUT
+        tokens[dropped], pooled[dropped] = self.nothing[0][0], self.nothing[1][0]
+        # Esser et al. 2024, https://arxiv.org/abs/2403.03206: middle times teach most.
+        t = torch.randn(count, generator=draw.torch).sigmoid()
+        noise = torch.randn(latents.shape, generator=draw.torch)
+        device = next(network.parameters()).device
+        latents, noise, t = latents.to(device), noise.to(device), t.to(device)
+        mix = t[:, None, None, None]
+        noisy = ((1 - mix) * latents + mix * noise).to(memory_format=torch.channels_last)
+        with torch.autocast(device.type, torch.bfloat16):
+            velocity = network(noisy, t, tokens.to(device), pooled.to(device))
+        return (velocity.float() - (noise - latents)).square().mean()
+
+    def sheet(self, network: nn.Module) -> Image.Image | None:
+        """One picture for each prompt, of fixed noise."""
+        if not self.prompts:
+            return None
+        pixels = sample_pictures(network, self.words, self.vae, self.prompts, seed=0)
+        return contact_sheet(pixels, 8, self.prompts)
+
+
+@torch.no_grad()
+def sample_pictures(
+    network: nn.Module,
+    words: Words,
+    vae: Vae,
+    prompts: Sequence[str],
+    *,
+    seed: int,
+    steps: int = 12,
+    guidance_scale: float = 3.0,
+    size: tuple[int, int] = (128, 128),
+) -> Tensor:
+    """Pixels (B, 3, H, W), picture i from seed + i, by Euler steps of rectified flow."""
+    shape = (vae.config.latent_channels, size[0] // 8, size[1] // 8)
+    x = torch.stack(
+        [torch.randn(shape, generator=torch.Generator().manual_seed(seed + i)) for i in range(len(prompts))]
+    )
+    tokens, pooled = words.encode(prompts)
+    nothing = words.encode([""])
+    times = torch.linspace(1, 0, steps + 1)
+    for now, then in zip(times[:-1], times[1:], strict=True):
+        t = now.expand(len(x))
+        with torch.autocast("cpu", torch.bfloat16):
+            velocity = network(x, t, tokens, pooled).float()
+            if guidance_scale != 1:
+                blank = network(
+                    x, t, nothing[0].expand_as(tokens), nothing[1].expand_as(pooled)
+                ).float()
+                velocity = blank + guidance_scale * (velocity - blank)
+        x = x + (then - now) * velocity
+    return vae.decode(x)

@@ -1,0 +1,237 @@
+"""The training loop shared by all networks: budget, schedule, averages, checkpoints, monitors.
+
+A run is a function of its seed: step `n` draws its pictures and noise from generators seeded by
+(seed, n), so a run that was interrupted and resumed ends with the same weights as one that was not.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from engine.training.monitors import draw_loss_curve
+from engine.training.optimiser import Muon
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """When to stop: after so many pictures or minutes of training, whichever is given."""
+
+    images: int | None = None
+    minutes: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a budget without an end."""
+        if (self.images is None) == (self.minutes is None):
+            raise ValueError("Give the budget as either --minutes or --images.")
+
+    def progress(self, images: int, seconds: float) -> float:
+        """Share of the budget used, 0 to 1."""
+        if self.images is not None:
+            return min(1.0, images / max(1, self.images))
+        return min(1.0, seconds / 60 / max(1e-9, self.minutes or 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """The randomness of one step: numpy for pictures, torch for noise."""
+
+    numpy: np.random.Generator
+    torch: torch.Generator
+
+    @classmethod
+    def of_step(cls, seed: int, step: int) -> "Draw":
+        """The generators of step `step` of a run with `seed`."""
+        torch_seed = int(np.random.SeedSequence([seed, step, 1]).generate_state(1)[0])
+        return cls(np.random.default_rng([seed, step]), torch.Generator().manual_seed(torch_seed))
+
+
+class Programme(Protocol):
+    """What a network's training program tells the loop."""
+
+    network: nn.Module
+    batch: int
+    learning_rate: float
+
+    def loss(self, network: nn.Module, draw: Draw) -> Tensor:
+        """Loss of one batch drawn from `draw`."""
+        ...
+
+    def sheet(self, network: nn.Module) -> Image.Image | None:
+        """A picture by which a person judges the averaged network, or None."""
+        ...
+
+
+@dataclass
+class Progress:
+    """Where a run stands; stored with every checkpoint."""
+
+    step: int = 0
+    images: int = 0
+    seconds: float = 0.0
+    losses: list[float] = field(default_factory=list)  # mean of every `LOSS_EVERY` steps
+
+
+LOSS_EVERY = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the loop runs; none of it belongs to a particular network."""
+
+    out: Path
+    budget: Budget
+    seed: int = 0
+    resume: bool = False
+    warmup_images: int = 3000
+    ema: float = 0.998
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    sheet_every_s: float = 300.0
+    save_every_s: float = 240.0
+    device: str = "cpu"
+    compile: bool = False
+    bar: bool = True
+
+
+def learning_rate_factor(progress: float, images: int, warmup_images: int) -> float:
+    """Linear warm-up, constant for 40 % of the budget, then a cosine down to 1 %."""
+    warm = min(1.0, (images + 1) / max(1, warmup_images))
+    fall = max(0.0, (progress - 0.4) / 0.6)
+    return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, fall))))
+
+
+class Run:
+    """One training run: the network, its average, its optimiser and its progress."""
+
+    def __init__(self, programme: Programme, settings: Settings) -> None:
+        self.programme = programme
+        self.settings = settings
+        self.network = programme.network.to(settings.device)
+        self.average = {key: value.clone() for key, value in self.network.state_dict().items()}
+        self.optimiser = Muon(self.network, programme.learning_rate, settings.weight_decay)
+        self.progress = Progress()
+        self._forward = self.network
+        if settings.compile:
+            self._forward = torch.compile(self.network)
+        settings.out.mkdir(parents=True, exist_ok=True)
+        if settings.resume and (settings.out / "checkpoint.pt").exists():
+            self._load()
+
+    def train(self, stop: Callable[[Progress], bool] = lambda _: False) -> nn.Module:
+        """Train to the end of the budget, or until `stop`; the network then holds the average."""
+        budget = self.settings.budget
+        started, before = time.monotonic(), self.progress.seconds
+        saved = sheet = started
+        recent: list[float] = []
+        with tqdm(total=1000, disable=not self.settings.bar, unit="‰", mininterval=2) as bar:
+            while self._share() < 1 and not stop(self.progress):
+                recent.append(self._step())
+                now = time.monotonic()
+                self.progress.seconds = before + now - started
+                if len(recent) == LOSS_EVERY:
+                    self.progress.losses.append(sum(recent) / LOSS_EVERY)
+                    recent.clear()
+                    bar.n = int(1000 * budget.progress(self.progress.images, self.progress.seconds))
+                    bar.set_postfix_str(self._line())
+                if now - saved > self.settings.save_every_s:
+                    self.save()
+                    saved = now
+                if now - sheet > self.settings.sheet_every_s:
+                    self.draw()
+                    sheet = time.monotonic()
+        self.save()
+        self.network.load_state_dict(self.average)
+        self.draw()
+        return self.network
+
+    def _share(self) -> float:
+        return self.settings.budget.progress(self.progress.images, self.progress.seconds)
+
+    def _line(self) -> str:
+        speed = self.progress.images / max(1e-9, self.progress.seconds)
+        loss = self.progress.losses[-1]
+        return f"images {self.progress.images}, {speed:.1f}/s, loss {loss:.4f}"
+
+    def _step(self) -> float:
+        settings, programme = self.settings, self.programme
+        draw = Draw.of_step(settings.seed, self.progress.step)
+        factor = learning_rate_factor(self._share(), self.progress.images, settings.warmup_images)
+        for group in self.optimiser.param_groups:
+            group["lr"] = programme.learning_rate * factor
+        loss = programme.loss(self._forward, draw)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip)
+        if torch.isfinite(norm):
+            self.optimiser.step()
+            self._blend()
+        self.progress.step += 1
+        self.progress.images += programme.batch
+        return float(loss.detach())
+
+    @torch.no_grad()
+    def _blend(self) -> None:
+        # Early on the average follows quickly, so that it does not remember the first weights.
+        keep = min(self.settings.ema, (1 + self.progress.step) / (10 + self.progress.step))
+        for key, value in self.network.state_dict().items():
+            if value.is_floating_point():
+                self.average[key].lerp_(value, 1 - keep)
+            else:
+                self.average[key].copy_(value)
+
+    def draw(self) -> None:
+        """Write the sample sheet of the averaged network and the loss curve."""
+        own = {key: value.clone() for key, value in self.network.state_dict().items()}
+        self.network.load_state_dict(self.average)
+        self.network.eval()
+        with torch.no_grad():
+            sheet = self.programme.sheet(self.network)
+        self.network.train()
+        self.network.load_state_dict(own)
+        if sheet is not None:
+            sheet.save(self.settings.out / f"sheet_{self.progress.images:08d}.png")
+        draw_loss_curve(self.progress.losses, LOSS_EVERY * self.programme.batch).save(
+            self.settings.out / "loss.png"
+        )
+
+    def save(self) -> None:
+        """Write weights, average, optimiser and progress; the file is replaced in one move."""
+        out = self.settings.out
+        state: dict[str, Any] = {
+            "network": self.network.state_dict(),
+            "average": self.average,
+            "optimiser": self.optimiser.state_dict(),
+            "progress": vars(self.progress),
+            "seed": self.settings.seed,
+        }
+        torch.save(state, out / "checkpoint.tmp")
+        (out / "checkpoint.tmp").replace(out / "checkpoint.pt")
+        average = {key: value.contiguous() for key, value in self.average.items()}
+        save_file(average, out / "average.safetensors")
+        record = {"seed": self.settings.seed, **vars(self.progress)}
+        (out / "progress.json").write_text(json.dumps(record))
+
+    def _load(self) -> None:
+        path = self.settings.out / "checkpoint.pt"
+        state = torch.load(path, map_location=self.settings.device, weights_only=True)
+        self.network.load_state_dict(state["network"])
+        self.average = state["average"]
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.progress = Progress(**state["progress"])
+
+
+def load_average(network: nn.Module, out: Path) -> nn.Module:
+    """Give a network the averaged weights of the run in `out`."""
+    network.load_state_dict(load_file(out / "average.safetensors"))
+    return network

@@ -1,0 +1,58 @@
+"""What a person watches while a network trains: sheets of pictures and the loss curve."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+
+def to_image(pixels: Tensor) -> Image.Image:
+    """One picture (3, H, W) in [0, 1] as an RGB image."""
+    array = pixels.detach().clamp(0, 1).mul(255).round().to(torch.uint8).permute(1, 2, 0)
+    return Image.fromarray(np.ascontiguousarray(array.cpu().numpy()))
+
+
+def contact_sheet(
+    pixels: Tensor, columns: int, captions: Sequence[str] = (), scale: int = 1
+) -> Image.Image:
+    """Pictures (B, 3, H, W) in rows of `columns`, each above the start of its caption."""
+    count, _, height, width = pixels.shape
+    height, width = height * scale, width * scale
+    band = 24 if captions else 0
+    rows = math.ceil(count / columns)
+    sheet = Image.new("RGB", (columns * width, rows * (height + band)), "white")
+    draw = ImageDraw.Draw(sheet)
+    for index in range(count):
+        x, y = index % columns * width, index // columns * (height + band)
+        image = to_image(pixels[index])
+        sheet.paste(image.resize((width, height), Image.Resampling.NEAREST), (x, y))
+        if captions:
+            line = width // 6
+            caption = captions[index][: 2 * line]
+            draw.text((x + 2, y + height), caption[:line], fill="black")
+            draw.text((x + 2, y + height + 11), caption[line:], fill="black")
+    return sheet
+
+
+def draw_loss_curve(losses: Sequence[float], images_per_value: int) -> Image.Image:
+    """The loss over pictures seen, logarithmic upwards, as a 640 x 320 picture."""
+    image = Image.new("RGB", (640, 320), "white")
+    draw = ImageDraw.Draw(image)
+    values = [math.log(max(1e-8, loss)) for loss in losses if math.isfinite(loss)]
+    if len(values) < 2:
+        return image
+    low, high = min(values), max(values)
+    span = max(1e-6, high - low)
+    points = [
+        (50 + 580 * index / (len(values) - 1), 290 - 270 * (value - low) / span)
+        for index, value in enumerate(values)
+    ]
+    draw.line(points, fill=(30, 90, 200), width=2)
+    draw.line([(50, 10), (50, 290), (630, 290)], fill="black")
+    draw.text((4, 10), f"{math.exp(high):.4f}", fill="black")
+    draw.text((4, 280), f"{math.exp(low):.4f}", fill="black")
+    draw.text((480, 300), f"{len(losses) * images_per_value:,} pictures", fill="black")
+    return image

@@ -1,0 +1,138 @@
+"""Sets of captioned pictures: any folder or tar archive that holds a `captions.tsv`.
+
+The first column is `file`, a path beside the table; the others are free, and those that this
+project knows (name, keywords, style, split, group, category, colour) steer how a picture is used.
+"""
+
+import csv
+import io
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from PIL import Image
+
+
+class NoPictures(Exception):
+    """There is no captions.tsv where training pictures were expected."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(folder)
+        self.folder = folder
+
+    def __str__(self) -> str:
+        return (
+            f"No captions.tsv in {self.folder}, its folders or its tar archives. Put one beside the "
+            "pictures: tab-separated, with the columns file and name."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One row of a `captions.tsv` and the set that holds its file."""
+
+    source: "Source"
+    file: str
+    columns: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        """What the picture shows, by its `name`, `title` or `caption` column."""
+        row = self.columns
+        return (row.get("name") or row.get("title") or row.get("caption") or "").strip()
+
+    @property
+    def split(self) -> str:
+        """`train` unless the table says otherwise."""
+        return self.columns.get("split") or "train"
+
+    def open(self) -> Image.Image:
+        """Read and decode the file."""
+        with Image.open(io.BytesIO(self.source.read(self.file))) as image:
+            image.load()
+            return image
+
+
+class Source(Protocol):
+    """Where the files of one `captions.tsv` lie."""
+
+    @property
+    def name(self) -> str:
+        """Short name of the set, `emoji` for emoji.tar."""
+        ...
+
+    def read(self, file: str) -> bytes:
+        """The bytes of one file of the set."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder with captions.tsv."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.path.name
+
+    def read(self, file: str) -> bytes:
+        """The bytes of one file of the set."""
+        return (self.path / file).read_bytes()
+
+
+class Archive:
+    """An uncompressed tar with captions.tsv at its top or in its one folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with tarfile.open(path) as tar:
+            self._places = {
+                member.name.removeprefix("./"): (member.offset_data, member.size)
+                for member in tar.getmembers()
+                if member.isfile()
+            }
+        tables = [name for name in self._places if Path(name).name == "captions.tsv"]
+        self._prefix = tables[0].removesuffix("captions.tsv") if tables else ""
+        self.has_captions = bool(tables)
+
+    @property
+    def name(self) -> str:
+        """The archive's name without .tar."""
+        return self.path.stem
+
+    def read(self, file: str) -> bytes:
+        """The bytes of one file of the set."""
+        offset, size = self._places[self._prefix + file]
+        with self.path.open("rb") as archive:
+            archive.seek(offset)
+            return archive.read(size)
+
+
+def read_pictures(folder: Path) -> list[Picture]:
+    """List every picture of a folder, its direct folders and its tar archives, in stable order.
+
+    A set that is present both as folder and as archive is read once, from the folder.
+
+    Raises:
+        NoPictures: no captions.tsv was found.
+    """
+    sources: dict[str, Source] = {}
+    for path in (folder, *sorted(path for path in folder.iterdir() if path.is_dir())):
+        if (path / "captions.tsv").is_file():
+            sources[path.name] = Folder(path)
+    for path in sorted(folder.glob("*.tar")):
+        if path.stem not in sources and (archive := Archive(path)).has_captions:
+            sources[path.stem] = archive
+    if not sources:
+        raise NoPictures(str(folder))
+    return [picture for source in sources.values() for picture in _rows(source)]
+
+
+def _rows(source: Source) -> Iterator[Picture]:
+    table = source.read("captions.tsv").decode("utf-8")
+    for row in csv.DictReader(io.StringIO(table), delimiter="\t", quoting=csv.QUOTE_NONE):
+        yield Picture(source, row["file"], {key: value or "" for key, value in row.items()})

@@ -1,0 +1,368 @@
+"""Scenes composed from a seed: subjects on backgrounds, with the plan that describes them.
+
+A `SceneMaker` first draws a `Plan` (what is in the picture) and then renders it, so that captions,
+counts, positions and colours are exact. Half of what a small network learns depends on this file.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from engine.training.backgrounds import COLOURS, PAINTERS, paint_background, smooth_noise
+from engine.training.captions import Captioner, Item, Plan
+from engine.training.pictures import Picture
+from engine.training.subjects import HUES, Noun, Rgba, Subject, SubjectLibrary, recoloured
+
+LOOK_WEIGHTS = {
+    "3d": 0.34,
+    "flat": 0.12,
+    "cartoon": 0.14,
+    "blob": 0.07,
+    "sticker": 0.07,
+    "doodle": 0.04,
+    "pixel": 0.10,
+    "photo": 0.06,
+    "oil": 0.06,
+}
+GROUP_WEIGHTS = {
+    "animals": 3.0,
+    "food": 2.2,
+    "plants": 2.5,
+    "vehicles": 2.2,
+    "places": 1.6,
+    "weather": 2.0,
+    "things": 1.0,
+    "faces": 1.0,
+}
+GROUNDED = {"room", "table", "snow", "meadow", "beach", "hills", "desert", "city", "forest"}
+# Whose cut-outs a look may repaint, where it has none or few of its own.
+SOURCES = {"oil": ("3d",), "pixel": ("pixel", "cartoon", "3d", "flat")}
+TAIL_SHARE = 0.06
+PIXEL_GRID = 4  # pixels of the picture to one pixel of pixel art
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A rendered plan: pixels (H, W, 3) in bytes and one caption."""
+
+    pixels: NDArray[np.uint8]
+    caption: str
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where one cut-out goes: its centre as shares of the picture and its longest side."""
+
+    x: float
+    y: float
+    side: float
+
+
+class SceneMaker:
+    """Draws plans and renders them at one size; equal generators give equal scenes."""
+
+    def __init__(
+        self,
+        library: SubjectLibrary,
+        nouns: list[Noun],
+        paintings: list[Picture],
+        height: int = 128,
+        width: int = 128,
+    ) -> None:
+        self.library = library
+        self.height, self.width = height, width
+        self.captioner = Captioner({noun.name: noun.synonyms for noun in nouns})
+        self._weight = {noun.name: GROUP_WEIGHTS[noun.group] for noun in nouns}
+        self._nouns = {look: sorted(table) for look, table in library.common.items()}
+        self._chances = {
+            look: _normalised([self._weight[noun] for noun in names])
+            for look, names in self._nouns.items()
+            if names
+        }
+        self._paintings = [
+            (picture, picture.open().convert("RGB"))
+            for picture in paintings
+            if picture.columns.get("colour") == "colour"
+        ]
+        self._looks = [look for look in LOOK_WEIGHTS if self._sources(look)]
+        self._look_chances = _normalised([LOOK_WEIGHTS[look] for look in self._looks])
+
+    def make(self, rng: np.random.Generator) -> Scene:
+        """One scene with its caption."""
+        if self._paintings and rng.random() < 0.03:
+            return self._painting(rng)
+        look = self._looks[int(rng.choice(len(self._looks), p=self._look_chances))]
+        if look == "photo":
+            return self._photo(rng)
+        return self._composed(look, rng)
+
+    def render(self, plan: Plan, rng: np.random.Generator) -> NDArray[np.uint8]:
+        """Pixels of a plan whose nouns the library holds in the plan's look."""
+        cutouts = []
+        for item in plan.items:
+            able = [s for s in SOURCES.get(plan.look, (plan.look,)) if self._holds(s, item.noun)]
+            subject = self._choose(item.noun, able[int(rng.integers(len(able)))], rng)
+            cutouts.append(self._dressed(subject, item))
+        return self._render(plan, cutouts, rng)
+
+    def _sources(self, look: str) -> list[str]:
+        """The looks whose cut-outs may be shown in a look."""
+        return [source for source in SOURCES.get(look, (look,)) if source in self._chances]
+
+    def _holds(self, look: str, noun: str) -> bool:
+        return noun in self.library.common[look] or noun in self.library.tail[look]
+
+    def _photo(self, rng: np.random.Generator) -> Scene:
+        noun = self._draw_noun("photo", rng)
+        rgba = self._choose(noun, "photo", rng).rgba
+        height, width = rgba.shape[:2]
+        aspect = self.width / self.height
+        crop_h = min(height, width / aspect) * rng.uniform(0.82, 1)
+        crop_w = crop_h * aspect
+        x, y = rng.uniform(0, width - crop_w), rng.uniform(0, height - crop_h)
+        image = Image.fromarray(rgba).convert("RGB")
+        image = image.resize(
+            (self.width, self.height), Image.Resampling.BICUBIC, (x, y, x + crop_w, y + crop_h)
+        )
+        pixels = np.asarray(image)
+        pixels = pixels[:, ::-1] if rng.random() < 0.5 else pixels
+        plan = Plan("photo", (Item(noun),), background="plain", background_colour="")
+        return Scene(np.ascontiguousarray(pixels), self.captioner.describe(plan, rng), plan)
+
+    def _painting(self, rng: np.random.Generator) -> Scene:
+        picture, image = self._paintings[int(rng.integers(len(self._paintings)))]
+        aspect = self.width / self.height
+        crop_h = min(image.height, image.width / aspect) * rng.uniform(0.5, 1)
+        crop_w = crop_h * aspect
+        x, y = rng.uniform(0, image.width - crop_w), rng.uniform(0, image.height - crop_h)
+        image = image.resize(
+            (self.width, self.height), Image.Resampling.LANCZOS, (x, y, x + crop_w, y + crop_h)
+        )
+        artist = picture.columns.get("artist", "").split("(")[0].strip(" ,")
+        title = picture.name[:60]
+        words = (f"an oil painting of {title}", f"{title}, oil painting, by {artist}")
+        caption = words[int(rng.integers(2))] if artist else words[0]
+        plan = Plan("oil", (), background="", background_colour="")
+        return Scene(np.asarray(image), caption, plan)
+
+    def _composed(self, look: str, rng: np.random.Generator) -> Scene:
+        sources = self._sources(look)
+        source = sources[int(rng.integers(len(sources)))]
+        kind, colour, said = self._draw_background(rng)
+        shape = rng.random()
+        if shape < 0.02:
+            plan = Plan(look, (), background=kind, background_colour=colour)
+            return self._scene(plan, plan, [], rng)
+        count = 1 if shape < 0.7 else int(rng.integers(2, 5)) if shape < 0.87 else 1
+        number = 2 if shape >= 0.87 else 1
+        subjects, items = [], []
+        for _ in range(number):
+            subject, item = self._draw_item(source, count, rng)
+            subjects.append(subject)
+            items.append(item)
+        relation, place = "", ""
+        if number == 2:
+            relation = str(
+                rng.choice(["left of", "right of", "above", "below"], p=[0.35, 0.35, 0.15, 0.15])
+            )
+        elif count == 1:
+            items[0], place = self._draw_emphasis(items[0], rng)
+        plan = Plan(look, tuple(items), relation, place, kind, colour)
+        told = Plan(look, plan.items, relation, place, kind, colour if said else "")
+        return self._scene(plan, told, subjects, rng)
+
+    def _scene(
+        self, plan: Plan, told: Plan, subjects: list[Rgba], rng: np.random.Generator
+    ) -> Scene:
+        caption = self.captioner.describe(told, rng)
+        return Scene(self._render(plan, subjects, rng), caption, told)
+
+    def _draw_background(self, rng: np.random.Generator) -> tuple[str, str, bool]:
+        """Kind, colour, and whether the caption says it."""
+        chance = rng.random()
+        colours = list(COLOURS)
+        if chance < 0.15:  # what an unsaid background looks like
+            return (
+                "gradient" if rng.random() < 0.5 else "plain",
+                str(
+                    rng.choice(
+                        ["white", "blue", "teal", "pink", "yellow", "purple"],
+                        p=[0.5, 0.1, 0.1, 0.1, 0.1, 0.1],
+                    )
+                ),
+                False,
+            )
+        colour = colours[int(rng.integers(len(colours)))]
+        if chance < 0.38:
+            return "plain", colour, True
+        if chance < 0.45:
+            return "gradient", colour, True
+        kinds = [kind for kind in PAINTERS if kind not in {"plain", "gradient"}]
+        kind = kinds[int(rng.integers(len(kinds)))]
+        if kind == "table":
+            return kind, "brown" if rng.random() < 0.3 else colour, True
+        return kind, "", True
+
+    def _draw_noun(self, look: str, rng: np.random.Generator) -> str:
+        names = self._nouns[look]
+        return names[int(rng.choice(len(names), p=self._chances[look]))]
+
+    def _choose(self, noun: str, look: str, rng: np.random.Generator) -> Subject:
+        options = self.library.common[look].get(noun) or self.library.tail[look][noun]
+        return options[int(rng.integers(len(options)))]
+
+    def _draw_item(self, look: str, count: int, rng: np.random.Generator) -> tuple[Rgba, Item]:
+        tail = self.library.tail[look]
+        if tail and rng.random() < TAIL_SHARE:
+            names = sorted(tail)
+            noun = names[int(rng.integers(len(names)))]
+        else:
+            noun = self._draw_noun(look, rng)
+        subject = self._choose(noun, look, rng)
+        if subject.colour and rng.random() < 0.3:
+            colour = str(rng.choice(list(HUES)))
+            turned = recoloured(subject.rgba, colour)
+            if turned is not None:
+                return turned, Item(noun, colour, count)
+        said = subject.colour if rng.random() < 0.25 else ""
+        return subject.rgba, Item(noun, said, count)
+
+    def _dressed(self, subject: Subject, item: Item) -> Rgba:
+        if item.colour and item.colour != subject.colour:
+            turned = recoloured(subject.rgba, item.colour)
+            return subject.rgba if turned is None else turned
+        return subject.rgba
+
+    def _draw_emphasis(self, item: Item, rng: np.random.Generator) -> tuple[Item, str]:
+        chance = rng.random()
+        if chance < 0.05:
+            return Item(item.noun, item.colour, 1, "big"), ""
+        if chance < 0.10:
+            return Item(item.noun, item.colour, 1, "small"), ""
+        if chance < 0.16:
+            return item, str(rng.choice(["left", "right", "top", "bottom"]))
+        return item, ""
+
+    def _render(
+        self, plan: Plan, subjects: list[Rgba], rng: np.random.Generator
+    ) -> NDArray[np.uint8]:
+        ground = paint_background(
+            plan.background, plan.background_colour or "white", self.height, self.width, rng
+        )
+        canvas = Image.fromarray((ground.pixels * 255).round().astype(np.uint8))
+        spots = self._spots(plan, rng)
+        cutouts = [
+            rgba for rgba, item in zip(subjects, plan.items, strict=True) for _ in range(item.count)
+        ]
+        is_pixel = plan.look == "pixel"
+        for rgba, spot in zip(cutouts, spots, strict=True):
+            self._paste(canvas, rgba, spot, plan, rng)
+        if is_pixel:
+            canvas = pixelated(canvas, int(rng.choice([16, 24, 32])))
+        pixels = np.asarray(canvas)
+        return painterly(pixels, rng) if plan.look == "oil" else pixels.copy()
+
+    def _paste(
+        self, canvas: Image.Image, rgba: Rgba, spot: Placed, plan: Plan, rng: np.random.Generator
+    ) -> None:
+        image = Image.fromarray(rgba[:, ::-1].copy() if rng.random() < 0.5 else rgba)
+        if plan.look != "pixel" and rng.random() < 0.25:
+            image = image.rotate(rng.uniform(-10, 10), Image.Resampling.BICUBIC, expand=True)
+        ratio = spot.side / max(image.size)
+        size = (max(1, round(image.width * ratio)), max(1, round(image.height * ratio)))
+        is_sprite = max(rgba.shape[:2]) <= 32
+        image = image.resize(
+            size, Image.Resampling.NEAREST if is_sprite else Image.Resampling.LANCZOS
+        )
+        x = round(spot.x * self.width - size[0] / 2)
+        y = round(spot.y * self.height - size[1] / 2)
+        if plan.background in GROUNDED:
+            self._shadow(canvas, x, y, size)
+        canvas.paste(image, (x, y), image)
+
+    def _shadow(self, canvas: Image.Image, x: int, y: int, size: tuple[int, int]) -> None:
+        wide, tall = max(4, int(size[0] * 0.8)), max(3, size[1] // 9)
+        ys, xs = np.mgrid[-1 : 1 : tall * 1j, -1 : 1 : wide * 1j]
+        alpha = (np.clip(1 - ys**2 - xs**2, 0, 1) * 110).astype(np.uint8)
+        place = (x + (size[0] - wide) // 2, y + size[1] - tall * 2 // 3)
+        canvas.paste((20, 20, 30), place, Image.fromarray(alpha))
+
+    def _spots(self, plan: Plan, rng: np.random.Generator) -> list[Placed]:
+        side = min(self.height, self.width)
+        jitter = lambda spread: float(rng.uniform(-spread, spread))  # noqa: E731
+        count = sum(item.count for item in plan.items)
+        down = 0.08 if plan.background in GROUNDED else 0.0
+        if count == 0:
+            return []
+        if count == 1:
+            return [self._single(plan, side, down, rng)]
+        if plan.relation:
+            return self._pair(plan.relation, side, down, rng)
+        size = side * {2: 0.46, 3: 0.38, 4: 0.36}[count] * rng.uniform(0.85, 1.08)
+        aspect = self.width / self.height
+        if count == 2 or (count == 3 and rng.random() < 0.5) or aspect > 1.2:
+            step = 0.94 / count
+            size = min(size, self.width * step)
+            return [
+                Placed(0.5 + (k - (count - 1) / 2) * step, 0.5 + down + jitter(0.05), size)
+                for k in range(count)
+            ]
+        corners = [(0.27, 0.29), (0.73, 0.29), (0.27, 0.73), (0.73, 0.73)]
+        if count == 3:
+            corners = [(0.5, 0.28), (0.27, 0.72), (0.73, 0.72)]
+        return [Placed(x + jitter(0.02), y + jitter(0.02), size) for x, y in corners]
+
+    def _single(self, plan: Plan, side: int, down: float, rng: np.random.Generator) -> Placed:
+        emphasis = plan.items[0].size
+        low, high = {"big": (0.9, 1.0), "small": (0.3, 0.42)}.get(emphasis, (0.66, 0.86))
+        x, y = 0.5 + rng.uniform(-0.05, 0.05), 0.5 + rng.uniform(-0.04, 0.04) + down * 0.5
+        if plan.place:
+            low, high = 0.42, 0.55
+            x = {"left": 0.27, "right": 0.73}.get(plan.place, x)
+            y = {"top": 0.27, "bottom": 0.73}.get(plan.place, y)
+        return Placed(x, y, side * rng.uniform(low, high))
+
+    def _pair(
+        self, relation: str, side: int, down: float, rng: np.random.Generator
+    ) -> list[Placed]:
+        size = side * rng.uniform(0.42, 0.5)
+        if relation in {"left of", "right of"}:
+            y = 0.5 + down + float(rng.uniform(-0.04, 0.04))
+            spots = [Placed(0.26, y, size), Placed(0.74, y, size)]
+        else:
+            x = 0.5 + float(rng.uniform(-0.06, 0.06))
+            spots = [Placed(x, 0.27, size), Placed(x, 0.74, size)]
+        return spots if relation in {"left of", "above"} else spots[::-1]
+
+
+def _normalised(weights: list[float]) -> NDArray[np.float64]:
+    array = np.asarray(weights, np.float64)
+    return array / array.sum()
+
+
+def pixelated(image: Image.Image, colours: int) -> Image.Image:
+    """The picture on a coarse grid with few colours, at its own size."""
+    small = image.resize(
+        (image.width // PIXEL_GRID, image.height // PIXEL_GRID), Image.Resampling.BOX
+    )
+    small = small.quantize(colours, dither=Image.Dither.NONE).convert("RGB")
+    return small.resize(image.size, Image.Resampling.NEAREST)
+
+
+def painterly(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Brush strokes: wavy displacement, the most frequent colour nearby, and a canvas grain."""
+    height, width, _ = pixels.shape
+    flow = smooth_noise(height, width, rng, 5, 2) * 4 * np.pi
+    ys, xs = np.mgrid[0:height, 0:width]
+    speckle = rng.uniform(-1, 1, (height, width))
+    yy = np.clip(ys + np.sin(flow) * speckle * 3.5, 0, height - 1).astype(int)
+    xx = np.clip(xs + np.cos(flow) * speckle * 3.5, 0, width - 1).astype(int)
+    image = Image.fromarray(pixels[yy, xx]).filter(ImageFilter.ModeFilter(5))
+    painted = np.asarray(image.filter(ImageFilter.SMOOTH)).astype(np.float32)
+    ridges = np.sin(np.cos(flow) * ys * 1.3 - np.sin(flow) * xs * 1.3)
+    tint = smooth_noise(height, width, rng, 16, 2)[..., None] - 0.5
+    painted = painted * (1 + 0.05 * ridges[..., None]) + tint * 40
+    return np.clip(painted, 0, 255).astype(np.uint8)

@@ -1,0 +1,100 @@
+"""Stores of prepared training data: scenes in bytes, then their latents and encoded captions.
+
+A store is a folder of numbered shards. `scenes_00012.npy` holds pixels (N, H, W, 3) in bytes and
+`scenes_00012.txt` one caption a line; `latents_00012.npy` and `tokens_00012.npy` are made from
+them once, so that the denoiser's loop touches nothing but its network.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from engine.networks.text_encoder import TextEncoder, Tokenizer
+from engine.networks.vae import Vae
+from engine.training.pictures import read_pictures
+from engine.training.scenes import SceneMaker
+from engine.training.subjects import SubjectLibrary, read_nouns
+
+# One shard in eight is wide and one tall; both sizes have 3:2 sides and whole 16-pixel cells.
+SQUARE, WIDE, TALL = (128, 128), (96, 144), (144, 96)
+SIZES = (SQUARE, SQUARE, SQUARE, WIDE, SQUARE, SQUARE, SQUARE, TALL)
+SHARD = 2048
+
+
+def shard_size(index: int) -> tuple[int, int]:
+    """Height and width in pixels of shard `index`."""
+    return SIZES[index % len(SIZES)]
+
+
+def write_scenes(
+    data: Path, out: Path, shards: Sequence[int], seed: int, count: int = SHARD
+) -> None:
+    """Compose the given shards from the pictures below `data`; existing shards are kept."""
+    library = SubjectLibrary.read(data)
+    paintings = [picture for picture in read_pictures(data) if "artist" in picture.columns]
+    makers = {
+        size: SceneMaker(library, read_nouns(), paintings, *size) for size in sorted(set(SIZES))
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    for index in shards:
+        if not (out / f"scenes_{index:05d}.txt").exists():
+            _write_shard(makers[shard_size(index)], out, index, seed, count)
+
+
+def _write_shard(maker: SceneMaker, out: Path, index: int, seed: int, count: int) -> None:
+    pixels = np.empty((count, maker.height, maker.width, 3), np.uint8)
+    captions = []
+    for number in range(count):
+        scene = maker.make(np.random.default_rng([seed, index, number]))
+        pixels[number] = scene.pixels
+        captions.append(" ".join(scene.caption.split()))
+    np.save(out / f"scenes_{index:05d}.npy", pixels)
+    # The text is written last: its presence says that the shard is whole.
+    (out / f"scenes_{index:05d}.txt").write_text("\n".join(captions) + "\n", encoding="utf-8")
+
+
+def read_captions(store: Path, index: int) -> list[str]:
+    """The captions of one shard."""
+    return (store / f"scenes_{index:05d}.txt").read_text(encoding="utf-8").splitlines()
+
+
+def whole_shards(store: Path, kind: str = "scenes", suffix: str = "txt") -> list[int]:
+    """Numbers of the shards that are completely written."""
+    return sorted(
+        int(path.stem.split("_")[1])
+        for path in store.glob(f"{kind}_[0-9][0-9][0-9][0-9][0-9].{suffix}")
+    )
+
+
+@torch.no_grad()
+def encode_latents(store: Path, index: int, vae: Vae, batch: int = 64) -> None:
+    """Write the normalised latents (N, C, h, w) of a shard as half floats."""
+    pixels = np.load(store / f"scenes_{index:05d}.npy", mmap_mode="r")
+    parts = []
+    for start in range(0, len(pixels), batch):
+        chunk = torch.from_numpy(pixels[start : start + batch].copy()).permute(0, 3, 1, 2)
+        with torch.autocast("cpu", torch.bfloat16):
+            latents = vae.encode(chunk.to(memory_format=torch.channels_last).float() / 255)
+        parts.append(latents.half().numpy())
+    temporary = store / f"latents_{index:05d}.tmp.npy"
+    np.save(temporary, np.concatenate(parts))
+    temporary.replace(store / f"latents_{index:05d}.npy")
+
+
+@torch.no_grad()
+def encode_captions(
+    store: Path, index: int, tokenizer: Tokenizer, encoder: TextEncoder, batch: int = 512
+) -> None:
+    """Write the token features (N, T, D) and pooled vectors (N, D) of a shard as half floats."""
+    captions = read_captions(store, index)
+    tokens, pooled = [], []
+    for start in range(0, len(captions), batch):
+        one, all_of_it = encoder(tokenizer(captions[start : start + batch]))
+        tokens.append(one.half().numpy())
+        pooled.append(all_of_it.half().numpy())
+    np.save(store / f"tokens_{index:05d}.npy", np.concatenate(tokens))
+    temporary = store / f"pooled_{index:05d}.tmp.npy"
+    np.save(temporary, np.concatenate(pooled))
+    temporary.replace(store / f"pooled_{index:05d}.npy")
