@@ -16,7 +16,12 @@ from engine.errors import (
 )
 from engine.events import Event, Failed, Finished, OnEvent, Picture, Progress, Started, Timings
 from engine.host import open_engine
-from engine.models.catalogue import Catalogue, ModelInfo, open_catalogue
+from engine.media.grids import contact_grid, thumbnail
+from engine.media.png import GenerationParameters, image_of, read_parameters, with_parameters
+from engine.media.previews import encode_webp, webp_within
+from engine.media.uploads import Limits as UploadLimits
+from engine.media.uploads import Upload, UploadDecoder
+from engine.models.catalogue import Ability, Catalogue, ModelInfo, open_catalogue
 from engine.requests import (
     MAX_IMAGES,
     MAX_SEED,
@@ -43,6 +48,7 @@ from engine.requests import (
 __all__ = [
     "MAX_IMAGES",
     "MAX_SEED",
+    "Ability",
     "Catalogue",
     "Diffusion",
     "Engine",
@@ -52,6 +58,7 @@ __all__ = [
     "Event",
     "Failed",
     "Finished",
+    "GenerationParameters",
     "ImageToImage",
     "InvalidRequest",
     "KeepColour",
@@ -79,12 +86,22 @@ __all__ = [
     "UnreadableImage",
     "UnsafeCheckpoint",
     "Unsupported",
+    "Upload",
+    "UploadDecoder",
+    "UploadLimits",
     "Upscale",
     "UpscaleMethod",
     "WorkerDied",
     "WorkerStatus",
+    "contact_grid",
+    "encode_webp",
+    "image_of",
     "open_catalogue",
     "open_engine",
     "plain",
+    "read_parameters",
     "seeds_of",
+    "thumbnail",
+    "webp_within",
+    "with_parameters",
 ]

@@ -1,0 +1,33 @@
+"""What every handler of the web studio can reach: the studio, the settings, who is asking."""
+
+from aiohttp import web
+
+from bot.faces.web.config import WebConfig
+from bot.studio.contract import LOCAL_OWNER, Caller, Destination, Studio
+
+STUDIO: web.AppKey[Studio] = web.AppKey("studio")
+CONFIG: web.AppKey[WebConfig] = web.AppKey("config")
+
+FACE = "web"
+DESTINATION = Destination(face=FACE)
+
+
+def studio_of(request: web.Request) -> Studio:
+    """The use-cases."""
+    return request.app[STUDIO]
+
+
+def caller_of(request: web.Request) -> Caller:
+    """The operator: whoever gets past the login (or sits at this machine) is one person."""
+    return Caller(owner_id=LOCAL_OWNER, name="web", is_admin=True, locale=locale_of(request))
+
+
+def locale_of(request: web.Request) -> str:
+    """The first language the browser asks for, of those the studio speaks."""
+    wanted = request.headers.get("Accept-Language", "").split(",")
+    for language in wanted:
+        if language.strip().lower().startswith("zh"):
+            return "zh-CN"
+        if language.strip().lower().startswith("en"):
+            return "en-US"
+    return "en-US"

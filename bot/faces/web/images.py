@@ -1,0 +1,222 @@
+"""Images over HTTP: the gallery, the files, and every operation on one image."""
+
+import re
+from datetime import datetime
+from typing import Annotated
+from urllib.parse import quote
+
+from aiohttp import web
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from bot.faces.web.archives import write_archive
+from bot.faces.web.context import DESTINATION, caller_of, studio_of
+from bot.faces.web.jobs import accepted
+from bot.faces.web.submissions import (
+    Favourite,
+    Nothing,
+    Publish,
+    Remix,
+    Upscale,
+    Vary,
+    body_of,
+)
+from bot.faces.web.views import image_json, page_json
+from bot.studio.contract import GalleryQuery, GalleryScope, ImageView
+
+ARCHIVE_MAX = 200  # images of one download
+
+# An image never changes under its id, but it may be deleted or made private.
+_FILE_HEADERS = {"Cache-Control": "private, max-age=3600"}
+
+
+def _identifiers(value: object) -> object:
+    return tuple(value.split(",")) if isinstance(value, str) else value
+
+
+class PageQuery(BaseModel):
+    """The query of `GET /api/images`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    scope: GalleryScope = GalleryScope.MINE
+    q: Annotated[str, Field(max_length=500)] = ""
+    model: str = ""
+    favourite: bool = False
+    after: datetime | None = None
+    before: datetime | None = None
+    cursor: str | None = None
+    limit: Annotated[int, Field(ge=1, le=100)] = 40
+
+
+class ArchiveQuery(BaseModel):
+    """The query of `GET /api/images.zip`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    ids: Annotated[
+        tuple[str, ...], BeforeValidator(_identifiers), Field(min_length=1, max_length=ARCHIVE_MAX)
+    ]
+
+
+async def page(request: web.Request) -> web.Response:
+    """`GET /api/images`: a page of the gallery, newest first."""
+    query = PageQuery.model_validate(dict(request.query))
+    found = await studio_of(request).gallery(
+        caller_of(request),
+        GalleryQuery(
+            scope=query.scope,
+            text=query.q,
+            model=query.model,
+            favourites_only=query.favourite,
+            after=query.after,
+            before=query.before,
+            cursor=query.cursor,
+            limit=query.limit,
+        ),
+    )
+    return web.json_response(page_json(found))
+
+
+async def show(request: web.Request) -> web.Response:
+    """`GET /api/images/{id}`."""
+    return web.json_response(image_json(await _image(request)))
+
+
+async def png(request: web.Request) -> web.Response:
+    """`GET /api/images/{id}.png`: the original, parameters included; `?download` to save it."""
+    return await _file(request, "png")
+
+
+async def thumbnail(request: web.Request) -> web.Response:
+    """`GET /api/images/{id}.webp`: a small one."""
+    return await _file(request, "webp")
+
+
+async def archive(request: web.Request) -> web.StreamResponse:
+    """`GET /api/images.zip?ids=a,b`: originals in one file, sent while it is written."""
+    query = ArchiveQuery.model_validate(dict(request.query))
+    studio, caller = studio_of(request), caller_of(request)
+    images = [await studio.image(caller, image_id) for image_id in dict.fromkeys(query.ids)]
+    response = web.StreamResponse(
+        headers={
+            "Content-Type": "application/zip",
+            "Content-Disposition": 'attachment; filename="atelier.zip"',
+        }
+    )
+    await response.prepare(request)
+    async for chunk in write_archive(
+        (file_name(image), await studio.image_png(caller, image.id)) for image in images
+    ):
+        await response.write(chunk)
+    return response
+
+
+async def vary(request: web.Request) -> web.Response:
+    """`POST /api/images/{id}/vary`: new images near this one."""
+    body = await body_of(request, Vary)
+    return accepted(
+        await studio_of(request).vary(
+            caller_of(request), request.match_info["id"], DESTINATION, is_strong=body.strong
+        )
+    )
+
+
+async def upscale(request: web.Request) -> web.Response:
+    """`POST /api/images/{id}/upscale`: a larger version."""
+    body = await body_of(request, Upscale)
+    return accepted(
+        await studio_of(request).upscale(
+            caller_of(request), request.match_info["id"], DESTINATION, factor=body.factor
+        )
+    )
+
+
+async def reroll(request: web.Request) -> web.Response:
+    """`POST /api/images/{id}/reroll`: this image's job with a new seed."""
+    await body_of(request, Nothing)
+    return await _rerolled(request, None)
+
+
+async def remix(request: web.Request) -> web.Response:
+    """`POST /api/images/{id}/remix`: this image's job with a new seed and new words."""
+    body = await body_of(request, Remix)
+    return await _rerolled(request, body.text)
+
+
+async def make_again(request: web.Request) -> web.Response:
+    """`POST /api/images/{id}/again`: the same picture once more, same seed."""
+    await body_of(request, Nothing)
+    studio, caller = studio_of(request), caller_of(request)
+    picture = await studio.image_png(caller, request.match_info["id"])
+    return accepted(await studio.make_again(caller, picture, DESTINATION))
+
+
+async def favourite(request: web.Request) -> web.Response:
+    """`POST /api/images/{id}/favourite`: mark or unmark."""
+    body = await body_of(request, Favourite)
+    image = await studio_of(request).favourite(
+        caller_of(request), request.match_info["id"], on=body.on
+    )
+    return web.json_response(image_json(image))
+
+
+async def publish(request: web.Request) -> web.Response:
+    """`POST /api/images/{id}/publish`: change who may see it."""
+    body = await body_of(request, Publish)
+    image = await studio_of(request).publish(
+        caller_of(request), request.match_info["id"], is_private=body.private
+    )
+    return web.json_response(image_json(image))
+
+
+async def delete(request: web.Request) -> web.Response:
+    """`POST /api/images/{id}/delete`: out of the gallery; `restore` brings it back."""
+    await body_of(request, Nothing)
+    await studio_of(request).delete(caller_of(request), request.match_info["id"])
+    return web.json_response({"id": request.match_info["id"], "deleted": True})
+
+
+async def restore(request: web.Request) -> web.Response:
+    """`POST /api/images/{id}/restore`: undo `delete`."""
+    await body_of(request, Nothing)
+    image = await studio_of(request).restore(caller_of(request), request.match_info["id"])
+    return web.json_response(image_json(image))
+
+
+def file_name(image: ImageView) -> str:
+    """What the image is called on a member's disk: some words of the prompt, and the id."""
+    words = re.sub(r"[^\w]+", "-", re.split(r"\s(?:--|—)", image.prompt)[0]).strip("-_")
+    return f"{words[:40].rstrip('-') or 'image'}-{image.id}.png"
+
+
+async def _image(request: web.Request) -> ImageView:
+    return await studio_of(request).image(caller_of(request), request.match_info["id"])
+
+
+async def _rerolled(request: web.Request, text: str | None) -> web.Response:
+    image = await _image(request)
+    return accepted(
+        await studio_of(request).reroll(caller_of(request), image.job_id, DESTINATION, text=text)
+    )
+
+
+async def _file(request: web.Request, kind: str) -> web.Response:
+    """The picture as PNG or WebP, or 304 where the browser still has it."""
+    image = await _image(request)  # also checks that the caller may see it
+    tag = f'"{image.id}.{kind}"'
+    headers = _FILE_HEADERS | {"ETag": tag}
+    if request.headers.get("If-None-Match") == tag:
+        return web.Response(status=304, headers=headers)
+    studio, caller = studio_of(request), caller_of(request)
+    if kind == "webp":
+        body = await studio.thumbnail(caller, image.id)
+    else:
+        body = await studio.image_png(caller, image.id)
+    if "download" in request.query:
+        headers["Content-Disposition"] = _attachment(file_name(image))
+    return web.Response(body=body, content_type=f"image/{kind}", headers=headers)
+
+
+def _attachment(name: str) -> str:
+    ascii_name = name.encode("ascii", "ignore").decode().lstrip("-") or "image.png"
+    return f"attachment; filename=\"{ascii_name}\"; filename*=UTF-8''{quote(name, safe='')}"

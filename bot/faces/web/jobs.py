@@ -1,0 +1,86 @@
+"""Jobs over HTTP: start, look, cancel, again."""
+
+from typing import Annotated
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field
+
+from bot.faces.web.context import DESTINATION, caller_of, studio_of
+from bot.faces.web.submissions import Imagine, Nothing, Remix, Upload, body_of
+from bot.faces.web.views import job_json, jobs_json
+from bot.studio.contract import JobView
+
+
+class HistoryQuery(BaseModel):
+    """The query of `GET /api/jobs`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    cursor: str | None = None
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+
+
+def accepted(*jobs: JobView) -> web.Response:
+    """Answer 202: the jobs are committed and will end, whatever happens."""
+    return web.json_response(jobs_json(jobs), status=202)
+
+
+async def start(request: web.Request) -> web.Response:
+    """`POST /api/jobs`: make jobs from a prompt."""
+    body = await body_of(request, Imagine)
+    jobs = await studio_of(request).imagine(
+        caller_of(request),
+        body.text,
+        DESTINATION,
+        source=body.source,
+        style=body.style,
+        is_private=body.private,
+        confirmed=body.confirmed,
+    )
+    return accepted(*jobs)
+
+
+async def make_again(request: web.Request) -> web.Response:
+    """`POST /api/again`: the job that an uploaded picture's parameters describe."""
+    body = await body_of(request, Upload)
+    studio = studio_of(request)
+    return accepted(await studio.make_again(caller_of(request), body.picture, DESTINATION))
+
+
+async def history(request: web.Request) -> web.Response:
+    """`GET /api/jobs`: the caller's jobs, newest first."""
+    query = HistoryQuery.model_validate(dict(request.query))
+    jobs, cursor = await studio_of(request).history(
+        caller_of(request), cursor=query.cursor, limit=query.limit
+    )
+    return web.json_response({"jobs": [job_json(job) for job in jobs], "cursor": cursor})
+
+
+async def show(request: web.Request) -> web.Response:
+    """`GET /api/jobs/{id}`."""
+    job = await studio_of(request).job(caller_of(request), request.match_info["id"])
+    return web.json_response(job_json(job))
+
+
+async def cancel(request: web.Request) -> web.Response:
+    """`DELETE /api/jobs/{id}`: cancel a waiting or running job; an ended one stays as it is."""
+    job = await studio_of(request).cancel(caller_of(request), request.match_info["id"])
+    return web.json_response(job_json(job))
+
+
+async def reroll(request: web.Request) -> web.Response:
+    """`POST /api/jobs/{id}/reroll`: the same job with a new seed."""
+    await body_of(request, Nothing)
+    studio = studio_of(request)
+    return accepted(await studio.reroll(caller_of(request), request.match_info["id"], DESTINATION))
+
+
+async def remix(request: web.Request) -> web.Response:
+    """`POST /api/jobs/{id}/remix`: the same job with a new seed and new words."""
+    body = await body_of(request, Remix)
+    studio = studio_of(request)
+    return accepted(
+        await studio.reroll(
+            caller_of(request), request.match_info["id"], DESTINATION, text=body.text
+        )
+    )

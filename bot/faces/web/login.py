@@ -1,0 +1,132 @@
+"""The one login: a token from the configuration, as a cookie for browsers, a header for programs.
+
+A cookie is `expiry.signature`, signed with a key derived from the token: nothing is stored, and a
+changed token ends every session.
+"""
+
+import hashlib
+import hmac
+import time
+from collections import deque
+from pathlib import Path
+
+from aiohttp import web
+
+from bot.faces.web.config import WebConfig
+from bot.faces.web.context import CONFIG
+
+COOKIE = "atelier_session"
+FAILURES_MAX = 10  # wrong tokens of everybody together within the window
+FAILURES_WINDOW_S = 60.0
+
+_OPEN_PATHS = frozenset({"/login", "/healthz", "/manifest.webmanifest", "/favicon.ico"})
+_PAGE = Path(__file__).with_name("static") / "login.html"
+
+
+class FailedLogins:
+    """Wrong tokens of the last minute; too many stop all guessing for a while."""
+
+    def __init__(self) -> None:
+        self._times: deque[float] = deque()
+
+    def note(self, now_s: float) -> None:
+        """Remember a failure."""
+        self._times.append(now_s)
+
+    def are_too_many(self, now_s: float) -> bool:
+        """Whether the next one has to wait."""
+        while self._times and self._times[0] < now_s - FAILURES_WINDOW_S:
+            self._times.popleft()
+        return len(self._times) >= FAILURES_MAX
+
+
+FAILED_LOGINS: web.AppKey[FailedLogins] = web.AppKey("failed logins")
+
+
+def is_logged_in(request: web.Request) -> bool:
+    """Whether the request may pass: no token is demanded, or it carries a proof of knowing it."""
+    config = request.app[CONFIG]
+    if not config.demands_login or _is_open(request.path):
+        return True
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and _same(token.strip(), config.token):
+        return True
+    return is_valid_session(request.cookies.get(COOKIE, ""), config.token, time.time())
+
+
+def login_needed(request: web.Request) -> web.Response:
+    """Ask for the token: a page for people, 401 for programs."""
+    if request.method == "GET" and "text/html" in request.headers.get("Accept", ""):
+        raise web.HTTPSeeOther("/login")
+    return web.json_response(
+        {"error": "log in at /login, or send the header Authorization: Bearer TOKEN"},
+        status=401,
+        headers={"WWW-Authenticate": "Bearer"},
+    )
+
+
+async def login_page(_request: web.Request) -> web.FileResponse:
+    """`GET /login`."""
+    return web.FileResponse(_PAGE, headers={"Cache-Control": "no-store"})
+
+
+async def log_in(request: web.Request) -> web.Response:
+    """`POST /login` with the field `token`; sets the cookie and leads to the studio."""
+    config, failures = request.app[CONFIG], request.app[FAILED_LOGINS]
+    if failures.are_too_many(time.monotonic()):
+        raise web.HTTPSeeOther("/login?wait")
+    form = await request.post()
+    if not (config.demands_login and _same(str(form.get("token", "")).strip(), config.token)):
+        failures.note(time.monotonic())
+        raise web.HTTPSeeOther("/login?wrong")
+    answer = web.HTTPSeeOther("/")
+    lifetime_s = config.login_days * 86_400
+    answer.set_cookie(
+        COOKIE,
+        session_value(config.token, time.time() + lifetime_s),
+        max_age=lifetime_s,
+        httponly=True,
+        samesite="Strict",
+        secure=_is_encrypted(request, config),
+        path="/",
+    )
+    raise answer
+
+
+async def log_out(_request: web.Request) -> web.Response:
+    """`POST /logout`: forget the cookie."""
+    answer = web.HTTPSeeOther("/login")
+    answer.del_cookie(COOKIE, path="/")
+    raise answer
+
+
+def session_value(token: str, expires_s: float) -> str:
+    """The cookie of a session that ends at `expires_s` (seconds of the Unix clock)."""
+    expiry = str(int(expires_s))
+    return f"{expiry}.{_signature(token, expiry)}"
+
+
+def is_valid_session(value: str, token: str, now_s: float) -> bool:
+    """Whether a cookie was made with this token and has not ended."""
+    expiry, _, signature = value.partition(".")
+    if not _same(signature, _signature(token, expiry)):
+        return False
+    return int(expiry) > now_s  # signed by us, so it is a number
+
+
+def _signature(token: str, expiry: str) -> str:
+    key = hashlib.sha256(b"atelier web session\0" + token.encode()).digest()
+    return hmac.new(key, expiry.encode(), "sha256").hexdigest()
+
+
+def _same(given: str, expected: str) -> bool:
+    """Compare in constant time."""
+    return hmac.compare_digest(given.encode(), expected.encode())
+
+
+def _is_open(path: str) -> bool:
+    return path in _OPEN_PATHS or path.startswith("/static/")
+
+
+def _is_encrypted(request: web.Request, config: WebConfig) -> bool:
+    return request.secure or config.public_url.startswith("https:")

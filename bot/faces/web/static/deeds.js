@@ -1,0 +1,80 @@
+// Everything that can be done with an image, in one place for tiles, lightbox and gallery.
+import { complain, copy, notice } from "./notices.js";
+import { send } from "./server.js";
+import { t } from "./words.js";
+
+export class Deeds {
+  /** `onjobs(jobs)`: jobs were started; `onimage(id, image)`: an image changed, null where it is gone. */
+  constructor({ onjobs, onimage }) {
+    this.onjobs = onjobs;
+    this.onimage = onimage;
+  }
+
+  /** Start a job by an operation. */
+  async start(path, body = {}) {
+    try {
+      this.onjobs((await send(path, body)).jobs);
+      notice(t("started"));
+      return true;
+    } catch (error) {
+      complain(error);
+      return false;
+    }
+  }
+
+  favourite(image) {
+    return this.change(image, "favourite", { on: !image.favourite });
+  }
+
+  publish(image) {
+    return this.change(image, "publish", { private: !image.private });
+  }
+
+  async change(image, operation, body) {
+    try {
+      const changed = await send(`/api/images/${image.id}/${operation}`, body);
+      Object.assign(image, changed);
+      this.onimage(image.id, image);
+    } catch (error) {
+      complain(error);
+    }
+  }
+
+  /** Delete images at once, with a way back. */
+  async delete(images) {
+    const gone = [];
+    for (const image of images) {
+      try {
+        await send(`/api/images/${image.id}/delete`);
+        gone.push(image);
+        this.onimage(image.id, null);
+      } catch (error) {
+        complain(error);
+        break;
+      }
+    }
+    if (!gone.length) return;
+    const text = gone.length > 1 ? t("deletedMany", { count: gone.length }) : t("deleted");
+    notice(text, { action: { label: t("undo"), run: () => this.restore(gone) } });
+  }
+
+  async restore(images) {
+    for (const image of images) {
+      try {
+        this.onimage(image.id, await send(`/api/images/${image.id}/restore`));
+      } catch (error) {
+        complain(error);
+        return;
+      }
+    }
+    this.onrestored?.(images);
+  }
+
+  copyPrompt(image) {
+    return copy(image.prompt);
+  }
+
+  copyLink(image) {
+    return copy(new URL(`/i/${image.id}`, location.href).href);
+  }
+}

@@ -1,0 +1,298 @@
+// The feed: all jobs, newest first. What it shows is the database; events only hurry it along.
+import { button, fill, h, icon, paint } from "./dom.js";
+import { announce, complain, copy } from "./notices.js";
+import { imageCount, ratio, split } from "./prompt_text.js";
+import { cancel, read } from "./server.js";
+import { ago, duration, t } from "./words.js";
+
+const PAGE = 20;
+const ENDED = new Set(["finished", "failed", "cancelled"]);
+
+export class Feed {
+  /** `act` holds what can be done: `open(image, siblings)`, `write(text)`, `remix(image)`, `favourite(image)`. */
+  constructor(root, act) {
+    this.root = root;
+    this.act = act;
+    this.cards = new Map(); // job id -> JobCard
+    this.cursor = null;
+    this.list = h("div", { class: "jobs" });
+    this.empty = h("div", { class: "empty", hidden: true });
+    this.edge = h("div", { class: "edge" });
+    fill(root, this.empty, this.list, this.edge);
+    this.drawEmpty();
+    new IntersectionObserver((seen) => seen.some((one) => one.isIntersecting) && this.older(), { rootMargin: "800px" }).observe(this.edge);
+    setInterval(() => this.tick(), 1000);
+  }
+
+  /** Earlier prompts, newest first, each once. */
+  get prompts() {
+    const jobs = [...this.cards.values()].map((card) => card.job);
+    jobs.sort((a, b) => b.created_at.localeCompare(a.created_at));
+    return [...new Set(jobs.map((job) => job.prompt).filter(Boolean))];
+  }
+
+  /** All images of the feed in the order they are seen. */
+  get images() {
+    return [...this.list.children].flatMap((element) => this.cards.get(element.dataset.job)?.job.images ?? []);
+  }
+
+  async load() {
+    const told = await read(`/api/jobs?limit=${PAGE}`);
+    for (const job of told.jobs) this.take(job);
+    if (this.cursor === null) this.cursor = told.cursor;
+    this.hasLoaded = true;
+    this.showEmpty();
+  }
+
+  /** Ask for the present; used when events may have been missed. */
+  async refresh() {
+    try {
+      await this.load();
+    } catch {
+      // Asked again soon.
+    }
+  }
+
+  async older() {
+    if (!this.cursor || this.isLoading) return;
+    this.isLoading = true;
+    this.edge.textContent = t("loading");
+    try {
+      const told = await read(`/api/jobs?limit=${PAGE}&cursor=${encodeURIComponent(this.cursor)}`);
+      for (const job of told.jobs) this.take(job);
+      this.cursor = told.cursor ?? "";
+    } catch (error) {
+      complain(error);
+    } finally {
+      this.isLoading = false;
+      this.edge.textContent = "";
+    }
+  }
+
+  /** Show a job as it is now. */
+  take(job) {
+    const card = this.cards.get(job.id);
+    if (card) {
+      const before = card.job.status;
+      card.update(job);
+      if (!ENDED.has(before) && ENDED.has(job.status)) this.ended(job);
+      return;
+    }
+    const made = new JobCard(job, this.act);
+    this.cards.set(job.id, made);
+    const after = [...this.list.children].find((element) => this.cards.get(element.dataset.job).job.created_at < job.created_at);
+    this.list.insertBefore(made.element, after ?? null);
+    this.showEmpty();
+  }
+
+  ended(job) {
+    if (job.status === "finished") announce(t("finishedSay", { prompt: split(job.prompt)[0] }));
+    if (job.status === "failed") announce(t("failedSay", { reason: job.reason }));
+    if (job.status === "finished") this.act.finished(job);
+  }
+
+  /** An image changed; null: it is gone. */
+  changeImage(id, image) {
+    for (const card of this.cards.values()) card.changeImage(id, image);
+  }
+
+  tick() {
+    for (const card of this.cards.values()) card.tick();
+  }
+
+  showEmpty() {
+    this.empty.hidden = !this.hasLoaded || this.cards.size > 0;
+  }
+
+  drawEmpty() {
+    const examples = ["example1", "example2", "example3"].map((key) =>
+      h("button", { type: "button", class: "example", onclick: () => this.act.write(t(key)) }, t(key)));
+    fill(this.empty, h("div", { class: "easel", "aria-hidden": "true" }, h("i"), h("i"), h("i"), h("i")),
+      h("h2", {}, t("emptyFeed")), h("p", {}, t("emptyFeedHint")), h("div", { class: "examples" }, examples));
+  }
+}
+
+class JobCard {
+  constructor(job, act) {
+    this.act = act;
+    this.shown = {};
+    this.preview = null;
+    this.tiles = h("div", { class: "tiles" });
+    this.state = h("div", { class: "state" });
+    this.side = h("div", { class: "side" });
+    this.element = h("article", { class: "job", "data-job": job.id }, h("div", { class: "wall" }, this.tiles, this.state), this.side);
+    this.update(job);
+  }
+
+  update(job) {
+    // A poll that was under way may tell less than an event that came meanwhile.
+    if (this.job && ENDED.has(this.job.status) && !ENDED.has(job.status)) return;
+    if (this.job?.status === "running" && job.status === "running" && job.progress < this.job.progress) return;
+    this.job = job;
+    this.heardAt = performance.now();
+    if (job.preview) this.preview = job.preview;
+    this.element.dataset.status = job.status;
+    this.element.setAttribute("aria-label", job.prompt);
+    this.drawTiles();
+    this.drawState();
+    this.drawSide();
+  }
+
+  changeImage(id, image) {
+    const index = this.job.images.findIndex((one) => one.id === id);
+    if (index < 0) return;
+    if (image) this.job.images[index] = image;
+    else this.job.images.splice(index, 1);
+    this.shown.tiles = null;
+    this.drawTiles();
+    if (!image && !this.job.images.length) this.element.hidden = true;
+  }
+
+  // ---- pictures
+
+  drawTiles() {
+    const { job } = this;
+    const isOpen = job.status === "queued" || job.status === "running";
+    const count = job.images.length || (isOpen ? this.expected() : 0);
+    const first = job.images[0];
+    paint(this.tiles, { "--ratio": first ? first.width / first.height : this.expectedRatio() });
+    this.tiles.dataset.count = count;
+    const key = isOpen ? `open${count}` : job.images.map((image) => image.id + image.favourite + image.private).join();
+    if (this.shown.tiles !== key) {
+      this.shown.tiles = key;
+      fill(this.tiles, job.images.length ? job.images.map((image) => this.tile(image)) : Array.from({ length: isOpen ? count : 0 }, (_, index) => canvas(index)));
+    }
+    if (isOpen && this.preview) this.drawPreview(count);
+  }
+
+  expected() {
+    if (this.job.operation === "upscale") return 1;
+    return imageCount(this.job.prompt, this.act.usual.images);
+  }
+
+  expectedRatio() {
+    const parent = this.job.parent && this.act.known(this.job.parent);
+    if (parent) return parent.width / parent.height;
+    return ratio(this.job.prompt, this.act.usual.ratio);
+  }
+
+  /** The preview is one picture with all images of the job side by side; each tile shows its part. */
+  drawPreview(count) {
+    const columns = count > 1 ? 2 : 1; // as the engine lays previews out
+    const rows = Math.ceil(count / columns);
+    [...this.tiles.children].forEach((tile, index) => {
+      paint(tile, {
+        "--preview": `url("${this.preview}")`,
+        "--size": `${columns * 100}% ${rows * 100}%`,
+        "--at": `${columns > 1 ? ((index % columns) / (columns - 1)) * 100 : 0}% ${rows > 1 ? (Math.floor(index / columns) / (rows - 1)) * 100 : 0}%`,
+      });
+      tile.classList.add("previewed");
+    });
+  }
+
+  tile(image) {
+    const label = t("pictureOf", { n: image.index + 1, total: this.job.images.length, alt: image.alt });
+    const picture = h("img", { src: image.webp, alt: "", width: image.width, height: image.height, loading: "lazy", decoding: "async" });
+    const frame = h("a", { class: "frame", href: `/i/${image.id}`, "aria-label": label,
+      onclick: (event) => plain(event) && (event.preventDefault(), this.act.open(image)) }, picture);
+    const tile = h("div", { class: "tile", "data-image": image.id }, frame, this.quick(image));
+    if (this.preview) {
+      const index = this.job.images.indexOf(image);
+      tile.classList.add("arriving");
+      picture.addEventListener("load", () => tile.classList.add("arrived"), { once: true });
+      tile.style.setProperty("--delay", `${index * 60}ms`);
+    }
+    return tile;
+  }
+
+  quick(image) {
+    const heart = button("heart", t(image.favourite ? "unfavourite" : "favourite"), () => this.act.favourite(image), { quiet: true, "aria-pressed": String(image.favourite) });
+    const run = (path, body) => () => this.act.start(`/api/images/${image.id}/${path}`, body);
+    return h("div", { class: "quick" },
+      image.private ? h("span", { class: "badge", title: t("private") }, icon("lock")) : null,
+      heart,
+      button("subtle", t("varySubtle"), run("vary", { strong: false }), { quiet: true }),
+      button("strong", t("varyStrong"), run("vary", { strong: true }), { quiet: true }),
+      button("enlarge", t("upscale"), run("upscale", {}), { quiet: true }));
+  }
+
+  // ---- progress
+
+  drawState() {
+    const { job } = this;
+    if (job.status === "finished") return fill(this.state);
+    if (job.status === "failed" || job.status === "cancelled") {
+      return fill(this.state, h("p", { class: `ending ${job.status}` }, icon(job.status === "failed" ? "alert" : "close"),
+        h("span", {}, h("strong", {}, t(job.status)), job.status === "failed" && job.reason ? ` ${job.reason}` : "")));
+    }
+    const percent = Math.round(job.progress * 100);
+    paint(this.state, { "--progress": job.progress });
+    if (!this.meter) {
+      this.meter = h("div", { class: "meter", role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100, "aria-label": t("status") }, h("i"));
+      this.line = h("span", { class: "eta" });
+      this.stop = button("close", t("stop"), () => this.cancel(), { quiet: true, kind: "stop" });
+      fill(this.state, this.line, this.stop, this.meter);
+    }
+    this.meter.setAttribute("aria-valuenow", percent);
+    this.tick();
+  }
+
+  /** What the line says now: place in the queue, or percent and the time left. */
+  tick() {
+    const { job } = this;
+    if (ENDED.has(job.status) || !this.line) {
+      if (this.when) this.when.textContent = ago(job.created_at);
+      return;
+    }
+    const since = (performance.now() - this.heardAt) / 1000;
+    const left = job.estimate_s === null ? null : Math.max(1, job.estimate_s - since);
+    if (job.status === "queued") {
+      const place = job.position ? t("place", { position: job.position }) : t("queued");
+      this.line.textContent = [place, left && t("about", { time: duration(left) })].filter(Boolean).join(" · ");
+    } else if (!job.total) {
+      this.line.textContent = t("starting");
+    } else {
+      this.line.textContent = [`${Math.round(job.progress * 100)} %`, left && t("left", { time: duration(left) })].filter(Boolean).join(" · ");
+    }
+  }
+
+  async cancel() {
+    this.stop.disabled = true;
+    try {
+      this.update(await cancel(this.job.id));
+    } catch (error) {
+      this.stop.disabled = false;
+      complain(error);
+    }
+  }
+
+  // ---- words
+
+  drawSide() {
+    const { job } = this;
+    const key = `${job.status}${job.prompt}`;
+    if (this.shown.side === key) return;
+    this.shown.side = key;
+    const [words, flags] = split(job.prompt);
+    this.when = h("time", { datetime: job.created_at }, ago(job.created_at));
+    const meta = [t(`op-${job.operation}`), job.model].filter(Boolean).join(" · ");
+    const chips = flags.split(/\s(?=--|—)/).filter(Boolean).map((one) => h("span", { class: "flag" }, one));
+    fill(this.side,
+      h("p", { class: "words" }, words || h("em", {}, t(`op-${job.operation}`))),
+      chips.length ? h("p", { class: "flags" }, chips) : null,
+      h("p", { class: "meta" }, job.private ? icon("lock") : null, h("span", {}, meta), this.when),
+      h("div", { class: "deeds" },
+        ENDED.has(job.status) ? button("reroll", t("reroll"), () => this.act.start(`/api/jobs/${job.id}/reroll`), { kind: "small" }) : null,
+        button("remix", t("usePrompt"), () => this.act.write(job.prompt), { kind: "small" }),
+        button("copy", t("copyPrompt"), () => copy(job.prompt), { quiet: true, kind: "small" })));
+  }
+}
+
+function canvas(index) {
+  return paint(h("div", { class: "tile waiting" }), { "--index": index });
+}
+
+/** A click that is not meant to open a new tab. */
+export function plain(event) {
+  return event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey;
+}

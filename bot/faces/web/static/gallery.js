@@ -1,0 +1,239 @@
+// The gallery: search, filters, endless scroll that keeps its place, choosing many.
+import { button, fill, h, icon, paint } from "./dom.js";
+import { plain } from "./feed.js";
+import { complain } from "./notices.js";
+import { read } from "./server.js";
+import { moment, t } from "./words.js";
+
+const PAGE = 40;
+const SEARCH_MS = 300;
+const PLACE_KEY = "atelier.gallery";
+
+export class Gallery {
+  /** `open(image)` shows one; `deeds` is what can be done; `models` fill the filter. */
+  constructor(root, { open, deeds, models }) {
+    Object.assign(this, { root, open, deeds, models });
+    this.images = [];
+    this.chosen = new Set();
+    this.filters = { q: "", scope: "mine", favourite: false, model: "", before: "", ...remembered().filters };
+    this.build();
+    new IntersectionObserver((seen) => seen.some((one) => one.isIntersecting) && this.more(), { rootMargin: "1000px" }).observe(this.edge);
+    addEventListener("pagehide", () => this.remember());
+  }
+
+  build() {
+    this.field = h("input", { type: "search", placeholder: t("search"), "aria-label": t("searchLabel"), value: this.filters.q,
+      oninput: () => this.searchSoon(), enterkeyhint: "search" });
+    this.field.spellcheck = false;
+    this.chips = h("div", { class: "filters", role: "toolbar", "aria-label": t("searchLabel") });
+    this.count = h("span", { class: "count", role: "status" });
+    this.wall = h("div", { class: "justified" });
+    this.empty = h("div", { class: "empty", hidden: true }, h("h2", {}, t("emptyGallery")), h("p", {}, t("emptyGalleryHint")));
+    this.edge = h("div", { class: "edge" });
+    this.basket = h("div", { class: "basket", hidden: true, role: "toolbar" });
+    fill(this.root,
+      h("div", { class: "finder" }, h("label", { class: "search" }, icon("search"), this.field), this.chips),
+      this.empty, this.wall, this.edge, this.basket);
+    this.drawChips();
+  }
+
+  drawChips() {
+    const { filters } = this;
+    const chip = (label, drawing, isOn, change) => h("button", { type: "button", class: "control", "aria-pressed": String(isOn),
+      onclick: () => this.filter(change) }, drawing ? icon(drawing) : null, h("span", {}, label));
+    const models = h("select", { class: "control", "aria-label": t("model"), onchange: (event) => this.filter({ model: event.target.value }) },
+      h("option", { value: "" }, t("model")), this.models.map((model) => h("option", { value: model.name, selected: model.name === filters.model }, model.title)));
+    const date = h("input", { type: "date", class: "control", "aria-label": t("until"), title: t("until"), value: filters.before,
+      onchange: (event) => this.filter({ before: event.target.value }) });
+    fill(this.chips,
+      chip(t("mine"), null, filters.scope === "mine", { scope: "mine" }),
+      chip(t("everyone"), null, filters.scope === "all", { scope: "all" }),
+      chip(t("favourites"), "heart", filters.favourite, { favourite: !filters.favourite }),
+      this.models.length > 1 ? models : null,
+      date,
+      this.count,
+      h("button", { type: "button", class: "control choose", "aria-pressed": String(Boolean(this.isChoosing)), onclick: () => this.choose(!this.isChoosing) },
+        icon("select"), h("span", {}, t(this.isChoosing ? "done" : "select"))));
+  }
+
+  filter(change) {
+    Object.assign(this.filters, change);
+    this.drawChips();
+    this.reload();
+  }
+
+  searchSoon() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.filter({ q: this.field.value.trim() }), SEARCH_MS);
+  }
+
+  // ---- pages
+
+  /** Show the gallery; the first time as far down as it was left. */
+  async enter() {
+    if (this.hasLoaded) return this.refresh();
+    this.hasLoaded = true;
+    const { count = 0, y = 0 } = remembered();
+    await this.reload(Math.min(count, 100));
+    while (this.images.length < count && this.cursor) await this.more();
+    if (y) requestAnimationFrame(() => scrollTo(0, y));
+  }
+
+  remember() {
+    if (!this.hasLoaded) return;
+    const y = this.root.hidden ? this.leftAt : scrollY;
+    sessionStorage.setItem(PLACE_KEY, JSON.stringify({ filters: this.filters, count: this.images.length, y }));
+  }
+
+  query(limit, cursor) {
+    const { q, scope, favourite, model, before } = this.filters;
+    const query = new URLSearchParams({ scope, limit });
+    if (q) query.set("q", q);
+    if (favourite) query.set("favourite", "true");
+    if (model) query.set("model", model);
+    // The whole of the chosen day, by the clock of whoever looks.
+    if (before) query.set("before", new Date(`${before}T23:59:59.999`).toISOString());
+    if (cursor) query.set("cursor", cursor);
+    return `/api/images?${query}`;
+  }
+
+  async reload(limit = PAGE) {
+    this.asking?.abort();
+    this.asking = new AbortController();
+    try {
+      const told = await read(this.query(Math.max(limit, PAGE), null), { signal: this.asking.signal });
+      this.images = told.images;
+      this.cursor = told.cursor;
+      fill(this.wall, this.images.map((image) => this.tile(image)));
+      this.showCount(told.total);
+    } catch (error) {
+      complain(error);
+    }
+  }
+
+  /** New pictures since the last visit join at the top. */
+  async refresh() {
+    try {
+      const told = await read(this.query(PAGE, null));
+      const known = new Set(this.images.map((image) => image.id));
+      const fresh = told.images.filter((image) => !known.has(image.id));
+      if (fresh.length === told.images.length) {
+        this.images = told.images;
+        this.cursor = told.cursor;
+        fill(this.wall, this.images.map((image) => this.tile(image)));
+      } else if (fresh.length) {
+        this.images.unshift(...fresh);
+        this.wall.prepend(...fresh.map((image) => this.tile(image)));
+      }
+      this.showCount(told.total);
+    } catch (error) {
+      complain(error);
+    }
+  }
+
+  async more() {
+    if (!this.cursor || this.isLoading || this.root.hidden) return;
+    this.isLoading = true;
+    const asked = this.asking;
+    try {
+      const told = await read(this.query(PAGE, this.cursor), { signal: asked?.signal });
+      this.cursor = told.cursor;
+      this.images.push(...told.images);
+      this.wall.append(...told.images.map((image) => this.tile(image)));
+    } catch (error) {
+      complain(error);
+      if (asked === this.asking) this.cursor = null;
+    } finally {
+      this.isLoading = false;
+    }
+  }
+
+  showCount(total) {
+    this.empty.hidden = this.images.length > 0;
+    const key = total === 1 ? "onePicture" : total >= 10000 ? "manyPictures" : "pictures";
+    this.count.textContent = t(key, { count: total.toLocaleString() });
+  }
+
+  tile(image) {
+    const picture = h("img", { src: image.webp, alt: "", width: image.width, height: image.height, loading: "lazy", decoding: "async" });
+    const link = h("a", { class: "frame", href: `/i/${image.id}`, "aria-label": image.alt, title: moment(image.created_at),
+      onclick: (event) => this.clicked(event, image, tile) }, picture);
+    const marks = h("span", { class: "marks" }, image.private ? icon("lock") : null, image.favourite ? icon("heart") : null);
+    const tile = paint(h("div", { class: "tile", "data-image": image.id }, link, marks, h("span", { class: "tick" }, icon("check"))),
+      { "--ratio": image.width / image.height });
+    if (this.chosen.has(image.id)) tile.dataset.chosen = "";
+    return tile;
+  }
+
+  clicked(event, image, tile) {
+    if (!this.isChoosing && !plain(event)) return;
+    event.preventDefault();
+    if (!this.isChoosing) return this.open(image);
+    if (event.shiftKey && this.lastChosen) this.chooseUpTo(image);
+    else this.toggle(image.id, tile);
+    this.lastChosen = image.id;
+  }
+
+  /** An image changed; null: it is gone. */
+  changeImage(id, image) {
+    const at = this.images.findIndex((one) => one.id === id);
+    const old = this.wall.querySelector(`[data-image="${id}"]`);
+    if (at < 0) return;
+    if (image) {
+      this.images[at] = image;
+      old?.replaceWith(this.tile(image));
+    } else {
+      this.images.splice(at, 1);
+      old?.remove();
+    }
+  }
+
+  // ---- choosing many
+
+  choose(isOn) {
+    this.isChoosing = isOn;
+    this.root.classList.toggle("choosing", isOn);
+    if (!isOn) {
+      this.chosen.clear();
+      for (const tile of this.wall.querySelectorAll("[data-chosen]")) delete tile.dataset.chosen;
+    }
+    this.drawChips();
+    this.drawBasket();
+  }
+
+  toggle(id, tile) {
+    if (this.chosen.delete(id)) delete tile.dataset.chosen;
+    else {
+      this.chosen.add(id);
+      tile.dataset.chosen = "";
+    }
+    this.drawBasket();
+  }
+
+  chooseUpTo(image) {
+    const ids = this.images.map((one) => one.id);
+    const [from, to] = [ids.indexOf(this.lastChosen), ids.indexOf(image.id)].sort((a, b) => a - b);
+    for (const id of ids.slice(Math.max(0, from), to + 1)) {
+      if (!this.chosen.has(id)) this.toggle(id, this.wall.querySelector(`[data-image="${id}"]`));
+    }
+  }
+
+  drawBasket() {
+    const count = this.chosen.size;
+    this.basket.hidden = !count;
+    const images = this.images.filter((image) => this.chosen.has(image.id));
+    fill(this.basket,
+      h("strong", {}, t("selected", { count })),
+      h("a", { class: "button small", href: `/api/images.zip?ids=${[...this.chosen].join(",")}`, download: "atelier.zip" }, icon("download"), h("span", {}, t("downloadMany"))),
+      button("bin", t("delete"), () => (this.choose(false), this.deeds.delete(images)), { kind: "small bad" }),
+      button("close", t("done"), () => this.choose(false), { quiet: true, kind: "small" }));
+  }
+}
+
+function remembered() {
+  try {
+    return JSON.parse(sessionStorage.getItem(PLACE_KEY)) ?? {};
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,215 @@
+// One picture, large: how it was made, where it comes from, and all that can be done with it.
+import { button, fill, h, icon, paint } from "./dom.js";
+import { leave, notice } from "./notices.js";
+import { split } from "./prompt_text.js";
+import { read } from "./server.js";
+import { moment, t } from "./words.js";
+
+const SWIPE_PX = 50;
+const ENLARGED_MAX = 3; // small pictures are not blown up further
+
+export class Lightbox {
+  /** `deeds`: what can be done; `studio`: {write, remix, attach, reveal} of the page. */
+  constructor(deeds, studio) {
+    this.deeds = deeds;
+    this.studio = studio;
+    this.image = null;
+    this.around = () => [];
+    this.dialog = h("dialog", { class: "lightbox", "aria-label": t("picture") });
+    this.dialog.addEventListener("close", () => this.closed());
+    this.dialog.addEventListener("keydown", (event) => this.pressed(event));
+    document.body.append(this.dialog);
+  }
+
+  get isOpen() {
+    return this.dialog.open;
+  }
+
+  /** Open an image; `around()` gives the images that the arrows lead to. */
+  open(image, around = () => [image]) {
+    this.around = around;
+    this.show(image);
+    if (!this.isOpen) this.dialog.showModal();
+    this.dialog.querySelector(".stage").focus();
+  }
+
+  /** Open by id, as a link does. */
+  async openById(id) {
+    try {
+      this.open(await read(`/api/images/${id}`));
+    } catch (error) {
+      notice(error.status === 404 ? t("gone") : t("unreachable"), { kind: "bad" });
+      this.onclosed?.();
+    }
+  }
+
+  show(image) {
+    this.image = image;
+    this.draw();
+    this.onshown?.(image);
+    this.drawLineage(image);
+  }
+
+  /** An image changed elsewhere; null: it is gone. */
+  changeImage(id, image) {
+    if (!this.isOpen || this.image?.id !== id) return;
+    if (image) return this.show(image);
+    const [before, after] = this.neighbours();
+    const next = after ?? before;
+    if (next && next.id !== id) this.show(next);
+    else this.dialog.close();
+  }
+
+  closed() {
+    leave(this.dialog);
+    this.image = null;
+    fill(this.dialog);
+    this.onclosed?.();
+  }
+
+  neighbours() {
+    const list = this.around();
+    const at = list.findIndex((one) => one.id === this.image.id);
+    return at < 0 ? [undefined, undefined] : [list[at - 1], list[at + 1]];
+  }
+
+  step(by) {
+    const [before, after] = this.neighbours();
+    const next = by < 0 ? before : after;
+    if (next) this.show(next);
+    if (by > 0 && !this.neighbours()[1]) this.onend?.();
+  }
+
+  pressed(event) {
+    if (event.target.closest("input, textarea")) return;
+    if (event.key === "ArrowLeft") this.step(-1);
+    else if (event.key === "ArrowRight") this.step(1);
+    else return;
+    event.preventDefault();
+  }
+
+  // ---- drawing
+
+  draw() {
+    const { image } = this;
+    const [before, after] = this.neighbours();
+    const picture = h("img", { class: "large", src: image.png, alt: image.alt, width: image.width, height: image.height, draggable: true });
+    const dim = h("div", { class: "dim", "aria-hidden": "true" });
+    dim.style.backgroundImage = `url("${image.webp}")`;
+    const stage = h("div", { class: "stage", tabIndex: -1 },
+      dim, picture,
+      before ? button("left", t("previous"), () => this.step(-1), { quiet: true, kind: "round turn before" }) : null,
+      after ? button("right", t("next"), () => this.step(1), { quiet: true, kind: "round turn after" }) : null,
+      button("close", t("close"), () => this.dialog.close(), { quiet: true, kind: "round shut" }));
+    paint(picture, { "--ratio": image.width / image.height, "--max": `${image.width * ENLARGED_MAX}px` });
+    this.followSwipes(stage);
+    fill(this.dialog, stage, this.panel(image));
+    this.dialog.setAttribute("aria-label", image.alt || t("picture"));
+  }
+
+  panel(image) {
+    const [words, flags] = split(image.prompt);
+    const chips = flags.split(/\s(?=--|—)/).filter(Boolean).map((one) => h("span", { class: "flag" }, one));
+    this.lineage = h("div", { class: "lineage" });
+    return h("aside", { class: "panel" },
+      h("section", { class: "said" },
+        h("p", { class: "words" }, words || h("em", {}, t(`op-${image.operation}`))),
+        chips.length ? h("p", { class: "flags" }, chips) : null,
+        h("div", { class: "deeds" },
+          button("copy", t("copyPrompt"), () => this.deeds.copyPrompt(image), { kind: "small" }),
+          button("link", t("copyLink"), () => this.deeds.copyLink(image), { kind: "small" }))),
+      this.keepers(image),
+      h("section", {}, h("h3", {}, t("change")), this.changes(image)),
+      this.lineage,
+      h("section", {}, h("h3", {}, t("details")), facts(image), recipe(image)));
+  }
+
+  keepers(image) {
+    const named = (drawing, label, run, extra) => button(drawing, label, run, { quiet: true, kind: "keeper", ...extra });
+    return h("div", { class: "keepers", role: "toolbar", "aria-label": t("keep") },
+      named("heart", t(image.favourite ? "unfavourite" : "favourite"), () => this.deeds.favourite(image), { "aria-pressed": String(image.favourite) }),
+      named(image.private ? "lock" : "eye", t(image.private ? "makePublic" : "makePrivate"), () => this.deeds.publish(image), { "aria-pressed": String(image.private) }),
+      h("a", { class: "button quiet keeper", href: `${image.png}?download`, download: "", title: t("download"), "aria-label": t("download") }, icon("download")),
+      named("bin", t("delete"), () => this.deeds.delete([image])));
+  }
+
+  changes(image) {
+    const start = (path, body) => async () => {
+      if (await this.deeds.start(`/api/images/${image.id}/${path}`, body)) this.leaveFor();
+    };
+    const withPicture = (role) => async () => {
+      const blob = await (await fetch(image.png)).blob();
+      this.leaveFor();
+      this.studio.attach(role, blob);
+    };
+    return h("div", { class: "changes" },
+      button("subtle", t("varySubtle"), start("vary", { strong: false })),
+      button("strong", t("varyStrong"), start("vary", { strong: true })),
+      button("enlarge", t("upscale"), start("upscale", {})),
+      button("reroll", t("reroll"), start("reroll")),
+      button("remix", t("remix"), () => (this.leaveFor(), this.studio.remix(image))),
+      button("again", t("again"), start("again")),
+      button("source", t("asPrompt"), withPicture("source")),
+      button("palette", t("asStyle"), withPicture("style")));
+  }
+
+  /** Back to the feed, where what was started shows. */
+  leaveFor() {
+    this.dialog.close();
+    this.studio.reveal();
+  }
+
+  async drawLineage(image) {
+    const place = this.lineage;
+    const parts = [];
+    const job = await read(`/api/jobs/${image.job_id}`).catch(() => null);
+    if (image.parent) {
+      const parent = await read(`/api/images/${image.parent}`).catch(() => null);
+      if (parent) parts.push(h("section", {}, h("h3", {}, t(`op-${image.operation}`)), this.strip([parent], image)));
+    }
+    if (job && job.images.length > 1) parts.push(h("section", {}, h("h3", {}, t("siblings")), this.strip(job.images, image)));
+    if (this.image?.id === image.id) fill(place, parts);
+  }
+
+  strip(images, current) {
+    return h("div", { class: "strip" }, images.map((one) => h("a", {
+      href: `/i/${one.id}`, "aria-label": one.alt, "aria-current": one.id === current.id ? "true" : undefined,
+      onclick: (event) => {
+        event.preventDefault();
+        if (one.id !== current.id) this.show(one);
+      },
+    }, h("img", { src: one.webp, alt: "", width: one.width, height: one.height }))));
+  }
+
+  followSwipes(stage) {
+    let start = null;
+    stage.addEventListener("pointerdown", (event) => {
+      if (event.pointerType === "touch") start = [event.clientX, event.clientY];
+    });
+    stage.addEventListener("pointerup", (event) => {
+      if (!start) return;
+      const [x, y] = [event.clientX - start[0], event.clientY - start[1]];
+      start = null;
+      if (Math.abs(x) > SWIPE_PX && Math.abs(x) > 2 * Math.abs(y)) this.step(x > 0 ? -1 : 1);
+      else if (y > 2 * SWIPE_PX && y > 2 * Math.abs(x)) this.dialog.close();
+    });
+    stage.addEventListener("pointercancel", () => (start = null));
+    stage.addEventListener("click", (event) => event.target === stage && this.dialog.close());
+  }
+}
+
+function facts(image) {
+  const rows = [
+    [t("model"), image.model],
+    [t("seed"), String(image.seed)],
+    [t("size"), `${image.width} × ${image.height}`],
+    [t("operation"), t(`op-${image.operation}`)],
+    [t("made"), moment(image.created_at)],
+  ];
+  return h("dl", { class: "facts" }, rows.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
+}
+
+function recipe(image) {
+  if (!image.parameters) return null;
+  return h("details", { class: "recipe" }, h("summary", {}, t("parameters")), h("pre", {}, image.parameters));
+}

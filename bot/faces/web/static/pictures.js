@@ -1,0 +1,97 @@
+// Pictures that are dropped, pasted or picked anywhere: asking what they are for.
+import { h, icon } from "./dom.js";
+import { ask, complain, notice } from "./notices.js";
+import { form, send } from "./server.js";
+import { t } from "./words.js";
+
+/** Listen for pictures; `use` holds `attach(role, blob)`, `write(text)`, `onjobs(jobs)`. */
+export function receivePictures(use) {
+  const veil = h("div", { class: "veil", hidden: true }, h("p", {}, icon("picture"), t("dropHere")));
+  document.body.append(veil);
+  const carries = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
+  let depth = 0;
+
+  addEventListener("dragenter", (event) => {
+    if (!carries(event)) return;
+    event.preventDefault();
+    depth += 1;
+    veil.hidden = false;
+  });
+  addEventListener("dragover", (event) => carries(event) && event.preventDefault());
+  addEventListener("dragleave", () => {
+    depth = Math.max(0, depth - 1);
+    veil.hidden = depth === 0;
+  });
+  addEventListener("drop", (event) => {
+    depth = 0;
+    veil.hidden = true;
+    const file = pictureIn(event.dataTransfer);
+    if (!file) return;
+    event.preventDefault();
+    askWhatFor(file, use);
+  });
+  addEventListener("paste", (event) => {
+    const file = pictureIn(event.clipboardData);
+    if (!file) return;
+    event.preventDefault();
+    askWhatFor(file, use);
+  });
+}
+
+/** Let the member pick a picture from the device. */
+export function pickPicture(use) {
+  const input = h("input", { type: "file", accept: "image/png,image/jpeg,image/webp,image/gif,image/avif", hidden: true,
+    onchange: () => {
+      if (input.files[0]) askWhatFor(input.files[0], use);
+      input.remove();
+    } });
+  document.body.append(input);
+  input.click();
+}
+
+function pictureIn(transfer) {
+  return [...(transfer?.files ?? [])].find((file) => file.type.startsWith("image/"));
+}
+
+async function askWhatFor(file, use) {
+  const url = URL.createObjectURL(file);
+  const purpose = await ask(t("whatFor"), (close) => [
+    h("div", { class: "purposes" },
+      h("img", { src: url, alt: "" }),
+      h("div", { class: "options" },
+        choice("source", "forPrompt", () => close("source")),
+        choice("palette", "forStyle", () => close("style")),
+        choice("again", "forAgain", () => close("again")),
+        choice("info", "forRead", () => close("read")))),
+  ]);
+  URL.revokeObjectURL(url);
+  if (purpose === "source" || purpose === "style") use.attach(purpose, file);
+  if (purpose === "again") makeAgain(file, use);
+  if (purpose === "read") showParameters(file, use);
+}
+
+function choice(drawing, name, onclick) {
+  return h("button", { type: "button", class: "option", onclick }, icon(drawing),
+    h("span", {}, h("strong", {}, t(name)), h("small", {}, t(`${name}Hint`))));
+}
+
+async function makeAgain(file, use) {
+  try {
+    use.onjobs((await send("/api/again", form({ picture: file }))).jobs);
+  } catch (error) {
+    complain(error);
+  }
+}
+
+async function showParameters(file, use) {
+  try {
+    const { text, prompt } = await send("/api/parameters", form({ picture: file }));
+    if (!text) return notice(t("noParameters"));
+    await ask(t("readParameters"), (close) => [
+      h("pre", { class: "read" }, text),
+      h("footer", {}, h("button", { type: "button", class: "button primary", onclick: () => (close(), use.write(prompt)) }, icon("remix"), t("writePrompt"))),
+    ]);
+  } catch (error) {
+    complain(error);
+  }
+}

@@ -1,0 +1,225 @@
+// Every word of the page, in English and Simplified Chinese, and the choice between them.
+
+const WORDS = {
+  skip: ["Skip to the prompt", "跳到提示词"],
+  navigation: ["Navigation", "导航"],
+  create: ["Create", "创作"],
+  gallery: ["Gallery", "图库"],
+  status: ["Status", "状态"],
+  feed: ["Your pictures", "你的作品"],
+  close: ["Close", "关闭"],
+  cancel: ["Cancel", "取消"],
+  undo: ["Undo", "撤销"],
+
+  door: ["This studio asks for its token.", "此画室需要访问令牌。"],
+  token: ["Token", "令牌"],
+  enter: ["Enter", "进入"],
+  wrongToken: ["That is not the token. It is in the studio's configuration.", "令牌不正确，请查看画室配置。"],
+  tooManyTokens: ["Too many wrong tokens. Wait a minute.", "尝试次数过多，请稍候一分钟。"],
+
+  promptLabel: ["What shall we make?", "想画点什么？"],
+  promptHint: ["Describe a picture…", "描述一幅画……"],
+  send: ["Make pictures (Enter)", "开始绘制（回车）"],
+  addPicture: ["Add a picture", "添加图片"],
+  aspect: ["Shape", "比例"],
+  images: ["Images", "张数"],
+  model: ["Model", "模型"],
+  look: ["Look", "风格"],
+  noLook: ["No preset", "无预设"],
+  seed: ["Seed", "种子"],
+  randomSeed: ["Random each time", "每次随机"],
+  drawSeed: ["Draw one now", "抽取一个"],
+  draft: ["Draft", "草稿"],
+  draftHint: ["Quick and cheap", "快速省时"],
+  private: ["Private", "私密"],
+  public: ["Public", "公开"],
+  flagsHelp: ["All flags", "全部参数"],
+  square: ["square", "方形"],
+  fix: ["Write {word}", "改为 {word}"],
+  makesJobs: ["makes {count} jobs", "将产生 {count} 个任务"],
+  confirmTitle: ["Start {count} jobs?", "开始 {count} 个任务？"],
+  confirmText: ["This prompt makes {count} jobs. All of them join the queue.", "此提示词会产生 {count} 个任务，全部加入队列。"],
+  confirmYes: ["Start them all", "全部开始"],
+  remixing: ["Remixing", "改写中"],
+  emptyPrompt: ["Write a few words first.", "请先写几个字。"],
+  unreachable: ["The studio does not answer. Your text is kept; try again in a moment.", "画室暂时没有回应。文字已保留，请稍后再试。"],
+  offline: ["Connection lost. Trying again…", "连接已断开，正在重试……"],
+  online: ["Connected again", "已重新连接"],
+
+  emptyFeed: ["Nothing here yet", "这里还空着"],
+  emptyFeedHint: ["Describe a picture above, or begin with one of these:", "在上方描述一幅画，或从这些开始："],
+  example1: ["a glossy 3d red fox, soft studio light", "a glossy 3d red fox, soft studio light"],
+  example2: ["a watercolor lighthouse at dusk --ar 3:2", "a watercolor lighthouse at dusk --ar 3:2"],
+  example3: ["pixel art castle, {morning, night} --images 2", "pixel art castle, {morning, night} --images 2"],
+  queued: ["Waiting", "排队中"],
+  place: ["Number {position} in the queue", "排在第 {position} 位"],
+  starting: ["Getting ready", "准备中"],
+  about: ["about {time}", "约 {time}"],
+  left: ["{time} left", "还剩 {time}"],
+  failed: ["Could not be made", "未能完成"],
+  cancelled: ["Cancelled", "已取消"],
+  finishedSay: ["Finished: {prompt}", "已完成：{prompt}"],
+  failedSay: ["Failed: {reason}", "失败：{reason}"],
+  older: ["Older", "更早"],
+  loading: ["Loading…", "载入中……"],
+  stop: ["Cancel this job", "取消此任务"],
+
+  seconds: ["{n} s", "{n} 秒"],
+  minutes: ["{n} min", "{n} 分钟"],
+  hours: ["{n} h", "{n} 小时"],
+
+  varySubtle: ["Vary subtle", "微调变化"],
+  varyStrong: ["Vary strong", "大幅变化"],
+  upscale: ["Upscale", "放大"],
+  reroll: ["Reroll", "重新生成"],
+  remix: ["Remix", "改写"],
+  again: ["Make again", "再次生成"],
+  asPrompt: ["Use as image prompt", "作为参考图"],
+  asStyle: ["Use as style", "作为画风"],
+  favourite: ["Favourite", "收藏"],
+  unfavourite: ["Remove from favourites", "取消收藏"],
+  makePrivate: ["Make private", "设为私密"],
+  makePublic: ["Make public", "设为公开"],
+  download: ["Download PNG", "下载 PNG"],
+  copyPrompt: ["Copy prompt", "复制提示词"],
+  copyLink: ["Copy link", "复制链接"],
+  usePrompt: ["Use this prompt", "使用此提示词"],
+  copied: ["Copied", "已复制"],
+  delete: ["Delete", "删除"],
+  deleted: ["Deleted", "已删除"],
+  deletedMany: ["{count} pictures deleted", "已删除 {count} 张"],
+  started: ["On its way", "已开始"],
+  previous: ["Previous picture", "上一张"],
+  next: ["Next picture", "下一张"],
+  picture: ["Picture", "图片"],
+  pictureOf: ["Picture {n} of {total}: {alt}", "第 {n} 张，共 {total} 张：{alt}"],
+  open: ["Open", "打开"],
+  prompt: ["Prompt", "提示词"],
+  details: ["Details", "详情"],
+  size: ["Size", "尺寸"],
+  made: ["Made", "时间"],
+  operation: ["How", "方式"],
+  parameters: ["Parameters", "参数"],
+  lineage: ["From", "来源"],
+  siblings: ["Same job", "同一任务"],
+  change: ["Change it", "继续创作"],
+  keep: ["Keep it", "整理与保存"],
+
+  "op-imagine": ["Imagined", "生成"],
+  "op-vary-subtle": ["Varied a little", "微调自"],
+  "op-vary-strong": ["Varied strongly", "大幅变化自"],
+  "op-reroll": ["Rerolled", "重新生成"],
+  "op-remix": ["Remixed", "改写自"],
+  "op-upscale": ["Upscaled", "放大自"],
+  "op-stylize": ["Restyled", "换画风"],
+  "op-make-again": ["Made again", "再次生成"],
+
+  dropHere: ["Drop the picture", "松开以放下图片"],
+  whatFor: ["What is this picture for?", "这张图片用来做什么？"],
+  forPrompt: ["Image prompt", "参考图"],
+  forPromptHint: ["Start from it: the words change it", "以它为起点，用文字改变它"],
+  forStyle: ["Style", "画风"],
+  forStyleHint: ["Take its look, not its subject", "采用它的画风，而非内容"],
+  forRead: ["Read its parameters", "读取参数"],
+  forReadHint: ["See how it was made, write its prompt", "查看生成方式，填入提示词"],
+  forAgain: ["Make it again", "再次生成"],
+  forAgainHint: ["Same words, same seed", "相同文字，相同种子"],
+  noParameters: ["This picture does not say how it was made.", "这张图片没有生成信息。"],
+  readParameters: ["Its parameters", "图片参数"],
+  writePrompt: ["Write its prompt", "填入提示词"],
+  tooLarge: ["This picture is too large.", "图片过大。"],
+  remove: ["Remove", "移除"],
+
+  search: ["Search words, model:, seed:, is:favourite", "搜索文字、model:、seed:、is:favourite"],
+  searchLabel: ["Search the gallery", "搜索图库"],
+  all: ["All", "全部"],
+  favourites: ["Favourites", "收藏"],
+  mine: ["Mine", "我的"],
+  everyone: ["Everyone", "所有人"],
+  until: ["Until", "截至"],
+  select: ["Select", "选择"],
+  done: ["Done", "完成"],
+  selected: ["{count} selected", "已选 {count} 张"],
+  downloadMany: ["Download", "下载"],
+  pictures: ["{count} pictures", "{count} 张"],
+  onePicture: ["1 picture", "1 张"],
+  manyPictures: ["{count}+ pictures", "{count}+ 张"],
+  emptyGallery: ["No pictures match", "没有符合的图片"],
+  emptyGalleryHint: ["Try fewer words, or another filter.", "试试更少的词，或换个筛选。"],
+  gone: ["This picture is not here, or not yours to see.", "图片不存在，或你无权查看。"],
+
+  running: ["Running", "进行中"],
+  waiting: ["Waiting", "等待中"],
+  uptime: ["Up for", "已运行"],
+  workers: ["Workers", "工作进程"],
+  device: ["Device", "设备"],
+  alive: ["Alive", "正常"],
+  dead: ["Being replaced", "正在更换"],
+  restarts: ["Restarts", "重启次数"],
+  memory: ["Memory of models", "模型内存"],
+  resident: ["Resident models", "已载入模型"],
+  errors: ["Refusals and errors since the start", "启动以来的拒绝与错误"],
+  noErrors: ["None", "无"],
+  versions: ["Versions", "版本"],
+};
+
+const STORED = "atelier.language";
+const CHINESE = 1;
+
+function chosen() {
+  const language = localStorage.getItem(STORED) ?? navigator.language;
+  return language.toLowerCase().startsWith("zh") ? CHINESE : 0;
+}
+
+let column = chosen();
+
+/** Whether the page speaks Chinese. */
+export const isChinese = () => column === CHINESE;
+
+/** The language as browsers name it, for dates and numbers. */
+export const language = () => (isChinese() ? "zh-CN" : "en");
+
+/** A text of the page with its {places} filled in. */
+export function t(key, values = {}) {
+  const text = WORDS[key]?.[column] ?? key;
+  return text.replace(/\{(\w+)\}/g, (all, name) => values[name] ?? all);
+}
+
+/** Speak the other language from now on. */
+export function switchLanguage() {
+  localStorage.setItem(STORED, isChinese() ? "en" : "zh-CN");
+  column = chosen();
+}
+
+/** Put words where the page's own markup asks for them. */
+export function speak(root) {
+  document.documentElement.lang = language();
+  for (const element of root.querySelectorAll("[data-word]")) element.textContent = t(element.dataset.word);
+  for (const element of root.querySelectorAll("[data-word-label]")) {
+    element.setAttribute("aria-label", t(element.dataset.wordLabel));
+  }
+}
+
+/** A length of time in the largest unit that fits. */
+export function duration(seconds) {
+  if (seconds < 90) return t("seconds", { n: Math.max(1, Math.round(seconds)) });
+  if (seconds < 5400) return t("minutes", { n: Math.round(seconds / 60) });
+  return t("hours", { n: Math.round(seconds / 3600) });
+}
+
+/** How long ago, in words. */
+export function ago(iso) {
+  const seconds = (Date.parse(iso) - Date.now()) / 1000;
+  const format = new Intl.RelativeTimeFormat(language(), { numeric: "auto", style: "short" });
+  const units = [["second", 60], ["minute", 60], ["hour", 24], ["day", 30], ["month", 12], ["year", Infinity]];
+  let amount = Math.min(0, seconds);
+  for (const [unit, size] of units) {
+    if (Math.abs(amount) < size) return format.format(Math.round(amount), unit);
+    amount /= size;
+  }
+  return "";
+}
+
+/** A moment, written out. */
+export const moment = (iso) =>
+  new Intl.DateTimeFormat(language(), { dateStyle: "medium", timeStyle: "short" }).format(new Date(iso));

@@ -1,0 +1,122 @@
+"""Jobs, images and models as JSON values."""
+
+import base64
+from typing import Any
+
+from bot.prompts import FlagSpec, StylePreset
+from bot.studio.contract import GalleryPage, ImageView, JobUpdate, JobView
+from engine.api import ModelInfo
+
+
+def image_json(image: ImageView) -> dict[str, Any]:
+    """One image."""
+    return {
+        "id": image.id,
+        "job_id": image.job_id,
+        "index": image.index,
+        "seed": image.seed,
+        "width": image.width,
+        "height": image.height,
+        "prompt": image.prompt,
+        "model": image.model,
+        "parameters": image.parameters,
+        "operation": image.operation.value,
+        "parent": image.parent_id,
+        "private": image.is_private,
+        "favourite": image.is_favourite,
+        "tags": list(image.tags),
+        "alt": image.alt_text,
+        "created_at": image.created_at.isoformat(),
+        "png": f"/api/images/{image.id}.png",
+        "webp": f"/api/images/{image.id}.webp",
+    }
+
+
+def job_json(job: JobView) -> dict[str, Any]:
+    """One job with its images."""
+    return {
+        "id": job.id,
+        "status": job.state.value,
+        "reason": job.reason,
+        "progress": round(job.progress, 4),
+        "step": job.step,
+        "total": job.total,
+        "position": job.position,
+        "estimate_s": job.estimate_s,
+        "prompt": job.prompt,
+        "seed": job.seed,
+        "model": job.model,
+        "operation": job.operation.value,
+        "parent": job.parent_id,
+        "private": job.is_private,
+        "created_at": job.created_at.isoformat(),
+        "images": [image_json(image) for image in job.images],
+    }
+
+
+def update_json(update: JobUpdate) -> dict[str, Any]:
+    """One job as an event stream tells it, with its preview as a data URL."""
+    told = job_json(update.job)
+    if update.preview:
+        encoded = base64.b64encode(update.preview).decode("ascii")
+        told["preview"] = f"data:image/webp;base64,{encoded}"
+    return told
+
+
+def jobs_json(jobs: tuple[JobView, ...]) -> dict[str, Any]:
+    """Answer to whoever started them: `id` is the first one's."""
+    return {
+        "id": jobs[0].id,
+        "ids": [job.id for job in jobs],
+        "jobs": [job_json(job) for job in jobs],
+    }
+
+
+def page_json(page: GalleryPage) -> dict[str, Any]:
+    """A page of the gallery."""
+    return {
+        "images": [image_json(image) for image in page.images],
+        "cursor": page.next_cursor,
+        "total": page.total,
+    }
+
+
+def model_json(model: ModelInfo, *, is_default: bool) -> dict[str, Any]:
+    """One model, as the page's menu shows it."""
+    return {
+        "name": model.name,
+        "title": model.title,
+        "description": model.description,
+        "description_zh": model.description_zh,
+        "licence": model.licence,
+        "width": model.width,
+        "height": model.height,
+        "steps": model.steps,
+        "guidance_scale": model.guidance_scale,
+        "abilities": sorted(ability.value for ability in model.abilities),
+        "default": is_default,
+    }
+
+
+def preset_json(preset: StylePreset) -> dict[str, Any]:
+    """One style preset."""
+    return {
+        "name": preset.name,
+        "title": preset.title,
+        "title_zh": preset.title_zh,
+        "added": preset.added,
+        "avoided": preset.avoided,
+    }
+
+
+def flag_json(flag: FlagSpec) -> dict[str, Any]:
+    """One flag of the grammar: what a control and its help need."""
+    return {
+        "name": flag.name,
+        "aliases": list(flag.aliases),
+        "kind": flag.kind.value,
+        "usage": flag.usage,
+        "allowed": flag.allowed,
+        "summary": flag.summary,
+        "summary_zh": flag.summary_zh,
+    }
