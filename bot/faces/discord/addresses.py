@@ -1,0 +1,103 @@
+"""Where in Discord a result goes, as it is kept with the job, and how it gets there."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import discord
+
+from bot.faces.discord.face import FaceClient, Interaction
+from bot.studio.contract import Destination
+
+FACE = "discord"
+TOKEN_MARGIN_S = 15.0  # an interaction's token is not used this close to its end
+DEFAULT_LIMIT_BYTES = 10 * 2**20  # of a file, where no interaction says its own
+_GONE = frozenset({10015, 10008, 10062, 50027})  # webhook, message or interaction gone; bad token
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChatAddress:
+    """A message, the interaction it answers, and the ways around it."""
+
+    application_id: int
+    token: str
+    expires_at: float  # seconds since 1970; the token's end
+    message_id: int | None  # None: each job gets a message of its own
+    channel_id: int | None  # None: the bot is not in that channel itself
+    guild_id: int | None
+    owner_id: int
+    locale: str
+    limit_bytes: int  # of a file of this interaction
+    is_ephemeral: bool
+
+    @classmethod
+    def of(
+        cls, interaction: Interaction, message_id: int | None, *, is_ephemeral: bool
+    ) -> "ChatAddress":
+        """The address of an interaction's answer."""
+        is_inside = interaction.guild_id is None or interaction.is_guild_integration()
+        return cls(
+            application_id=interaction.application_id,
+            token=interaction.token,
+            expires_at=interaction.expires_at.timestamp(),
+            message_id=message_id,
+            channel_id=interaction.channel_id if is_inside else None,
+            guild_id=interaction.guild_id,
+            owner_id=interaction.user.id,
+            locale=interaction.locale.value,
+            limit_bytes=interaction.filesize_limit,
+            is_ephemeral=is_ephemeral,
+        )
+
+    @classmethod
+    def read(cls, destination: Destination) -> "ChatAddress":
+        """The address a job was stored with."""
+        return cls(**destination.address)  # type: ignore[arg-type]
+
+    def destination(self) -> Destination:
+        """The address as it is stored with a job."""
+        return Destination(face=FACE, address=asdict(self))
+
+    def is_open(self) -> bool:
+        """The interaction can still be answered."""
+        return time.time() < self.expires_at - TOKEN_MARGIN_S
+
+
+def is_gone(error: discord.HTTPException) -> bool:
+    """The message or its token is no more; trying again is of no use."""
+    return error.code in _GONE or error.status == 404
+
+
+async def edit_answer(
+    client: FaceClient,
+    address: ChatAddress,
+    view: discord.ui.LayoutView,
+    files: Sequence[discord.File] = (),
+) -> None:
+    """Replace the answer of an interaction while its token lives.
+
+    Raises:
+        discord.HTTPException: `is_gone` tells if another way must be taken.
+    """
+    if address.message_id is None:
+        msg = "an address without message can't be edited"
+        raise ValueError(msg)
+    await _webhook(client, address).edit_message(
+        address.message_id, view=view, attachments=list(files)
+    )
+
+
+async def follow_up(
+    client: FaceClient,
+    address: ChatAddress,
+    view: discord.ui.LayoutView,
+    files: Sequence[discord.File] = (),
+) -> None:
+    """Add one more answer to an interaction while its token lives."""
+    await _webhook(client, address).send(
+        view=view, files=list(files), ephemeral=address.is_ephemeral, wait=True
+    )
+
+
+def _webhook(client: FaceClient, address: ChatAddress) -> discord.Webhook:
+    return discord.Webhook.partial(address.application_id, address.token, client=client)

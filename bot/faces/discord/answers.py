@@ -1,0 +1,106 @@
+"""How anything that went wrong is told: in the member's language, where they wait for it."""
+
+import logging
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from types import MappingProxyType
+
+import discord
+from discord import app_commands
+
+from bot.errors import (
+    ConfirmationNeeded,
+    LimitReached,
+    NotAllowed,
+    NotFound,
+    StorageUnavailable,
+    UnusablePicture,
+    UserError,
+)
+from bot.faces.discord.face import Interaction
+from bot.faces.discord.localisation import Words
+from bot.prompts import PromptError
+from engine.api import EngineError
+
+log = logging.getLogger(__name__)
+
+TOKEN_IS_DEAD = frozenset({10015, 10062, 50027})  # unknown webhook, unknown interaction, bad token
+_HEADINGS: Mapping[type[Exception], str] = MappingProxyType(
+    {
+        PromptError: "errors.prompt",
+        NotFound: "errors.not_found",
+        NotAllowed: "errors.not_allowed",
+        LimitReached: "errors.limit",
+        ConfirmationNeeded: "errors.confirm",
+        UnusablePicture: "errors.picture",
+        StorageUnavailable: "errors.storage",
+    }
+)
+
+
+@asynccontextmanager
+async def guarded(interaction: Interaction) -> AsyncIterator[None]:
+    """Answer whatever is raised inside; for callbacks that discord.py would only log."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001  the edge of the chat: everything gets an answer
+        await answer_error(interaction, error)
+
+
+async def answer_error(interaction: Interaction, error: Exception) -> None:
+    """Say what is wrong, and end a "thinking..." that would otherwise stay for 15 minutes."""
+    cause = _cause_of(error)
+    if _is_dead(cause):
+        log.warning("an interaction was answered too late: %s", cause)
+        return
+    text = explained(cause, Words(interaction.locale.value))
+    try:
+        await _say(interaction, text)
+    except discord.HTTPException as failure:
+        log.warning("an error could not be shown: %s", failure)
+
+
+def explained(error: Exception, words: Words) -> str:
+    """The text for a member; what nobody expected is logged under an id that the text names."""
+    if isinstance(error, app_commands.CheckFailure):
+        return words("errors.check")
+    if isinstance(error, discord.Forbidden):
+        return words("errors.forbidden", reason=error.text)
+    if not isinstance(error, UserError | EngineError):
+        error_id = secrets.token_hex(4)
+        log.error("error %s", error_id, exc_info=error)
+        return words("errors.unexpected", id=error_id)
+    heading = next((_HEADINGS[kind] for kind in type(error).__mro__ if kind in _HEADINGS), None)
+    reason = _sentence(str(error))
+    return words(heading, reason=reason)[:2000] if heading else reason[:2000]
+
+
+def _cause_of(error: Exception) -> Exception:
+    """What a command raised, out of the wrappings of command tree and task groups."""
+    if isinstance(error, app_commands.CommandInvokeError | app_commands.TransformerError):
+        inner = error.__cause__ or getattr(error, "original", None)
+        return _cause_of(inner) if isinstance(inner, Exception) else error
+    if isinstance(error, ExceptionGroup):
+        return _cause_of(error.exceptions[0])
+    return error
+
+
+def _is_dead(error: Exception) -> bool:
+    return isinstance(error, discord.HTTPException) and error.code in TOKEN_IS_DEAD
+
+
+async def _say(interaction: Interaction, text: str) -> None:
+    response = interaction.response
+    if not response.is_done():
+        await response.send_message(text, ephemeral=True)
+        return
+    if response.type is discord.InteractionResponseType.deferred_channel_message:
+        with suppress(discord.NotFound):  # it was exchanged for another message
+            await interaction.edit_original_response(content=text, view=None, attachments=[])
+            return
+    await interaction.followup.send(text, ephemeral=True)
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,180 @@
+"""What messages look like: layouts of text, pictures and rows of controls, within the limits.
+
+All of them are Components V2: a message once sent so can't go back, and an upload shows only where
+a gallery names it.
+"""
+
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import discord
+
+from bot.faces.discord.localisation import Words, duration
+from bot.studio.contract import ImageView, JobState, JobUpdate, JobView
+
+Row: TypeAlias = Sequence[discord.ui.Item[Any]]
+PROMPT_SHOWN = 900  # characters of a prompt in a message; V2 allows 4000 in all
+ALT_TEXT_MAX = 1024  # characters
+BAR_CELLS = 12
+PROMPT_TEXT_ID = 9001  # of the text that holds what a question asks about
+
+BLUE = discord.Colour(0x5B8DEF)
+GREEN = discord.Colour(0x3FA66A)
+GREY = discord.Colour(0x80848E)
+RED = discord.Colour(0xD8504D)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A picture of a message: the attachment and what it shows."""
+
+    data: bytes
+    filename: str
+    alt_text: str
+
+    def file(self) -> discord.File:
+        """The attachment; a new one for each attempt, since sending uses it up."""
+        return discord.File(
+            io.BytesIO(self.data), self.filename, description=self.alt_text[:ALT_TEXT_MAX]
+        )
+
+
+def card(
+    *texts: str,
+    pictures: Iterable[Shown] = (),
+    rows: Iterable[Row] = (),
+    colour: discord.Colour | None = None,
+) -> discord.ui.LayoutView:
+    """A message of one box: texts, then pictures, then controls."""
+    parts: list[discord.ui.Item[Any]] = [discord.ui.TextDisplay(text) for text in texts if text]
+    gallery = list(pictures)
+    if gallery:
+        parts.append(gallery_of(gallery))
+    parts.extend(discord.ui.ActionRow(*row) for row in rows if row)
+    view = discord.ui.LayoutView(timeout=None)
+    view.add_item(discord.ui.Container(*parts, accent_colour=colour))
+    return view
+
+
+def gallery_of(pictures: Iterable[Shown]) -> discord.ui.MediaGallery[Any]:
+    """The pictures as a gallery that names each attachment."""
+    return discord.ui.MediaGallery(
+        *(
+            discord.MediaGalleryItem(
+                f"attachment://{shown.filename}", description=shown.alt_text[:ALT_TEXT_MAX]
+            )
+            for shown in pictures
+        )
+    )
+
+
+def progress_card(
+    words: Words, update: JobUpdate, rows: Iterable[Row], preview: Shown | None
+) -> discord.ui.LayoutView:
+    """One job on its way."""
+    job = update.job
+    pictures = [preview] if preview else []
+    lines = (prompt_line(job.prompt), f"-# {progress_line(words, job)}")
+    return card(*lines, pictures=pictures, rows=rows, colour=BLUE)
+
+
+def progress_line(words: Words, job: JobView) -> str:
+    """How far a job is: place in the queue or percentage, and the estimate."""
+    if job.state is JobState.QUEUED:
+        text = words("progress.queued", position=job.position or 1)
+    elif job.state is JobState.RUNNING:
+        text = f"{_bar(job.progress)} {round(job.progress * 100)} %"
+    else:
+        return words(f"states.{job.state.value}")
+    if job.estimate_s is not None:
+        text += " · " + words("progress.estimate", time=duration(words, job.estimate_s))
+    return text
+
+
+def board_card(
+    words: Words, updates: Sequence[JobUpdate], rows: Iterable[Row]
+) -> discord.ui.LayoutView:
+    """Several jobs of one prompt; their results come in messages of their own."""
+    lines = [f"-# `{update.job.id}` {progress_line(words, update.job)}" for update in updates[:25]]
+    done = sum(update.job.state.is_final for update in updates)
+    title = words("progress.board", done=done, count=len(updates))
+    colour = GREEN if done == len(updates) else BLUE
+    return card(title, "\n".join(lines), rows=rows, colour=colour)
+
+
+def result_card(
+    words: Words, job: JobView, shown: Shown | None, rows: Iterable[Row], *, note: str = ""
+) -> discord.ui.LayoutView:
+    """A finished job with its picture or grid."""
+    first = job.images[0]
+    facts = [
+        words(f"operations.{job.operation.value}"),
+        f"`{job.model}`",
+        f"{first.width}×{first.height}",
+        words("result.seed", seed=job.seed),
+        words("result.by", owner=f"<@{job.owner_id}>"),
+    ]
+    pictures = [shown] if shown else []
+    texts = (prompt_line(job.prompt), f"-# {' · '.join(facts)}", note)
+    return card(*texts, pictures=pictures, rows=rows, colour=GREEN)
+
+
+def ending_card(words: Words, job: JobView, rows: Iterable[Row]) -> discord.ui.LayoutView:
+    """A job that ended without pictures."""
+    is_failed = job.state is JobState.FAILED
+    reason = job.reason if is_failed else ""
+    head = words("ending.failed") if is_failed else words("ending.cancelled")
+    texts = (prompt_line(job.prompt), f"{head} {reason}".strip())
+    return card(*texts, rows=rows, colour=RED if is_failed else GREY)
+
+
+def image_card(
+    words: Words, image: ImageView, shown: Shown, rows: Iterable[Row], *, note: str = ""
+) -> discord.ui.LayoutView:
+    """One picture of the gallery."""
+    facts = [
+        f"`{image.id}`",
+        f"`{image.model}`",
+        f"{image.width}×{image.height}",
+        words("result.seed", seed=image.seed),
+        words("result.by", owner=f"<@{image.owner_id}>"),
+        discord.utils.format_dt(image.created_at, "R"),
+    ]
+    if image.is_favourite:
+        facts.insert(0, "❤️")
+    if image.is_private:
+        facts.append("🔒")
+    texts = (prompt_line(image.prompt), f"-# {' · '.join(facts)}", note)
+    return card(*texts, pictures=[shown], rows=rows, colour=GREEN)
+
+
+def prompt_line(prompt: str) -> str:
+    """A prompt in bold, harmless as Markdown, not too long."""
+    text = shortened(" ".join(prompt.split()), PROMPT_SHOWN)
+    return f"**{discord.utils.escape_markdown(text) or '-'}**"
+
+
+def shortened(text: str, length: int) -> str:
+    """The text, cut with an ellipsis where it is longer."""
+    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
+
+
+def text_of(message: discord.Message, text_id: int) -> str:
+    """The content of a numbered text of one of our messages; empty where there is none."""
+    for component in _walk(message.components):
+        if isinstance(component, discord.TextDisplay) and component.id == text_id:
+            return component.content
+    return ""
+
+
+def _walk(components: Iterable[Any]) -> Iterable[Any]:
+    for component in components:
+        yield component
+        yield from _walk(getattr(component, "children", ()))
+
+
+def _bar(progress: float) -> str:
+    filled = round(max(0.0, min(1.0, progress)) * BAR_CELLS)
+    return "▰" * filled + "▱" * (BAR_CELLS - filled)

@@ -1,0 +1,94 @@
+"""The connection to Discord: its commands, buttons and forms, and how it is kept alive."""
+
+import asyncio
+import logging
+import random
+
+import aiohttp
+import discord
+from discord import app_commands
+
+from bot.errors import BadConfiguration
+from bot.faces.discord.addresses import FACE
+from bot.faces.discord.answers import answer_error
+from bot.faces.discord.command_sync import sync_commands
+from bot.faces.discord.delivery import DiscordDeliverer
+from bot.faces.discord.face import FaceClient, Interaction
+from bot.faces.discord.forms import answer_form
+from bot.faces.discord.localisation import CommandTranslator
+from bot.faces.discord.options import DiscordOptions
+from bot.faces.discord.register import BUTTONS, COMMANDS, FORMS
+from bot.studio.contract import Studio
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE_S = 2.0
+LONGEST_PAUSE_S = 120.0
+
+
+class CommandTree(app_commands.CommandTree[FaceClient]):
+    """The commands; whatever they raise gets an answer."""
+
+    async def on_error(
+        self, interaction: Interaction, error: app_commands.AppCommandError, /
+    ) -> None:
+        """Say what is wrong."""
+        await answer_error(interaction, error)
+
+
+class AtelierClient(FaceClient):
+    """The face with all commands, buttons and forms."""
+
+    def __init__(self, studio: Studio, options: DiscordOptions) -> None:
+        super().__init__(studio, options)
+        self.tree = CommandTree(self)
+
+    async def setup_hook(self) -> None:
+        """Prepare everything between login and the first event."""
+        await self.tree.set_translator(CommandTranslator())
+        for command in COMMANDS:
+            self.tree.add_command(command, override=True)
+        self.add_dynamic_items(*BUTTONS)
+        if self.options.sync_commands:
+            await sync_commands(self.tree, self.options.state_dir, self.options.test_guild_id)
+        self.studio.register_deliverer(FACE, DiscordDeliverer(self))
+
+    async def on_interaction(self, interaction: Interaction) -> None:
+        """Pass on sent forms, which discord.py would only know until a restart."""
+        if interaction.type is discord.InteractionType.modal_submit:
+            await answer_form(interaction, FORMS)
+
+    async def on_ready(self) -> None:
+        """Say that members can be answered now."""
+        log.info("connected to Discord as %s, in %s guilds", self.user, len(self.guilds))
+
+
+async def serve(studio: Studio, options: DiscordOptions) -> None:
+    """Be on Discord until cancelled; connect again, with growing pauses, whatever happens.
+
+    Raises:
+        BadConfiguration: Discord does not know the token.
+    """
+    pause_s = FIRST_PAUSE_S
+    while True:
+        began = asyncio.get_running_loop().time()
+        try:
+            await _connect_once(studio, options)
+        except discord.LoginFailure as error:
+            raise BadConfiguration(
+                "DISCORD_TOKEN",
+                "Discord does not accept this token; copy it again from the Bot page of your "
+                "application at https://discord.com/developers/applications",
+            ) from error
+        # AttributeError: discord.py 2.7.1 when the first gateway handshake fails (its #10520).
+        except (OSError, aiohttp.ClientError, discord.DiscordException, AttributeError) as error:
+            log.warning("the connection to Discord failed: %r", error)
+        if asyncio.get_running_loop().time() - began > LONGEST_PAUSE_S:
+            pause_s = FIRST_PAUSE_S  # it had worked for a while
+        await asyncio.sleep(pause_s * random.uniform(0.8, 1.2))
+        pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+
+
+async def _connect_once(studio: Studio, options: DiscordOptions) -> None:
+    async with AtelierClient(studio, options) as client:
+        await client.start(options.token)

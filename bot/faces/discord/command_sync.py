@@ -1,0 +1,68 @@
+"""Sending the commands to Discord, only when they changed: it allows 200 creations a day."""
+
+import asyncio
+import hashlib
+import json
+import logging
+from pathlib import Path
+
+import discord
+from discord import app_commands
+
+from bot.faces.discord.face import FaceClient
+
+log = logging.getLogger(__name__)
+
+STATE_FILE = "discord-commands.json"
+
+
+async def sync_commands(
+    tree: app_commands.CommandTree[FaceClient], state_dir: Path, guild_id: int | None
+) -> bool:
+    """Send the commands if they are not those sent last; True where they were sent.
+
+    With `guild_id` they go to that guild alone.
+    """
+    guild = discord.Object(guild_id) if guild_id else None
+    if guild is not None:
+        tree.copy_global_to(guild=guild)
+    place = f"{tree.client.application_id}:{guild_id or 'global'}"
+    digest = await commands_digest(tree, guild)
+    file = state_dir / STATE_FILE
+    known = await asyncio.to_thread(_read, file)
+    if known.get(place) == digest:
+        return False
+    sent = await tree.sync(guild=guild)
+    await asyncio.to_thread(_write, file, known | {place: digest})
+    log.info("sent %s commands to Discord", len(sent))
+    return True
+
+
+async def commands_digest(
+    tree: app_commands.CommandTree[FaceClient], guild: discord.Object | None
+) -> str:
+    """A hash over everything Discord would be told, translations included."""
+    translator = tree.translator
+    payloads = []
+    for command in tree.get_commands(guild=guild):
+        if translator is None:
+            payloads.append(command.to_dict(tree))
+        else:
+            payloads.append(await command.get_translated_payload(tree, translator))
+    text = json.dumps(payloads, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _read(file: Path) -> dict[str, str]:
+    try:
+        known = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}  # a lost file costs one more sync
+    return known if isinstance(known, dict) else {}
+
+
+def _write(file: Path, known: dict[str, str]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_suffix(".new")
+    draft.write_text(json.dumps(known), encoding="utf-8")
+    draft.replace(file)

@@ -1,0 +1,233 @@
+"""/admin: what a server's admins decide: limits, channels, models, defaults."""
+
+from collections.abc import Iterable
+from dataclasses import fields, replace
+from typing import TypeVar
+
+import discord
+from discord import app_commands
+
+from bot.errors import NotAllowed
+from bot.faces.discord.commands.choices import (
+    aspects,
+    choice_of,
+    complete_model,
+    complete_preset,
+)
+from bot.faces.discord.commands.settings import COUNT_MAX, FLAGS_MAX, changed, preference_lines
+from bot.faces.discord.face import Interaction, caller_of
+from bot.faces.discord.localisation import Words, described, phrase
+from bot.studio.contract import Caller, GuildRules, Limits, Preferences
+
+LIMIT_MAX = 1000  # jobs
+T = TypeVar("T")
+_ACTIONS = ("allow", "remove", "clear")
+
+
+class AdminCommands(app_commands.Group):
+    """Rules of a server, for members who may manage it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            name=phrase("commands.admin.name"),
+            description=phrase("commands.admin.description"),
+            guild_only=True,
+            default_permissions=discord.Permissions(manage_guild=True),
+        )
+
+    @app_commands.command(
+        name=phrase("commands.admin-show.name"),
+        description=phrase("commands.admin-show.description"),
+    )
+    async def show(self, interaction: Interaction) -> None:
+        """Show all rules and defaults."""
+        await _begin(interaction)
+        await _show(interaction, await _rules(interaction))
+
+    @app_commands.command(
+        name=phrase("commands.admin-limits.name"),
+        description=phrase("commands.admin-limits.description"),
+    )
+    @app_commands.describe(
+        **described(
+            "admin-limits",
+            "role",
+            "running",
+            "waiting",
+            "guild_running",
+            "guild_waiting",
+            "permutations",
+            "reset",
+        )
+    )
+    async def limits(
+        self,
+        interaction: Interaction,
+        role: discord.Role | None = None,
+        running: app_commands.Range[int, 1, LIMIT_MAX] | None = None,
+        waiting: app_commands.Range[int, 1, LIMIT_MAX] | None = None,
+        guild_running: app_commands.Range[int, 1, LIMIT_MAX] | None = None,
+        guild_waiting: app_commands.Range[int, 1, LIMIT_MAX] | None = None,
+        permutations: app_commands.Range[int, 1, LIMIT_MAX] | None = None,
+        reset: bool = False,  # noqa: FBT001, FBT002
+    ) -> None:
+        """Change the limits that are given, of everybody or of one role."""
+        await _begin(interaction)
+        given = Limits(
+            running=running,
+            waiting=waiting,
+            guild_running=guild_running,
+            guild_waiting=guild_waiting,
+            permutations=permutations,
+        )
+        rules = await _rules(interaction)
+        if role is None:
+            known = Limits() if reset else rules.limits
+            wanted = replace(rules, limits=_merged(known, given))
+        else:
+            known = Limits() if reset else rules.role_limits.get(role.id, Limits())
+            merged = _merged(known, given)
+            others = {key: value for key, value in rules.role_limits.items() if key != role.id}
+            role_limits = others if merged == Limits() else others | {role.id: merged}
+            wanted = replace(rules, role_limits=role_limits)
+        await _save(interaction, rules, wanted)
+
+    @app_commands.command(
+        name=phrase("commands.admin-channels.name"),
+        description=phrase("commands.admin-channels.description"),
+    )
+    @app_commands.describe(**described("admin-channels", "action", "channel"))
+    @app_commands.choices(action=choice_of(*_ACTIONS, prefix="commands.admin-actions"))
+    async def channels(
+        self,
+        interaction: Interaction,
+        action: app_commands.Choice[str],
+        channel: discord.TextChannel | discord.ForumChannel | discord.VoiceChannel | None = None,
+    ) -> None:
+        """Allow or forbid a channel; the one this is typed in unless another is named."""
+        await _begin(interaction)
+        caller = caller_of(interaction)
+        named = channel.id if channel else caller.channel_id or 0
+        rules = await _rules(interaction)
+        allowed = _edited(rules.allowed_channels, action.value, named)
+        await _save(interaction, rules, replace(rules, allowed_channels=allowed))
+
+    @app_commands.command(
+        name=phrase("commands.admin-models.name"),
+        description=phrase("commands.admin-models.description"),
+    )
+    @app_commands.describe(**described("admin-models", "action", "model"))
+    @app_commands.choices(action=choice_of(*_ACTIONS, prefix="commands.admin-actions"))
+    @app_commands.autocomplete(model=complete_model)
+    async def models(
+        self,
+        interaction: Interaction,
+        action: app_commands.Choice[str],
+        model: str | None = None,
+    ) -> None:
+        """Allow or forbid a model."""
+        await _begin(interaction)
+        catalogue = interaction.client.studio.catalogue
+        named = catalogue.info(model).name if model else catalogue.default.name
+        rules = await _rules(interaction)
+        allowed = _edited(rules.allowed_models, action.value, named)
+        await _save(interaction, rules, replace(rules, allowed_models=allowed))
+
+    @app_commands.command(
+        name=phrase("commands.admin-defaults.name"),
+        description=phrase("commands.admin-defaults.description"),
+    )
+    @app_commands.describe(
+        **described(
+            "admin-defaults", "model", "aspect", "count", "preset", "flags", "private", "reset"
+        )
+    )
+    @app_commands.choices(aspect=aspects())
+    @app_commands.autocomplete(model=complete_model, preset=complete_preset)
+    async def defaults(
+        self,
+        interaction: Interaction,
+        model: str | None = None,
+        aspect: app_commands.Choice[str] | None = None,
+        count: app_commands.Range[int, 1, COUNT_MAX] | None = None,
+        preset: str | None = None,
+        flags: app_commands.Range[str, 0, FLAGS_MAX] | None = None,
+        private: bool | None = None,  # noqa: FBT001
+        reset: bool = False,  # noqa: FBT001, FBT002
+    ) -> None:
+        """Change the defaults that are given."""
+        await _begin(interaction)
+        words, caller = Words(interaction.locale.value), caller_of(interaction)
+        studio = interaction.client.studio
+        known = Preferences() if reset else await studio.guild_preferences(caller)
+        wanted = changed(
+            words,
+            known,
+            model=model,
+            aspect=aspect.value if aspect else None,
+            image_count=count,
+            preset=preset,
+            flags=flags,
+            is_private=private,
+        )
+        if reset or wanted != known:
+            await studio.set_guild_preferences(caller, wanted)
+        await _show(interaction, await _rules(interaction))
+
+
+async def _begin(interaction: Interaction) -> None:
+    """Acknowledge; admins of the server alone, whatever its integration settings say."""
+    await interaction.response.defer(thinking=True, ephemeral=True)
+    if not caller_of(interaction).is_admin:
+        raise NotAllowed(Words(interaction.locale.value)("admin.only"))
+
+
+async def _rules(interaction: Interaction) -> GuildRules:
+    return await interaction.client.studio.rules(caller_of(interaction))
+
+
+async def _save(interaction: Interaction, known: GuildRules, wanted: GuildRules) -> None:
+    if wanted != known:
+        await interaction.client.studio.set_rules(caller_of(interaction), wanted)
+    await _show(interaction, wanted)
+
+
+async def _show(interaction: Interaction, rules: GuildRules) -> None:
+    words = Words(interaction.locale.value)
+    caller: Caller = caller_of(interaction)
+    preferences = await interaction.client.studio.guild_preferences(caller)
+    lines = [
+        words("admin.limits", **_limit_values(words, rules.limits)),
+        *(
+            words("admin.role_limits", role=f"<@&{role_id}>", **_limit_values(words, limits))
+            for role_id, limits in rules.role_limits.items()
+        ),
+        words("admin.channels", names=_listed(words, (f"<#{c}>" for c in rules.allowed_channels))),
+        words("admin.models", names=_listed(words, (f"`{m}`" for m in rules.allowed_models))),
+        words("settings.guild_title"),
+        *preference_lines(words, preferences),
+    ]
+    await interaction.edit_original_response(content="\n".join(lines)[:2000])
+
+
+def _limit_values(words: Words, limits: Limits) -> dict[str, object]:
+    values = {field.name: getattr(limits, field.name) for field in fields(limits)}
+    return {
+        name: words("admin.default") if value is None else value for name, value in values.items()
+    }
+
+
+def _listed(words: Words, names: Iterable[str]) -> str:
+    return ", ".join(names) or words("admin.all")
+
+
+def _merged(known: Limits, given: Limits) -> Limits:
+    values = {field.name: getattr(given, field.name) for field in fields(given)}
+    return replace(known, **{name: value for name, value in values.items() if value is not None})
+
+
+def _edited(names: tuple[T, ...], action: str, named: T) -> tuple[T, ...]:
+    if action == "clear":
+        return ()
+    others = tuple(name for name in names if name != named)
+    return (*others, named) if action == "allow" else others

@@ -1,0 +1,59 @@
+"""Choices and autocompletion that several commands offer."""
+
+from discord import app_commands
+
+from bot.faces.discord.cards import shortened
+from bot.faces.discord.face import Interaction, caller_of
+from bot.faces.discord.localisation import CHINESE, Words, phrase
+from bot.prompts import load_presets
+from bot.studio.contract import JobView
+
+CHOICES_MAX = 25
+CHOICE_LENGTH_MAX = 100
+ASPECTS = ("1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "2:1", "1:2")
+
+
+def aspects() -> list[app_commands.Choice[str]]:
+    """The usual shapes; any other can be typed as --ar."""
+    return [app_commands.Choice(name=aspect, value=aspect) for aspect in ASPECTS]
+
+
+async def complete_model(interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
+    """Models that match what is typed."""
+    found = interaction.client.studio.catalogue.autocomplete(current, CHOICES_MAX)
+    return [_choice(label, name) for label, name in found]
+
+
+async def complete_preset(interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
+    """Style presets that match what is typed, titled in the member's language."""
+    is_chinese = Words(interaction.locale.value).language == CHINESE
+    typed = current.casefold()
+    found = [
+        _choice(preset.title_zh if is_chinese else preset.title, preset.name)
+        for preset in load_presets()
+        if typed in f"{preset.name} {preset.title} {preset.title_zh}".casefold()
+    ]
+    return found[:CHOICES_MAX]
+
+
+async def complete_own_job(
+    interaction: Interaction, current: str
+) -> list[app_commands.Choice[str]]:
+    """The member's own waiting and running jobs."""
+    queue = await interaction.client.studio.queue(caller_of(interaction))
+    return _job_choices((*queue.running, *queue.waiting), current)
+
+
+def _job_choices(jobs: tuple[JobView, ...], current: str) -> list[app_commands.Choice[str]]:
+    typed = current.casefold()
+    found = [job for job in jobs if typed in f"{job.id} {job.prompt}".casefold()]
+    return [_choice(f"{job.id} · {job.prompt}", job.id) for job in found[:CHOICES_MAX]]
+
+
+def _choice(label: str, value: str) -> app_commands.Choice[str]:
+    return app_commands.Choice(name=shortened(label, CHOICE_LENGTH_MAX), value=value)
+
+
+def choice_of(*names: str, prefix: str) -> list[app_commands.Choice[str]]:
+    """Fixed choices with translated names."""
+    return [app_commands.Choice(name=phrase(f"{prefix}.{name}"), value=name) for name in names]

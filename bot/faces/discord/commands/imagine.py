@@ -1,0 +1,108 @@
+"""/imagine: pictures from words."""
+
+import re
+from pathlib import PurePosixPath
+
+import discord
+from discord import app_commands
+
+from bot.errors import NotFound
+from bot.faces.discord.commands.choices import aspects, complete_model, complete_preset
+from bot.faces.discord.components.confirmation import Picture, Wish, imagine_in
+from bot.faces.discord.components.reroll import PROMPT_MAX
+from bot.faces.discord.face import Interaction
+from bot.faces.discord.localisation import Words, described, phrase
+from bot.faces.discord.submission import acknowledge, stated_privacy
+from bot.faces.discord.uploads import fetch_upload
+from bot.prompts import load_presets, preset_named
+from engine.api import MAX_SEED
+
+COUNT_MAX = 4  # images of one job
+_FIRST_FLAG = re.compile(r"\s(?:--|[–—])(?=[A-Za-z])")
+
+
+@app_commands.command(
+    name=phrase("commands.imagine.name"), description=phrase("commands.imagine.description")
+)
+@app_commands.describe(
+    **described(
+        "imagine",
+        "prompt",
+        "image",
+        "style",
+        "model",
+        "preset",
+        "aspect",
+        "count",
+        "seed",
+        "private",
+    )
+)
+@app_commands.choices(aspect=aspects())
+@app_commands.autocomplete(model=complete_model, preset=complete_preset)
+@app_commands.allowed_installs(guilds=True, users=True)
+@app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
+async def imagine(
+    interaction: Interaction,
+    prompt: app_commands.Range[str, 1, PROMPT_MAX],
+    image: discord.Attachment | None = None,
+    style: discord.Attachment | None = None,
+    model: str | None = None,
+    preset: str | None = None,
+    aspect: app_commands.Choice[str] | None = None,
+    count: app_commands.Range[int, 1, COUNT_MAX] | None = None,
+    seed: app_commands.Range[int, 0, MAX_SEED] | None = None,
+    private: bool | None = None,  # noqa: FBT001
+) -> None:
+    """Make images from a prompt; options become flags of its grammar."""
+    said = private if private is not None else stated_privacy(prompt)
+    is_ephemeral = bool(said) and interaction.guild_id is not None
+    answer = await acknowledge(interaction, is_ephemeral=is_ephemeral)
+    text = with_flags(
+        with_preset(prompt, preset, Words(interaction.locale.value)),
+        {
+            "model": model,
+            "ar": aspect.value if aspect else None,
+            "images": count,
+            "seed": seed,
+        },
+    )
+    wish = Wish(
+        text=text,
+        source=await _fetched(interaction, image, "source"),
+        style=await _fetched(interaction, style, "style"),
+        is_private=private,
+    )
+    await imagine_in(answer, wish)
+
+
+def with_flags(text: str, flags: dict[str, str | int | None]) -> str:
+    """The prompt with flags for the options that were given."""
+    given = (f"--{name} {value}" for name, value in flags.items() if value is not None)
+    return " ".join([text.strip(), *given])
+
+
+def with_preset(text: str, name: str | None, words: Words) -> str:
+    """The prompt with the words of a style preset before its flags.
+
+    Raises:
+        NotFound: there is no such preset.
+    """
+    if not name:
+        return text
+    preset = preset_named(name, load_presets())
+    if preset is None:
+        raise NotFound(words("preset.unknown", name=name))
+    first_flag = _FIRST_FLAG.search(text)
+    end = first_flag.start() if first_flag else len(text)
+    described_text = f"{text[:end].rstrip()}, {preset.added}"
+    return f"{described_text}{text[end:]}"
+
+
+async def _fetched(
+    interaction: Interaction, attachment: discord.Attachment | None, stem: str
+) -> Picture | None:
+    if attachment is None:
+        return None
+    suffix = PurePosixPath(attachment.filename).suffix.lower() or ".png"
+    return Picture(await fetch_upload(interaction, attachment), f"{stem}{suffix}")

@@ -1,0 +1,75 @@
+"""/history, /queue and /cancel: the member's own jobs."""
+
+from collections.abc import Sequence
+
+from discord import app_commands
+
+from bot.faces.discord.cards import card, progress_line, shortened
+from bot.faces.discord.commands.choices import complete_own_job
+from bot.faces.discord.components.cancel import CancelButton
+from bot.faces.discord.components.history_pages import show_history
+from bot.faces.discord.face import Interaction, caller_of
+from bot.faces.discord.localisation import Words, described, phrase
+from bot.studio.contract import JobView
+
+SHOWN = 10  # jobs of a member in /queue
+BUTTONS = 5  # of a row
+
+
+@app_commands.command(
+    name=phrase("commands.history.name"), description=phrase("commands.history.description")
+)
+@app_commands.allowed_installs(guilds=True, users=True)
+@app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
+async def history(interaction: Interaction) -> None:
+    """Show the newest jobs to this member alone."""
+    await interaction.response.defer(thinking=True, ephemeral=True)
+    await show_history(interaction, None)
+
+
+@app_commands.command(
+    name=phrase("commands.queue.name"), description=phrase("commands.queue.description")
+)
+@app_commands.allowed_installs(guilds=True, users=True)
+@app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
+async def queue(interaction: Interaction) -> None:
+    """Show the state of the queue, and the member's own jobs in it."""
+    await interaction.response.defer(thinking=True, ephemeral=True)
+    words = Words(interaction.locale.value)
+    state = await interaction.client.studio.queue(caller_of(interaction))
+    own = (*state.running, *state.waiting)
+    head = words("queue.title", running=state.total_running, waiting=state.total_waiting)
+    lines = [_line(words, job) for job in own[:SHOWN]]
+    body = "\n".join([words("queue.own"), *lines]) if own else words("queue.none")
+    buttons = [
+        CancelButton(job.id, words("buttons.cancel_one", id=job.id)) for job in own[:BUTTONS]
+    ]
+    await interaction.edit_original_response(view=card(head, body, rows=[buttons]))
+
+
+@app_commands.command(
+    name=phrase("commands.cancel.name"), description=phrase("commands.cancel.description")
+)
+@app_commands.describe(**described("cancel", "job"))
+@app_commands.autocomplete(job=complete_own_job)
+@app_commands.allowed_installs(guilds=True, users=True)
+@app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
+async def cancel(interaction: Interaction, job: str | None = None) -> None:
+    """Cancel one job, or all of the member's own."""
+    await interaction.response.defer(thinking=True, ephemeral=True)
+    words, caller = Words(interaction.locale.value), caller_of(interaction)
+    studio = interaction.client.studio
+    if job is not None:
+        ended = await studio.cancel(caller, job.strip().strip("`").lower())
+        text = words("cancel.done", state=words(f"states.{ended.state.value}"))
+    else:
+        state = await studio.queue(caller)
+        own: Sequence[JobView] = (*state.waiting, *state.running)
+        for one in own:
+            await studio.cancel(caller, one.id)
+        text = words("cancel.many", count=len(own)) if own else words("cancel.none")
+    await interaction.edit_original_response(content=text)
+
+
+def _line(words: Words, job: JobView) -> str:
+    return f"`{job.id}` {progress_line(words, job)} · {shortened(job.prompt, 80)}"

@@ -1,0 +1,95 @@
+"""Context menus of a message: Make again, Use as style, Info."""
+
+import hashlib
+import re
+
+import discord
+from discord import app_commands
+
+from bot.errors import NotFound
+from bot.faces.discord.cards import card
+from bot.faces.discord.components.details import job_details
+from bot.faces.discord.components.identifiers import IMAGE, JOB
+from bot.faces.discord.components.style import DrawInStyleButton
+from bot.faces.discord.face import Interaction, caller_of
+from bot.faces.discord.localisation import Words, phrase
+from bot.faces.discord.submission import submit_one
+from bot.faces.discord.uploads import fetch_upload, first_picture
+from bot.studio.contract import Caller, Destination, JobView
+
+_OF_JOB = re.compile(rf"(?:reroll|remix|details):{JOB}")
+_OF_IMAGE = re.compile(rf"(?:info|favourite):{IMAGE}")
+
+
+@app_commands.context_menu(name=phrase("commands.make-again.name"))
+@app_commands.allowed_installs(guilds=True, users=True)
+@app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
+async def make_again(interaction: Interaction, message: discord.Message) -> None:
+    """The same picture anew, from our record of it or from the parameters it carries."""
+    studio = interaction.client.studio
+
+    async def submit(caller: Caller, destination: Destination) -> JobView:
+        picture = await picture_of(interaction, message)
+        return await studio.make_again(caller, picture, destination)
+
+    await submit_one(interaction, submit)
+
+
+@app_commands.context_menu(name=phrase("commands.message-info.name"))
+@app_commands.allowed_installs(guilds=True, users=True)
+@app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
+async def message_info(interaction: Interaction, message: discord.Message) -> None:
+    """What is known of the picture in a message."""
+    await interaction.response.defer(thinking=True, ephemeral=True)
+    words, caller = Words(interaction.locale.value), caller_of(interaction)
+    job_id = named_in(interaction, message, _OF_JOB)
+    if job_id is None:
+        raise NotFound(words("upload.none"))
+    job = await interaction.client.studio.job(caller, job_id)
+    await interaction.edit_original_response(content=job_details(words, job))
+
+
+@app_commands.context_menu(name=phrase("commands.use-as-style.name"))
+@app_commands.allowed_installs(guilds=True, users=True)
+@app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
+async def use_as_style(interaction: Interaction, message: discord.Message) -> None:
+    """Save the picture as a style of the member's, and offer to draw with it."""
+    await interaction.response.defer(thinking=True, ephemeral=True)
+    words = Words(interaction.locale.value)
+    picture = await picture_of(interaction, message)
+    name = f"style-{hashlib.sha256(picture).hexdigest()[:6]}"
+    await interaction.client.studio.save_style(caller_of(interaction), name, picture)
+    button = DrawInStyleButton(name, words("buttons.draw_in_style"))
+    view = card(words("style.saved", name=name), rows=[[button]])
+    await interaction.edit_original_response(view=view)
+
+
+async def picture_of(interaction: Interaction, message: discord.Message) -> bytes:
+    """The picture of a message: the gallery's original where it is ours, else the attachment."""
+    studio, caller = interaction.client.studio, caller_of(interaction)
+    image_id = named_in(interaction, message, _OF_IMAGE)
+    if image_id is None and (job_id := named_in(interaction, message, _OF_JOB)):
+        job = await studio.job(caller, job_id)
+        image_id = job.images[0].id if job.images else None
+    if image_id is not None:
+        return await studio.image_png(caller, image_id)
+    return await fetch_upload(interaction, first_picture(interaction, message))
+
+
+def named_in(
+    interaction: Interaction, message: discord.Message, custom_id: re.Pattern[str]
+) -> str | None:
+    """The id that a button of one of our messages carries."""
+    bot_user = interaction.client.user
+    if bot_user is None or message.author.id != bot_user.id:
+        return None
+    return _named_in(message.components, custom_id)
+
+
+def _named_in(components: object, custom_id: re.Pattern[str]) -> str | None:
+    for component in components if isinstance(components, list | tuple) else ():
+        match = custom_id.fullmatch(str(getattr(component, "custom_id", "") or ""))
+        found = match[1] if match else _named_in(getattr(component, "children", ()), custom_id)
+        if found:
+            return found
+    return None

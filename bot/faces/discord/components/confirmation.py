@@ -1,0 +1,194 @@
+"""Imagining, with the question that comes before many jobs at once.
+
+The question holds all it asks about: the prompt as a numbered text, uploads as attachments.
+"""
+
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, Self
+
+import discord
+
+from bot.errors import ConfirmationNeeded, NotAllowed, UserError
+from bot.faces.discord.cards import BLUE, GREY, PROMPT_TEXT_ID, card, text_of
+from bot.faces.discord.components.lasting import LastingButton
+from bot.faces.discord.face import Interaction, caller_of
+from bot.faces.discord.localisation import Words
+from bot.faces.discord.submission import Answer, stated_privacy
+from bot.faces.discord.uploads import fetch_upload
+from bot.prompts import PromptError, count_expansions, expand, parse
+from bot.studio.contract import Caller, Destination, JobView
+
+_FENCE = "```\n", "\n```"
+_PRIVACY = {"p": True, "o": False, "u": None}  # private, open, unsaid
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An upload on its way to the studio."""
+
+    data: bytes
+    filename: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wish:
+    """What a member wants imagined."""
+
+    text: str
+    source: Picture | None = None
+    style: Picture | None = None
+    is_private: bool | None = None  # None: flags and preferences decide
+
+
+async def imagine_in(answer: Answer, wish: Wish, *, is_confirmed: bool = False) -> None:
+    """Submit a wish and show its progress; ask first where it makes many jobs."""
+    interaction = answer.interaction
+    is_private = await _resolved_privacy(interaction, wish)
+    if is_private and not answer.is_ephemeral and interaction.guild_id is not None:
+        await answer.become_ephemeral()
+
+    async def submit(caller: Caller, destination: Destination) -> tuple[JobView, ...]:
+        return await interaction.client.studio.imagine(
+            caller,
+            wish.text,
+            destination,
+            source=wish.source.data if wish.source else None,
+            style=wish.style.data if wish.style else None,
+            is_private=is_private,
+            confirmed=is_confirmed,
+        )
+
+    try:
+        await answer.run(submit, has_several=expected_jobs(wish.text) > 1)
+    except ConfirmationNeeded as question:
+        await _ask(interaction, wish, question.count)
+
+
+def expected_jobs(text: str) -> int:
+    """How many jobs a prompt makes; 1 where it can't be read, which the studio will say."""
+    try:
+        count = count_expansions(text, seed=0)
+        flags = parse(next(iter(expand(text, seed=0, limit=max(count, 1)))), seed=0).flags
+    except (PromptError, StopIteration):
+        return 1
+    return count * (flags.repeat or 1)
+
+
+async def _resolved_privacy(interaction: Interaction, wish: Wish) -> bool | None:
+    """Who may see the result, as far as it must be known before it is shown."""
+    if wish.is_private is not None:
+        return wish.is_private
+    said = stated_privacy(wish.text)
+    if said is not None:
+        return said
+    preferences = await interaction.client.studio.preferences(caller_of(interaction))
+    if preferences.is_private is None and interaction.guild_id is None:
+        return True  # direct messages are private by default
+    return preferences.is_private
+
+
+async def _ask(interaction: Interaction, wish: Wish, count: int) -> None:
+    words = Words(interaction.locale.value)
+    uploads = [p for p in (wish.source, wish.style) if p is not None]
+    buttons = [
+        ConfirmButton(interaction.user.id, wish.is_private, words("buttons.confirm", count=count)),
+        DismissButton(interaction.user.id, words("buttons.dismiss")),
+    ]
+    view = discord.ui.LayoutView(timeout=None)
+    parts: list[discord.ui.Item[Any]] = [
+        discord.ui.TextDisplay(words("confirm.question", count=count)),
+        discord.ui.TextDisplay(wish.text.join(_FENCE), id=PROMPT_TEXT_ID),
+    ]
+    if uploads:
+        items = [discord.MediaGalleryItem(f"attachment://{p.filename}") for p in uploads]
+        parts.append(discord.ui.MediaGallery(*items))
+    parts.append(discord.ui.ActionRow(*buttons))
+    view.add_item(discord.ui.Container(*parts, accent_colour=BLUE))
+    files = [discord.File(io.BytesIO(p.data), p.filename) for p in uploads]
+    await interaction.edit_original_response(view=view, attachments=files)
+
+
+async def _wish_of(interaction: Interaction, *, is_private: bool | None) -> Wish:
+    """The wish that a question's message holds."""
+    message = interaction.message
+    text = text_of(message, PROMPT_TEXT_ID) if message else ""
+    if message is None or not text:
+        raise UserError(Words(interaction.locale.value)("confirm.lost"))
+    return Wish(
+        text=text.removeprefix(_FENCE[0]).removesuffix(_FENCE[1]),
+        source=await _kept_upload(interaction, message.attachments, "source"),
+        style=await _kept_upload(interaction, message.attachments, "style"),
+        is_private=is_private,
+    )
+
+
+async def _kept_upload(
+    interaction: Interaction, attachments: Sequence[discord.Attachment], stem: str
+) -> Picture | None:
+    for attachment in attachments:
+        if PurePosixPath(attachment.filename).stem == stem:
+            return Picture(await fetch_upload(interaction, attachment), attachment.filename)
+    return None
+
+
+def _require_asker(interaction: Interaction, owner_id: int) -> None:
+    if interaction.user.id != owner_id:
+        raise NotAllowed(Words(interaction.locale.value)("confirm.not_yours"))
+
+
+class ConfirmButton(
+    LastingButton,
+    template=r"confirm:(?P<owner>\d{1,20}):(?P<privacy>[pou])",
+):
+    """Starts all jobs of a question; for the one who was asked."""
+
+    def __init__(self, owner_id: int, is_private: bool | None, label: str) -> None:  # noqa: FBT001
+        letter = next(key for key, value in _PRIVACY.items() if value is is_private)
+        super().__init__(
+            discord.ui.Button(
+                label=label,
+                custom_id=f"confirm:{owner_id}:{letter}",
+                style=discord.ButtonStyle.success,
+            )
+        )
+        self.owner_id = owner_id
+        self.is_private = is_private
+
+    @classmethod
+    def restored(cls, match: re.Match[str], label: str) -> Self:
+        """The button of an earlier message."""
+        return cls(int(match["owner"]), _PRIVACY[match["privacy"]], label)
+
+    async def pressed(self, interaction: Interaction) -> None:
+        """Submit what the message holds, and turn the question into progress."""
+        _require_asker(interaction, self.owner_id)
+        wish = await _wish_of(interaction, is_private=self.is_private)
+        await interaction.response.defer()
+        message = interaction.message
+        if message is not None:
+            answer = Answer(interaction, message.id, message.flags.ephemeral)
+            await imagine_in(answer, wish, is_confirmed=True)
+
+
+class DismissButton(LastingButton, template=r"dismiss:(?P<owner>\d{1,20})"):
+    """Answers a question with no; for the one who was asked."""
+
+    def __init__(self, owner_id: int, label: str) -> None:
+        super().__init__(discord.ui.Button(label=label, custom_id=f"dismiss:{owner_id}"))
+        self.owner_id = owner_id
+
+    @classmethod
+    def restored(cls, match: re.Match[str], label: str) -> Self:
+        """The button of an earlier message."""
+        return cls(int(match["owner"]), label)
+
+    async def pressed(self, interaction: Interaction) -> None:
+        """Close the question."""
+        words = Words(interaction.locale.value)
+        _require_asker(interaction, self.owner_id)
+        view = card(words("confirm.dismissed"), colour=GREY)
+        await interaction.response.edit_message(view=view, attachments=[])

@@ -1,0 +1,90 @@
+"""The buttons that tell everything about a job or an image."""
+
+import re
+from typing import Self
+
+import discord
+
+from bot.faces.discord.cards import shortened
+from bot.faces.discord.components.identifiers import IMAGE, JOB
+from bot.faces.discord.components.lasting import LastingButton
+from bot.faces.discord.face import Interaction, caller_of
+from bot.faces.discord.localisation import Words
+from bot.studio.contract import ImageView, JobView
+
+PARAMETERS_SHOWN = 1200  # characters
+
+
+class InfoButton(LastingButton, template=f"info:{IMAGE}"):
+    """Shows an image's parameters and where it came from."""
+
+    def __init__(self, image_id: str) -> None:
+        super().__init__(discord.ui.Button(emoji="ℹ️", custom_id=f"info:{image_id}"))
+        self.image_id = image_id
+
+    @classmethod
+    def restored(cls, match: re.Match[str], label: str) -> Self:  # noqa: ARG003
+        """The button of an earlier message."""
+        return cls(match["image"])
+
+    async def pressed(self, interaction: Interaction) -> None:
+        """Answer to this member alone."""
+        await interaction.response.defer(thinking=True, ephemeral=True)
+        image = await interaction.client.studio.image(caller_of(interaction), self.image_id)
+        text = image_details(Words(interaction.locale.value), image)
+        await interaction.edit_original_response(content=text)
+
+
+class JobInfoButton(LastingButton, template=f"details:{JOB}"):
+    """Shows a job's images with their ids and seeds, and the parameters."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(discord.ui.Button(emoji="ℹ️", custom_id=f"details:{job_id}"))
+        self.job_id = job_id
+
+    @classmethod
+    def restored(cls, match: re.Match[str], label: str) -> Self:  # noqa: ARG003
+        """The button of an earlier message."""
+        return cls(match["job"])
+
+    async def pressed(self, interaction: Interaction) -> None:
+        """Answer to this member alone."""
+        await interaction.response.defer(thinking=True, ephemeral=True)
+        job = await interaction.client.studio.job(caller_of(interaction), self.job_id)
+        text = job_details(Words(interaction.locale.value), job)
+        await interaction.edit_original_response(content=text)
+
+
+def image_details(words: Words, image: ImageView) -> str:
+    """All about one image, within Discord's 2000 characters."""
+    lines = [
+        words("info.image", id=image.id),
+        words("info.made", operation=words(f"operations.{image.operation.value}")),
+        words("info.size", width=image.width, height=image.height, seed=image.seed),
+        words("info.owner", owner=f"<@{image.owner_id}>"),
+    ]
+    if image.parent_id:
+        lines.append(words("info.parent", id=image.parent_id))
+    if image.tags:
+        lines.append(words("info.tags", tags=", ".join(image.tags)))
+    return "\n".join([*lines, _block(image.parameters)])
+
+
+def job_details(words: Words, job: JobView) -> str:
+    """All about one job, within Discord's 2000 characters."""
+    lines = [
+        words("info.job", id=job.id),
+        words("info.made", operation=words(f"operations.{job.operation.value}")),
+        words("info.owner", owner=f"<@{job.owner_id}>"),
+    ]
+    lines += [
+        words("info.of_job", number=image.index + 1, id=image.id, seed=image.seed)
+        for image in job.images
+    ]
+    parameters = job.images[0].parameters if job.images else job.prompt
+    return "\n".join([*lines, _block(parameters)])
+
+
+def _block(text: str) -> str:
+    harmless = shortened(text, PARAMETERS_SHOWN).replace("```", "ˋˋˋ")
+    return f"```\n{harmless}\n```"

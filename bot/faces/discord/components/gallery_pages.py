@@ -1,0 +1,280 @@
+"""Pages of the gallery: turning them, and opening a picture.
+
+A page is a message that only its reader sees. What it shows is written in it: whose pictures in the
+custom_ids, the filter as a numbered text, and the way back as the options of a menu, since the
+gallery's cursors lead forward alone.
+"""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import discord
+
+from bot.errors import NotFound, UserError
+from bot.faces.discord.cards import BLUE, Row, Shown, gallery_of, image_card, shortened, text_of
+from bot.faces.discord.components.lasting import LastingButton, LastingMenu
+from bot.faces.discord.controls import image_controls
+from bot.faces.discord.face import Interaction, caller_of
+from bot.faces.discord.localisation import Words
+from bot.faces.discord.pictures import fitting_upload
+from bot.studio.contract import Caller, GalleryPage, GalleryQuery, GalleryScope, ImageView, Studio
+
+PICTURES = 9  # of a page; a gallery component takes ten
+FILTER_TEXT_ID = 9002
+PAGES_KEPT = 24  # ways back; a menu takes 25 options
+CURSOR_MAX = 90  # characters; an option's value takes 100
+_VIEW = r"(?P<scope>mine|member|guild|all):(?P<member>\d{1,20}):(?P<favourites>[01])"
+_FIRST = "-"  # the cursor of the first page
+_FILTER_PREFIX = "-# 🔎 "
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GalleryView:
+    """What a reader looks at, and the cursors of all pages up to the one shown."""
+
+    scope: GalleryScope
+    member_id: int = 0
+    is_favourites: bool = False
+    text: str = ""  # the studio's own grammar: words, model:..., seed:...
+    cursors: tuple[str, ...] = (_FIRST,)
+    first_number: int = 1  # of the first cursor's page
+
+    @property
+    def key(self) -> str:
+        """All but text and cursors, as it stands in custom_ids."""
+        return f"{self.scope.value}:{self.member_id}:{int(self.is_favourites)}"
+
+    @property
+    def number(self) -> int:
+        """Of the page shown, from 1."""
+        return self.first_number + len(self.cursors) - 1
+
+    def query(self) -> GalleryQuery:
+        """The page shown, as the studio is asked for it."""
+        cursor = self.cursors[-1]
+        return GalleryQuery(
+            scope=self.scope,
+            member_id=self.member_id or None,
+            text=self.text,
+            favourites_only=self.is_favourites,
+            cursor=None if cursor == _FIRST else cursor,
+            limit=PICTURES,
+        )
+
+    def forward(self, cursor: str) -> "GalleryView":
+        """The page after this one."""
+        cursors = (*self.cursors, cursor)[-PAGES_KEPT:]
+        dropped = len(self.cursors) + 1 - len(cursors)
+        return replace(self, cursors=cursors, first_number=self.first_number + dropped)
+
+    def at(self, number: int) -> "GalleryView":
+        """A page already seen."""
+        return replace(self, cursors=self.cursors[: number - self.first_number + 1])
+
+
+def view_of(match: re.Match[str]) -> GalleryView:
+    """What a custom_id says of a page."""
+    return GalleryView(
+        scope=GalleryScope(match["scope"]),
+        member_id=int(match["member"]),
+        is_favourites=match["favourites"] == "1",
+    )
+
+
+async def show_page(interaction: Interaction, view: GalleryView) -> None:
+    """Turn the acknowledged answer into a page."""
+    studio, caller = interaction.client.studio, caller_of(interaction)
+    page = await studio.gallery(caller, view.query())
+    thumbnails = await asyncio.gather(
+        *(studio.thumbnail(caller, image.id) for image in page.images)
+    )
+    shown = [
+        Shown(data, f"{image.id}.webp", image.alt_text)
+        for image, data in zip(page.images, thumbnails, strict=True)
+    ]
+    layout = page_layout(Words(interaction.locale.value), view, page, shown)
+    await interaction.edit_original_response(
+        view=layout, attachments=[picture.file() for picture in shown]
+    )
+
+
+def page_layout(
+    words: Words, view: GalleryView, page: GalleryPage, shown: Sequence[Shown]
+) -> discord.ui.LayoutView:
+    """The message of a page."""
+    member = f"<@{view.member_id}>"
+    name = view.scope.value if view.scope is not GalleryScope.ALL else "guild"
+    title = words(f"gallery.title_{name}", member=member)
+    facts = [
+        words("gallery.count", total=page.total),
+        words("gallery.page", number=view.number),
+    ]
+    parts: list[discord.ui.Item[Any]] = [discord.ui.TextDisplay(f"{title}\n-# {' · '.join(facts)}")]
+    if view.text:
+        parts.append(discord.ui.TextDisplay(f"{_FILTER_PREFIX}{view.text}", id=FILTER_TEXT_ID))
+    if shown:
+        parts.append(gallery_of(shown))
+    else:
+        parts.append(discord.ui.TextDisplay(words("gallery.empty")))
+    parts.extend(discord.ui.ActionRow(*row) for row in _page_controls(words, view, page))
+    layout = discord.ui.LayoutView(timeout=None)
+    layout.add_item(discord.ui.Container(*parts, accent_colour=BLUE))
+    return layout
+
+
+def _page_controls(words: Words, view: GalleryView, page: GalleryPage) -> list[Row]:
+    rows: list[Row] = []
+    if page.images:
+        rows.append([OpenMenu(_picture_options(page.images), words("gallery.open"))])
+    if len(view.cursors) > 1:
+        rows.append([PageMenu(view.key, _page_options(words, view), words("gallery.go"))])
+    turning: list[discord.ui.Item[Any]] = []
+    if len(view.cursors) > 1:
+        turning.append(TurnButton(view.key, "back", "", words("buttons.previous")))
+    if page.next_cursor and len(page.next_cursor) <= CURSOR_MAX:
+        turning.append(TurnButton(view.key, "next", page.next_cursor, words("buttons.next")))
+    return [*rows, turning] if turning else rows
+
+
+def _picture_options(images: Sequence[ImageView]) -> list[discord.SelectOption]:
+    return [
+        discord.SelectOption(
+            label=shortened(image.prompt, 100) or image.id,
+            value=image.id,
+            description=f"{image.id} · {image.width}×{image.height}",
+            emoji="❤️" if image.is_favourite else None,
+        )
+        for image in images
+    ]
+
+
+def _page_options(words: Words, view: GalleryView) -> list[discord.SelectOption]:
+    return [
+        discord.SelectOption(
+            label=words("gallery.page_option", number=view.first_number + place),
+            value=f"{view.first_number + place}:{cursor}",
+            default=place == len(view.cursors) - 1,
+        )
+        for place, cursor in enumerate(view.cursors)
+    ]
+
+
+def view_in(interaction: Interaction, view: GalleryView) -> GalleryView:
+    """The view with what its message remembers: the filter and the pages seen."""
+    message = interaction.message
+    if message is None:
+        raise UserError(Words(interaction.locale.value)("gallery.gone"))
+    text = text_of(message, FILTER_TEXT_ID).removeprefix(_FILTER_PREFIX)
+    values = _option_values(message.components, f"pages:{view.key}")
+    if not values:
+        return replace(view, text=text)
+    numbers, cursors = zip(*(value.split(":", 1) for value in values), strict=True)
+    return replace(view, text=text, cursors=cursors, first_number=int(numbers[0]))
+
+
+def _option_values(components: Sequence[Any], custom_id: str) -> list[str]:
+    for component in components:
+        if isinstance(component, discord.SelectMenu) and component.custom_id == custom_id:
+            return [option.value for option in component.options]
+        found = _option_values(getattr(component, "children", ()), custom_id)
+        if found:
+            return found
+    return []
+
+
+class TurnButton(LastingButton, template=rf"turn:(?P<way>next|back):{_VIEW}:(?P<cursor>.*)"):
+    """Turns a page."""
+
+    def __init__(self, key: str, way: str, cursor: str, label: str) -> None:
+        custom_id = f"turn:{way}:{key}:{cursor}"
+        super().__init__(discord.ui.Button(label=label, custom_id=custom_id))
+        self.way = way
+        self.cursor = cursor
+        self.view_key = key
+
+    @classmethod
+    def restored(cls, match: re.Match[str], label: str) -> Self:
+        """The button of an earlier message."""
+        return cls(view_of(match).key, match["way"], match["cursor"], label)
+
+    async def pressed(self, interaction: Interaction) -> None:
+        """Show the page before or after."""
+        view = view_in(interaction, _keyed(self.view_key))
+        await interaction.response.defer()
+        if self.way == "next":
+            view = view.forward(self.cursor)
+        elif len(view.cursors) > 1:
+            view = view.at(view.number - 1)
+        await show_page(interaction, view)
+
+
+class PageMenu(LastingMenu, template=f"pages:{_VIEW}"):
+    """Goes back to any page seen."""
+
+    def __init__(
+        self, key: str, options: list[discord.SelectOption], placeholder: str = ""
+    ) -> None:
+        super().__init__(
+            discord.ui.Select(
+                custom_id=f"pages:{key}", options=options, placeholder=placeholder or None
+            )
+        )
+        self.view_key = key
+
+    @classmethod
+    def restored(cls, match: re.Match[str], options: list[discord.SelectOption]) -> Self:
+        """The menu of an earlier message."""
+        return cls(view_of(match).key, options)
+
+    async def chosen(self, interaction: Interaction, value: str) -> None:
+        """Show that page."""
+        view = view_in(interaction, _keyed(self.view_key))
+        await interaction.response.defer()
+        await show_page(interaction, view.at(int(value.split(":", 1)[0])))
+
+
+class OpenMenu(LastingMenu, template="open"):
+    """Opens one picture of a page, with all its buttons."""
+
+    def __init__(self, options: list[discord.SelectOption], placeholder: str = "") -> None:
+        super().__init__(
+            discord.ui.Select(custom_id="open", options=options, placeholder=placeholder or None)
+        )
+
+    @classmethod
+    def restored(cls, match: re.Match[str], options: list[discord.SelectOption]) -> Self:  # noqa: ARG003
+        """The menu of an earlier message."""
+        return cls(options)
+
+    async def chosen(self, interaction: Interaction, value: str) -> None:
+        """Show the picture to this member alone."""
+        await interaction.response.defer(thinking=True, ephemeral=True)
+        await show_image(interaction, value)
+
+
+async def show_image(interaction: Interaction, image_id: str) -> None:
+    """Turn the acknowledged answer into the viewer of one picture."""
+    words = Words(interaction.locale.value)
+    image, png = await _image_and_png(interaction.client.studio, caller_of(interaction), image_id)
+    upload = await fitting_upload(png, interaction.filesize_limit)
+    if upload is None:
+        raise NotFound(words("result.too_large"))
+    shown = Shown(upload.data, f"{image.id}.{upload.suffix}", image.alt_text)
+    view = image_card(words, image, shown, image_controls(words, image))
+    await interaction.edit_original_response(view=view, attachments=[shown.file()])
+
+
+async def _image_and_png(studio: Studio, caller: Caller, image_id: str) -> tuple[ImageView, bytes]:
+    image = await studio.image(caller, image_id)
+    return image, await studio.image_png(caller, image.id)
+
+
+def _keyed(key: str) -> GalleryView:
+    match = re.fullmatch(_VIEW, key)
+    if match is None:
+        msg = f"{key!r} names no view of the gallery"
+        raise ValueError(msg)
+    return view_of(match)

@@ -1,0 +1,163 @@
+"""Bringing an ended job to the chat it came from, whatever became of the interaction."""
+
+import logging
+from dataclasses import dataclass, replace
+
+import discord
+
+from bot.faces.discord.addresses import (
+    DEFAULT_LIMIT_BYTES,
+    ChatAddress,
+    edit_answer,
+    follow_up,
+    is_gone,
+)
+from bot.faces.discord.cards import ALT_TEXT_MAX, GREY, Shown, card, ending_card, result_card
+from bot.faces.discord.controls import ending_controls, job_controls
+from bot.faces.discord.face import FaceClient
+from bot.faces.discord.localisation import Words
+from bot.faces.discord.pictures import fitting_upload, grid_of
+from bot.studio.contract import JobState, JobView
+
+log = logging.getLogger(__name__)
+
+TOO_LARGE = frozenset({40005})  # "Request entity too large"
+SAFETY_FACTOR = 0.6  # of the limit, after Discord refused what should have fitted
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """An ended job as it will be shown; makes a new message for each attempt."""
+
+    job: JobView
+    words: Words
+    shown: Shown | None = None
+    note: str = ""
+
+    def view(self) -> discord.ui.LayoutView:
+        """The message."""
+        if self.job.state is JobState.FINISHED and self.job.images:
+            controls = job_controls(self.words, self.job)
+            return result_card(self.words, self.job, self.shown, controls, note=self.note)
+        return ending_card(self.words, self.job, ending_controls(self.words, self.job))
+
+    def files(self) -> list[discord.File]:
+        """The attachments of the message."""
+        return [self.shown.file()] if self.shown else []
+
+
+class DiscordDeliverer:
+    """Edits the answer while its token lives; then posts to the channel; else writes to the member.
+
+    Repeatable: an edit changes the same message, a post carries the job's id as enforced nonce.
+    """
+
+    def __init__(self, client: FaceClient) -> None:
+        self._client = client
+
+    async def deliver(self, job: JobView, pngs: tuple[bytes, ...]) -> None:
+        """Show the ending of `job`; raises where trying again later may help."""
+        address = ChatAddress.read(job.destination)
+        async with self._client.turns.ending(job.id):
+            try:
+                await self._deliver(job, pngs, address)
+            except discord.HTTPException as error:
+                if error.status != 413 and error.code not in TOO_LARGE:
+                    raise
+                smaller = replace(address, limit_bytes=int(address.limit_bytes * SAFETY_FACTOR))
+                await self._deliver(job, pngs, smaller)
+
+    async def _deliver(self, job: JobView, pngs: tuple[bytes, ...], address: ChatAddress) -> None:
+        if address.is_open() and await self._answer(job, pngs, address):
+            return
+        is_secret = job.is_private or address.is_ephemeral
+        is_posted = False
+        if address.channel_id is not None and not (is_secret and address.guild_id is not None):
+            is_posted = await self._post(job, pngs, address)
+        if not is_posted:
+            await self._write_to_member(job, pngs, address)
+
+    async def _answer(self, job: JobView, pngs: tuple[bytes, ...], address: ChatAddress) -> bool:
+        """Use the interaction; False where that is over."""
+        ending = await self._ending(job, pngs, address, address.limit_bytes)
+        try:
+            if address.message_id is None:
+                await follow_up(self._client, address, ending.view(), ending.files())
+            else:
+                await edit_answer(self._client, address, ending.view(), ending.files())
+        except discord.HTTPException as error:
+            if not is_gone(error):
+                raise
+            return False
+        return True
+
+    async def _post(self, job: JobView, pngs: tuple[bytes, ...], address: ChatAddress) -> bool:
+        """Send a message of our own to the channel; False where the bot may not."""
+        channel_id = address.channel_id
+        if channel_id is None:
+            return False
+        channel = self._client.get_partial_messageable(channel_id, guild_id=address.guild_id)
+        ending = await self._ending(job, pngs, address, self._channel_limit(address))
+        try:
+            await channel.send(view=ending.view(), files=ending.files(), nonce=job.id)
+        except (discord.Forbidden, discord.NotFound) as error:
+            log.info("job %s can't be shown in channel %s: %s", job.id, channel_id, error)
+            return False
+        await self._close_stale_progress(channel, address)
+        return True
+
+    async def _write_to_member(
+        self, job: JobView, pngs: tuple[bytes, ...], address: ChatAddress
+    ) -> None:
+        """The last way; where even that is closed, the pictures wait in the gallery."""
+        ending = await self._ending(job, pngs, address, DEFAULT_LIMIT_BYTES)
+        try:
+            direct = await self._client.create_dm(discord.Object(address.owner_id))
+            await direct.send(view=ending.view(), files=ending.files(), nonce=job.id)
+        except (discord.Forbidden, discord.NotFound) as error:
+            log.warning("job %s is in the gallery alone, nobody can be told: %s", job.id, error)
+
+    async def _close_stale_progress(
+        self, channel: discord.PartialMessageable, address: ChatAddress
+    ) -> None:
+        """Take the cancel button off the message that can't become the result any more."""
+        if address.message_id is None or address.is_ephemeral:
+            return
+        text = Words(address.locale)("ending.below")
+        try:
+            message = channel.get_partial_message(address.message_id)
+            await message.edit(view=card(text, colour=GREY), attachments=[])
+        except discord.HTTPException as error:
+            log.debug("an old progress message stays: %s", error)
+
+    def _channel_limit(self, address: ChatAddress) -> int:
+        guild = self._client.get_guild(address.guild_id) if address.guild_id else None
+        return min(guild.filesize_limit if guild else DEFAULT_LIMIT_BYTES, address.limit_bytes)
+
+    async def _ending(
+        self, job: JobView, pngs: tuple[bytes, ...], address: ChatAddress, limit_bytes: int
+    ) -> Ending:
+        words = Words(address.locale)
+        if job.state is not JobState.FINISHED or not pngs:
+            return Ending(job, words)
+        link = self._client.options.picture_link
+        upload = await fitting_upload(await grid_of(pngs), limit_bytes, may_scale=link is None)
+        note = ""
+        if link is not None and (upload is None or not upload.is_original):
+            links = [
+                f"[{words('result.open', number=image.index + 1)}](<{link(image.id)}>)"
+                for image in job.images
+            ]
+            note = " · ".join(links)
+        if upload is None:
+            return Ending(job, words, note=note or words("result.too_large"))
+        alt_text = alt_text_of(words, job)
+        return Ending(job, words, Shown(upload.data, f"{job.id}.{upload.suffix}", alt_text), note)
+
+
+def alt_text_of(words: Words, job: JobView) -> str:
+    """What the picture of a result shows, for who can't see it."""
+    alt_text = job.images[0].alt_text
+    if len(job.images) > 1:
+        alt_text = words("result.grid_alt", count=len(job.images), text=alt_text)
+    return alt_text[:ALT_TEXT_MAX]

@@ -1,0 +1,65 @@
+"""What every command, button and form finds on `interaction.client`."""
+
+from typing import Protocol, TypeAlias
+
+import discord
+
+from bot.faces.discord.options import DiscordOptions
+from bot.faces.discord.turns import MessageTurns
+from bot.studio.contract import Caller, Studio
+
+
+class Follower(Protocol):
+    """Something that keeps a message up to date until there is nothing more to show."""
+
+    async def follow(self) -> None:
+        """Return once nothing changes any more."""
+        ...
+
+
+class FaceClient(discord.AutoShardedClient):
+    """A connection that knows the studio; without privileged intents, it never pings anybody."""
+
+    def __init__(self, studio: Studio, options: DiscordOptions) -> None:
+        intents = discord.Intents.none()
+        intents.guilds = True
+        super().__init__(
+            intents=intents,
+            allowed_mentions=discord.AllowedMentions.none(),
+            member_cache_flags=discord.MemberCacheFlags.none(),
+            chunk_guilds_at_startup=False,
+            max_messages=None,
+            guild_ready_timeout=options.guild_ready_timeout_s,
+        )
+        self.studio = studio
+        self.options = options
+        self.turns = MessageTurns()
+
+    async def follow(self, message: Follower) -> None:
+        """Keep a message up to date, as long as the connection lives."""
+        await message.follow()
+
+
+Interaction: TypeAlias = discord.Interaction[FaceClient]
+
+
+def caller_of(interaction: Interaction) -> Caller:
+    """Who pressed or typed, and where, as the studio wants to know it."""
+    user = interaction.user
+    return Caller(
+        owner_id=user.id,
+        name=user.display_name,
+        guild_id=interaction.guild_id,
+        channel_id=_ruled_channel(interaction),
+        role_ids=tuple(role.id for role in user.roles) if isinstance(user, discord.Member) else (),
+        is_admin=interaction.guild_id is not None and interaction.permissions.manage_guild,
+        locale=interaction.locale.value,
+    )
+
+
+def _ruled_channel(interaction: Interaction) -> int | None:
+    """The channel whose rules hold: a thread follows its parent."""
+    channel = interaction.channel
+    if isinstance(channel, discord.Thread):
+        return channel.parent_id
+    return interaction.channel_id

@@ -1,0 +1,44 @@
+"""Whether a picture can be made and shown here; asked before any work is done."""
+
+import discord
+
+from bot.errors import NotAllowed
+from bot.faces.discord.face import Interaction
+from bot.faces.discord.localisation import Words
+
+NEEDED = ("view_channel", "send_messages", "attach_files", "embed_links")
+
+
+def check_place(interaction: Interaction) -> None:
+    """Refuse where the result could not be shown.
+
+    Raises:
+        NotAllowed: a permission is missing, or pictures are for age-restricted channels alone.
+    """
+    words = Words(interaction.locale.value)
+    missing = missing_permissions(interaction)
+    if missing:
+        names = ", ".join(words(f"permissions.{name}") for name in missing)
+        raise NotAllowed(words("place.missing", names=names))
+    if interaction.client.options.is_age_restricted_only and not _is_age_restricted(interaction):
+        raise NotAllowed(words("place.age_restricted"))
+
+
+def missing_permissions(interaction: Interaction) -> tuple[str, ...]:
+    """What the bot may not do in this channel, though it would have to.
+
+    In direct messages, and where only the member installed the bot, answers need no permission.
+    """
+    if interaction.guild_id is None or not interaction.is_guild_integration():
+        return ()
+    may = interaction.app_permissions
+    needed = set(NEEDED)
+    if isinstance(interaction.channel, discord.Thread):
+        needed -= {"send_messages"}
+        needed |= {"send_messages_in_threads"}
+    return tuple(sorted(name for name in needed if not getattr(may, name)))
+
+
+def _is_age_restricted(interaction: Interaction) -> bool:
+    is_nsfw = getattr(interaction.channel, "is_nsfw", None)  # direct messages have no such thing
+    return bool(is_nsfw and is_nsfw())

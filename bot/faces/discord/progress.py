@@ -1,0 +1,122 @@
+"""The message of jobs on their way: previews, percentage, position, estimate."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+import discord
+
+from bot.errors import UserError
+from bot.faces.discord.addresses import ChatAddress, edit_answer, is_gone
+from bot.faces.discord.cards import Shown, board_card, progress_card
+from bot.faces.discord.components.cancel import CancelButton
+from bot.faces.discord.face import FaceClient
+from bot.faces.discord.localisation import Words
+from bot.studio.contract import Caller, JobUpdate, JobView
+
+log = logging.getLogger(__name__)
+
+CANCEL_BUTTONS = 5  # of a board with several jobs; the others by /cancel
+
+
+class ProgressMessage:
+    """Shows the jobs of one answer until all have ended, or until the answer can't be edited."""
+
+    def __init__(
+        self, client: FaceClient, caller: Caller, jobs: Sequence[JobView], address: ChatAddress
+    ) -> None:
+        self._client = client
+        self._caller = caller
+        self._address = address
+        self._words = Words(address.locale)
+        self._updates = {job.id: JobUpdate(job) for job in jobs}
+        self._changed = asyncio.Event()
+        self._shown: object = None
+        self._watchers: list[asyncio.Task[None]] = []
+
+    async def follow(self) -> None:
+        """Edit the message as the jobs move on; the ending of a single job is the deliverer's."""
+        self._changed.set()
+        self._watchers = [asyncio.create_task(self._watch(job_id)) for job_id in self._updates]
+        try:
+            await self._edit_until_ended()
+        finally:
+            for watcher in self._watchers:
+                watcher.cancel()
+            await asyncio.gather(*self._watchers, return_exceptions=True)
+
+    async def _watch(self, job_id: str) -> None:
+        try:
+            async for update in self._client.studio.watch(self._caller, job_id):
+                # An update without preview keeps the picture that is shown.
+                preview = update.preview or self._updates[job_id].preview
+                self._updates[job_id] = JobUpdate(update.job, preview, update.number)
+                self._changed.set()
+        except UserError as error:  # the ending is delivered all the same
+            log.warning("progress of job %s is not shown any more: %s", job_id, error)
+        finally:
+            self._changed.set()
+
+    async def _edit_until_ended(self) -> None:
+        while self._address.is_open():
+            await self._changed.wait()
+            self._changed.clear()
+            has_ended = all(update.job.state.is_final for update in self._updates.values())
+            has_ended = has_ended or all(watcher.done() for watcher in self._watchers)
+            if has_ended and self._is_single:
+                return
+            if not await self._show() or has_ended:
+                return
+            await asyncio.sleep(self._client.options.edit_interval_s)
+
+    @property
+    def _is_single(self) -> bool:
+        return self._address.message_id is not None and len(self._updates) == 1
+
+    async def _show(self) -> bool:
+        """Bring the message up to date; False where it is not ours to edit any more."""
+        updates = list(self._updates.values())
+        looks = [_look(update) for update in updates]
+        if looks == self._shown:
+            return True
+        async with self._client.turns.progress(updates[0].job.id) as is_allowed:
+            if not is_allowed and self._is_single:
+                return False
+            try:
+                await self._edit(updates)
+            except discord.HTTPException as error:
+                return not is_gone(error)
+        self._shown = looks
+        return True
+
+    async def _edit(self, updates: Sequence[JobUpdate]) -> None:
+        if len(updates) > 1:
+            await edit_answer(self._client, self._address, self._board(updates))
+            return
+        update = updates[0]
+        preview = _preview(update, self._words)
+        button = CancelButton(update.job.id, self._words("buttons.cancel"))
+        view = progress_card(self._words, update, [[button]], preview)
+        files = [preview.file()] if preview else []
+        await edit_answer(self._client, self._address, view, files)
+
+    def _board(self, updates: Sequence[JobUpdate]) -> discord.ui.LayoutView:
+        going = [update.job.id for update in updates if not update.job.state.is_final]
+        buttons = [
+            CancelButton(job_id, self._words("buttons.cancel_one", id=job_id))
+            for job_id in going[:CANCEL_BUTTONS]
+        ]
+        return board_card(self._words, updates, [buttons])
+
+
+def _look(update: JobUpdate) -> object:
+    """What of an update can be seen; two that look alike need no edit."""
+    job = update.job
+    return job.state, round(job.progress * 100), job.position, update.preview
+
+
+def _preview(update: JobUpdate, words: Words) -> Shown | None:
+    if not update.preview:
+        return None
+    alt_text = words("progress.preview", prompt=update.job.prompt)
+    return Shown(update.preview, "preview.webp", alt_text)

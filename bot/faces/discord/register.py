@@ -1,0 +1,72 @@
+"""Everything members can type, press and fill in; a new command is one more line here."""
+
+from typing import Any, TypeAlias
+
+import discord
+from discord import app_commands
+
+from bot.faces.discord.commands.admin import AdminCommands
+from bot.faces.discord.commands.gallery import gallery, show
+from bot.faces.discord.commands.imagine import imagine
+from bot.faces.discord.commands.info import help_command, info
+from bot.faces.discord.commands.jobs import cancel, history, queue
+from bot.faces.discord.commands.menus import make_again, message_info, use_as_style
+from bot.faces.discord.commands.settings import settings
+from bot.faces.discord.components.cancel import CancelButton
+from bot.faces.discord.components.confirmation import ConfirmButton, DismissButton
+from bot.faces.discord.components.details import InfoButton, JobInfoButton
+from bot.faces.discord.components.gallery_pages import OpenMenu, PageMenu, TurnButton
+from bot.faces.discord.components.history_pages import OlderJobsButton
+from bot.faces.discord.components.keeping import (
+    DeleteButton,
+    FavouriteButton,
+    PickButton,
+    RestoreButton,
+)
+from bot.faces.discord.components.reroll import REMIX_FORM, RemixButton, RerollButton
+from bot.faces.discord.components.style import STYLE_FORM, DrawInStyleButton
+from bot.faces.discord.components.variations import UpscaleButton, VaryButton
+from bot.faces.discord.forms import FormAnswer
+
+Command: TypeAlias = (
+    app_commands.Command[Any, ..., Any] | app_commands.Group | app_commands.ContextMenu
+)
+
+COMMANDS: tuple[Command, ...] = (
+    imagine,
+    gallery,
+    show,
+    history,
+    queue,
+    cancel,
+    settings,
+    info,
+    help_command,
+    AdminCommands(),
+    make_again,
+    use_as_style,
+    message_info,
+)
+
+BUTTONS: tuple[type[discord.ui.DynamicItem[Any]], ...] = (
+    CancelButton,
+    ConfirmButton,
+    DeleteButton,
+    DismissButton,
+    DrawInStyleButton,
+    FavouriteButton,
+    InfoButton,
+    JobInfoButton,
+    OlderJobsButton,
+    OpenMenu,
+    PageMenu,
+    PickButton,
+    RemixButton,
+    RerollButton,
+    RestoreButton,
+    TurnButton,
+    UpscaleButton,
+    VaryButton,
+)
+
+FORMS: tuple[FormAnswer, ...] = (REMIX_FORM, STYLE_FORM)

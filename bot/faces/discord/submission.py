@@ -1,0 +1,87 @@
+"""From a command or button to jobs: acknowledge, submit, show progress."""
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from bot.faces.discord.addresses import ChatAddress
+from bot.faces.discord.cards import BLUE, card
+from bot.faces.discord.face import Interaction, caller_of
+from bot.faces.discord.localisation import Words
+from bot.faces.discord.places import check_place
+from bot.faces.discord.progress import ProgressMessage
+from bot.studio.contract import Caller, Destination, JobView
+
+Submit: TypeAlias = Callable[[Caller, Destination], Awaitable[tuple[JobView, ...]]]
+_VISIBILITY = re.compile(r"(?:--|[–—])(private|public)\b", re.IGNORECASE)
+
+
+def stated_privacy(text: str) -> bool | None:
+    """What a prompt's own flags say about who may see the result; None: nothing."""
+    found = _VISIBILITY.findall(text)
+    return found[-1].lower() == "private" if found else None
+
+
+@dataclass(slots=True)
+class Answer:
+    """The acknowledged answer of an interaction, which becomes the message of its jobs."""
+
+    interaction: Interaction
+    message_id: int
+    is_ephemeral: bool
+
+    async def become_ephemeral(self) -> None:
+        """Exchange a public "thinking..." for one that only the member sees."""
+        interaction = self.interaction
+        # The first follow-up after a deferral takes its place and ignores `ephemeral`.
+        await interaction.delete_original_response()
+        text = Words(interaction.locale.value)("progress.accepted")
+        message = await interaction.followup.send(
+            view=card(text, colour=BLUE), ephemeral=True, wait=True
+        )
+        self.message_id = message.id
+        self.is_ephemeral = True
+
+    async def run(self, submit: Submit, *, has_several: bool = False) -> None:
+        """Submit jobs that answer here, then show their progress until they end.
+
+        With `has_several` each job's result gets a message of its own.
+        """
+        interaction = self.interaction
+        address = ChatAddress.of(interaction, self.message_id, is_ephemeral=self.is_ephemeral)
+        place = address
+        if has_several:
+            place = ChatAddress.of(interaction, None, is_ephemeral=self.is_ephemeral)
+        caller = caller_of(interaction)
+        jobs = await submit(caller, place.destination())
+        await interaction.client.follow(ProgressMessage(interaction.client, caller, jobs, address))
+
+
+async def acknowledge(interaction: Interaction, *, is_ephemeral: bool) -> Answer:
+    """Check the place, then answer "thinking..." within Discord's three seconds.
+
+    Raises:
+        NotAllowed: pictures can't be shown here.
+    """
+    check_place(interaction)
+    response = await interaction.response.defer(thinking=True, ephemeral=is_ephemeral)
+    message_id = response.message_id if response else None
+    if message_id is None:
+        message_id = (await interaction.original_response()).id
+    return Answer(interaction, message_id, is_ephemeral)
+
+
+async def submit_one(
+    interaction: Interaction, submit: Callable[[Caller, Destination], Awaitable[JobView]]
+) -> None:
+    """Answer a button with one new job, as visible as the message it was pressed on."""
+    message = interaction.message
+    answer = await acknowledge(
+        interaction, is_ephemeral=message is not None and message.flags.ephemeral
+    )
+
+    async def submit_all(caller: Caller, destination: Destination) -> tuple[JobView, ...]:
+        return (await submit(caller, destination),)
+
+    await answer.run(submit_all)
