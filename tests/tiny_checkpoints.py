@@ -17,7 +17,11 @@ from diffusers import (
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
+from safetensors.torch import load_file, save_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+
+from engine.models import original_layout as original
+from engine.models.catalogue import Family
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,!"
 BEGIN, END = "<|startoftext|>", "<|endoftext|>"
@@ -171,3 +175,45 @@ def write_tiny_vae(folder: Path, *, seed: int = 0) -> Path:
         )
     network.save_pretrained(str(folder))
     return folder
+
+
+def write_single_file(folder: Path, file: Path, *, second: bool = False) -> Path:
+    """A diffusers folder again, as one file of the original layout; `second`: it is SDXL."""
+    parts = {
+        name: load_file(next((folder / name).glob("*.safetensors")))
+        for name in ("unet", "vae", "text_encoder", *(["text_encoder_2"] if second else []))
+    }
+    unet = UNet2DConditionModel.from_pretrained(str(folder / "unet"))
+    up_attention = ["CrossAttn" in kind for kind in unet.config.up_block_types]
+    tensors = {
+        original.UNET + original.unet_key(key, unet.config.layers_per_block, up_attention): value
+        for key, value in parts["unet"].items()
+    }
+    for key, value in parts["vae"].items():
+        origin = original.vae_origin(key, levels=4)
+        is_flat = origin.change is original.Change.FLATTEN
+        tensors[origin.key] = value[..., None, None] if is_flat else value
+    prefix = original.CLIP[Family.SDXL if second else Family.SD1]
+    for key, value in parts["text_encoder"].items():
+        # transformers 5 writes without the level that all published files have.
+        tensors[f"{prefix}text_model.{key.removeprefix('text_model.')}"] = value
+    if second:
+        tensors |= _as_open_clip(parts["text_encoder_2"], original.OPEN_CLIP[Family.SDXL])
+    file.parent.mkdir(parents=True, exist_ok=True)
+    save_file({key: value.clone() for key, value in tensors.items()}, file)
+    return file
+
+
+def _as_open_clip(weights: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    """The weights of a projected CLIP text encoder under OpenCLIP's names."""
+    thirds: dict[str, dict[original.Change, torch.Tensor]] = {}
+    tensors = {}
+    for key, value in weights.items():
+        origin = original.open_clip_origin(key, prefix)
+        if origin.change in (original.Change.NONE, original.Change.TRANSPOSE):
+            tensors[origin.key] = value if origin.change is original.Change.NONE else value.T
+        else:
+            thirds.setdefault(origin.key, {})[origin.change] = value
+    order = (original.Change.FIRST_THIRD, original.Change.SECOND_THIRD, original.Change.LAST_THIRD)
+    joined = {key: torch.cat([parts[third] for third in order]) for key, parts in thirds.items()}
+    return {key: value.contiguous() for key, value in (tensors | joined).items()}

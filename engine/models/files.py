@@ -195,7 +195,10 @@ def weight_files(name: str, path: Path) -> tuple[Path, ...]:
     if path.is_file():
         return (path,)
     if not (path / "model_index.json").is_file():
-        return tuple(sorted(path.glob("*.safetensors")))
+        files = tuple(sorted(path.glob("*.safetensors")))
+        if not files:
+            raise ModelUnavailable(name, f"{path} holds no *.safetensors")
+        return files
     networks = [part for part in _NETWORKS if (path / part / "config.json").is_file()]
     return tuple(file for part in networks for file in component_weights(name, path / part))
 

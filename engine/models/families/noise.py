@@ -1,15 +1,11 @@
-"""The noise a Stable Diffusion checkpoint was trained with, from its diffusers configuration.
-
-Zero terminal signal-to-noise ratio: Lin et al. 2023 (https://arxiv.org/abs/2305.08891).
-"""
+"""The noise a Stable Diffusion checkpoint was trained with, from its diffusers configuration."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from engine.diffusion.prediction import ModelFacts, Prediction, Spacing
+from engine.diffusion.schedules import training_sigmas
 from engine.errors import ModelUnavailable
 from engine.models.catalogue import ModelInfo
 
@@ -31,7 +27,6 @@ _PREDICTIONS = {
 }
 # Where a configuration is silent, its class decides.
 _LINSPACE_CLASSES = ("Euler", "Heun", "DPM", "KDPM2", "LMS", "UniPC", "DEIS")
-_MIN_ALPHA = 2.0**-24  # instead of 0 where training ended in pure noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,21 +96,13 @@ def _spacing(name: str, config: Mapping[str, Any]) -> Spacing:
 def _training_sigmas(name: str, config: Mapping[str, Any]) -> tuple[float, ...]:
     start, end = float(config.get("beta_start", 1e-4)), float(config.get("beta_end", 0.02))
     count = int(config.get("num_train_timesteps", 1000))
-    match config.get("beta_schedule", "linear"):
-        case "scaled_linear":
-            betas = torch.linspace(start**0.5, end**0.5, count, dtype=torch.float64) ** 2
-        case "linear":
-            betas = torch.linspace(start, end, count, dtype=torch.float64)
-        case other:
-            raise ModelUnavailable(name, f"its beta_schedule {other!r} is unknown")
-    alphas = (1 - betas).cumprod(0)
-    if config.get("rescale_betas_zero_snr", False):
-        alphas = _rescaled(alphas)
-    return tuple(((1 - alphas) / alphas).sqrt().tolist())
-
-
-def _rescaled(alphas: torch.Tensor) -> torch.Tensor:
-    """Make the last step nothing but noise; Lin et al. 2023, Algorithm 1."""
-    roots = alphas.sqrt()
-    shifted = (roots - roots[-1]) * roots[0] / (roots[0] - roots[-1])
-    return (shifted**2).clamp(min=_MIN_ALPHA)
+    schedule = config.get("beta_schedule", "linear")
+    if schedule not in {"linear", "scaled_linear"}:
+        raise ModelUnavailable(name, f"its beta_schedule {schedule!r} is unknown")
+    return training_sigmas(
+        start,
+        end,
+        count,
+        scaled=schedule == "scaled_linear",
+        zero_terminal_snr=bool(config.get("rescale_betas_zero_snr", False)),
+    )

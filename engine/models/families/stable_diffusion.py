@@ -37,7 +37,7 @@ from engine.models.families.weights import (
     bytes_of,
     fill,
     with_new_attention_names,
-    without_prefix,
+    with_text_names,
 )
 from engine.models.files import (
     Header,
@@ -264,7 +264,7 @@ class Folder:
         name, component = self._info.name, _numbered("text_encoder", index)
         config = self._config(component)
         network = build_text(name, config, is_projected=index == 1)
-        fill(name, component, network, without_prefix(self._tensors(component), network))
+        fill(name, component, network, with_text_names(self._tensors(component), network))
         tokenizer = load_tokenizer(name, self._folder / _numbered("tokenizer", index))
         return ClipText(tokenizer, network, is_penultimate=self._texts == 2)
 

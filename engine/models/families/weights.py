@@ -4,11 +4,10 @@ A network is made on the meta device (shapes without memory), then each weight i
 that nothing is initialised in vain and no weight is forgotten.
 """
 
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -20,7 +19,6 @@ from engine.models.files import read_header
 from engine.models.original_layout import Change, Origin
 
 M = TypeVar("M", bound=nn.Module)
-log = logging.getLogger(__name__)
 
 # Files of old saved these; transformers makes them itself.
 _IGNORED = ("position_ids", "logit_scale")
@@ -159,16 +157,19 @@ def bytes_of(modules: Iterable[nn.Module]) -> int:
     return sum(tensor.nbytes for module in modules for tensor in module.state_dict().values())
 
 
-def without_prefix(tensors: Mapping[str, Tensor], module: nn.Module) -> dict[str, Tensor]:
+def with_text_names(tensors: Mapping[str, Tensor], module: nn.Module) -> dict[str, Tensor]:
     """The tensors under the names a text encoder has in the installed transformers.
 
-    Files call its parts `text_model.…`; some releases drop that level.
+    Most files call its parts `text_model.…`; some releases read and write without that level.
     """
-    if any(key.startswith("text_model.") for key in module.state_dict()):
-        return dict(tensors)
-    return {key.removeprefix("text_model."): value for key, value in tensors.items()}
+    level = "text_model."
+    bare = {key.removeprefix(level): value for key, value in tensors.items()}
+    if not any(key.startswith(level) for key in module.state_dict()):
+        return bare
+    return {key if key in _BESIDE else level + key: value for key, value in bare.items()}
 
 
+_BESIDE = ("text_projection.weight",)  # not a part of the text model itself
 _OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 
 
@@ -181,6 +182,3 @@ def with_new_attention_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]
         new = _OLD_ATTENTION.get(part)
         renamed[f"{head}{separator}{new}.{kind}" if new else key] = value
     return renamed
-
-
-Config = Mapping[str, Any]
