@@ -106,6 +106,11 @@ class Database:
             await connection.execution_options(writes=True)
             yield connection
 
+    async def connect_alone(self) -> AsyncConnection:
+        """A connection outside of any transaction, for whoever closes it again."""
+        connection = await self.engine.connect()
+        return await connection.execution_options(isolation_level="AUTOCOMMIT")
+
     async def check(self) -> None:
         """Ask the database for a sign of life.
 

@@ -25,7 +25,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, defer, mapped_column
 
 from bot.errors import LimitReached, NotFound
 from bot.storage.database import Database
@@ -186,8 +186,9 @@ class Jobs:
     async def open_jobs(
         self, *, owner_id: int | None = None, above: int = 0, limit: int | None = None
     ) -> list[JobRow]:
-        """Queued and running jobs with numbers over `above`, oldest first."""
-        query = select(JobRow).where(JobRow.state.in_((QUEUED, RUNNING)), JobRow.number > above)
+        """Queued and running jobs with numbers over `above`, oldest first, without requests."""
+        is_open = JobRow.state.in_((QUEUED, RUNNING))
+        query = select(JobRow).options(defer(JobRow.request)).where(is_open, JobRow.number > above)
         if owner_id is not None:
             query = query.where(JobRow.owner_id == owner_id)
         async with self._database.reading() as session:
@@ -299,17 +300,17 @@ class Jobs:
         async with self._database.writing() as session:
             return await _count_changed(session, expired, state=QUEUED, lease_until=None)
 
-    async def recent_speeds(self, limit: int = 300) -> list[tuple[str, float, float]]:
-        """(model, work, device seconds) of the last finished jobs, oldest first."""
+    async def recently_finished(self, limit: int = 300) -> list[JobRow]:
+        """The last finished jobs, oldest first, without requests."""
         query = (
-            select(JobRow.model, JobRow.work, JobRow.device_s)
-            .where(JobRow.state == FINISHED, JobRow.device_s.is_not(None))
+            select(JobRow)
+            .options(defer(JobRow.request))
+            .where(JobRow.state == FINISHED)
             .order_by(JobRow.number.desc())
             .limit(limit)
         )
         async with self._database.reading() as session:
-            rows = (await session.execute(query)).all()
-        return [(model, work, device_s or 0.0) for model, work, device_s in reversed(rows)]
+            return list(await session.scalars(query))[::-1]
 
     async def due_deliveries(
         self, faces: Collection[str], *, now: datetime, limit: int

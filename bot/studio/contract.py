@@ -265,9 +265,7 @@ class Studio(Protocol):
         """A larger version of one image."""
         ...
 
-    async def make_again(
-        self, caller: Caller, picture: bytes, destination: Destination
-    ) -> JobView:
+    async def make_again(self, caller: Caller, picture: bytes, destination: Destination) -> JobView:
         """The job that a picture's parameters (or our record of it) describe, same seed."""
         ...
 

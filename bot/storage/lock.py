@@ -1,0 +1,133 @@
+"""One scheduler at a time: a lock that ends with its holder's process or connection."""
+
+import asyncio
+import logging
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.errors import StorageUnavailable
+from bot.storage.database import Database
+
+if sys.platform != "win32":
+    import fcntl
+
+logger = logging.getLogger(__name__)
+
+_POSTGRES_KEY = 0x4A7E11E6  # any number will do, if only all schedulers use the same
+_PING_TIMEOUT_S = 10
+
+
+class SchedulerLock(Protocol):
+    """Held by at most one process."""
+
+    async def acquire(self) -> bool:
+        """Take the lock if it is free, or confirm that it is still held; never waits for it.
+
+        Raises:
+            StorageUnavailable: whether it is held is not known now.
+        """
+        ...
+
+    async def release(self) -> None:
+        """Let another process have it."""
+        ...
+
+
+def scheduler_lock(database: Database) -> SchedulerLock:
+    """The lock that belongs to a database."""
+    file = database.file
+    if file is not None:
+        return FileLock(file.with_name(file.name + ".scheduler"))
+    return AdvisoryLock(database)
+
+
+class FileLock:
+    """A locked file beside the database; the kernel unlocks it when the process ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._handle: int | None = None
+
+    async def acquire(self) -> bool:
+        """Try to lock the file."""
+        if self._handle is None:
+            self._handle = await asyncio.to_thread(_locked, self._path)
+        return self._handle is not None
+
+    async def release(self) -> None:
+        """Close the file, which unlocks it."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+
+def _locked(path: Path) -> int | None:
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StorageUnavailable(f"{path} can't be opened: {error.strerror}") from error
+    if sys.platform == "win32":
+        return handle  # nothing shares the database there: one bot is all there is
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        return None
+    return handle
+
+
+class AdvisoryLock:
+    """A lock of the PostgreSQL server, held as long as one connection lives."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._connection: AsyncConnection | None = None
+
+    async def acquire(self) -> bool:
+        """Try to lock, or ask the connection that holds the lock for a sign of life."""
+        if self._connection is not None:
+            await self._confirm(self._connection)
+            return True
+        try:
+            connection = await self._database.connect_alone()
+        except (DBAPIError, OSError, TimeoutError) as error:
+            raise StorageUnavailable("the database does not answer now") from error
+        try:
+            taken = await connection.scalar(text(f"SELECT pg_try_advisory_lock({_POSTGRES_KEY})"))
+        except DBAPIError as error:
+            await self._drop(connection)
+            raise StorageUnavailable("the database does not answer now") from error
+        if not taken:
+            await connection.close()
+            return False
+        self._connection = connection
+        return True
+
+    async def release(self) -> None:
+        """Close the connection, which unlocks."""
+        if self._connection is not None:
+            await self._drop(self._connection)
+            self._connection = None
+
+    async def _confirm(self, connection: AsyncConnection) -> None:
+        try:
+            async with asyncio.timeout(_PING_TIMEOUT_S):
+                await connection.execute(text("SELECT 1"))
+        except (DBAPIError, OSError, TimeoutError) as error:
+            logger.warning("the scheduler's lock is lost: %s", error)
+            self._connection = None
+            await self._drop(connection)
+            raise StorageUnavailable("the database does not answer now") from error
+
+    async def _drop(self, connection: AsyncConnection) -> None:
+        with suppress(DBAPIError, OSError, TimeoutError):
+            await connection.invalidate()
+        with suppress(DBAPIError, OSError, TimeoutError):
+            await connection.close()

@@ -1,0 +1,1 @@
+"""What the studio can do, for every face alike: use-cases, fair queue, limits, delivery."""

@@ -1,0 +1,317 @@
+"""From what a member typed, and what is set for them, to requests of the engine.
+
+text --expand--> prompts --parse--> ParsedPrompt + Preferences + ModelInfo --> Request
+"""
+
+import difflib
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TypeVar
+
+from bot.errors import LimitReached, NotFound, UserError
+from bot.prompts import (
+    NONE,
+    Flags,
+    ParsedPrompt,
+    Wildcards,
+    count_expansions,
+    expand,
+    load_presets,
+    parse,
+    preset_named,
+)
+from bot.studio.contract import Preferences
+from engine.api import (
+    MAX_SEED,
+    Catalogue,
+    Diffusion,
+    EngineError,
+    ImageToImage,
+    LoraReference,
+    ModelInfo,
+    Prompt,
+    PromptPart,
+    Request,
+    Sampler,
+    Span,
+    StyleReference,
+    TextToImage,
+)
+
+DEFAULT_IMAGE_COUNT = 4
+CONFIRMED_FROM = 5  # jobs of one prompt that are asked about first
+AVOIDED_WEIGHT = -0.5  # of what a model's entry wants avoided, as of an item of --no
+MAX_STEPS = 150
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One concrete prompt, read, with its seed decided."""
+
+    text: str  # as typed, expansions done
+    parsed: ParsedPrompt  # preferences and preset taken in
+    seed: int
+
+    @property
+    def is_private(self) -> bool | None:
+        """What the flags say; None where they say nothing."""
+        visibility = self.parsed.flags.visibility
+        return None if visibility is None else visibility == "private"
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Pictures that came with a wish, cleaned."""
+
+    source: bytes = b""  # PNG
+    source_size: tuple[int, int] | None = None  # pixels
+    styles: tuple[StyleReference, ...] = ()
+
+
+def read_wishes(
+    text: str,
+    preferences: Preferences,
+    *,
+    cap: int,
+    wildcards: Wildcards = NONE,
+    has_picture: bool = False,
+) -> list[Wish]:
+    """All prompts that a text makes, `--repeat` included.
+
+    Raises:
+        PromptError: the text can't be read.
+        LimitReached: it makes more than `cap` jobs.
+    """
+    draw = secrets.randbits(32)  # one draw, so that counting and expanding see the same text
+    count = count_expansions(text, wildcards=wildcards, seed=draw)
+    _require_cap(count, cap)
+    wishes = []
+    for prompt in expand(text, wildcards=wildcards, seed=draw, limit=max(count, 1)):
+        parsed = parse(prompt, wildcards=wildcards, seed=draw, allow_empty=has_picture)
+        repeat = parsed.flags.repeat or 1
+        _require_cap(count * repeat, cap)
+        parsed = with_preferences(parsed, preferences)
+        wishes += [Wish(prompt, parsed, seed) for seed in _seeds(parsed, repeat)]
+        _require_cap(len(wishes), cap)
+    return wishes
+
+
+def with_preferences(parsed: ParsedPrompt, preferences: Preferences) -> ParsedPrompt:
+    """Add what is set to what was typed; what was typed counts more."""
+    flags = parsed.flags
+    if preferences.flags:
+        usual = parse(preferences.flags, allow_empty=True)
+        flags = merged_flags(flags, usual.flags)
+        parsed = replace(
+            parsed, parts=(*parsed.parts, *(part for part in usual.parts if part.weight < 0))
+        )
+    usual_flags = Flags(
+        model=preferences.model,
+        images=preferences.image_count,
+        aspect=read_aspect(preferences.aspect) if preferences.aspect else None,
+    )
+    parsed = replace(parsed, flags=merged_flags(flags, usual_flags))
+    preset = preset_named(preferences.preset or "", load_presets())
+    return preset.apply(parsed) if preset else parsed
+
+
+def merged_flags(typed: Flags, usual: Flags) -> Flags:
+    """The flags of `typed`, and those of `usual` that it does not give."""
+    given = {
+        field.name: getattr(usual, field.name)
+        for field in fields(Flags)
+        if getattr(typed, field.name) is None
+    }
+    if typed.size is not None:
+        given["aspect"] = None
+    if typed.aspect is not None:
+        given["size"] = None
+    return replace(typed, **given)
+
+
+def read_aspect(text: str) -> tuple[int, int]:
+    """Read an aspect such as 3:2.
+
+    Raises:
+        PromptError: it is none.
+    """
+    aspect = parse(f"a --ar {text}").flags.aspect
+    assert aspect is not None
+    return aspect
+
+
+def model_of(wish: Wish, catalogue: Catalogue) -> ModelInfo:
+    """The model that a wish names, else the default.
+
+    Raises:
+        NotFound: there is no such model.
+    """
+    return model_named(wish.parsed.flags.model, catalogue)
+
+
+def model_named(name: str | None, catalogue: Catalogue) -> ModelInfo:
+    """A model of the catalogue; the default for None.
+
+    Raises:
+        NotFound: there is no such model.
+    """
+    try:
+        return catalogue.info(name) if name else catalogue.default
+    except EngineError as error:
+        raise NotFound(str(error)) from error
+
+
+def request_of(wish: Wish, sources: Sources, catalogue: Catalogue) -> Request:
+    """The request that a wish makes.
+
+    Raises:
+        UserError: a flag asks for what the model can't do; says what to change.
+    """
+    flags = wish.parsed.flags
+    info = model_of(wish, catalogue)
+    width, height = _size(flags, info, sources.source_size)
+    common = TextToImage(
+        model=info.name,
+        prompt=_prompt(wish.parsed, info),
+        seed=wish.seed,
+        width=width,
+        height=height,
+        steps=_steps(flags, info),
+        guidance_scale=_guidance(flags, info),
+        sampler=_sampler(flags.sampler, info),
+        schedule=info.schedule,
+        image_count=_or(flags.images, DEFAULT_IMAGE_COUNT),
+        stop=_or(flags.stop, 100),
+        tile=bool(flags.tile),
+        chaos=_or(flags.chaos, 0),
+        weird=_or(flags.weird, 0),
+        stylize=_or(flags.stylize, 100),
+        loras=_loras(wish.parsed, info, catalogue),
+        style_references=sources.styles,
+        style_weight=_or(flags.style_weight, 100),
+    )
+    return from_source(common, sources.source, _strength(flags)) if sources.source else common
+
+
+def from_source(request: Diffusion, source: bytes, strength: float) -> ImageToImage:
+    """The same request, but beginning with a picture."""
+    values = {field.name: getattr(request, field.name) for field in fields(Diffusion)}
+    return ImageToImage(**values, source=source, strength=strength)
+
+
+def new_seed() -> int:
+    """A seed at random."""
+    return secrets.randbelow(MAX_SEED + 1)
+
+
+def refused(error: EngineError) -> UserError:
+    """What the engine would refuse, as the member's error."""
+    return LimitReached(str(error))
+
+
+def _require_cap(count: int, cap: int) -> None:
+    if count > cap:
+        raise LimitReached(
+            f"this prompt makes {count} jobs, and {cap} may be made at once; leave options out"
+        )
+
+
+def _seeds(parsed: ParsedPrompt, repeat: int) -> Sequence[int]:
+    """A seed for each repetition; from a given one they go on so that no two images are alike."""
+    first = parsed.flags.seed
+    if first is None:
+        return [new_seed() for _ in range(repeat)]
+    count = _or(parsed.flags.images, DEFAULT_IMAGE_COUNT)
+    return [(first + i * count) % (MAX_SEED + 1) for i in range(repeat)]
+
+
+def _prompt(parsed: ParsedPrompt, info: ModelInfo) -> Prompt:
+    parts = tuple(
+        PromptPart(tuple(Span(span.text, span.weight) for span in part.spans), part.weight)
+        for part in parsed.parts
+    )
+    if not any(part.weight > 0 for part in parts):
+        parts = (PromptPart((Span(""),)), *parts)  # a picture may say enough
+    if info.negative_prompt and not any(part.weight < 0 for part in parts):
+        parts = (*parts, PromptPart((Span(info.negative_prompt),), AVOIDED_WEIGHT))
+    return parts
+
+
+def _size(flags: Flags, info: ModelInfo, source_size: tuple[int, int] | None) -> tuple[int, int]:
+    if flags.size is not None:
+        return _checked_size(flags.size, info)
+    if flags.aspect is not None:
+        return info.size_for(*flags.aspect)
+    if source_size is not None:
+        return info.size_for(*source_size)
+    return info.width, info.height
+
+
+def _checked_size(size: tuple[int, int], info: ModelInfo) -> tuple[int, int]:
+    width, height = size
+    multiple = info.size_multiple
+    if max(size) > info.max_side or width * height > info.max_pixels:
+        raise LimitReached(
+            f"--size {width}x{height} is too large for {info.title}: at most {info.max_side} "
+            f"pixels a side and {info.max_pixels:,} in all; draw smaller and upscale"
+        )
+    if width % multiple or height % multiple:
+        near = f"{max(1, round(width / multiple)) * multiple}x"
+        near += f"{max(1, round(height / multiple)) * multiple}"
+        raise LimitReached(
+            f"both sides of --size must be multiples of {multiple} for {info.title}; try {near}"
+        )
+    return size
+
+
+def _steps(flags: Flags, info: ModelInfo) -> int:
+    usual = info.draft_steps if flags.draft else info.steps
+    steps = flags.steps if flags.steps is not None else round(usual * _or(flags.quality, 1.0))
+    return min(max(steps, 1), MAX_STEPS)
+
+
+def _guidance(flags: Flags, info: ModelInfo) -> float:
+    usual = info.draft_guidance_scale if flags.draft else info.guidance_scale
+    return _or(flags.guidance_scale, usual)
+
+
+def _sampler(name: str | None, info: ModelInfo) -> Sampler:
+    if name is None:
+        return info.sampler
+    known = {sampler.value: sampler for sampler in Sampler}
+    wanted = name.strip().lower().replace(" ", "-").replace("_", "-")
+    if wanted in known:
+        return known[wanted]
+    close = difflib.get_close_matches(wanted, known, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"use {', '.join(known)}"
+    raise NotFound(f"there is no sampler called {name}; {hint}")
+
+
+def _loras(
+    parsed: ParsedPrompt, info: ModelInfo, catalogue: Catalogue
+) -> tuple[LoraReference, ...]:
+    fitting = catalogue.lora_names(info.family)
+    found = []
+    for wanted in parsed.loras:
+        try:
+            lora = catalogue.lora(wanted.name)
+        except EngineError as error:
+            raise NotFound(str(error)) from error
+        if lora.name not in fitting:
+            raise NotFound(f"the LoRA {lora.name} does not fit the model {info.title}")
+        found.append(LoraReference(lora.name, wanted.weight))
+    return tuple(found)
+
+
+def _strength(flags: Flags) -> float:
+    """`--strength`, else from `--iw`: 1 keeps the usual 0.6, more keeps more of the picture."""
+    if flags.strength is not None:
+        return flags.strength
+    return 1 / (1 + 2 / 3 * _or(flags.image_weight, 1.0))
+
+
+def _or(value: T | None, default: T) -> T:
+    return default if value is None else value

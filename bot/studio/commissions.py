@@ -1,0 +1,482 @@
+"""What members ask for, turned into rows that wait: imagine, vary, reroll, upscale, make again."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+from urllib.parse import urlsplit
+
+from bot.errors import ConfirmationNeeded, LimitReached, NotAllowed, NotFound, UnusablePicture
+from bot.prompts import Flags, ParsedPrompt, PromptPart, Span, format_prompt, parse
+from bot.storage.files import ImageFiles
+from bot.storage.images import SeenImage
+from bot.storage.jobs import JobRow, Jobs, NewJob
+from bot.storage.tables import new_id
+from bot.studio import policy
+from bot.studio.asking import (
+    CONFIRMED_FROM,
+    Sources,
+    Wish,
+    from_source,
+    model_named,
+    model_of,
+    new_seed,
+    read_wishes,
+    request_of,
+)
+from bot.studio.clock import Clock
+from bot.studio.codec import UnreadableRequest, decode_request, encode_request, file_keys
+from bot.studio.contract import Caller, Destination, GuildRules, Limits, Operation, Preferences
+from bot.studio.gallery import Gallery
+from bot.studio.house import House
+from bot.studio.pictures import JOB_KEY
+from bot.studio.speeds import work_of
+from engine.api import (
+    MAX_SEED,
+    Ability,
+    Catalogue,
+    Diffusion,
+    EngineError,
+    GenerationParameters,
+    ImageToImage,
+    InvalidRequest,
+    Request,
+    StyleReference,
+    Upload,
+    UploadDecoder,
+    Upscale,
+    UpscaleMethod,
+    read_parameters,
+)
+
+FetchPicture: TypeAlias = Callable[[str], Awaitable[bytes]]
+
+LINK_HOSTS = frozenset({"cdn.discordapp.com", "media.discordapp.net"})
+SUBTLE, STRONG = 0.25, 0.6  # share of new noise in a variation
+SUBTLE_STRENGTH, STRONG_STRENGTH = 0.35, 0.65  # where a variation begins with the picture itself
+MAX_UPSCALED_SIDE = 4096  # pixels
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """What counts for one caller here and now."""
+
+    preferences: Preferences
+    rules: GuildRules
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """One job before it is a row."""
+
+    request: Request
+    prompt: str  # as typed
+    model: str
+    operation: Operation
+    is_private: bool
+    parent_image_id: str | None = None
+    parent_job_id: str | None = None
+
+
+class Commissions:
+    """Checks what is asked and commits it as jobs."""
+
+    def __init__(
+        self,
+        *,
+        jobs: Jobs,
+        files: ImageFiles,
+        gallery: Gallery,
+        house: House,
+        catalogue: Catalogue,
+        decoder: UploadDecoder,
+        now: Clock,
+        link_hosts: frozenset[str] = LINK_HOSTS,
+    ) -> None:
+        self._jobs = jobs
+        self._files = files
+        self._gallery = gallery
+        self._house = house
+        self._catalogue = catalogue
+        self._decoder = decoder
+        self._now = now
+        self._link_hosts = link_hosts
+        self.fetch_picture: FetchPicture | None = None
+
+    async def imagine(
+        self,
+        caller: Caller,
+        text: str,
+        destination: Destination,
+        *,
+        source: bytes | None,
+        style: bytes | None,
+        is_private: bool | None,
+        confirmed: bool,
+    ) -> list[JobRow]:
+        """Jobs from a prompt; see `Studio.imagine`."""
+        terms = await self._terms(caller)
+        wishes = read_wishes(
+            text,
+            terms.preferences,
+            cap=terms.limits.permutations or 1,
+            has_picture=source is not None or style is not None,
+        )
+        for wish in wishes:
+            policy.require_model(model_of(wish, self._catalogue).name, terms.rules)
+        if len(wishes) >= CONFIRMED_FROM and not confirmed:
+            raise ConfirmationNeeded(len(wishes))
+        uploads = _Uploads(
+            await self._cleaned(source, "the picture"), await self._cleaned(style, "the style")
+        )
+        orders = [
+            _Order(
+                request=await self._request(caller, wish, uploads),
+                prompt=wish.text,
+                model=model_of(wish, self._catalogue).name,
+                operation=Operation.IMAGINE,
+                is_private=_is_private(wish, is_private, terms.preferences),
+            )
+            for wish in wishes
+        ]
+        return await self._commit(caller, orders, destination, terms)
+
+    async def vary(
+        self, caller: Caller, image_id: str, destination: Destination, *, is_strong: bool
+    ) -> JobRow:
+        """New images near one."""
+        terms = await self._terms(caller)
+        seen = await self._gallery.seen(caller, image_id)
+        parent = await self._jobs.by_id(seen.row.job_id)
+        request = await self._varied(seen, parent, is_strong=is_strong)
+        operation = Operation.VARY_STRONG if is_strong else Operation.VARY_SUBTLE
+        order = self._order_from_image(seen, request, operation)
+        return await self._commit_one(caller, order, destination, terms)
+
+    async def upscale(
+        self, caller: Caller, image_id: str, destination: Destination, *, factor: int
+    ) -> JobRow:
+        """A larger version of one image."""
+        terms = await self._terms(caller)
+        seen = await self._gallery.seen(caller, image_id)
+        row = seen.row
+        if max(row.width, row.height) * factor > MAX_UPSCALED_SIDE:
+            raise LimitReached(
+                f"the picture would be larger than {MAX_UPSCALED_SIDE} pixels a side; "
+                "upscale by less"
+            )
+        png = await self._files.read(row.file_key)
+        request = _valid(lambda: Upscale(source=png, factor=factor, method=self._method()))
+        order = self._order_from_image(seen, request, Operation.UPSCALE)
+        return await self._commit_one(caller, order, destination, terms)
+
+    async def reroll(
+        self, caller: Caller, job_id: str, destination: Destination, *, text: str | None
+    ) -> JobRow:
+        """The same job with a new seed, and with `text` a new prompt."""
+        terms = await self._terms(caller)
+        parent = await self._jobs.by_id(job_id.strip().lower())
+        if not policy.may_see_job(caller, parent):
+            raise NotFound("there is no such job, or it is not yours to see")
+        request = await self._stored_request(parent)
+        order = _Order(
+            request=replace(request, seed=new_seed()),
+            prompt=parent.prompt,
+            model=parent.model,
+            operation=Operation.REROLL,
+            is_private=_stays_private(caller, parent, terms),
+            parent_image_id=parent.parent_image_id,
+            parent_job_id=parent.id,
+        )
+        if text is not None:
+            order = await self._remixed(caller, order, request, text, terms)
+        return await self._commit_one(caller, order, destination, terms)
+
+    async def make_again(self, caller: Caller, picture: bytes, destination: Destination) -> JobRow:
+        """The job that a picture's parameters describe, or our own record of it."""
+        terms = await self._terms(caller)
+        parameters = read_parameters(picture)
+        if parameters is None:
+            raise UnusablePicture(
+                "this picture does not say what made it; use the original PNG, not a screenshot"
+            )
+        order = await self._recorded(caller, parameters, terms)
+        if order is None:
+            order = self._described(parameters, terms)
+        return await self._commit_one(caller, order, destination, terms)
+
+    async def _terms(self, caller: Caller) -> _Terms:
+        rules = await self._house.rules(caller)
+        policy.require_place(caller, rules)
+        preferences = await self._house.effective_preferences(caller)
+        return _Terms(preferences, rules, await self._house.limits(caller, rules))
+
+    async def _cleaned(self, data: bytes | None, name: str) -> Upload | None:
+        if data is None:
+            return None
+        return await self.clean(data, name)
+
+    async def clean(self, data: bytes, name: str = "the picture") -> Upload:
+        """Decode an upload apart from this process.
+
+        Raises:
+            UnusablePicture: says why.
+        """
+        try:
+            return await self._decoder.decode(data, field=name)
+        except InvalidRequest as error:
+            raise UnusablePicture(str(error)) from error
+
+    async def _request(self, caller: Caller, wish: Wish, uploads: "_Uploads") -> Request:
+        source = uploads.source
+        links = wish.parsed.image_prompts
+        if len(links) + (source is not None) > 1:
+            raise NotAllowed("one picture can be the beginning of an image; leave the others out")
+        if links:
+            source = await self.clean(await self._fetched(links[0]), "the linked picture")
+        styles = [
+            await self._style(caller, ref.ref, ref.weight) for ref in wish.parsed.style_references
+        ]
+        if uploads.style is not None:
+            styles.append(StyleReference(image=uploads.style.png))
+        sources = Sources(
+            source.png if source else b"",
+            (source.width, source.height) if source else None,
+            tuple(styles),
+        )
+        return _valid(lambda: request_of(wish, sources, self._catalogue))
+
+    async def _style(self, caller: Caller, ref: str, weight: float) -> StyleReference:
+        if "://" in ref:
+            upload = await self.clean(await self._fetched(ref), "the linked style")
+            return StyleReference(image=upload.png, weight=weight)
+        return StyleReference(image=await self._house.style_picture(caller, ref), weight=weight)
+
+    async def _fetched(self, link: str) -> bytes:
+        parts = urlsplit(link)
+        if self.fetch_picture is None or parts.scheme != "https":
+            raise NotAllowed("pictures can't be fetched from links here; attach the file instead")
+        if parts.hostname not in self._link_hosts:
+            raise NotAllowed(
+                "only links to pictures in Discord are fetched; attach the file instead"
+            )
+        return await self.fetch_picture(link)
+
+    async def _stored_request(self, job: JobRow) -> Request:
+        files = {key: await self._files.read(key) for key in set(file_keys(job.request))}
+        try:
+            return decode_request(job.request, files)
+        except UnreadableRequest as error:
+            raise NotFound("this job is from another version and can't be run again") from error
+
+    async def _varied(self, seen: SeenImage, parent: JobRow, *, is_strong: bool) -> Request:
+        request = await self._stored_request(parent)
+        is_plain = isinstance(request, Diffusion) and request.variation_seed is None
+        if isinstance(request, Diffusion) and is_plain:
+            share = STRONG if is_strong else SUBTLE
+            return replace(
+                request,
+                seed=seen.row.seed,
+                variation_seed=new_seed(),
+                variation_strength=share,
+            )
+        # What was varied, restyled or upscaled has no noise of one seed: begin with the picture.
+        strength = STRONG_STRENGTH if is_strong else SUBTLE_STRENGTH
+        return await self._from_picture(seen, parent, strength)
+
+    async def _from_picture(self, seen: SeenImage, parent: JobRow, strength: float) -> Request:
+        parsed = parse(parent.prompt, allow_empty=True)
+        info = model_named(None, self._catalogue)
+        if parent.model in self._catalogue.names():
+            info = self._catalogue.info(parent.model)
+        wish = Wish(parent.prompt, replace(parsed, flags=Flags(model=info.name)), new_seed())
+        png = await self._files.read(seen.row.file_key)
+        sources = Sources(png, (seen.row.width, seen.row.height))
+        request = _valid(lambda: request_of(wish, sources, self._catalogue))
+        assert isinstance(request, Diffusion)
+        return from_source(request, png, strength)
+
+    def _method(self) -> UpscaleMethod:
+        learned = any(Ability.UPSCALE in info.abilities for info in self._catalogue.models())
+        return UpscaleMethod.LEARNED if learned else UpscaleMethod.RESAMPLE
+
+    def _order_from_image(self, seen: SeenImage, request: Request, operation: Operation) -> _Order:
+        return _Order(
+            request=request,
+            prompt=seen.row.prompt,
+            model=seen.row.model,
+            operation=operation,
+            is_private=seen.row.is_private,
+            parent_image_id=seen.row.id,
+            parent_job_id=seen.row.job_id,
+        )
+
+    async def _remixed(
+        self, caller: Caller, order: _Order, request: Request, text: str, terms: _Terms
+    ) -> _Order:
+        wishes = read_wishes(text, terms.preferences, cap=1, has_picture=True)
+        wish = wishes[0]
+        info = model_of(wish, self._catalogue)
+        policy.require_model(info.name, terms.rules)
+        remixed = await self._request(caller, wish, _Uploads(None, None))
+        if isinstance(request, ImageToImage) and not isinstance(remixed, ImageToImage):
+            assert isinstance(remixed, Diffusion)
+            strength = wish.parsed.flags.strength
+            remixed = from_source(
+                remixed, request.source, request.strength if strength is None else strength
+            )
+        return replace(
+            order,
+            request=remixed,
+            prompt=wish.text,
+            model=info.name,
+            operation=Operation.REMIX,
+            is_private=order.is_private if wish.is_private is None else wish.is_private,
+        )
+
+    async def _recorded(
+        self, caller: Caller, parameters: GenerationParameters, terms: _Terms
+    ) -> _Order | None:
+        """Our own record of the job that made a picture, if the caller may see it."""
+        job_id = dict(parameters.others).get(JOB_KEY)
+        if job_id is None:
+            return None
+        try:
+            parent = await self._jobs.by_id(job_id)
+            request = await self._stored_request(parent)
+        except NotFound:
+            return None
+        if not policy.may_see_job(caller, parent):
+            return None
+        policy.require_model(parent.model, terms.rules)
+        return _Order(
+            request=request,
+            prompt=parent.prompt,
+            model=parent.model,
+            operation=Operation.MAKE_AGAIN,
+            is_private=_stays_private(caller, parent, terms),
+            parent_image_id=parent.parent_image_id,
+            parent_job_id=parent.id,
+        )
+
+    def _described(self, parameters: GenerationParameters, terms: _Terms) -> _Order:
+        """A job from parameters that another studio may have written."""
+        parsed = self._read_described(parameters)
+        wish = Wish(format_prompt(parsed), parsed, parsed.flags.seed or new_seed())
+        info = model_of(wish, self._catalogue)
+        policy.require_model(info.name, terms.rules)
+        return _Order(
+            request=_valid(lambda: request_of(wish, Sources(), self._catalogue)),
+            prompt=wish.text,
+            model=info.name,
+            operation=Operation.MAKE_AGAIN,
+            is_private=_is_private(wish, None, terms.preferences),
+        )
+
+    def _read_described(self, parameters: GenerationParameters) -> ParsedPrompt:
+        if not parameters.prompt.strip():
+            raise UnusablePicture("this picture's parameters hold no prompt")
+        parsed = parse(parameters.prompt)
+        avoided = parameters.negative_prompt.strip()
+        parts = (*parsed.parts, PromptPart((Span(avoided),), -0.5)) if avoided else parsed.parts
+        known = {name.lower() for name in self._catalogue.names()}
+        model = (parameters.model or "").lower()
+        info = self._catalogue.info(model) if model in known else self._catalogue.default
+        width, height = parameters.width or info.width, parameters.height or info.height
+        flags = Flags(
+            model=info.name,
+            seed=parameters.seed if _is_seed(parameters.seed) else None,
+            steps=min(max(parameters.steps or info.steps, 1), 150),
+            guidance_scale=min(max(parameters.guidance_scale or info.guidance_scale, 1.0), 30.0),
+            size=info.size_for(width, height) if width > 0 and height > 0 else None,
+            images=1,
+        )
+        return replace(parsed, parts=parts, flags=flags)
+
+    async def _commit_one(
+        self, caller: Caller, order: _Order, destination: Destination, terms: _Terms
+    ) -> JobRow:
+        policy.require_model(order.model, terms.rules)
+        return (await self._commit(caller, [order], destination, terms))[0]
+
+    async def _commit(
+        self, caller: Caller, orders: list[_Order], destination: Destination, terms: _Terms
+    ) -> list[JobRow]:
+        """Keep the files of requests, then the rows: from then on the jobs are promised."""
+        new = []
+        for order in orders:
+            stored, files = encode_request(order.request)
+            for key, data in files.items():
+                await self._files.put(key, data)
+            row = self._row(caller, order, stored, destination, terms.limits)
+            new.append(NewJob(row, tuple(files)))
+        await self._jobs.add(
+            new,
+            waiting_cap=terms.limits.waiting,
+            guild_waiting_cap=terms.limits.guild_waiting if caller.guild_id else None,
+        )
+        return [job.row for job in new]
+
+    def _row(
+        self,
+        caller: Caller,
+        order: _Order,
+        stored: Mapping[str, object],
+        destination: Destination,
+        limits: Limits,
+    ) -> JobRow:
+        now = self._now()
+        return JobRow(
+            id=new_id(),
+            owner_id=caller.owner_id,
+            guild_id=caller.guild_id,
+            channel_id=caller.channel_id,
+            is_private=order.is_private,
+            operation=order.operation.value,
+            prompt=order.prompt,
+            model=order.model,
+            seed=order.request.seed,
+            request=dict(stored),
+            parent_image_id=order.parent_image_id,
+            parent_job_id=order.parent_job_id,
+            created_at=now,
+            work=work_of(order.request),
+            running_cap=limits.running,
+            guild_running_cap=limits.guild_running if caller.guild_id else None,
+            face=destination.face,
+            address=dict(destination.address),
+            deliver_after=now,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Uploads:
+    """Attachments, cleaned."""
+
+    source: Upload | None
+    style: Upload | None
+
+
+def _is_private(wish: Wish, asked: bool | None, preferences: Preferences) -> bool:  # noqa: FBT001
+    for decided in (wish.is_private, asked, preferences.is_private):
+        if decided is not None:
+            return decided
+    return False
+
+
+def _stays_private(caller: Caller, parent: JobRow, terms: _Terms) -> bool:
+    if parent.owner_id == caller.owner_id:
+        return parent.is_private
+    return bool(terms.preferences.is_private)
+
+
+def _is_seed(seed: int | None) -> bool:
+    return seed is not None and 0 <= seed <= MAX_SEED
+
+
+def _valid(build: Callable[[], Request]) -> Request:
+    """What the engine would refuse is the member's to change."""
+    try:
+        return build()
+    except EngineError as error:
+        raise LimitReached(str(error)) from error

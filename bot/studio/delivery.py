@@ -1,0 +1,124 @@
+"""Brings endings to the chats they came from: repeatable, with growing pauses.
+
+An ended job is delivered when its row says so, not before. A crash between showing and saying so
+shows it again, which a deliverer makes the same message.
+"""
+
+import asyncio
+import logging
+from datetime import timedelta
+
+from bot.errors import NotFound, StorageUnavailable
+from bot.storage.images import Images
+from bot.storage.jobs import JobRow, Jobs
+from bot.studio.clock import Clock
+from bot.studio.contract import Deliverer
+from bot.studio.pictures import Pictures
+from bot.studio.views import job_view
+
+logger = logging.getLogger(__name__)
+
+AT_ONCE = 8  # deliveries
+TIMEOUT = timedelta(seconds=120)  # of one delivery
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 600.0
+GIVEN_UP_AFTER = timedelta(days=3)
+_POLL_S = 1.0
+
+
+class Delivery:
+    """Delivers ended jobs through the deliverers of this process's faces."""
+
+    def __init__(self, jobs: Jobs, images: Images, pictures: Pictures, now: Clock) -> None:
+        self._jobs = jobs
+        self._images = images
+        self._pictures = pictures
+        self._now = now
+        self._deliverers: dict[str, Deliverer] = {}
+        self._under_way: set[str] = set()
+        self._news = asyncio.Event()
+
+    def register(self, face: str, deliverer: Deliverer) -> None:
+        """Deliver jobs of a face from now on, those that wait included."""
+        self._deliverers[face] = deliverer
+        self._news.set()
+
+    def hurry(self) -> None:
+        """Look for ended jobs now."""
+        self._news.set()
+
+    async def run(self) -> None:
+        """Deliver until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                self._news.clear()
+                for row in await self._due():
+                    self._under_way.add(row.id)
+                    tasks.create_task(self._deliver_one(row))
+                await self._wait()
+
+    async def _due(self) -> list[JobRow]:
+        room = AT_ONCE - len(self._under_way)
+        if not self._deliverers or room <= 0:
+            return []
+        try:
+            due = await self._jobs.due_deliveries(
+                self._deliverers, now=self._now(), limit=AT_ONCE + room
+            )
+        except StorageUnavailable:
+            return []  # it is asked again soon
+        return [row for row in due if row.id not in self._under_way][:room]
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(_POLL_S):
+                await self._news.wait()
+        except TimeoutError:
+            pass
+
+    async def _deliver_one(self, row: JobRow) -> None:
+        try:
+            await self._deliver(row)
+        except StorageUnavailable:
+            logger.warning("job %s: its delivery waits for the database", row.id)
+        finally:
+            self._under_way.discard(row.id)
+            self._news.set()
+
+    async def _deliver(self, row: JobRow) -> None:
+        now = self._now()
+        if not await self._jobs.claim_delivery(row.id, now=now, until=now + 2 * TIMEOUT):
+            return
+        try:
+            await self._show(row)
+        except StorageUnavailable:
+            raise
+        except Exception:  # whatever a chat does, the ending is shown later
+            logger.warning("job %s: could not be delivered", row.id, exc_info=True)
+            await self._postpone(row)
+        else:
+            await self._jobs.delivered(row.id, now=self._now())
+
+    async def _show(self, row: JobRow) -> None:
+        images = (await self._images.of_jobs(row.owner_id, [row.id]))[row.id]
+        pngs = []
+        for seen in images:
+            try:
+                pngs.append(await self._pictures.png(seen.row.file_key))
+            except NotFound:
+                logger.error("job %s: the file of image %s is gone", row.id, seen.row.id)
+        async with asyncio.timeout(TIMEOUT.total_seconds()):
+            await self._deliverers[row.face].deliver(job_view(row, images), tuple(pngs))
+
+    async def _postpone(self, row: JobRow) -> None:
+        now = self._now()
+        if row.ended_at and now - row.ended_at > GIVEN_UP_AFTER:
+            logger.error("job %s: delivery is given up after %s", row.id, GIVEN_UP_AFTER)
+            await self._jobs.delivered(row.id, now=now)
+            return
+        pause_s = pause_after(row.delivery_attempts)
+        await self._jobs.deliver_again(row.id, after=now + timedelta(seconds=pause_s))
+
+
+def pause_after(attempts: int) -> float:
+    """Seconds until the next attempt, after so many earlier ones."""
+    return float(min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(attempts, 20)))

@@ -1,0 +1,211 @@
+"""The gallery's use-cases: find images, show them, mark, hide, remove and restore them.
+
+What is typed into a search:
+
+    red fox            words of the prompt, in any order, by their beginnings
+    model:NAME  seed:N  by:MEMBER  tag:WORD  op:upscale  is:favourite  is:private
+    chaos:100          any other name: a field of the parameters that made the image
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+
+from bot.errors import NotAllowed, NotFound
+from bot.storage.images import ImageFilter, Images, SeenImage
+from bot.studio import policy
+from bot.studio.clock import Clock
+from bot.studio.contract import Caller, GalleryPage, GalleryQuery, GalleryScope, ImageView
+from bot.studio.pictures import Pictures
+from bot.studio.views import image_view
+
+MAX_PAGE = 100
+MAX_TAGS = 20
+_FIELD = re.compile(r"""(?<!\S)(\w+):(?:"([^"]*)"|(\S+))""")
+_BY_PLACE = re.compile(r"(?P<job>[0-9a-z]{8,12}):(?P<place>\d{1,3})")
+_TAG = re.compile(r"[\w-]{1,40}")
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+class Gallery:
+    """Images as the one who asks may see them."""
+
+    def __init__(self, images: Images, pictures: Pictures, now: Clock) -> None:
+        self._images = images
+        self._pictures = pictures
+        self._now = now
+
+    async def page(self, caller: Caller, query: GalleryQuery) -> GalleryPage:
+        """Some images, newest first.
+
+        Raises:
+            NotFound: the cursor or a field of the search can't be read.
+        """
+        viewer = policy.viewer(caller)
+        wanted = read_query(caller, query)
+        limit = min(max(query.limit, 1), MAX_PAGE)
+        below = None if query.cursor is None else read_cursor(query.cursor)
+        found = await self._images.page(viewer, wanted, below=below, limit=limit + 1)
+        shown = found[:limit]
+        following = cursor_after(shown[-1].row.number) if len(found) > limit else None
+        total = await self._images.count(viewer, wanted)
+        return GalleryPage(tuple(map(image_view, shown)), following, total)
+
+    async def seen(self, caller: Caller, image_id: str) -> SeenImage:
+        """One image by its id or `job:2`, as far as the caller may see it.
+
+        Raises:
+            NotFound: there is none for them.
+        """
+        viewer = policy.viewer(caller)
+        typed = image_id.strip().lower()
+        if place := _BY_PLACE.fullmatch(typed):
+            return await self._images.by_place(viewer, place["job"], int(place["place"]))
+        return await self._images.by_id(viewer, typed)
+
+    async def png(self, caller: Caller, image_id: str) -> bytes:
+        """The original."""
+        return await self._pictures.png((await self.seen(caller, image_id)).row.file_key)
+
+    async def thumbnail(self, caller: Caller, image_id: str) -> bytes:
+        """A small WebP."""
+        return await self._pictures.thumbnail((await self.seen(caller, image_id)).row.file_key)
+
+    async def favourite(self, caller: Caller, image_id: str, *, on: bool) -> ImageView:
+        """Mark or unmark, for the caller."""
+        seen = await self.seen(caller, image_id)
+        await self._images.favourite(caller.owner_id, seen.row.id, on=on)
+        return image_view(replace(seen, is_favourite=on))
+
+    async def tag(self, caller: Caller, image_id: str, tags: Iterable[str]) -> ImageView:
+        """Replace the tags of an own image.
+
+        Raises:
+            NotAllowed: it is somebody else's, or these can't be tags.
+        """
+        seen = await self._own(caller, image_id)
+        words = tuple(dict.fromkeys(tag.strip().casefold().lstrip("#") for tag in tags))
+        if len(words) > MAX_TAGS or not all(_TAG.fullmatch(word) for word in words):
+            raise NotAllowed(f"tags are up to {MAX_TAGS} words of letters, digits and hyphens")
+        await self._images.set_tags(seen.row.id, words)
+        return await self.view(caller, seen.row.id)
+
+    async def publish(self, caller: Caller, image_id: str, *, is_private: bool) -> ImageView:
+        """Change who may see an own image."""
+        seen = await self._own(caller, image_id)
+        await self._images.publish(seen.row.id, is_private=is_private)
+        return await self.view(caller, seen.row.id)
+
+    async def delete(self, caller: Caller, image_id: str) -> None:
+        """Take an image out of the gallery.
+
+        Raises:
+            NotAllowed: it is somebody else's and the caller no admin of its guild.
+        """
+        row = (await self.seen(caller, image_id)).row
+        if not policy.may_remove_image(caller, row.owner_id, row.guild_id):
+            raise NotAllowed("only its owner or an admin of this server may delete an image")
+        await self._images.delete(row.id, self._now())
+
+    async def restore(self, caller: Caller, image_id: str) -> ImageView:
+        """Undo a deletion within 24 hours.
+
+        Raises:
+            NotFound: there is nothing that the caller could restore.
+        """
+        row = await self._images.deleted(image_id.strip().lower(), self._now())
+        if not policy.may_remove_image(caller, row.owner_id, row.guild_id):
+            raise NotFound(f"there is no deleted image {image_id} that could be restored")
+        await self._images.restore(row.id)
+        if row.owner_id == caller.owner_id or not row.is_private:
+            return await self.view(caller, row.id)
+        return image_view(SeenImage(row, is_favourite=False))
+
+    async def view(self, caller: Caller, image_id: str) -> ImageView:
+        """One image."""
+        return image_view(await self.seen(caller, image_id))
+
+    async def _own(self, caller: Caller, image_id: str) -> SeenImage:
+        seen = await self.seen(caller, image_id)
+        if seen.row.owner_id != caller.owner_id:
+            raise NotAllowed("only its owner may change an image")
+        return seen
+
+
+def read_query(caller: Caller, query: GalleryQuery) -> ImageFilter:
+    """What a query asks for.
+
+    Raises:
+        NotFound: a field of its text can't be read, or the scope needs a guild.
+    """
+    wanted = ImageFilter(
+        model=query.model,
+        favourites_only=query.favourites_only,
+        after=query.after,
+        before=query.before,
+    )
+    match query.scope:
+        case GalleryScope.MINE:
+            wanted = replace(wanted, owner_id=caller.owner_id)
+        case GalleryScope.MEMBER:
+            wanted = replace(wanted, owner_id=query.member_id or caller.owner_id)
+        case GalleryScope.GUILD:
+            if caller.guild_id is None:
+                raise NotFound("this is no server; ask for your own images")
+            wanted = replace(wanted, guild_id=caller.guild_id)
+        case GalleryScope.ALL:
+            pass
+    for name, quoted, plain in _FIELD.findall(query.text):
+        wanted = _with_field(wanted, name.lower(), quoted or plain)
+    return replace(wanted, words=_FIELD.sub(" ", query.text))
+
+
+def cursor_after(number: int) -> str:
+    """The cursor of the page that begins below an image's number."""
+    text = ""
+    while number:
+        number, digit = divmod(number, 36)
+        text = _DIGITS[digit] + text
+    return text or "0"
+
+
+def read_cursor(cursor: str) -> int:
+    """The number that a cursor stands for.
+
+    Raises:
+        NotFound: it is none.
+    """
+    try:
+        number = int(cursor, 36)
+    except ValueError as error:
+        raise NotFound("there is no such page; begin at the first one") from error
+    return min(max(number, 0), 2**63 - 1)
+
+
+def _with_field(wanted: ImageFilter, name: str, value: str) -> ImageFilter:
+    match name:
+        case "model":
+            return replace(wanted, model=value)
+        case "seed":
+            return replace(wanted, seed=_number("seed", value, 2**32 - 1))
+        case "by":
+            return replace(wanted, owner_id=_number("by", value.strip("<@!>"), 2**63 - 1))
+        case "tag":
+            return replace(wanted, tags=(*wanted.tags, value.casefold().lstrip("#")))
+        case "op":
+            return replace(wanted, operation=value.lower())
+        case "is" if value.lower() in ("favourite", "favorite"):
+            return replace(wanted, favourites_only=True)
+        case "is" if value.lower() == "private":
+            return replace(wanted, private_only=True)
+        case "is":
+            raise NotFound("is: knows favourite and private")
+        case _:
+            piece = f"{name}: {value}"
+            return replace(wanted, parameters=(*wanted.parameters, piece))
+
+
+def _number(field: str, value: str, highest: int) -> int:
+    if not value.isascii() or not value.isdigit() or int(value[:20]) > highest:
+        raise NotFound(f"{field}: needs a number up to {highest}, not {value[:30]}")
+    return int(value)

@@ -1,0 +1,169 @@
+"""What members and guilds have set: defaults, rules, style references."""
+
+import re
+import secrets
+from collections.abc import Sequence
+
+from bot.errors import LimitReached, NotFound, UserError
+from bot.prompts import load_presets, parse, preset_named
+from bot.storage.files import ImageFiles, content_key
+from bot.storage.guilds import Guilds
+from bot.storage.members import Members
+from bot.storage.styles import StyleRow, Styles
+from bot.studio import policy
+from bot.studio.asking import model_named, read_aspect
+from bot.studio.clock import Clock
+from bot.studio.contract import Caller, GuildRules, Limits, Preferences
+from engine.api import MAX_IMAGES, Catalogue
+
+MAX_STYLES = 100  # of one member
+_STYLE_NAME = re.compile(r"[^\W_][\w-]{0,38}")
+RANDOM = "random"
+
+
+class House:
+    """Reads and checks what was set."""
+
+    def __init__(
+        self,
+        members: Members,
+        guilds: Guilds,
+        styles: Styles,
+        files: ImageFiles,
+        catalogue: Catalogue,
+        limits: Limits,
+        now: Clock,
+    ) -> None:
+        self._members = members
+        self._guilds = guilds
+        self._styles = styles
+        self._files = files
+        self._catalogue = catalogue
+        self._limits = limits
+        self._now = now
+
+    async def preferences(self, caller: Caller) -> Preferences:
+        """The caller's own defaults."""
+        return policy.read_preferences(await self._members.preferences(caller.owner_id))
+
+    async def set_preferences(self, caller: Caller, preferences: Preferences) -> None:
+        """Replace the caller's own defaults.
+
+        Raises:
+            UserError: one of them can't be used; says which and why.
+        """
+        self._check(preferences)
+        stored = policy.stored_preferences(preferences)
+        await self._members.set_preferences(caller.owner_id, stored, self._now())
+
+    async def guild_preferences(self, caller: Caller) -> Preferences:
+        """Defaults of the caller's guild."""
+        if caller.guild_id is None:
+            return Preferences()
+        return policy.read_preferences(await self._guilds.preferences(caller.guild_id))
+
+    async def set_guild_preferences(self, caller: Caller, preferences: Preferences) -> None:
+        """Replace the guild's defaults.
+
+        Raises:
+            NotAllowed: the caller is no admin.
+            UserError: one of them can't be used; says which and why.
+        """
+        guild_id = policy.require_admin(caller)
+        self._check(preferences)
+        stored = policy.stored_preferences(preferences)
+        await self._guilds.set_preferences(guild_id, stored, self._now())
+
+    async def effective_preferences(self, caller: Caller) -> Preferences:
+        """The caller's own defaults over the guild's."""
+        own, guild = await self.preferences(caller), await self.guild_preferences(caller)
+        return policy.merged_preferences(own, guild)
+
+    async def rules(self, caller: Caller) -> GuildRules:
+        """What admins decided for the caller's guild."""
+        if caller.guild_id is None:
+            return GuildRules()
+        return policy.read_rules(await self._guilds.rules(caller.guild_id))
+
+    async def set_rules(self, caller: Caller, rules: GuildRules) -> None:
+        """Replace the guild's rules.
+
+        Raises:
+            NotAllowed: the caller is no admin.
+            NotFound: a model is unknown.
+            LimitReached: a cap is below 1.
+        """
+        guild_id = policy.require_admin(caller)
+        for model in rules.allowed_models:
+            model_named(model, self._catalogue)
+        for limits in (rules.limits, *rules.role_limits.values()):
+            policy.require_usable(limits)
+        await self._guilds.set_rules(guild_id, policy.stored_rules(rules), self._now())
+
+    async def limits(self, caller: Caller, rules: GuildRules) -> Limits:
+        """The caps that count for the caller."""
+        return policy.effective_limits(caller, rules, self._limits)
+
+    async def save_style(self, caller: Caller, name: str, png: bytes) -> None:
+        """Keep a cleaned picture as a style reference.
+
+        Raises:
+            UserError: the name can't be used, or there are too many styles.
+        """
+        wanted = style_name(name)
+        own = [s for s in await self._usable(caller) if s.owner_id == caller.owner_id]
+        if len(own) >= MAX_STYLES and wanted not in {style.name for style in own}:
+            raise LimitReached(f"you keep {len(own)} styles, and {MAX_STYLES} may be kept")
+        key = content_key(png)
+        await self._files.put(key, png)
+        await self._styles.save(
+            StyleRow(owner_id=caller.owner_id, name=wanted, file_key=key, created_at=self._now())
+        )
+
+    async def style_names(self, caller: Caller) -> tuple[str, ...]:
+        """Styles the caller may use."""
+        return tuple(dict.fromkeys(style.name for style in await self._usable(caller)))
+
+    async def style_picture(self, caller: Caller, name: str) -> bytes:
+        """The picture of a style the caller may use; `random` draws one.
+
+        Raises:
+            NotFound: there is none of that name.
+        """
+        if name.casefold() == RANDOM:
+            usable = await self._usable(caller)
+            if not usable:
+                raise NotFound("there is no saved style to draw from; save one first")
+            return await self._files.read(secrets.choice(usable).file_key)
+        row = await self._styles.named(caller.owner_id, caller.guild_id, name.strip().casefold())
+        return await self._files.read(row.file_key)
+
+    async def _usable(self, caller: Caller) -> Sequence[StyleRow]:
+        return await self._styles.usable(caller.owner_id, caller.guild_id)
+
+    def _check(self, preferences: Preferences) -> None:
+        if preferences.model is not None:
+            model_named(preferences.model, self._catalogue)
+        if preferences.aspect is not None:
+            read_aspect(preferences.aspect)
+        if preferences.flags is not None:
+            parse(preferences.flags, allow_empty=True)
+        if preferences.preset and preset_named(preferences.preset, load_presets()) is None:
+            raise NotFound(f"there is no style preset called {preferences.preset}")
+        count = preferences.image_count
+        if count is not None and not 1 <= count <= MAX_IMAGES:
+            raise LimitReached(f"the number of images must be 1 to {MAX_IMAGES}, not {count}")
+
+
+def style_name(name: str) -> str:
+    """A style's name as it is kept.
+
+    Raises:
+        UserError: it can't be one.
+    """
+    wanted = name.strip().casefold()
+    if wanted == RANDOM or not _STYLE_NAME.fullmatch(wanted):
+        raise UserError(
+            f"a style can't be called {name[:40]!r}; use a word of letters, digits and hyphens"
+        )
+    return wanted

@@ -1,0 +1,173 @@
+"""Pictures on their way to the gallery: parameters, description, thumbnail, files."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from bot import prompts
+from bot.errors import NotFound
+from bot.storage.files import ImageFiles, content_key, thumbnail_key
+from bot.studio.contract import Operation
+from engine.api import (
+    Diffusion,
+    GenerationParameters,
+    ImageToImage,
+    Picture,
+    PromptPart,
+    Request,
+    Stylize,
+    Upscale,
+    encode_webp,
+    image_of,
+    thumbnail,
+    with_parameters,
+)
+
+THUMBNAIL_SIDE = 384  # pixels
+MAX_ALT_TEXT = 1024  # characters, Discord's limit
+JOB_KEY = "Atelier job"  # in the parameters: whose record says more than they do
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A picture whose files are written."""
+
+    file_key: str
+    parameters: str
+    picture: Picture
+
+
+class Pictures:
+    """Writes finished pictures to the files and reads them back."""
+
+    def __init__(self, files: ImageFiles) -> None:
+        self._files = files
+
+    async def keep(
+        self, pictures: Sequence[Picture], request: Request, prompt: str, job_id: str
+    ) -> list[Kept]:
+        """Write pictures with their parameters, and their thumbnails; twice changes nothing.
+
+        Raises:
+            StorageUnavailable: the disk is full or does not answer.
+        """
+        return [
+            await self._keep(picture, parameters_of(request, picture, prompt, job_id))
+            for picture in pictures
+        ]
+
+    async def png(self, file_key: str) -> bytes:
+        """The picture as it was kept."""
+        return await self._files.read(file_key)
+
+    async def thumbnail(self, file_key: str) -> bytes:
+        """A WebP of at most THUMBNAIL_SIDE pixels; made anew where it is missing."""
+        try:
+            return await self._files.read(thumbnail_key(file_key))
+        except NotFound:
+            small = await asyncio.to_thread(_thumbnail, await self._files.read(file_key))
+            await self._files.put(thumbnail_key(file_key), small)
+            return small
+
+    async def _keep(self, picture: Picture, parameters: GenerationParameters) -> Kept:
+        png, small = await asyncio.to_thread(_finished_files, picture.png, parameters)
+        key = content_key(png)
+        await self._files.put(key, png)
+        await self._files.put(thumbnail_key(key), small)
+        return Kept(key, parameters.to_text(), picture)
+
+
+def alt_text(prompt: str, operation: Operation) -> str:
+    """What a picture shows, for those who can't see it; `prompt` as typed."""
+    words = " ".join(_shown_words(prompt).split()) or "a picture"
+    kind = "Larger version of an image" if operation is Operation.UPSCALE else "Image"
+    text = f"{kind} made from the words: {words}"
+    return text if len(text) <= MAX_ALT_TEXT else text[: MAX_ALT_TEXT - 1] + "…"
+
+
+def _shown_words(prompt: str) -> str:
+    try:
+        return prompts.parse(prompt, allow_empty=True).prompt
+    except prompts.PromptError:  # of an older grammar
+        return prompt
+
+
+def parameters_of(
+    request: Request, picture: Picture, prompt: str, job_id: str
+) -> GenerationParameters:
+    """What made a picture, for its `parameters` chunk."""
+    values = GenerationParameters(
+        prompt=prompt,
+        seed=picture.seed,
+        width=picture.width,
+        height=picture.height,
+        others=(*_further(request), (JOB_KEY, job_id)),
+    )
+    if not isinstance(request, Diffusion):
+        return values
+    return replace(
+        values,
+        prompt=_written(request.prompt),
+        negative_prompt=", ".join(part.text for part in request.prompt if part.weight < 0),
+        steps=request.steps,
+        sampler=request.sampler.value,
+        guidance_scale=request.guidance_scale,
+        model=request.model,
+    )
+
+
+def _further(request: Request) -> list[tuple[str, str]]:
+    match request:
+        case Upscale():
+            return [("Upscale", str(request.factor))]
+        case Stylize():
+            return [
+                ("Style strength", f"{request.strength:g}"),
+                ("Style method", request.method.value),
+            ]
+        case _:
+            return _further_of_diffusion(request)
+
+
+def _further_of_diffusion(request: Diffusion) -> list[tuple[str, str]]:
+    """What is not as usual."""
+    further = [("Schedule type", request.schedule.value)]
+    if isinstance(request, ImageToImage):
+        further.append(("Denoising strength", f"{request.strength:g}"))
+    if request.variation_seed is not None:
+        further.append(("Variation seed", str(request.variation_seed)))
+        further.append(("Variation seed strength", f"{request.variation_strength:g}"))
+    for key, value, usual in (
+        ("Chaos", request.chaos, 0),
+        ("Stylize", request.stylize, 100),
+        ("Weird", request.weird, 0),
+        ("Stop", request.stop, 100),
+        ("Tiling", request.tile, False),
+    ):
+        if value != usual:
+            further.append((key, str(value)))
+    if request.loras:
+        further.append(
+            ("Loras", ", ".join(f"{lora.name}:{lora.weight:g}" for lora in request.loras))
+        )
+    return further
+
+
+def _written(parts: Sequence[PromptPart]) -> str:
+    """The parts to be shown, with their weights, as they would be typed."""
+    shown = tuple(
+        prompts.PromptPart(
+            tuple(prompts.Span(span.text, span.weight) for span in part.spans), part.weight
+        )
+        for part in parts
+        if part.weight > 0
+    )
+    return prompts.format_prompt(prompts.ParsedPrompt(parts=shown))
+
+
+def _finished_files(png: bytes, parameters: GenerationParameters) -> tuple[bytes, bytes]:
+    return with_parameters(png, parameters), _thumbnail(png)
+
+
+def _thumbnail(png: bytes) -> bytes:
+    return encode_webp(thumbnail(image_of(png), THUMBNAIL_SIDE), quality=80)

@@ -1,0 +1,142 @@
+"""Who may do what: limits, channels, models; and whose settings count. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, fields, replace
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from bot.errors import LimitReached, NotAllowed
+from bot.storage.images import Viewer
+from bot.storage.jobs import JobRow
+from bot.studio.contract import Caller, GuildRules, Limits, Preferences
+
+# Where nobody decided otherwise.
+DEFAULT_LIMITS = Limits(
+    running=2, waiting=20, guild_running=None, guild_waiting=500, permutations=10
+)
+
+
+def effective_limits(caller: Caller, rules: GuildRules, defaults: Limits) -> Limits:
+    """The caps of a member here: the most generous role's, else the guild's, else the default."""
+    of_roles = [rules.role_limits[role] for role in caller.role_ids if role in rules.role_limits]
+    decided = {}
+    for field in fields(Limits):
+        name = field.name
+        generous = max(_given(getattr(limits, name) for limits in of_roles), default=None)
+        levels = (generous, getattr(rules.limits, name), getattr(defaults, name))
+        decided[name] = next(_given(levels), None)
+    return Limits(**decided)
+
+
+def merged_preferences(*levels: Preferences) -> Preferences:
+    """What counts: for each setting, the first level that has one."""
+    names = [field.name for field in fields(Preferences)]
+    values = {name: next(_given(getattr(level, name) for level in levels), None) for name in names}
+    return Preferences(**values)
+
+
+def require_place(caller: Caller, rules: GuildRules) -> None:
+    """Refuse channels that the guild's admins did not open.
+
+    Raises:
+        NotAllowed: another channel must be used.
+    """
+    allowed = rules.allowed_channels
+    if allowed and caller.channel_id not in allowed and not caller.is_admin:
+        places = ", ".join(f"<#{channel}>" for channel in allowed[:5])
+        raise NotAllowed(f"pictures can't be made in this channel; use {places}")
+
+
+def require_model(model: str, rules: GuildRules) -> None:
+    """Refuse models that the guild's admins did not open.
+
+    Raises:
+        NotAllowed: another model must be used.
+    """
+    if rules.allowed_models and model not in rules.allowed_models:
+        names = ", ".join(rules.allowed_models)
+        raise NotAllowed(f"the model {model} can't be used here; use {names}")
+
+
+def require_usable(limits: Limits) -> None:
+    """Refuse caps that would let nobody do anything.
+
+    Raises:
+        LimitReached: a cap is below 1.
+    """
+    for field in fields(Limits):
+        cap = getattr(limits, field.name)
+        if cap is not None and cap < 1:
+            raise LimitReached(f"{field.name.replace('_', ' ')} must be at least 1, not {cap}")
+
+
+def require_admin(caller: Caller) -> int:
+    """The guild that an admin decides for.
+
+    Raises:
+        NotAllowed: the caller is no admin, or it is no guild.
+    """
+    if caller.guild_id is None:
+        raise NotAllowed("this is decided in a server, by its admins")
+    if not caller.is_admin:
+        raise NotAllowed("only admins of this server may decide that")
+    return caller.guild_id
+
+
+def is_operator(caller: Caller) -> bool:
+    """Runs the studio: an admin outside of any guild."""
+    return caller.is_admin and caller.guild_id is None
+
+
+def viewer(caller: Caller) -> Viewer:
+    """What a caller may see of the gallery."""
+    return Viewer(caller.owner_id, caller.guild_id, sees_all_guilds=is_operator(caller))
+
+
+def may_see_job(caller: Caller, job: JobRow) -> bool:
+    """Their own, or a public one of their guild."""
+    if job.owner_id == caller.owner_id:
+        return True
+    return not job.is_private and (is_operator(caller) or job.guild_id == caller.guild_id)
+
+
+def may_end_job(caller: Caller, job: JobRow) -> bool:
+    """Their own, or one in the guild they administer."""
+    is_theirs = job.owner_id == caller.owner_id
+    return is_theirs or is_operator(caller) or _administers(caller, job.guild_id)
+
+
+def may_remove_image(caller: Caller, owner_id: int, guild_id: int | None) -> bool:
+    """Their own, or one in the guild they administer."""
+    return owner_id == caller.owner_id or is_operator(caller) or _administers(caller, guild_id)
+
+
+def read_rules(stored: Mapping[str, Any]) -> GuildRules:
+    """Rules as a row keeps them."""
+    return TypeAdapter(GuildRules).validate_python(dict(stored))
+
+
+def stored_rules(rules: GuildRules) -> dict[str, Any]:
+    """Rules as a row keeps them; JSON knows no numbers as keys."""
+    roles = {str(role): asdict(limits) for role, limits in rules.role_limits.items()}
+    plain = asdict(replace(rules, role_limits={}))
+    return plain | {"role_limits": roles}
+
+
+def read_preferences(stored: Mapping[str, Any]) -> Preferences:
+    """Preferences as a row keeps them."""
+    return TypeAdapter(Preferences).validate_python(dict(stored))
+
+
+def stored_preferences(preferences: Preferences) -> dict[str, Any]:
+    """Preferences as a row keeps them: what is set, and no more."""
+    return {name: value for name, value in asdict(preferences).items() if value is not None}
+
+
+def _administers(caller: Caller, guild_id: int | None) -> bool:
+    return caller.is_admin and guild_id is not None and caller.guild_id == guild_id
+
+
+def _given(values: Iterable[Any]) -> Iterator[Any]:
+    return (value for value in values if value is not None)

@@ -1,0 +1,413 @@
+"""Gives waiting jobs to the engine, one process at a time, and commits what comes back.
+
+The database is the truth: the queue in memory is read from it and may be thrown away at any
+moment. An attempt is claimed in the row before the engine hears of it; its result counts only if
+the row still names that attempt.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeAlias, TypeVar
+
+from bot.errors import NotFound, StorageUnavailable
+from bot.storage.files import ImageFiles
+from bot.storage.images import ImageRow
+from bot.storage.jobs import QUEUED, Held, JobRow, Jobs, Outcome
+from bot.storage.lock import SchedulerLock
+from bot.storage.search import search_words
+from bot.storage.tables import new_id
+from bot.studio.clock import Clock
+from bot.studio.codec import UnreadableRequest, decode_request, file_keys
+from bot.studio.contract import Operation
+from bot.studio.fair_queue import FairQueue, Ticket
+from bot.studio.pictures import Kept, Pictures, alt_text
+from bot.studio.speeds import Speeds, pace_of
+from engine.api import Engine, EngineError, Event, Finished, OnEvent, Progress, Request, WorkerDied
+
+logger = logging.getLogger(__name__)
+
+MAX_DEATHS = 3  # workers that may die of one job
+SOLO_DEATHS = 2  # after so many, a job runs alone: was it the culprit, or only near?
+LEASE = timedelta(seconds=30)
+RENEWAL_S = 5.0
+POLL_S = 1.0  # for jobs that another process accepted
+DEATH_PAUSE = timedelta(seconds=0.5)
+FILE_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)  # a full disk has so long to be emptied
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 10.0  # while the database is gone
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Running:
+    """An attempt under way."""
+
+    task: asyncio.Task[None]
+    row: JobRow | None = None  # None: not claimed yet
+    step: int = 0
+    total: int = 0
+
+    @property
+    def share_left(self) -> float:
+        """0 to 1."""
+        return 1 - self.step / self.total if self.total else 1.0
+
+
+OnChange: TypeAlias = Callable[[str], None]
+OnProgress: TypeAlias = Callable[[Running, bytes | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a scheduler works with."""
+
+    engine: Engine
+    jobs: Jobs
+    files: ImageFiles
+    pictures: Pictures
+    lock: SchedulerLock
+    now: Clock
+
+
+class _FilesFailed(Exception):  # noqa: N818  says what happened
+    """Files could not be read or written for longer than it makes sense to wait."""
+
+
+class Scheduler:
+    """Runs jobs in the order of the fair queue.
+
+    `on_change` hears of jobs whose row changed, `on_progress` of steps and previews.
+    """
+
+    def __init__(
+        self, parts: Parts, *, slots: int, on_change: OnChange, on_progress: OnProgress
+    ) -> None:
+        self._parts = parts
+        self._slots = slots
+        self._on_change = on_change
+        self._on_progress = on_progress
+        self._running: dict[str, Running] = {}
+        self._newest = 0  # number of the newest job that was read
+        self._reads_all = True  # at the next look at the database
+        self._news = asyncio.Event()
+        self.queue = FairQueue()
+        self.speeds = Speeds()
+        self.is_active = False  # this process holds the lock
+
+    def accept(self, rows: Iterable[JobRow]) -> None:
+        """Take in jobs that this process committed, without asking the database for them."""
+        if self.is_active:
+            for row in rows:
+                self.queue.put(self._ticket(row), self._moment())
+        self._news.set()
+
+    def stop(self, job_id: str) -> None:
+        """Stop working on a job whose row has ended."""
+        self.queue.remove(job_id, self._moment())
+        if running := self._running.get(job_id):
+            running.task.cancel()
+
+    def steps(self, job_id: str) -> tuple[int, int] | None:
+        """Steps done and in all of a job that runs here; None for others."""
+        running = self._running.get(job_id)
+        return (running.step, running.total) if running else None
+
+    def estimate_s(self, row: JobRow) -> float | None:
+        """Seconds until a job will have ended, if all goes as it went lately; None: unknown."""
+        own_s = self.speeds.estimate_s(_pace(row), row.work)
+        if own_s is None:
+            return None
+        workers = max(1, sum(worker.is_alive for worker in self._parts.engine.status().workers))
+        if running := self._running.get(row.id):
+            return own_s * running.share_left * max(1.0, len(self._running) / workers)
+        ahead_s = sum(map(self._left_s, self._running.values())) + self._ahead_s(row.id)
+        return own_s + ahead_s / workers
+
+    async def run(self) -> None:
+        """Work until cancelled while this process holds the lock; else wait for the lock."""
+        pause_s = FIRST_PAUSE_S
+        async with asyncio.TaskGroup() as attempts:
+            while True:
+                try:
+                    if await self._parts.lock.acquire():
+                        await self._take_over()
+                        pause_s = FIRST_PAUSE_S
+                        await self._work(attempts)
+                    self._abandon()
+                    pause_s = POLL_S
+                except StorageUnavailable:
+                    logger.warning("the scheduler waits %.1f s for the database", pause_s)
+                    pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+                self.is_active = False
+                await asyncio.sleep(pause_s)
+
+    async def _take_over(self) -> None:
+        """Queue again what nobody works on; learn how long things take."""
+        recovered = await self._parts.jobs.recover(keep=set(self._running))
+        if recovered:
+            logger.info("%d jobs that were running are queued again", recovered)
+        recent = await self._parts.jobs.recently_finished()
+        self.speeds = Speeds((_pace(row), row.work, row.device_s or 0.0) for row in recent)
+        self._reads_all = True
+        self.is_active = True
+
+    async def _work(self, attempts: asyncio.TaskGroup) -> None:
+        """Start what may run, until another process has the lock."""
+        renew_at = self._moment() + RENEWAL_S
+        while True:
+            self._news.clear()
+            await self._read_new()
+            self._fill_slots(attempts)
+            await self._wait()
+            if self._moment() >= renew_at:
+                if not await self._parts.lock.acquire():
+                    return
+                await self._renew()
+                renew_at = self._moment() + RENEWAL_S
+
+    def _abandon(self) -> None:
+        """Stop all attempts: another process is the scheduler and runs them again."""
+        for running in self._running.values():
+            running.task.cancel()
+
+    async def _read_new(self) -> None:
+        above = 0 if self._reads_all else self._newest
+        self._reads_all = False
+        for row in await self._parts.jobs.open_jobs(above=above):
+            if row.state == QUEUED:
+                self.queue.put(self._ticket(row), self._moment())
+            self._newest = max(self._newest, row.number)
+
+    def _fill_slots(self, attempts: asyncio.TaskGroup) -> None:
+        resident = self._resident_models()
+        while len(self._running) < self._slots and not self._runs_alone():
+            ticket = self.queue.pick(self._moment(), resident)
+            if ticket is None:
+                return
+            if ticket.is_solo and self._running:
+                self.queue.ended(ticket.job_id, self._moment(), device_s=0.0)
+                self.queue.put(ticket, self._moment())
+                return
+            task = attempts.create_task(self._attempt(ticket), name=f"job {ticket.job_id}")
+            self._running[ticket.job_id] = Running(task)
+
+    def _runs_alone(self) -> bool:
+        return any(ticket.is_solo for ticket in self.queue.running)
+
+    def _resident_models(self) -> frozenset[str]:
+        workers = self._parts.engine.status().workers
+        return frozenset(name for worker in workers for name in worker.resident_models)
+
+    async def _wait(self) -> None:
+        now = self._moment()
+        moment = self.queue.next_moment(now)
+        pause_s = POLL_S if moment is None else min(POLL_S, max(0.0, moment - now))
+        try:
+            async with asyncio.timeout(pause_s):
+                await self._news.wait()
+        except TimeoutError:
+            pass
+
+    async def _renew(self) -> None:
+        """Renew leases; stop attempts whose job ended elsewhere; find jobs nobody works on."""
+        now = self._parts.now()
+        held = [
+            Held(job_id, running.row.attempt, running.step, running.total)
+            for job_id, running in self._running.items()
+            if running.row
+        ]
+        if held:
+            for job_id in await self._parts.jobs.renew(held, lease_until=now + LEASE):
+                self.stop(job_id)
+        await self._parts.jobs.recover_expired(now=now, keep=set(self._running))
+        self._reads_all = True  # numbers may become visible out of order
+
+    async def _attempt(self, ticket: Ticket) -> None:
+        """Carry out one attempt, from claim to commit; no error leaves it."""
+        device_s: float | None = 0.0
+        try:
+            row = await self._claimed(ticket)
+            if row is not None:
+                device_s = await self._run(row)
+        except StorageUnavailable:
+            self._reads_all = True  # the job is still queued
+            await asyncio.sleep(FIRST_PAUSE_S)
+        except asyncio.CancelledError:
+            # Its row has ended, or this process is closing and the next start runs it again.
+            logger.debug("job %s: the attempt is stopped", ticket.job_id)
+        finally:
+            self._running.pop(ticket.job_id, None)
+            self.queue.ended(ticket.job_id, self._moment(), device_s)
+            self._news.set()
+
+    async def _claimed(self, ticket: Ticket) -> JobRow | None:
+        now = self._parts.now()
+        row = await self._parts.jobs.claim(ticket.job_id, now=now, lease_until=now + LEASE)
+        if row is not None:
+            self._running[ticket.job_id].row = row
+            self._on_change(row.id)
+        return row
+
+    async def _run(self, row: JobRow) -> float | None:
+        """Run a claimed attempt to its ending; returns its device seconds, where known."""
+        try:
+            request = await self._request(row)
+            finished = await self._parts.engine.run(request, self._listener(row.id))
+            outcome = await self._outcome(row, request, finished)
+        except WorkerDied as error:
+            await self._survive(row, error)
+        except (EngineError, UnreadableRequest, NotFound, _FilesFailed) as error:
+            await self._fail(row, str(error))
+        except Exception:
+            logger.exception("job %s: failed for a reason nobody foresaw", row.id)
+            await self._fail(row, "something unexpected went wrong here; the operator can see it")
+        else:
+            await self._finish(row, outcome)
+            return outcome.device_s
+        return None
+
+    async def _finish(self, row: JobRow, outcome: Outcome) -> None:
+        if await _insistently(
+            lambda: self._parts.jobs.finish(row.id, row.attempt, outcome, now=self._parts.now())
+        ):
+            self.speeds.learn(_pace(row), row.work, outcome.device_s)
+        self._on_change(row.id)
+
+    async def _fail(self, row: JobRow, reason: str) -> None:
+        logger.info("job %s: failed: %s", row.id, reason)
+        await _insistently(
+            lambda: self._parts.jobs.fail(row.id, row.attempt, reason, now=self._parts.now())
+        )
+        self._on_change(row.id)
+
+    async def _survive(self, row: JobRow, error: WorkerDied) -> None:
+        """Run a job again whose worker died, unless it seems to be what kills them."""
+        deaths = row.deaths + 1
+        if deaths >= MAX_DEATHS:
+            reason = f"{error}; that happened {deaths} times with this job, so it was given up"
+            await self._fail(row, reason)
+            return
+        logger.warning("job %s: its worker died (%d of %d)", row.id, deaths, MAX_DEATHS)
+        not_before = self._parts.now() + DEATH_PAUSE
+        await _insistently(
+            lambda: self._parts.jobs.requeue(
+                row.id, row.attempt, not_before=not_before, worker_died=True
+            )
+        )
+        self._reads_all = True
+        self._on_change(row.id)
+
+    async def _request(self, row: JobRow) -> Request:
+        keys = set(file_keys(row.request))
+        files = {key: await _patiently(partial(self._parts.files.read, key)) for key in keys}
+        return decode_request(row.request, files)
+
+    def _listener(self, job_id: str) -> OnEvent:
+        def on_event(event: Event) -> None:
+            running = self._running.get(job_id)
+            if running is not None and isinstance(event, Progress):
+                running.step, running.total = event.step, event.total
+                self._on_progress(running, event.preview)
+
+        return on_event
+
+    async def _outcome(self, row: JobRow, request: Request, finished: Finished) -> Outcome:
+        kept = await _patiently(
+            lambda: self._parts.pictures.keep(finished.images, request, row.prompt, row.id)
+        )
+        now = self._parts.now()
+        return Outcome(
+            images=[image_row(row, place, one, now) for place, one in enumerate(kept)],
+            device_s=finished.timings.device_s or finished.timings.total_s,
+            timings=asdict(finished.timings),
+            versions=finished.versions,
+        )
+
+    def _left_s(self, running: Running) -> float:
+        if running.row is None:
+            return 0.0
+        cost_s = self.speeds.cost_s(_pace(running.row), running.row.work)
+        return cost_s * running.share_left
+
+    def _ahead_s(self, job_id: str) -> float:
+        total_s = 0.0
+        for ticket in self.queue.order():
+            if ticket.job_id == job_id:
+                break
+            total_s += ticket.cost_s
+        return total_s
+
+    def _ticket(self, row: JobRow) -> Ticket:
+        return Ticket(
+            job_id=row.id,
+            number=row.number,
+            owner_id=row.owner_id,
+            guild_id=row.guild_id,
+            model=row.model,
+            cost_s=self.speeds.cost_s(_pace(row), row.work),
+            waits_since=row.created_at.timestamp(),
+            not_before=row.not_before.timestamp() if row.not_before else 0.0,
+            running_cap=row.running_cap,
+            guild_running_cap=row.guild_running_cap,
+            is_solo=row.deaths >= SOLO_DEATHS,
+        )
+
+    def _moment(self) -> float:
+        return self._parts.now().timestamp()
+
+
+def image_row(job: JobRow, place: int, kept: Kept, now: datetime) -> ImageRow:
+    """The row of one finished image."""
+    return ImageRow(
+        id=new_id(),
+        job_id=job.id,
+        place=place,
+        owner_id=job.owner_id,
+        guild_id=job.guild_id,
+        seed=kept.picture.seed,
+        width=kept.picture.width,
+        height=kept.picture.height,
+        prompt=job.prompt,
+        words=search_words(job.prompt),
+        model=job.model,
+        parameters=kept.parameters,
+        operation=job.operation,
+        parent_id=job.parent_image_id,
+        is_private=job.is_private,
+        alt_text=alt_text(job.prompt, Operation(job.operation)),
+        file_key=kept.file_key,
+        created_at=now,
+    )
+
+
+def _pace(row: JobRow) -> str:
+    return pace_of(row.model, row.operation)
+
+
+async def _insistently(write: Callable[[], Awaitable[T]]) -> T:
+    """Repeat a write until the database takes it."""
+    pause_s = FIRST_PAUSE_S
+    while True:
+        try:
+            return await write()
+        except StorageUnavailable:
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+
+async def _patiently(access: Callable[[], Awaitable[T]]) -> T:
+    """Repeat an access to files some times, with growing pauses."""
+    for pause_s in FILE_PAUSES_S:
+        try:
+            return await access()
+        except StorageUnavailable as error:
+            logger.warning("%s; again in %.1f s", error, pause_s)
+            await asyncio.sleep(pause_s)
+    try:
+        return await access()
+    except StorageUnavailable as error:
+        raise _FilesFailed(str(error)) from error

@@ -1,0 +1,57 @@
+"""How long things take here: measured, never promised."""
+
+from collections.abc import Iterable
+
+from bot.studio.contract import Operation
+from engine.api import Diffusion, Request, StyleMethod, Stylize, Upscale
+
+FIRST_GUESS_S = 1.0  # device seconds of one megapixel-step, before anything was measured
+_MEMORY = 0.8  # share of the old value that a new measurement leaves
+_UPSCALE_WORK = 4.0  # megapixel-steps of one megapixel drawn by an upscaler
+_UPLOAD_MEGAPIXELS = 1.0  # where the size of a source is not known without decoding it
+
+
+def work_of(request: Request) -> float:
+    """Roughly how much there is to compute, in megapixel-steps."""
+    match request:
+        case Diffusion():
+            passes = 2 if request.guidance_scale > 1 else 1
+            pixels = request.width * request.height * request.image_count
+            return pixels / 1e6 * request.steps * request.stop / 100 * passes
+        case Upscale():
+            return _UPLOAD_MEGAPIXELS * request.factor**2 * _UPSCALE_WORK
+        case Stylize():
+            megapixels = (request.size / 1e3) ** 2 if request.size else _UPLOAD_MEGAPIXELS
+            passes = request.iterations if request.method is StyleMethod.OPTIMISE else 2
+            return megapixels * passes * request.image_count
+
+
+def pace_of(model: str, operation: str) -> str:
+    """What jobs have a speed in common: those of a model, but upscaling is a matter of its own."""
+    return operation if operation in (Operation.UPSCALE, Operation.STYLIZE) else model
+
+
+class Speeds:
+    """Device seconds of one megapixel-step, for each pace; recent measurements count most."""
+
+    def __init__(self, measured: Iterable[tuple[str, float, float]] = ()) -> None:
+        self._rates: dict[str, float] = {}
+        for pace, work, device_s in measured:
+            self.learn(pace, work, device_s)
+
+    def learn(self, pace: str, work: float, device_s: float) -> None:
+        """Take in what a job of so much work took."""
+        if work <= 0 or device_s <= 0:
+            return
+        rate = device_s / work
+        old = self._rates.get(pace, rate)
+        self._rates[pace] = _MEMORY * old + (1 - _MEMORY) * rate
+
+    def estimate_s(self, pace: str, work: float) -> float | None:
+        """Device seconds for so much work; None where this one was never measured."""
+        rate = self._rates.get(pace)
+        return None if rate is None else rate * work
+
+    def cost_s(self, pace: str, work: float) -> float:
+        """As `estimate_s`, with a guess for what was never measured."""
+        return self._rates.get(pace, FIRST_GUESS_S) * work

@@ -1,0 +1,365 @@
+"""The studio: all use-cases, in one place for every face."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterable, Sequence
+
+from bot.errors import NotAllowed, NotFound, StorageUnavailable
+from bot.storage.database import Database
+from bot.storage.images import Images
+from bot.storage.jobs import QUEUED, JobRow, Jobs
+from bot.studio import policy
+from bot.studio.commissions import Commissions, FetchPicture
+from bot.studio.contract import (
+    Caller,
+    Deliverer,
+    Destination,
+    GalleryPage,
+    GalleryQuery,
+    GuildRules,
+    ImageView,
+    JobState,
+    JobUpdate,
+    JobView,
+    Preferences,
+    QueueView,
+)
+from bot.studio.delivery import Delivery
+from bot.studio.gallery import Gallery, cursor_after, read_cursor
+from bot.studio.house import House
+from bot.studio.scheduler import Parts, Running, Scheduler
+from bot.studio.updates import Updates
+from bot.studio.views import job_view
+from engine.api import Catalogue, Engine, EngineStatus
+
+logger = logging.getLogger(__name__)
+
+MAX_HISTORY = 50  # jobs of one page
+WATCH_POLL_S = 2.0  # how soon a watcher hears of what another process did
+_ANNOUNCE_PAUSE_S = 0.5
+
+
+class Atelier:
+    """The `Studio` of this process; made by `open_studio`, which runs its tasks."""
+
+    def __init__(
+        self,
+        *,
+        parts: Parts,
+        database: Database,
+        images: Images,
+        gallery: Gallery,
+        house: House,
+        commissions: Commissions,
+        delivery: Delivery,
+        slots: int,
+    ) -> None:
+        self._engine: Engine = parts.engine
+        self._jobs: Jobs = parts.jobs
+        self._now = parts.now
+        self._database = database
+        self._images = images
+        self._gallery = gallery
+        self._house = house
+        self._commissions = commissions
+        self._delivery = delivery
+        self._updates = Updates()
+        self._changed: asyncio.Queue[str] = asyncio.Queue()
+        self.scheduler = Scheduler(
+            parts, slots=slots, on_change=self._changed.put_nowait, on_progress=self._tell_progress
+        )
+
+    async def run(self) -> None:
+        """Schedule, deliver and announce until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.scheduler.run(), name="scheduler")
+            tasks.create_task(self._delivery.run(), name="delivery")
+            tasks.create_task(self._announce(), name="announcer")
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The models on offer."""
+        return self._engine.catalogue
+
+    def engine_status(self) -> EngineStatus:
+        """Workers, devices and resident models."""
+        return self._engine.status()
+
+    def register_deliverer(self, face: str, deliverer: Deliverer) -> None:
+        """Deliver jobs whose destination names `face` by this from now on."""
+        self._delivery.register(face, deliverer)
+
+    def register_fetcher(self, fetch: FetchPicture) -> None:
+        """Fetch links in prompts by this; only links to Discord's file hosts come to it."""
+        self._commissions.fetch_picture = fetch
+
+    async def check_storage(self) -> None:
+        """Raise StorageUnavailable where the database does not answer."""
+        await self._database.check()
+
+    # Making
+
+    async def imagine(
+        self,
+        caller: Caller,
+        text: str,
+        destination: Destination,
+        *,
+        source: bytes | None = None,
+        style: bytes | None = None,
+        is_private: bool | None = None,
+        confirmed: bool = False,
+    ) -> tuple[JobView, ...]:
+        """Make jobs from a prompt."""
+        rows = await self._commissions.imagine(
+            caller,
+            text,
+            destination,
+            source=source,
+            style=style,
+            is_private=is_private,
+            confirmed=confirmed,
+        )
+        return self._accepted(rows)
+
+    async def vary(
+        self, caller: Caller, image_id: str, destination: Destination, *, is_strong: bool
+    ) -> JobView:
+        """New images near one."""
+        row = await self._commissions.vary(caller, image_id, destination, is_strong=is_strong)
+        return self._accepted([row])[0]
+
+    async def reroll(
+        self, caller: Caller, job_id: str, destination: Destination, *, text: str | None = None
+    ) -> JobView:
+        """The same job with a new seed; with `text` also with a new prompt."""
+        row = await self._commissions.reroll(caller, job_id, destination, text=text)
+        return self._accepted([row])[0]
+
+    async def upscale(
+        self, caller: Caller, image_id: str, destination: Destination, *, factor: int = 2
+    ) -> JobView:
+        """A larger version of one image."""
+        row = await self._commissions.upscale(caller, image_id, destination, factor=factor)
+        return self._accepted([row])[0]
+
+    async def make_again(self, caller: Caller, picture: bytes, destination: Destination) -> JobView:
+        """The job that a picture's parameters describe, same seed."""
+        row = await self._commissions.make_again(caller, picture, destination)
+        return self._accepted([row])[0]
+
+    # Jobs
+
+    async def cancel(self, caller: Caller, job_id: str) -> JobView:
+        """Cancel a waiting or running job."""
+        row = await self._visible_job(caller, job_id)
+        if not policy.may_end_job(caller, row):
+            raise NotAllowed("only its owner or an admin of this server may cancel a job")
+        if await self._jobs.cancel(row.id, now=self._now()):
+            self.scheduler.stop(row.id)
+            self._changed.put_nowait(row.id)
+        return await self._view(await self._jobs.by_id(row.id))
+
+    async def job(self, caller: Caller, job_id: str) -> JobView:
+        """One job, with images once finished."""
+        return await self._view(await self._visible_job(caller, job_id))
+
+    async def watch(self, caller: Caller, job_id: str) -> AsyncIterator[JobUpdate]:
+        """The state now, then each change, up to and including the final one."""
+        row = await self._visible_job(caller, job_id)
+        with self._updates.watching_job(row.id) as watcher:
+            last = await self._view(await self._jobs.by_id(row.id))
+            yield self._updates.numbered(last)
+            while not last.state.is_final:
+                try:
+                    async with asyncio.timeout(WATCH_POLL_S):
+                        update = await watcher.next()
+                except TimeoutError:
+                    found = await self._news_of(row.id, last)
+                    if found is None:
+                        continue
+                    update = self._updates.numbered(found)
+                last = update.job
+                yield update
+
+    async def watch_all(self, caller: Caller) -> AsyncIterator[JobUpdate]:
+        """Each change of any of the caller's own jobs, without end."""
+        with self._updates.watching_owner(caller.owner_id) as watcher:
+            while True:
+                yield await watcher.next()
+
+    async def history(
+        self, caller: Caller, *, cursor: str | None = None, limit: int = 10
+    ) -> tuple[tuple[JobView, ...], str | None]:
+        """The caller's jobs, newest first, and the next cursor."""
+        limit = min(max(limit, 1), MAX_HISTORY)
+        below = None if cursor is None else read_cursor(cursor)
+        rows = await self._jobs.of_owner(caller.owner_id, below=below, limit=limit + 1)
+        shown = rows[:limit]
+        following = cursor_after(shown[-1].number) if len(rows) > limit else None
+        return await self._views(shown, caller.owner_id), following
+
+    async def queue(self, caller: Caller) -> QueueView:
+        """What runs and waits."""
+        counts = await self._jobs.counts()
+        own = await self._jobs.open_jobs(owner_id=caller.owner_id)
+        views = await self._views(own, caller.owner_id)
+        waiting = [view for view in views if view.state is JobState.QUEUED]
+        return QueueView(
+            running=tuple(view for view in views if view.state is JobState.RUNNING),
+            waiting=tuple(sorted(waiting, key=lambda view: view.position or len(own))),
+            total_running=counts["running"],
+            total_waiting=counts[QUEUED],
+        )
+
+    # Images
+
+    async def gallery(self, caller: Caller, query: GalleryQuery) -> GalleryPage:
+        """Images the caller may see."""
+        return await self._gallery.page(caller, query)
+
+    async def image(self, caller: Caller, image_id: str) -> ImageView:
+        """One image by its id, or by job and place as `job:2`."""
+        return await self._gallery.view(caller, image_id)
+
+    async def image_png(self, caller: Caller, image_id: str) -> bytes:
+        """The original PNG, parameters chunk included."""
+        return await self._gallery.png(caller, image_id)
+
+    async def thumbnail(self, caller: Caller, image_id: str) -> bytes:
+        """A WebP of at most 384 px."""
+        return await self._gallery.thumbnail(caller, image_id)
+
+    async def favourite(self, caller: Caller, image_id: str, *, on: bool) -> ImageView:
+        """Mark or unmark an image, for the caller."""
+        return await self._gallery.favourite(caller, image_id, on=on)
+
+    async def tag(self, caller: Caller, image_id: str, tags: Iterable[str]) -> ImageView:
+        """Replace the tags of an own image."""
+        return await self._gallery.tag(caller, image_id, tags)
+
+    async def delete(self, caller: Caller, image_id: str) -> None:
+        """Remove an image from the gallery."""
+        await self._gallery.delete(caller, image_id)
+
+    async def restore(self, caller: Caller, image_id: str) -> ImageView:
+        """Undo `delete` within 24 hours."""
+        return await self._gallery.restore(caller, image_id)
+
+    async def publish(self, caller: Caller, image_id: str, *, is_private: bool) -> ImageView:
+        """Change who may see an image."""
+        return await self._gallery.publish(caller, image_id, is_private=is_private)
+
+    # What is set
+
+    async def preferences(self, caller: Caller) -> Preferences:
+        """The caller's own defaults."""
+        return await self._house.preferences(caller)
+
+    async def set_preferences(self, caller: Caller, preferences: Preferences) -> None:
+        """Replace the caller's own defaults."""
+        await self._house.set_preferences(caller, preferences)
+
+    async def guild_preferences(self, caller: Caller) -> Preferences:
+        """Defaults of the caller's guild."""
+        return await self._house.guild_preferences(caller)
+
+    async def set_guild_preferences(self, caller: Caller, preferences: Preferences) -> None:
+        """Replace the guild's defaults."""
+        await self._house.set_guild_preferences(caller, preferences)
+
+    async def rules(self, caller: Caller) -> GuildRules:
+        """Limits, channels and models of the caller's guild."""
+        return await self._house.rules(caller)
+
+    async def set_rules(self, caller: Caller, rules: GuildRules) -> None:
+        """Replace them."""
+        await self._house.set_rules(caller, rules)
+
+    async def save_style(self, caller: Caller, name: str, picture: bytes) -> None:
+        """Keep a style reference under a name of the member's."""
+        upload = await self._commissions.clean(picture, "the style")
+        await self._house.save_style(caller, name, upload.png)
+
+    async def style_names(self, caller: Caller) -> tuple[str, ...]:
+        """Style references the caller may use."""
+        return await self._house.style_names(caller)
+
+    def _accepted(self, rows: Sequence[JobRow]) -> tuple[JobView, ...]:
+        self.scheduler.accept(rows)
+        views = tuple(self._queued_view(row) for row in rows)
+        for view in views:
+            self._updates.publish(view)
+        return views
+
+    def _queued_view(self, row: JobRow) -> JobView:
+        position = self.scheduler.queue.position(row.id)
+        return job_view(row, position=position, estimate_s=self.scheduler.estimate_s(row))
+
+    def _tell_progress(self, running: Running, preview: bytes | None) -> None:
+        if running.row is not None:
+            steps = (running.step, running.total)
+            estimate_s = self.scheduler.estimate_s(running.row)
+            self._updates.publish(
+                job_view(running.row, steps=steps, estimate_s=estimate_s), preview
+            )
+
+    async def _announce(self) -> None:
+        """Tell watchers what the rows say now, and the delivery what ended."""
+        while True:
+            job_id = await self._changed.get()
+            try:
+                view = await self._view(await self._jobs.by_id(job_id))
+            except StorageUnavailable:
+                self._changed.put_nowait(job_id)
+                await asyncio.sleep(_ANNOUNCE_PAUSE_S)
+                continue
+            self._updates.publish(view)
+            if view.state.is_final:
+                self._delivery.hurry()
+
+    async def _visible_job(self, caller: Caller, job_id: str) -> JobRow:
+        row = await self._jobs.by_id(job_id.strip().lower())
+        if not policy.may_see_job(caller, row):
+            raise NotFound("there is no such job, or it is not yours to see")
+        return row
+
+    async def _news_of(self, job_id: str, last: JobView) -> JobView | None:
+        """A job's state where it is not what was told last; another process may have changed it."""
+        try:
+            view = await self._view(await self._jobs.by_id(job_id))
+        except StorageUnavailable:
+            return None  # asked again soon
+        return None if view == last else view
+
+    async def _view(self, row: JobRow) -> JobView:
+        return (await self._views([row], row.owner_id))[0]
+
+    async def _views(self, rows: Sequence[JobRow], viewer_id: int) -> tuple[JobView, ...]:
+        finished = [row.id for row in rows if row.state == JobState.FINISHED]
+        images = await self._images.of_jobs(viewer_id, finished) if finished else {}
+        views = []
+        for row in rows:
+            position, estimate_s = await self._outlook(row)
+            views.append(
+                job_view(
+                    row,
+                    images.get(row.id, ()),
+                    position=position,
+                    estimate_s=estimate_s,
+                    steps=self.scheduler.steps(row.id),
+                )
+            )
+        return tuple(views)
+
+    async def _outlook(self, row: JobRow) -> tuple[int | None, float | None]:
+        """Position and estimate of a job that has not ended."""
+        if JobState(row.state).is_final:
+            return None, None
+        estimate_s = self.scheduler.estimate_s(row)
+        if row.state != QUEUED:
+            return None, estimate_s
+        position = self.scheduler.queue.position(row.id)
+        if position is None:  # another process schedules: count those before
+            position = 1 + await self._jobs.queued_before(row.number)
+        return position, estimate_s

@@ -1,0 +1,64 @@
+"""Rows as faces see them."""
+
+from collections.abc import Iterable
+
+from bot.storage.images import SeenImage
+from bot.storage.jobs import JobRow
+from bot.studio.contract import Destination, ImageView, JobState, JobView, Operation
+
+
+def image_view(seen: SeenImage) -> ImageView:
+    """An image as a face shows it."""
+    row = seen.row
+    return ImageView(
+        id=row.id,
+        job_id=row.job_id,
+        index=row.place,
+        owner_id=row.owner_id,
+        guild_id=row.guild_id,
+        seed=row.seed,
+        width=row.width,
+        height=row.height,
+        prompt=row.prompt,
+        model=row.model,
+        parameters=row.parameters,
+        operation=Operation(row.operation),
+        parent_id=row.parent_id,
+        is_private=row.is_private,
+        is_favourite=seen.is_favourite,
+        created_at=row.created_at,
+        alt_text=row.alt_text,
+        tags=seen.tags,
+    )
+
+
+def job_view(
+    row: JobRow,
+    images: Iterable[SeenImage] = (),
+    *,
+    position: int | None = None,
+    estimate_s: float | None = None,
+    steps: tuple[int, int] | None = None,
+) -> JobView:
+    """A job as a face shows it; `steps` (done, total) are newer than the row's own."""
+    step, total = steps or (row.step, row.total)
+    return JobView(
+        id=row.id,
+        owner_id=row.owner_id,
+        guild_id=row.guild_id,
+        state=JobState(row.state),
+        operation=Operation(row.operation),
+        prompt=row.prompt,
+        model=row.model,
+        seed=row.seed,
+        created_at=row.created_at,
+        is_private=row.is_private,
+        destination=Destination(face=row.face, address=row.address),
+        parent_id=row.parent_image_id,
+        reason=row.reason,
+        step=step,
+        total=total,
+        position=position,
+        estimate_s=estimate_s,
+        images=tuple(image_view(seen) for seen in images),
+    )
