@@ -1,12 +1,11 @@
 """Where in Discord a result goes, as it is kept with the job, and how it gets there."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import discord
 
-from bot.faces.discord.face import FaceClient, Interaction
+from bot.faces.discord.face import FaceClient, Interaction, is_installed_here
 from bot.studio.contract import Destination
 
 FACE = "discord"
@@ -35,13 +34,12 @@ class ChatAddress:
         cls, interaction: Interaction, message_id: int | None, *, is_ephemeral: bool
     ) -> "ChatAddress":
         """The address of an interaction's answer."""
-        is_inside = interaction.guild_id is None or interaction.is_guild_integration()
         return cls(
             application_id=interaction.application_id,
             token=interaction.token,
             expires_at=interaction.expires_at.timestamp(),
             message_id=message_id,
-            channel_id=interaction.channel_id if is_inside else None,
+            channel_id=interaction.channel_id if is_installed_here(interaction) else None,
             guild_id=interaction.guild_id,
             owner_id=interaction.user.id,
             locale=interaction.locale.value,
@@ -60,7 +58,7 @@ class ChatAddress:
 
     def is_open(self) -> bool:
         """The interaction can still be answered."""
-        return time.time() < self.expires_at - TOKEN_MARGIN_S
+        return discord.utils.utcnow().timestamp() < self.expires_at - TOKEN_MARGIN_S
 
 
 def is_gone(error: discord.HTTPException) -> bool:

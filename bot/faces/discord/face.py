@@ -57,6 +57,13 @@ def caller_of(interaction: Interaction) -> Caller:
     )
 
 
+def is_installed_here(interaction: Interaction) -> bool:
+    """The bot may act here by itself, rather than only answer a member who brought it along."""
+    if interaction.guild_id is None:
+        return not interaction.context.private_channel  # a group of members, without the bot
+    return interaction.is_guild_integration() or not interaction.is_user_integration()
+
+
 def _ruled_channel(interaction: Interaction) -> int | None:
     """The channel whose rules hold: a thread follows its parent."""
     channel = interaction.channel

@@ -3,7 +3,7 @@
 import discord
 
 from bot.errors import NotAllowed
-from bot.faces.discord.face import Interaction
+from bot.faces.discord.face import Interaction, is_installed_here
 from bot.faces.discord.localisation import Words
 
 NEEDED = ("view_channel", "send_messages", "attach_files", "embed_links")
@@ -29,7 +29,7 @@ def missing_permissions(interaction: Interaction) -> tuple[str, ...]:
 
     In direct messages, and where only the member installed the bot, answers need no permission.
     """
-    if interaction.guild_id is None or not interaction.is_guild_integration():
+    if interaction.guild_id is None or not is_installed_here(interaction):
         return ()
     may = interaction.app_permissions
     needed = set(NEEDED)
