@@ -1,17 +1,19 @@
 """A larger version of one picture: resampled, or with the detail a network has learned."""
 
 from collections.abc import Generator
+from functools import partial
 from typing import Any
 
 import torch
 from PIL import Image, ImageFilter
 from torch import Tensor
 
-from engine.calls import Call, Enlarge, NetworkRef, Pause, Pipeline, Report
+from engine.calls import Call, Enlarge, NetworkRef, Pipeline, Report
 from engine.errors import InvalidRequest
 from engine.events import Picture
 from engine.media import png
 from engine.pipelines.stages import sources
+from engine.pipelines.stages.aside import aside
 from engine.pipelines.stages.tiling import Mosaic, tiles_of
 from engine.requests import Upscale, UpscaleMethod
 
@@ -35,17 +37,11 @@ def run(request: Upscale, *, upscaler: NetworkRef = UPSCALER) -> Pipeline:
     colours = source.convert("RGB")
     match request.method:
         case UpscaleMethod.RESAMPLE:
-            yield Pause()
-            enlarged = _resampled(colours, request)
+            enlarged = yield from aside(partial(_resampled, colours, request))
         case UpscaleMethod.LEARNED:
             enlarged = yield from _learned(colours, request, upscaler)
-    if source.has_transparency_data:
-        alpha = (
-            source.convert("RGBA").getchannel("A").resize(enlarged.size, Image.Resampling.LANCZOS)
-        )
-        enlarged.putalpha(alpha)
-    yield Pause()
-    return (Picture(png.encode_png(enlarged), request.seed, width, height),)
+    encoded = yield from aside(partial(_encoded, enlarged, source))
+    return (Picture(encoded, request.seed, width, height),)
 
 
 def _resampled(colours: Image.Image, request: Upscale) -> Image.Image:
@@ -72,10 +68,22 @@ def _learned(
         enlarged: Tensor = yield Enlarge(upscaler, tile.cut(pixels)[None], request.factor)
         mosaic.add(tile, enlarged[0])
         yield Report(number, len(tiles))
+    return (yield from aside(partial(_mixed, colours, mosaic, request)))
+
+
+def _mixed(colours: Image.Image, mosaic: Mosaic, request: Upscale) -> Image.Image:
     smooth = sources.pixels_of(_resized(colours, request.factor, Image.Resampling.LANCZOS))
     share = min(request.detail / NEUTRAL, NEUTRAL + request.detail)
     mixed = torch.lerp(smooth, mosaic.picture(), share)
     return png.images_of_pixels(mixed[None].numpy())[0]
+
+
+def _encoded(enlarged: Image.Image, source: Image.Image) -> bytes:
+    """Encode as PNG, with the transparency of the source."""
+    if source.mode == "RGBA":
+        alpha = source.getchannel("A").resize(enlarged.size, Image.Resampling.LANCZOS)
+        enlarged.putalpha(alpha)
+    return png.encode_png(enlarged)
 
 
 def _resized(image: Image.Image, factor: int, how: Image.Resampling) -> Image.Image:

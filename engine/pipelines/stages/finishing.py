@@ -1,15 +1,17 @@
 """From clean latents to encoded pictures."""
 
 from collections.abc import Generator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from engine.calls import Call, Decode, Enlarge, NetworkRef, Pause, Pipeline
+from engine.calls import Call, Decode, Enlarge, NetworkRef, Pipeline
 from engine.diffusion.prediction import ModelFacts
 from engine.events import Picture
 from engine.media import png
+from engine.pipelines.stages.aside import aside
 from engine.pipelines.stages.canvas import Canvas, fitted
 
 DECODED_AT_ONCE = 2**20  # pixels of one Decode call; a decoder's memory grows with them
@@ -31,10 +33,14 @@ def decoded(
 
 
 def pictures(images: Sequence[Tensor], seeds: Sequence[int]) -> Pipeline:
-    """Encode pixels (3, H, W) as PNG, letting others run between two images."""
+    """Encode pixels (3, H, W) as PNG, letting others run meanwhile."""
     done: list[Picture] = []
     for pixels, seed in zip(images, seeds, strict=True):
-        yield Pause()
-        (image,) = png.images_of_pixels(pixels[None].numpy())
-        done.append(Picture(png.encode_png(image), seed, image.width, image.height))
+        encoded = yield from aside(partial(_encoded, pixels))
+        done.append(Picture(encoded, seed, pixels.shape[2], pixels.shape[1]))
     return tuple(done)
+
+
+def _encoded(pixels: Tensor) -> bytes:
+    (image,) = png.images_of_pixels(pixels[None].numpy())
+    return png.encode_png(image)

@@ -109,7 +109,7 @@ def test_large_images_are_decoded_one_at_a_time(driver):
 
 def test_others_may_run_between_the_encoding_of_two_images(driver):
     driver.run(imagine.run(FOX))
-    assert len(driver.model.asked(calls.Pause)) == 3
+    assert len(driver.model.asked(calls.Pause)) >= 3
 
 
 def test_previews_come_by_the_clock_and_not_shortly_before_the_end(driver):

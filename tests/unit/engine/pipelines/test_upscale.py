@@ -81,11 +81,8 @@ def test_tiles_show_no_seams(upscaler):
 
 def test_a_picture_of_one_tile_is_enlarged_in_one_call(upscaler):
     upscaler.run(upscale.run(Upscale(source=png_of(waves(256, 100)), factor=2)))
-    assert [type(call) for call in upscaler.model.seen] == [
-        calls.Enlarge,
-        calls.Report,
-        calls.Pause,
-    ]
+    asked = [call for call in upscaler.model.seen if not isinstance(call, calls.Pause)]
+    assert [type(call) for call in asked] == [calls.Enlarge, calls.Report]
 
 
 @pytest.mark.parametrize("method", list(UpscaleMethod))
