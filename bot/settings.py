@@ -73,6 +73,7 @@ class EngineSettings(_Section):
     threads: int = Field(default=0, ge=0, le=256)
     silence_timeout_s: float = Field(default=120.0, gt=1)
     preview_interval_s: float = Field(default=0.7, ge=0.1)
+    vgg19_file: Path | None = None
     allow_downloads: bool = False
 
 
@@ -158,6 +159,7 @@ class Settings(BaseSettings):
             threads=section.threads,
             silence_timeout_s=section.silence_timeout_s,
             preview_interval_s=section.preview_interval_s,
+            vgg19_file=section.vgg19_file,
             allow_downloads=section.allow_downloads,
         )
 

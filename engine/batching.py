@@ -11,10 +11,26 @@ from typing import Any
 
 from torch import Tensor
 
-from engine.calls import Call, Conditioning, Decode, Denoise, Encode, Enlarge
+from engine.calls import (
+    Call,
+    Conditioning,
+    Decode,
+    Denoise,
+    Encode,
+    Enlarge,
+    Restyle,
+    StyleCode,
+)
 
 # The field that has a row for each image of the call; calls that are not here can't be cut.
-_ROWS_FIELD = {Denoise: "x", Encode: "pixels", Decode: "latents", Enlarge: "pixels"}
+_ROWS_FIELD = {
+    Denoise: "x",
+    Encode: "pixels",
+    Decode: "latents",
+    Enlarge: "pixels",
+    StyleCode: "pixels",
+    Restyle: "pixels",
+}
 
 _MOST_KEYS = 1000  # whose times are remembered; LoRA weights make ever new ones
 

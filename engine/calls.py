@@ -125,6 +125,93 @@ class Enlarge:
         return ("enlarge", self.network, self.factor, *self.pixels.shape[1:])
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class StyleCode:
+    """The statistics that are a picture's style to a network. Result: (B, S) in fp32."""
+
+    network: NetworkRef
+    pixels: Tensor
+
+    @property
+    def batch_key(self) -> tuple[object, ...]:
+        """Network and shape."""
+        return ("style code", self.network, *self.pixels.shape[1:])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StylePreset:
+    """What is shipped of a painting, by its name. Result: `engine.style.target.Style`, one row."""
+
+    network: NetworkRef
+    name: str
+
+    @property
+    def batch_key(self) -> tuple[object, ...]:
+        """A look into a table."""
+        return ("style preset", self.network)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DescribeStyle:
+    """All that is kept of a picture as a style. Result: `engine.style.target.Style`, B rows."""
+
+    network: NetworkRef
+    pixels: Tensor
+
+    @property
+    def batch_key(self) -> tuple[object, ...]:
+        """Network and shape."""
+        return ("describe style", self.network, *self.pixels.shape[1:])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Restyle:
+    """Content in the style of a code, in one pass. Result: pixels like `pixels`, not clamped."""
+
+    network: NetworkRef
+    pixels: Tensor  # (B, 3, H, W); H and W multiples of 8
+    code: Tensor  # (B, S)
+    strength: Tensor  # (B,) in 0..1
+    own: Tensor  # (B, S): the code of the picture that `pixels` are, or are a tile of
+
+    @property
+    def batch_key(self) -> tuple[object, ...]:
+        """Network and shape: any styles and strengths share a pass."""
+        return ("restyle", self.network, *self.pixels.shape[1:])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ContentFeatures:
+    """What a picture shows, to the network of an optimiser. Result: (B, C, h, w)."""
+
+    network: NetworkRef
+    pixels: Tensor
+
+    @property
+    def batch_key(self) -> tuple[object, ...]:
+        """Network and shape."""
+        return ("content features", self.network, *self.pixels.shape[1:])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StyleGradient:
+    """How far pictures are from a content and a style, and the way there.
+
+    Result: (loss (B,), gradient like `pixels`), each row's its own.
+    """
+
+    network: NetworkRef
+    pixels: Tensor  # (B, 3, H, W)
+    content: Tensor  # (B, C, h, w) of `ContentFeatures`
+    grams: tuple[Tensor, ...]  # (B, C, C) of each level
+    style_weight: Tensor  # (B,)
+
+    @property
+    def batch_key(self) -> tuple[object, ...]:
+        """Network and shape."""
+        return ("style gradient", self.network, *self.pixels.shape[1:])
+
+
 @dataclass(frozen=True, slots=True)
 class Pause:
     """Nothing to compute: a point where others may run. Result: None."""
@@ -149,7 +236,12 @@ class Report:
         return ("report",)
 
 
-Call: TypeAlias = Facts | EncodeText | Denoise | Encode | Decode | Enlarge | Pause | Report
+StyleCall: TypeAlias = (
+    StyleCode | StylePreset | DescribeStyle | Restyle | ContentFeatures | StyleGradient
+)
+Call: TypeAlias = (
+    Facts | EncodeText | Denoise | Encode | Decode | Enlarge | StyleCall | Pause | Report
+)
 # What is sent depends on what was yielded.
 Pipeline: TypeAlias = Generator[Call, Any, tuple[Picture, ...]]
 Sampling: TypeAlias = Generator[Call, Any, Tensor]  # part of a pipeline: noise to clean latents

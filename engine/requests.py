@@ -136,7 +136,9 @@ class Diffusion:
     previews: bool = True
 
     def __post_init__(self) -> None:
-        _require(any(p.weight > 0 for p in self.prompt), "prompt", "needs a part of positive weight")
+        _require(
+            any(p.weight > 0 for p in self.prompt), "prompt", "needs a part of positive weight"
+        )
         _require_seed("seed", self.seed)
         _require_side("width", self.width)
         _require_side("height", self.height)
@@ -202,9 +204,12 @@ class Stylize:
     mask: bytes = b""  # PNG, white = restyle; empty: everywhere
     size: int = 0  # longer side in pixels; 0 keeps the content's own
     iterations: int = 200  # of the optimiser
+    network: str = "style"  # that guides the optimiser: "style", the shipped one, or "vgg19"
     seed: int = 0
+    perturbation: float = 0.0  # how far image i leaves the style, at random by seed + i; 0..1
     image_count: int = 1
     model: str = ""  # of the diffusion method
+    prompt: Prompt = ()  # of the diffusion method; empty: words for any painting
     previews: bool = True
 
     def __post_init__(self) -> None:
@@ -214,6 +219,10 @@ class Stylize:
         _require_range("strength", self.strength, 0.0, 1.0)
         _require(self.size == 0 or MIN_SIDE <= self.size <= 4096, "size", "must be in 64..4096")
         _require_range("iterations", self.iterations, 1, 3000)
+        _require_range("perturbation", self.perturbation, 0.0, 1.0)
+        _require(self.network in ("style", "vgg19"), "network", "must be style or vgg19")
+        is_diffusion = self.method is StyleMethod.DIFFUSION
+        _require(bool(self.model) or not is_diffusion, "model", "is needed for this method")
         _require_range("image_count", self.image_count, 1, MAX_IMAGES)
         _require_seed("seed", self.seed)
 

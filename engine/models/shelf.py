@@ -25,6 +25,7 @@ from engine.calls import (
     Enlarge,
     Facts,
     NetworkRef,
+    StyleCall,
 )
 from engine.config import EngineConfig
 from engine.errors import ModelUnavailable, Unsupported
@@ -36,6 +37,7 @@ from engine.models.families import (
     Loader,
     Place,
 )
+from engine.models.families.style import StyleNetworks
 from engine.models.files import parameter_count, read_header, weight_files
 from engine.models.hub import local_files
 from engine.models.ledger import Ledger
@@ -74,6 +76,8 @@ class Shelf:
         self._ledger = ledger_for(self._device, config.memory_budget_bytes)
         self._models: dict[str, LoadedModel] = {}
         self._kept: tuple[int, tuple[str, ...]] = (0, ())
+        # A few megabytes, so they stay and need no place in the ledger.
+        self._styles = StyleNetworks(self._device, vgg19=config.vgg19_file)
 
     @property
     def device(self) -> torch.device:
@@ -98,6 +102,8 @@ class Shelf:
                 case EncodeText(network):
                     model = self._adapted(network)
                     return [_encoded(model, call) for call in calls if isinstance(call, EncodeText)]
+                case _ if isinstance(calls[0], StyleCall):
+                    return self._styles.execute(calls)  # type: ignore[arg-type]
                 case Denoise() | Encode() | Decode() | Enlarge():
                     return self._pass(calls)
         raise Unsupported(f"a shelf computes no {type(calls[0]).__name__}")

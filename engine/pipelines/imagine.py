@@ -3,7 +3,7 @@
 import time
 
 from engine.calls import Facts, Pipeline
-from engine.pipelines.stages import denoising, finishing
+from engine.pipelines.stages import denoising, finishing, restyling
 from engine.pipelines.stages.canvas import canvas_of
 from engine.requests import TextToImage, seeds_of
 
@@ -18,9 +18,8 @@ def run(
 
     Raises:
         InvalidRequest: the prompt has too many parts.
-        Unsupported: the request has style references.
+        UnreadableImage: a style reference is no readable picture.
     """
-    denoising.refuse_style_references(request)
     network = denoising.network_of(request)
     facts = yield Facts(network)
     canvas = canvas_of(request.width, request.height, facts)
@@ -28,5 +27,5 @@ def run(
         request, network, facts, canvas, preview_interval_s=preview_interval_s, clock=clock
     )
     images = yield from finishing.decoded(network, facts, canvas, latents)
-    # Between pixels and pictures is where another's look would be laid over them.
+    images = yield from restyling.in_the_look_of_references(images, request)
     return (yield from finishing.pictures(images, tuple(seeds_of(request))))

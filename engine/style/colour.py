@@ -24,27 +24,27 @@ def with_luminance_of(colours: Tensor, lightness: Tensor) -> Tensor:
     return torch.einsum("rc,bchw->brhw", backward, mixed).clamp(0, 1)
 
 
-def match_colours(pixels: Tensor, palette: Tensor, eps: float = 1e-5) -> Tensor:
-    """`pixels` moved linearly so that mean and covariance of colour are those of `palette`.
-
-    The symmetric solution of section 3.1, by eigenvalues; the pictures may differ in size.
-    """
-    source = pixels.flatten(2).double()
-    target = palette.flatten(2).double()
-    source_mean, target_mean = source.mean(-1, keepdim=True), target.mean(-1, keepdim=True)
-    whiten = _power(_covariance(source, eps), -0.5)
-    paint = _power(_covariance(target, eps), 0.5)
-    moved = paint @ whiten @ (source - source_mean) + target_mean
-    return moved.to(pixels.dtype).clamp(0, 1).view_as(pixels)
-
-
-def _covariance(flat: Tensor, eps: float) -> Tensor:
+def colour_moments(pixels: Tensor, eps: float = 1e-5) -> tuple[Tensor, Tensor]:
+    """Mean (B, 3) and covariance (B, 3, 3) of the colours of (B, 3, H, W)."""
+    flat = pixels.flatten(2).double()
     centred = flat - flat.mean(-1, keepdim=True)
     identity = torch.eye(3, dtype=flat.dtype, device=flat.device)
-    return centred @ centred.mT / flat.shape[-1] + eps * identity
+    covariance = centred @ centred.mT / flat.shape[-1] + eps * identity
+    return flat.mean(-1).float(), covariance.float()
+
+
+def match_colours(pixels: Tensor, mean: Tensor, covariance: Tensor, eps: float = 1e-5) -> Tensor:
+    """`pixels` moved linearly so that their colours have this mean and covariance.
+
+    The symmetric solution of section 3.1, by eigenvalues.
+    """
+    own_mean, own_covariance = colour_moments(pixels, eps)
+    change = _power(covariance, 0.5) @ _power(own_covariance, -0.5)
+    moved = change @ (pixels.flatten(2) - own_mean[..., None]) + mean[..., None]
+    return moved.clamp(0, 1).view_as(pixels)
 
 
 def _power(symmetric: Tensor, exponent: float) -> Tensor:
-    values, vectors = torch.linalg.eigh(symmetric)
+    values, vectors = torch.linalg.eigh(symmetric.double())
     power: Tensor = vectors @ torch.diag_embed(values.clamp_min(1e-12) ** exponent) @ vectors.mT
-    return power
+    return power.float()

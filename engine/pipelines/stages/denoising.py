@@ -10,7 +10,6 @@ from engine.calls import Call, Decode, EncodeText, NetworkRef, Report, Sampling
 from engine.diffusion import guidance, samplers, schedules
 from engine.diffusion.noise import ImageNoise, mixed_noise
 from engine.diffusion.prediction import ModelFacts
-from engine.errors import Unsupported
 from engine.pipelines.stages.canvas import Canvas
 from engine.pipelines.stages.showing import preview_of
 from engine.requests import MAX_SEED, ImageToImage, TextToImage, seeds_of
@@ -58,16 +57,6 @@ class Progress:
         left_s = (now - self._begun) / self._step * left
         is_time = now - self._shown >= self._interval_s
         return self._has_previews and is_time and left > 0 and left_s >= PREVIEW_WORTH_S
-
-
-def refuse_style_references(request: DiffusionRequest) -> None:
-    """Say so where a look is asked for that no stage can give yet.
-
-    Raises:
-        Unsupported: the request has style references.
-    """
-    if request.style_references:
-        raise Unsupported("style references don't work with this model: leave --sref out")
 
 
 def network_of(request: DiffusionRequest) -> NetworkRef:

@@ -6,9 +6,9 @@ import pytest
 from PIL import Image
 
 from engine import calls
-from engine.errors import UnreadableImage, Unsupported
+from engine.errors import UnreadableImage
 from engine.pipelines import edit, imagine
-from engine.requests import ImageToImage, Sampler, StyleReference, TextToImage, plain
+from engine.requests import ImageToImage, Sampler, TextToImage, plain
 
 
 def png_of(image):
@@ -114,9 +114,3 @@ def test_a_transparent_source_is_laid_on_white(driver):
 def test_a_broken_source_is_refused_by_name(driver, broken):
     with pytest.raises(UnreadableImage, match="source is no readable PNG"):
         driver.run(edit.run(replace(EDIT, source=broken)))
-
-
-def test_style_references_are_refused(driver):
-    request = replace(EDIT, style_references=(StyleReference(preset="wave"),))
-    with pytest.raises(Unsupported, match="style references"):
-        driver.run(edit.run(request))

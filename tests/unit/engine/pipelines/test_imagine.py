@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from engine import calls
-from engine.errors import InvalidRequest, Unsupported
+from engine.errors import InvalidRequest
 from engine.pipelines import imagine
 from engine.requests import (
     LoraReference,
@@ -14,7 +14,6 @@ from engine.requests import (
     Sampler,
     Schedule,
     Span,
-    StyleReference,
     TextToImage,
     plain,
 )
@@ -171,9 +170,3 @@ def test_too_many_parts_are_refused_with_the_number_that_can_be_mixed(driver):
     prompt = tuple(part(f"thing {i}", 1.0) for i in range(7))
     with pytest.raises(InvalidRequest, match="prompt has 7 parts of positive weight; at most 6"):
         driver.run(imagine.run(replace(FOX, prompt=prompt)))
-
-
-def test_style_references_are_refused(driver):
-    request = replace(FOX, style_references=(StyleReference(preset="wave"),))
-    with pytest.raises(Unsupported, match="style references"):
-        driver.run(imagine.run(request))

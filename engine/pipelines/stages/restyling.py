@@ -1,0 +1,139 @@
+"""A look laid over pixels in one pass of the fast network, in tiles where they are many."""
+
+from collections.abc import Generator, Sequence
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional
+
+from engine.calls import Call, DescribeStyle, NetworkRef, Restyle, StyleCode, StylePreset
+from engine.errors import OutOfMemory
+from engine.pipelines.stages import sources
+from engine.pipelines.stages.tiling import Grid, Mosaic, tiles_of
+from engine.requests import Diffusion
+from engine.style.colour import colour_moments, match_colours
+from engine.style.target import Style, blended
+
+STYLE_NETWORK = NetworkRef("style")
+MULTIPLE = 8  # of the sides that the network takes
+LEAST_SIDE = 32  # pixels; smaller pictures are enlarged for the pass
+OVERVIEW_SIDE = 768  # pixels of the picture whose statistics all tiles share
+WHOLE_PIXELS = 1024 * 1024  # that are restyled in one piece
+# The network looks 53 pixels far, rounded up to its multiple.
+GRID = Grid(side=640, overlap=160, blind=56)
+SMALL_GRID = Grid(side=256, overlap=136, blind=56)
+
+STYLE_SIDE = 512  # pixels of the longer side at which a style is looked at
+HALF_WEIGHT = 50  # the `--sw` that takes half of a style
+
+PixelsOf = Generator[Call, Any, Tensor]
+
+
+def in_the_look_of_references(
+    images: Sequence[Tensor], request: Diffusion
+) -> Generator[Call, Any, list[Tensor]]:
+    """Lay the look of a request's style references over its images (3, H, W).
+
+    Raises:
+        UnreadableImage: a reference is no readable picture.
+        Unsupported: there is no preset of that name.
+    """
+    if not request.style_references or request.style_weight == 0:
+        return list(images)
+    styles: list[Style] = []
+    for reference in request.style_references:
+        if reference.preset:
+            styles.append((yield StylePreset(STYLE_NETWORK, reference.preset)))
+        else:
+            styles.append((yield from described(reference.image, STYLE_NETWORK)))
+    style = blended(styles, [reference.weight for reference in request.style_references])
+    strength = request.style_weight / (request.style_weight + HALF_WEIGHT)
+    done: list[Tensor] = []
+    for pixels in images:
+        done += [(yield from restyled(pixels, style, strength))]
+    return done
+
+
+def described(
+    reference: bytes, network: NetworkRef, palette: Tensor | None = None
+) -> Generator[Call, Any, Style]:
+    """Look at a style reference (PNG); with `palette` (3, H, W) as if it had those colours."""
+    image = sources.opened(reference, "styles")
+    scale = min(1.0, STYLE_SIDE / max(image.size))
+    width, height = (
+        max(LEAST_SIDE, round(side * scale / MULTIPLE) * MULTIPLE) for side in image.size
+    )
+    pixels = sources.pixels_of(image.resize((width, height), Image.Resampling.LANCZOS))[None]
+    if palette is not None:
+        pixels = match_colours(pixels, *colour_moments(palette[None]))
+    style: Style = yield DescribeStyle(network, pixels)
+    return style
+
+
+def restyled(pixels: Tensor, style: Style, strength: float) -> PixelsOf:
+    """Return pixels (3, H, W) in [0, 1] in the style's one row, at their own size.
+
+    Tiles share the statistics of the whole picture and overlap by more than the network sees, so
+    that no seam shows. Where memory runs out the picture is cut smaller.
+    """
+    height, width = pixels.shape[1:]
+    canvas = _padded(pixels)
+    own = yield StyleCode(STYLE_NETWORK, _overview(canvas)[None])
+    weight = torch.tensor([strength])
+    if canvas.shape[1] * canvas.shape[2] <= WHOLE_PIXELS:
+        try:
+            whole = yield Restyle(STYLE_NETWORK, canvas[None], style.code, weight, own)
+        except OutOfMemory:
+            whole = (yield from _in_tiles(canvas, style, weight, own, SMALL_GRID))[None]
+        canvas = whole[0]
+    else:
+        canvas = yield from _in_tiles(canvas, style, weight, own, GRID)
+    if min(height, width) < LEAST_SIDE:
+        return _resized(canvas, height, width).clamp(0, 1)
+    return canvas[:, :height, :width].clamp(0, 1)
+
+
+def _in_tiles(canvas: Tensor, style: Style, weight: Tensor, own: Tensor, grid: Grid) -> PixelsOf:
+    mosaic = Mosaic(canvas.shape[1], canvas.shape[2], 1)
+    for tile in tiles_of(canvas.shape[1], canvas.shape[2], grid):
+        piece = yield from _tile(tile.cut(canvas), style, weight, own)
+        mosaic.add(tile, piece)
+    return mosaic.picture()
+
+
+def _tile(pixels: Tensor, style: Style, weight: Tensor, own: Tensor) -> PixelsOf:
+    height, width = pixels.shape[1:]
+    restyled_tile = yield Restyle(STYLE_NETWORK, _padded(pixels)[None], style.code, weight, own)
+    piece: Tensor = restyled_tile[0, :, :height, :width]
+    return piece
+
+
+def _padded(pixels: Tensor) -> Tensor:
+    """At least `LEAST_SIDE` and a multiple of 8 on each side; the border is mirrored."""
+    height, width = pixels.shape[1:]
+    if min(height, width) < LEAST_SIDE:
+        scale = LEAST_SIDE / min(height, width)
+        height, width = round(height * scale), round(width * scale)
+        pixels = _resized(pixels, height, width)
+    right, bottom = -width % MULTIPLE, -height % MULTIPLE
+    return functional.pad(pixels[None], (0, right, 0, bottom), mode="reflect")[0]
+
+
+def _overview(canvas: Tensor) -> Tensor:
+    longer = max(canvas.shape[1:])
+    if longer <= OVERVIEW_SIDE:
+        return canvas
+    height, width = (
+        max(MULTIPLE, round(side * OVERVIEW_SIDE / longer / MULTIPLE) * MULTIPLE)
+        for side in canvas.shape[1:]
+    )
+    return _resized(canvas, height, width)
+
+
+def _resized(pixels: Tensor, height: int, width: int) -> Tensor:
+    scaled = functional.interpolate(
+        pixels[None], (height, width), mode="bilinear", antialias=True, align_corners=False
+    )
+    return scaled[0]
