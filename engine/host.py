@@ -10,6 +10,7 @@ import itertools
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from engine import worker_process
 from engine.child import Child, ProcessMain
@@ -35,14 +36,16 @@ def model_of(request: Request) -> str:
     return request.model if isinstance(request, Diffusion | Stylize) else ""
 
 
-def check_model(request: Request, catalogue: Catalogue) -> None:
-    """Refuse a request for a model that is not there.
+def with_known_model(request: Request, catalogue: Catalogue) -> Request:
+    """Return the request with its model's name as the catalogue writes it.
 
     Raises:
         UnknownModel: with a suggestion.
     """
-    if name := model_of(request):
-        catalogue.info(name)
+    if not isinstance(request, Diffusion | Stylize) or not request.model:
+        return request
+    known = catalogue.info(request.model).name
+    return request if request.model == known else replace(request, model=known)
 
 
 class WorkerHost:
@@ -70,7 +73,7 @@ class WorkerHost:
         Raises:
             EngineError: the request failed; `error.retryable` says if asking again may help.
         """
-        check_model(request, self._catalogue)
+        request = with_known_model(request, self._catalogue)
         if not self._is_open:
             raise _closed()
         device = choose(self._devices, model_of(request))

@@ -22,7 +22,7 @@ from engine.config import EngineConfig
 from engine.contract import EngineStatus, WorkerStatus
 from engine.errors import EngineError, UnreadableImage
 from engine.events import Failed, Finished, OnEvent, Picture, Progress, Started, Timings
-from engine.host import WorkerHost, check_model, open_host
+from engine.host import WorkerHost, open_host, with_known_model
 from engine.messages import Cancel, Order, Ready, Start
 from engine.models.catalogue import Catalogue, open_catalogue
 from engine.requests import Diffusion, Request, StyleMethod, Stylize, Upscale, seeds_of
@@ -77,7 +77,7 @@ class FakeEngine:
     async def _run(self, request: Request, on_event: OnEvent) -> Finished:
         begun = time.monotonic()
         on_event(Started())
-        check_model(request, self._catalogue)
+        request = with_known_model(request, self._catalogue)
         for progress in steps_of(request):
             await asyncio.sleep(self.step_delay_s)
             on_event(progress)

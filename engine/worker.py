@@ -12,12 +12,13 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
 
-from engine import batching
+from engine import batching, registry
 from engine.batching import RowCaps, Share, Waiting
 from engine.calls import Call, Pause, Pipeline, Report
 from engine.errors import (
@@ -29,9 +30,12 @@ from engine.errors import (
     Unsupported,
 )
 from engine.events import Failed, Finished, Picture, Progress, Started, Timings
-from engine.messages import Cancel, Order, Start
+from engine.messages import Cancel, Order, Ready, Start
+from engine.models.catalogue import open_catalogue
+from engine.models.shelf import Shelf
 from engine.requests import Request
-from engine.worker_process import Send
+from engine.turns import Turns
+from engine.worker_process import Link, Send
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +57,10 @@ class Executor(Protocol):
         Raises:
             MemoryError, torch.OutOfMemoryError: try with fewer rows.
         """
+        ...
+
+    def kept(self) -> tuple[int, tuple[str, ...]]:
+        """Bytes and names of the models in memory; any thread may ask."""
         ...
 
 
@@ -84,7 +92,11 @@ class _Running:
 
     def result(self) -> Any:
         """The result of the whole call, once all rows are done."""
-        return self.parts[0] if len(self.parts) == 1 else torch.cat(self.parts)
+        if len(self.parts) == 1:
+            return self.parts[0]
+        if isinstance(self.parts[0], tuple):
+            return tuple(torch.cat(column) for column in zip(*self.parts, strict=True))
+        return torch.cat(self.parts)
 
 
 class Worker:
@@ -106,6 +118,7 @@ class Worker:
         self._caps = caps
         self._versions = versions or {}
         self._clock = clock
+        self._turns = Turns()
         self._line: list[_Running] = []  # longest waiting first
         self._in_pass: list[_Running] = []
         self._loading_since: float | None = None
@@ -115,6 +128,10 @@ class Worker:
     def is_idle(self) -> bool:
         """There is nothing to do until the next order."""
         return not self._line
+
+    def kept(self) -> tuple[int, tuple[str, ...]]:
+        """Bytes and names of the models in memory; any thread may ask."""
+        return self._executor.kept()
 
     def obey(self, number: int, order: Order) -> None:
         """Start or cancel a request."""
@@ -130,8 +147,9 @@ class Worker:
         """Run one batch; its requests go to the back of the line."""
         if not self._line:
             return
-        shares = batching.next_batch([job.waiting() for job in self._line], self._caps.cap)
-        jobs = [self._line[share.position] for share in shares]
+        line = self._whose_turn()
+        shares = batching.next_batch([job.waiting() for job in line], self._caps.cap)
+        jobs = [line[share.position] for share in shares]
         outcomes = self._compute(jobs, shares)
         if outcomes is None:
             return  # no memory for so many rows, and nothing has changed: the next tick takes fewer
@@ -152,6 +170,11 @@ class Worker:
             self._loading_since = None
             log.info("loaded %s in %.1f s", model, self._loading_s)
 
+    def _whose_turn(self) -> list[_Running]:
+        _, resident = self._executor.kept()
+        calls = [job.call for job in self._line]
+        return [self._line[i] for i in self._turns.whose_turn(calls, resident, self._clock())]
+
     def _start(self, number: int, request: Request) -> None:
         self._send(number, Started())
         try:
@@ -167,12 +190,14 @@ class Worker:
             batching.rows_of(job.call, share.start, share.stop)
             for job, share in zip(jobs, shares, strict=True)
         ]
+        begun = self._clock()
+        for job in jobs:
+            job.begun_at = begun if job.begun_at is None else job.begun_at
         if isinstance(calls[0], Pause):
             return [None for _ in calls]
         rows = sum(len(share) for share in shares)
         self._in_pass = jobs
         self._loading_s, self._loading_since = 0.0, None
-        begun = self._clock()
         outcome = _attempt(self._executor, calls)
         if isinstance(outcome, OutOfMemory) and (len(calls) > 1 or _has_more_rows(calls[0])):
             log.warning("no memory for %d rows of %s", rows, calls[0].batch_key)
@@ -181,11 +206,12 @@ class Worker:
             return None
         is_whole = not isinstance(outcome, Exception)
         results = outcome if is_whole else self._each_alone(calls, outcome)
-        seconds = self._clock() - begun - self._loading_s
+        now = self._clock()
+        seconds = now - begun - self._loading_s
+        self._turns.ran(calls[0], seconds, self._loading_s, now)
         if is_whole:
             self._caps.ran(calls[0].batch_key, rows, seconds)
         for job, share in zip(jobs, shares, strict=True):
-            job.begun_at = begun if job.begun_at is None else job.begun_at
             job.device_s += seconds * len(share) / rows
             job.loading_s += self._loading_s
         return results
@@ -248,6 +274,38 @@ class Worker:
         return Finished(images, timings, self._versions)
 
 
+def begin(link: Link, send: Send) -> tuple[Worker, Ready]:
+    """Set torch up for this process and thread, and take the device; loads no model yet."""
+    config = link.config
+    torch.set_grad_enabled(False)
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    worker: Worker
+
+    def on_loading(model: str, fraction: float) -> None:
+        worker.on_loading(model, fraction)
+
+    shelf = Shelf(config, open_catalogue(config), device=link.device, on_loading=on_loading)
+    worker = Worker(
+        send,
+        shelf,
+        begin=lambda request: registry.start(request, config.preview_interval_s),
+        caps=RowCaps(config.tick_budget_s, 1 if config.exact else config.max_rows or MOST_ROWS),
+        versions=_versions(shelf.device),
+    )
+    others = range(1, torch.cuda.device_count()) if link.device == "auto" else ()
+    return worker, Ready(str(shelf.device), tuple(f"cuda:{index}" for index in others))
+
+
+def _versions(device: torch.device) -> dict[str, str]:
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    try:
+        engine = version("atelier")
+    except PackageNotFoundError:
+        engine = "not installed"  # runs from its source folder
+    return {"engine": engine, "torch": torch.__version__, "device": name}
+
+
 def _attempt(executor: Executor, calls: Sequence[Call]) -> Any:
     """Return the results, or the error without the frames that keep its tensors in memory."""
     try:
@@ -264,14 +322,18 @@ def _has_more_rows(call: Call) -> bool:
 
 def _without_nan(results: Sequence[Any]) -> list[Any]:
     """Put an error in the place of each result that is not finite; one look at the device."""
-    tensors = [result for result in results if isinstance(result, Tensor)]
-    if not tensors:
-        return list(results)
-    is_good = iter(torch.stack([tensor.isfinite().all() for tensor in tensors]).tolist())
+    checks = [_is_finite(result) for result in results]
+    is_finite = torch.stack(checks).tolist() if checks else []
     return [
-        _not_a_number() if isinstance(result, Tensor) and not next(is_good) else result
-        for result in results
+        result if good else _not_a_number() for result, good in zip(results, is_finite, strict=True)
     ]
+
+
+def _is_finite(result: Any) -> Tensor:
+    """Return a truth value that is still on the device, for a tensor or a tuple of tensors."""
+    parts = result if isinstance(result, tuple) else (result,)
+    checks = [part.isfinite().all() for part in parts if isinstance(part, Tensor)]
+    return torch.stack(checks).all() if checks else torch.tensor(True)  # noqa: FBT003
 
 
 def _not_a_number() -> NotANumber:

@@ -83,14 +83,12 @@ def run(begin: Begin, link: Link) -> None:
 
 def _loop(work: Work, inbox: "queue.SimpleQueue[tuple[int, Order]]", pulse: "_Pulse") -> None:
     while True:
-        try:
-            number, order = inbox.get(block=work.is_idle)
-        except queue.Empty:
+        while not inbox.empty() or work.is_idle:
+            order = inbox.get()
             with pulse.busy():
-                work.tick()
-        else:
-            with pulse.busy():
-                work.obey(number, order)
+                work.obey(*order)
+        with pulse.busy():
+            work.tick()
 
 
 class _Outbox:

@@ -5,13 +5,21 @@ import contextlib
 import io
 
 import pytest
+import pytest_asyncio
 from PIL import Image
 
 from engine.config import EngineConfig
 from engine.errors import InvalidRequest, UnknownModel
 from engine.events import Finished, Progress, Started
-from engine.requests import TextToImage, Upscale, plain
+from engine.host import open_engine
+from engine.requests import TextToImage, Upscale, UpscaleMethod, plain
 from engine.testing import FakeEngine, open_fake_engine
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),  # one engine for all tests: a real one takes seconds
+    # diffusers' own, under NumPy 2
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
 
 
 def a_request(**changes):
@@ -37,23 +45,43 @@ def ignore(event):
     pass
 
 
+@pytest.fixture(scope="module")
+def tiny_catalogue(tmp_path_factory):
+    """A catalogue in which a tiny Stable Diffusion stands under the name of the pack."""
+    from tests import tiny_checkpoints  # diffusers takes seconds to import
+
+    folder = tmp_path_factory.mktemp("models")
+    tiny_checkpoints.write_sd1(folder / "tiny")
+    catalogue = folder / "catalogue.toml"
+    catalogue.write_text('[models.atelier-pack]\nfamily = "sd1"\nwhere = "tiny"\n')
+    return catalogue
+
+
 @contextlib.asynccontextmanager
-async def open_fake():
+async def open_fake(request):
     yield FakeEngine()
 
 
 @contextlib.asynccontextmanager
-async def open_fake_processes():
+async def open_fake_processes(request):
     async with open_fake_engine(EngineConfig(devices=("fake:0", "fake:1"))) as engine:
         yield engine
 
 
-ENGINES = {"fake": open_fake, "fake processes": open_fake_processes}
+@contextlib.asynccontextmanager
+async def open_real(request):
+    catalogue = request.getfixturevalue("tiny_catalogue")
+    config = EngineConfig(devices=("cpu",), catalogue_files=(catalogue,), threads=1)
+    async with open_engine(config) as engine:
+        yield engine
 
 
-@pytest.fixture(params=ENGINES)
+ENGINES = {"fake": open_fake, "fake processes": open_fake_processes, "real": open_real}
+
+
+@pytest_asyncio.fixture(params=ENGINES, scope="module", loop_scope="module")
 async def engine(request):
-    async with ENGINES[request.param]() as engine:
+    async with ENGINES[request.param](request) as engine:
         yield engine
 
 
@@ -115,7 +143,9 @@ async def test_a_source_that_is_no_picture_is_refused(engine):
 
 
 async def test_an_upscale_has_the_factor_asked_for(engine):
-    finished = await engine.run(Upscale(source=a_png(64, 80), factor=2), ignore)
+    finished = await engine.run(
+        Upscale(source=a_png(64, 80), factor=2, method=UpscaleMethod.RESAMPLE), ignore
+    )
     assert (finished.images[0].width, finished.images[0].height) == (128, 160)
 
 
