@@ -4,7 +4,7 @@ A face parses its input into these values, calls a use-case, and renders what co
 image ids are short: 8 to 12 characters of [0-9a-z], fit for a button's custom_id and for typing.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -227,6 +227,10 @@ class Studio(Protocol):
 
     def register_deliverer(self, face: str, deliverer: Deliverer) -> None:
         """Jobs whose destination names `face` are delivered by this from now on."""
+        ...
+
+    def register_fetcher(self, fetch: Callable[[str], Awaitable[bytes]]) -> None:
+        """Fetch links in prompts by this from now on; only Discord's file hosts come to it."""
         ...
 
     async def imagine(

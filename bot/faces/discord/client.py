@@ -18,6 +18,7 @@ from bot.faces.discord.forms import answer_form
 from bot.faces.discord.localisation import CommandTranslator
 from bot.faces.discord.options import DiscordOptions
 from bot.faces.discord.register import BUTTONS, COMMANDS, FORMS
+from bot.faces.discord.uploads import fetch_link
 from bot.studio.contract import Studio
 
 log = logging.getLogger(__name__)
@@ -51,7 +52,12 @@ class AtelierClient(FaceClient):
         self.add_dynamic_items(*BUTTONS)
         if self.options.sync_commands:
             await sync_commands(self.tree, self.options.state_dir, self.options.test_guild_id)
+        self.studio.register_fetcher(self.fetch_link)
         self.studio.register_deliverer(FACE, DiscordDeliverer(self))
+
+    async def fetch_link(self, link: str) -> bytes:
+        """A picture that a prompt links to."""
+        return await fetch_link(link, self.options.upload_max_bytes)
 
     async def on_interaction(self, interaction: Interaction) -> None:
         """Pass on sent forms, which discord.py would only know until a restart."""

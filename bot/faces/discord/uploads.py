@@ -3,11 +3,14 @@
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+import aiohttp
 import discord
 
 from bot.errors import NotFound, UnusablePicture
 from bot.faces.discord.face import Interaction
-from bot.faces.discord.localisation import Words
+from bot.faces.discord.localisation import ENGLISH, Words
+
+FETCH_TIMEOUT_S = 30.0
 
 
 async def fetch_upload(interaction: Interaction, attachment: discord.Attachment) -> bytes:
@@ -29,6 +32,30 @@ async def fetch_upload(interaction: Interaction, attachment: discord.Attachment)
         return await attachment.read()
     except discord.HTTPException as error:
         raise UnusablePicture(words("upload.gone", name=attachment.filename)) from error
+
+
+async def fetch_link(link: str, max_bytes: int, language: str = ENGLISH) -> bytes:
+    """The bytes behind a link of a prompt; the studio lets links to Discord's hosts through alone.
+
+    Raises:
+        UnusablePicture: it can't be fetched, or is too large.
+    """
+    words = Words(language)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=FETCH_TIMEOUT_S)) as session,
+            session.get(link, allow_redirects=False) as response,
+        ):
+            if response.status != 200:
+                raise UnusablePicture(words("upload.gone", name=link))
+            data = await response.content.read(max_bytes + 1)
+            while len(data) <= max_bytes and (more := await response.content.read(max_bytes)):
+                data += more
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise UnusablePicture(words("upload.gone", name=link)) from error
+    if len(data) > max_bytes:
+        raise UnusablePicture(words("upload.large", name=link, limit=max_bytes // 2**20))
+    return data
 
 
 def is_picture(attachment: discord.Attachment) -> bool:

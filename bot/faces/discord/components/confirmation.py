@@ -85,10 +85,13 @@ async def _resolved_privacy(interaction: Interaction, wish: Wish) -> bool | None
     said = stated_privacy(wish.text)
     if said is not None:
         return said
-    preferences = await interaction.client.studio.preferences(caller_of(interaction))
-    if preferences.is_private is None and interaction.guild_id is None:
+    studio, caller = interaction.client.studio, caller_of(interaction)
+    own = (await studio.preferences(caller)).is_private
+    if own is not None:
+        return own
+    if interaction.guild_id is None:
         return True  # direct messages are private by default
-    return preferences.is_private
+    return (await studio.guild_preferences(caller)).is_private
 
 
 async def _ask(interaction: Interaction, wish: Wish, count: int) -> None:
