@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from engine import calls
 from engine.diffusion.prediction import ModelFacts, Prediction
+from engine.style.target import Style
 
 FACTS = ModelFacts(prediction=Prediction.FLOW, latent_channels=4, has_preview=True)
 
@@ -18,6 +19,11 @@ def as_numbers(text, count):
     digest = hashlib.blake2b(text.encode(), digest_size=4).digest()
     generator = np.random.default_rng(int.from_bytes(digest, "big"))
     return torch.tensor(generator.standard_normal(count), dtype=torch.float32)
+
+
+def a_style(colour):
+    """A style that is nothing but a colour."""
+    return Style(colour[None], (), colour[None], torch.eye(3)[None])
 
 
 class IdealModel:
@@ -52,6 +58,15 @@ class IdealModel:
                 return functional.interpolate(pixels, scale_factor=2 if preview else 8)
             case calls.Enlarge(pixels=pixels, factor=factor):
                 return functional.interpolate(pixels, scale_factor=factor, mode="nearest")
+            case calls.StylePreset(name=name):
+                return a_style(as_numbers(name, 3).sigmoid())
+            case calls.DescribeStyle(pixels=pixels):
+                return a_style(pixels[0].mean((1, 2)))
+            case calls.StyleCode(pixels=pixels):
+                return pixels.mean((2, 3))
+            case calls.Restyle(pixels=pixels, code=code, strength=strength):
+                colour = code[:, :, None, None].expand_as(pixels)
+                return torch.lerp(pixels, colour, strength.view(-1, 1, 1, 1))
             case calls.Pause() | calls.Report():
                 return None
         raise AssertionError(call)

@@ -8,7 +8,7 @@ from PIL import Image
 from engine import calls
 from engine.errors import UnreadableImage
 from engine.pipelines import edit, imagine
-from engine.requests import ImageToImage, Sampler, TextToImage, plain
+from engine.requests import ImageToImage, Sampler, StyleReference, TextToImage, plain
 
 
 def png_of(image):
@@ -114,3 +114,9 @@ def test_a_transparent_source_is_laid_on_white(driver):
 def test_a_broken_source_is_refused_by_name(driver, broken):
     with pytest.raises(UnreadableImage, match="source is no readable PNG"):
         driver.run(edit.run(replace(EDIT, source=broken)))
+
+
+def test_style_references_lay_their_look_over_an_edit_too(driver):
+    references = (StyleReference(preset="wave"),)
+    driver.run(edit.run(replace(EDIT, strength=0.0, style_references=references)))
+    assert len(driver.model.asked(calls.Restyle)) == EDIT.image_count

@@ -14,6 +14,7 @@ from engine.requests import (
     Sampler,
     Schedule,
     Span,
+    StyleReference,
     TextToImage,
     plain,
 )
@@ -170,3 +171,22 @@ def test_too_many_parts_are_refused_with_the_number_that_can_be_mixed(driver):
     prompt = tuple(part(f"thing {i}", 1.0) for i in range(7))
     with pytest.raises(InvalidRequest, match="prompt has 7 parts of positive weight; at most 6"):
         driver.run(imagine.run(replace(FOX, prompt=prompt)))
+
+
+def test_style_references_lay_their_look_over_the_images_by_the_style_weight(driver):
+    plainly = driver.run(imagine.run(FOX))
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 40), (200, 100, 0)).save(buffer, "PNG")
+    references = (StyleReference(image=buffer.getvalue(), weight=2.0),)
+    for weight, share in ((0, 0.0), (50, 0.5), (450, 0.9)):
+        request = replace(FOX, style_references=references, style_weight=weight)
+        restyled = driver.run(imagine.run(request))
+        for before, after in zip(plainly, restyled, strict=True):
+            expected = opened(before) * (1 - share) + np.array([200, 100, 0]) * share
+            assert abs(opened(after) - expected).max() <= 1.5
+
+
+def test_a_look_may_be_a_preset_of_the_engine(driver):
+    driver.run(imagine.run(replace(FOX, style_references=(StyleReference(preset="wave"),))))
+    assert [call.name for call in driver.model.asked(calls.StylePreset)] == ["wave"]
+    assert len(driver.model.asked(calls.Restyle)) == FOX.image_count
