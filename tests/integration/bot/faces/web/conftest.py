@@ -1,0 +1,70 @@
+"""A web studio over the real studio on SQLite, with an engine that draws patterns."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import CookieJar
+from aiohttp.test_utils import TestClient, TestServer
+
+from bot.faces.web.app import make_app
+from bot.faces.web.config import WebConfig
+from bot.studio.contract import Studio
+from bot.studio.opening import open_studio
+from engine.testing import FakeEngine
+
+Finish = Callable[[str], Awaitable[dict[str, Any]]]
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine()
+
+
+@pytest.fixture
+async def studio(engine: FakeEngine, tmp_path: Path) -> AsyncIterator[Studio]:
+    url = f"sqlite+aiosqlite:///{tmp_path / 'atelier.db'}"
+    async with open_studio(engine, database_url=url, images_dir=tmp_path / "images") as opened:
+        yield opened
+
+
+@pytest.fixture
+def config() -> WebConfig:
+    """What a test module may override."""
+    return WebConfig(heartbeat_s=0.05)
+
+
+@pytest.fixture
+async def client(studio: Studio, config: WebConfig) -> AsyncIterator[TestClient[Any, Any]]:
+    server = TestServer(make_app(studio, config))
+    async with TestClient(server, cookie_jar=CookieJar(unsafe=True)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def finish(client: TestClient[Any, Any]) -> Finish:
+    """Wait until a job has ended; gives its last state."""
+
+    async def waited(job_id: str) -> dict[str, Any]:
+        async with asyncio.timeout(20):
+            while True:
+                job: dict[str, Any] = await (await client.get(f"/api/jobs/{job_id}")).json()
+                if job["status"] in ("finished", "failed", "cancelled"):
+                    return job
+                await asyncio.sleep(0.02)
+
+    return waited
+
+
+@pytest.fixture
+def imagine(client: TestClient[Any, Any], finish: Finish) -> Finish:
+    """Make a prompt's first job and wait for it."""
+
+    async def made(text: str) -> dict[str, Any]:
+        answer = await client.post("/api/jobs", json={"text": text})
+        assert answer.status == 202, await answer.text()
+        return await finish((await answer.json())["id"])
+
+    return made

@@ -1,0 +1,179 @@
+import base64
+import io
+
+import pytest
+from aiohttp import FormData
+from PIL import Image
+
+from bot.faces.web.config import WebConfig
+from engine.api import ImageToImage, OutOfMemory
+
+
+def picture(kind: str = "PNG", size: tuple[int, int] = (96, 64)) -> bytes:
+    out = io.BytesIO()
+    Image.linear_gradient("L").resize(size).convert("RGB").save(out, kind)
+    return out.getvalue()
+
+
+def data_url(data: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(data).decode()
+
+
+async def test_a_prompt_is_accepted_as_a_job_and_ends_with_pictures(client, finish):
+    answer = await client.post("/api/jobs", json={"text": "a red fox --seed 7 --images 2"})
+    told = await answer.json()
+    assert answer.status == 202
+    assert told["ids"] == [told["id"]]
+    assert told["jobs"][0]["status"] in ("queued", "running")
+    job = await finish(told["id"])
+    assert job["status"] == "finished"
+    assert job["progress"] == 1
+    assert job["reason"] == ""
+    assert [image["seed"] for image in job["images"]] == [7, 8]
+    assert len({image["id"] for image in job["images"]}) == 2
+    assert job["operation"] == "imagine"
+
+
+async def test_a_wrong_flag_is_refused_with_its_place_and_a_cure(client):
+    answer = await client.post("/api/jobs", json={"text": "a fox --choas 20"})
+    told = await answer.json()
+    assert answer.status == 400
+    assert told["position"] == 6
+    assert told["length"] == len("--choas")
+    assert "--chaos" in told["suggestion"]
+
+
+async def test_many_jobs_start_only_once_confirmed(client):
+    body = {"text": "a {red, blue, green, grey, white} fox"}
+    refused = await client.post("/api/jobs", json=body)
+    assert refused.status == 409
+    assert (await refused.json())["count"] == 5
+    assert (await (await client.get("/api/jobs")).json())["jobs"] == []
+    started = await client.post("/api/jobs", json=body | {"confirmed": True})
+    assert started.status == 202
+    assert len((await started.json())["ids"]) == 5
+
+
+async def test_a_failed_job_says_why(client, engine, imagine):
+    engine.error = OutOfMemory("the device has too little memory for this")
+    job = await imagine("a fox")
+    assert job["status"] == "failed"
+    assert "memory" in job["reason"]
+    assert job["images"] == []
+
+
+async def test_a_running_job_can_be_cancelled_and_stays_cancelled(client, engine, finish):
+    engine.stuck = True
+    started = await (await client.post("/api/jobs", json={"text": "a fox"})).json()
+    cancelled = await client.delete(f"/api/jobs/{started['id']}")
+    assert cancelled.status == 200
+    assert (await finish(started["id"]))["status"] == "cancelled"
+    again = await client.delete(f"/api/jobs/{started['id']}")
+    assert (await again.json())["status"] == "cancelled"
+
+
+async def test_history_comes_newest_first_in_pages(client, imagine):
+    for word in ("one", "two", "three"):
+        await imagine(f"{word} --images 1")
+    first = await (await client.get("/api/jobs?limit=2")).json()
+    rest = await (await client.get(f"/api/jobs?limit=2&cursor={first['cursor']}")).json()
+    prompts = [job["prompt"].split()[0] for job in first["jobs"] + rest["jobs"]]
+    assert prompts == ["three", "two", "one"]
+    assert rest["cursor"] is None
+
+
+@pytest.mark.parametrize("field", ["source", "style"])
+async def test_a_picture_that_is_none_is_refused_with_what_to_do(client, field):
+    body = {"text": "a fox", field: data_url(b"this is no picture")}
+    answer = await client.post("/api/jobs", json=body)
+    assert answer.status == 400
+    assert (await answer.json())["error"]
+
+
+async def test_a_source_image_may_come_as_data_url_or_as_form(client, engine, finish):
+    by_json = await client.post("/api/jobs", json={"text": "a fox", "source": data_url(picture())})
+    form = FormData()
+    form.add_field("text", "a fox")
+    form.add_field("source", picture("JPEG"), filename="photo.jpg", content_type="image/jpeg")
+    by_form = await client.post("/api/jobs", data=form)
+    for answer in (by_json, by_form):
+        assert answer.status == 202, await answer.text()
+        assert (await finish((await answer.json())["id"]))["status"] == "finished"
+    assert [type(request) for request in engine.requests] == [ImageToImage, ImageToImage]
+
+
+async def test_a_private_job_makes_private_pictures(client, imagine, finish):
+    answer = await client.post("/api/jobs", json={"text": "a fox", "private": True})
+    job = await finish((await answer.json())["id"])
+    assert all(image["private"] for image in job["images"])
+
+
+@pytest.mark.parametrize(
+    ("body", "hint"),
+    [
+        (b"{", "JSON"),
+        (b"[1]", "object"),
+        (b"{}", "text"),
+        (b'{"text": 3}', "text"),
+        (b'{"text": "a", "colour": 1}', "colour"),
+        (b'{"text": "a", "source": "x.png"}', "data URL"),
+        (b'{"text": "a", "source": "data:image/png;base64,%%%"}', "base64"),
+        (b"\xff\xfe", "JSON"),
+    ],
+)
+async def test_a_body_of_the_wrong_shape_is_refused_by_name(client, body, hint):
+    headers = {"Content-Type": "application/json"}
+    answer = await client.post("/api/jobs", data=body, headers=headers)
+    assert answer.status == 400
+    assert hint in (await answer.json())["error"]
+
+
+async def test_a_form_that_a_foreign_page_could_send_is_refused(client):
+    answer = await client.post("/api/jobs", data={"text": "a fox"})
+    assert answer.status == 415
+
+
+@pytest.mark.parametrize("path", ["/api/jobs/zzzzzzzzzz", "/api/jobs/zzzzzzzzzz/events"])
+async def test_an_unknown_job_is_not_found(client, path):
+    answer = await client.get(path)
+    assert answer.status == 404
+    assert (await answer.json())["error"]
+
+
+class TestWithASmallUploadLimit:
+    @pytest.fixture
+    def config(self) -> WebConfig:
+        return WebConfig(upload_max_bytes=3_000)
+
+    async def test_a_picture_over_the_limit_is_refused(self, client):
+        source = data_url(b"x" * 4_000)
+        answer = await client.post("/api/jobs", json={"text": "a fox", "source": source})
+        assert answer.status == 413
+        assert "smaller" in (await answer.json())["error"]
+
+    async def test_a_body_over_the_limit_is_refused_before_it_is_read_whole(self, client):
+        body = io.BytesIO(b'{"text": "' + b"x" * 1_500_000 + b'"}')
+        headers = {"Content-Type": "application/json"}
+        answer = await client.post("/api/jobs", data=body, headers=headers)
+        assert answer.status == 413
+
+    async def test_a_form_over_the_limit_is_refused(self, client):
+        form = FormData()
+        big = io.BytesIO(b"x" * 1_500_000)
+        form.add_field("source", big, filename="a.png", content_type="image/png")
+        answer = await client.post("/api/jobs", data=form)
+        assert answer.status == 413
+
+
+async def test_what_was_made_can_be_made_again_with_another_seed_or_other_words(
+    client, imagine, finish
+):
+    job = await imagine("a fox --seed 3 --images 1")
+    rerolled = await client.post(f"/api/jobs/{job['id']}/reroll")
+    remixed = await client.post(f"/api/jobs/{job['id']}/remix", json={"text": "an owl --images 1"})
+    first = await finish((await rerolled.json())["id"])
+    second = await finish((await remixed.json())["id"])
+    assert first["operation"] == "reroll"
+    assert first["seed"] != 3
+    assert second["operation"] == "remix"
+    assert second["prompt"] == "an owl --images 1"

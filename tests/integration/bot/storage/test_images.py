@@ -1,0 +1,147 @@
+"""Images in the database: who sees them, search, pages, deletion."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+
+from bot.errors import NotFound
+from bot.storage.images import ImageFilter, ImageRow, Images, Viewer
+from bot.storage.jobs import Jobs, Outcome
+from tests.rows import NOON, image_row, new_job
+
+ME = Viewer(1, 9)
+STRANGER = Viewer(2, 8)
+
+
+async def keep(jobs: Jobs, *rows: dict[str, object]) -> list[ImageRow]:
+    job = new_job()
+    await jobs.add([job])
+    assert await jobs.claim(job.row.id, now=NOON, lease_until=NOON)
+    made = [image_row(job.row.id, place, **row) for place, row in enumerate(rows)]
+    assert await jobs.finish(job.row.id, 1, Outcome(images=made, device_s=1), now=NOON)
+    return made
+
+
+async def found(
+    images: Images, words: str = "", viewer: Viewer = ME, **wanted: object
+) -> list[str]:
+    wanted_images = ImageFilter(words=words, **wanted)  # type: ignore[arg-type]
+    page = await images.page(viewer, wanted_images, below=None, limit=50)
+    assert await images.count(viewer, wanted_images) == len(page)
+    return [seen.row.prompt for seen in page]
+
+
+async def prompts(jobs: Jobs, *texts: str, **values: object) -> Sequence[ImageRow]:
+    return await keep(jobs, *({"prompt": text, **values} for text in texts))
+
+
+async def test_words_are_found_by_their_beginning_in_any_order_and_case(jobs, images) -> None:
+    await prompts(jobs, "Two CATS on a Mat", "a catalogue", "a dog", "Café at night")
+    assert await found(images, "cat") == ["a catalogue", "Two CATS on a Mat"]
+    assert await found(images, "mat cat") == ["Two CATS on a Mat"]
+    assert await found(images, "cafe") == ["Café at night"]
+    assert await found(images, "at") == ["Café at night"]
+    assert await found(images, "cat elephant") == []
+
+
+async def test_chinese_and_other_unspaced_words_are_found_anywhere(jobs, images) -> None:
+    await prompts(jobs, "一只小狗在草地上", "狗很小", "赤い金魚", "강아지 그림", "a dog 小猫")
+    assert await found(images, "小狗") == ["一只小狗在草地上"]
+    assert await found(images, "狗") == ["狗很小", "一只小狗在草地上"]
+    assert await found(images, "金魚") == ["赤い金魚"]
+    assert await found(images, "아지") == ["강아지 그림"]
+    assert await found(images, "小猫 dog") == ["a dog 小猫"]
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ['"', "'", "*", "a' OR 1=1 --", "fox:*", "(", "!fox", "fox & | <->", "\x00fox", "%"],
+)
+async def test_no_punctuation_breaks_a_search(jobs, images, typed: str) -> None:
+    await prompts(jobs, "a fox")
+    assert isinstance(await found(images, typed), list)
+
+
+async def test_a_private_image_is_seen_by_its_owner_alone(jobs, images) -> None:
+    [secret] = await keep(jobs, {"prompt": "secret", "is_private": True, "guild_id": 9})
+    assert await found(images, "secret") == ["secret"]
+    for other in (Viewer(2, 9), Viewer(3, None, sees_all_guilds=True)):
+        assert await found(images, "secret", other) == []
+        assert await found(images, "", other, owner_id=1) == []
+        with pytest.raises(NotFound):
+            await images.by_id(other, secret.id)
+
+
+async def test_a_public_image_is_seen_in_its_guild_and_by_the_operator(jobs, images) -> None:
+    await keep(jobs, {"prompt": "shown", "guild_id": 9})
+    assert await found(images, viewer=Viewer(2, 9)) == ["shown"]
+    assert await found(images, viewer=STRANGER) == []
+    assert await found(images, viewer=Viewer(2, None)) == []
+    assert await found(images, viewer=Viewer(0, None, sees_all_guilds=True)) == ["shown"]
+
+
+async def test_images_are_filtered_by_what_made_them(jobs, images) -> None:
+    await keep(
+        jobs,
+        {"prompt": "one", "model": "big", "seed": 5},
+        {"prompt": "two", "operation": "upscale", "parameters": "x\nSteps: 30, Chaos: 50, Seed: 1"},
+        {"prompt": "old", "created_at": NOON - timedelta(days=2)},
+    )
+    assert await found(images, model="big") == ["one"]
+    assert await found(images, seed=5) == ["one"]
+    assert await found(images, operation="upscale") == ["two"]
+    assert await found(images, parameters=("chaos: 50",)) == ["two"]
+    assert await found(images, before=NOON - timedelta(days=1)) == ["old"]
+    assert await found(images, after=NOON - timedelta(days=1)) == ["two", "one"]
+
+
+async def test_favourites_and_tags_are_per_viewer_and_per_image(jobs, images) -> None:
+    first, second = await keep(
+        jobs, {"prompt": "one", "guild_id": 9}, {"prompt": "two", "guild_id": 9}
+    )
+    for _ in range(2):
+        await images.favourite(1, first.id, on=True)
+    await images.set_tags(second.id, ["best", "blue"])
+    assert await found(images, favourites_only=True) == ["one"]
+    assert await found(images, viewer=Viewer(2, 9), favourites_only=True) == []
+    assert await found(images, tags=("best",)) == ["two"]
+    assert (await images.by_id(ME, first.id)).is_favourite
+    assert (await images.by_id(ME, second.id)).tags == ("best", "blue")
+    await images.favourite(1, first.id, on=False)
+    assert await found(images, favourites_only=True) == []
+
+
+async def test_pages_show_each_image_once_while_new_ones_come(jobs, images) -> None:
+    old = await prompts(jobs, *[f"image {i}" for i in range(7)])
+    first = await images.page(ME, ImageFilter(), below=None, limit=4)
+    await prompts(jobs, "newer")
+    rest = await images.page(ME, ImageFilter(), below=first[-1].row.number, limit=4)
+    assert [seen.row.id for seen in first + rest] == [row.id for row in reversed(old)]
+
+
+async def test_a_deleted_image_can_be_restored_for_a_day(jobs, images) -> None:
+    [row] = await prompts(jobs, "gone")
+    await images.delete(row.id, NOON)
+    assert await found(images) == []
+    with pytest.raises(NotFound):
+        await images.by_id(ME, row.id)
+    assert (await images.deleted(row.id, NOON + timedelta(hours=23))).id == row.id
+    with pytest.raises(NotFound):
+        await images.deleted(row.id, NOON + timedelta(hours=25))
+    await images.restore(row.id)
+    assert await found(images, "gone") == ["gone"]
+
+
+async def test_purging_forgets_old_deletions_and_names_files_nobody_uses(jobs, images) -> None:
+    first, second, kept = await keep(
+        jobs, {"file_key": "same.png"}, {"file_key": "own.png"}, {"file_key": "same.png"}
+    )
+    await images.delete(first.id, NOON)
+    await images.delete(second.id, NOON)
+    assert await images.purge(NOON + timedelta(hours=1)) == []
+    assert await images.purge(NOON + timedelta(hours=25)) == ["own.png"]
+    assert [seen.row.id for seen in await images.page(ME, ImageFilter(), below=None, limit=9)] == [
+        kept.id
+    ]
+    assert await found(images, "fox") == ["a fox"]

@@ -1,0 +1,141 @@
+"""Jobs in the database: acceptance, attempts, endings, delivery."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from bot.errors import LimitReached, NotFound
+from bot.storage.jobs import Held, Jobs, Outcome
+from tests.rows import NOON, image_row, new_job
+
+LATER = NOON + timedelta(minutes=1)
+
+
+async def claimed(jobs: Jobs, **changes: object) -> str:
+    job = new_job(**changes)
+    await jobs.add([job])
+    assert await jobs.claim(job.row.id, now=NOON, lease_until=LATER)
+    return job.row.id
+
+
+async def test_an_accepted_job_is_there_with_a_number_that_rises(jobs: Jobs) -> None:
+    first, second = new_job(), new_job()
+    await jobs.add([first])
+    await jobs.add([second])
+    assert (await jobs.by_id(first.row.id)).number < (await jobs.by_id(second.row.id)).number
+    assert [row.id for row in await jobs.open_jobs()] == [first.row.id, second.row.id]
+
+
+async def test_either_all_jobs_of_a_prompt_are_accepted_or_none(jobs: Jobs) -> None:
+    await jobs.add([new_job()], waiting_cap=3)
+    with pytest.raises(LimitReached, match="1 jobs waiting, and 3 may wait"):
+        await jobs.add([new_job() for _ in range(3)], waiting_cap=3)
+    assert len(await jobs.open_jobs()) == 1
+
+
+async def test_a_cap_holds_when_many_ask_at_once(jobs: Jobs) -> None:
+    asked = [jobs.add([new_job()], waiting_cap=5) for _ in range(20)]
+    results = await asyncio.gather(*asked, return_exceptions=True)
+    assert sum(isinstance(result, LimitReached) for result in results) == 15
+    assert len(await jobs.open_jobs()) == 5
+
+
+async def test_the_cap_of_a_guild_counts_all_its_members(jobs: Jobs) -> None:
+    await jobs.add([new_job(owner_id=1, guild_id=9)])
+    with pytest.raises(LimitReached, match="this server"):
+        await jobs.add([new_job(owner_id=2, guild_id=9)], guild_waiting_cap=1)
+    await jobs.add([new_job(owner_id=2, guild_id=8)], guild_waiting_cap=1)
+
+
+async def test_only_one_of_two_claims_starts_an_attempt(jobs: Jobs) -> None:
+    job = new_job()
+    await jobs.add([job])
+    claims = [jobs.claim(job.row.id, now=NOON, lease_until=LATER) for _ in range(2)]
+    rows = [row for row in await asyncio.gather(*claims) if row]
+    assert [row.attempt for row in rows] == [1]
+
+
+async def test_an_attempt_that_was_taken_over_cannot_end_the_job(jobs: Jobs) -> None:
+    job_id = await claimed(jobs)
+    assert await jobs.recover() == 1
+    again = await jobs.claim(job_id, now=NOON, lease_until=LATER)
+    assert again is not None
+    assert again.attempt == 2
+    outcome = Outcome(images=[image_row(job_id)], device_s=1.0)
+    assert not await jobs.finish(job_id, 1, outcome, now=LATER)
+    assert not await jobs.fail(job_id, 1, "late", now=LATER)
+    assert (await jobs.by_id(job_id)).state == "running"
+    assert await jobs.finish(job_id, 2, outcome, now=LATER)
+
+
+async def test_a_finished_job_and_its_images_are_committed_together(jobs: Jobs, images) -> None:
+    job_id = await claimed(jobs)
+    twins = [image_row(job_id, 0), image_row(job_id, 0)]
+    with pytest.raises(Exception, match=r"(?i)unique"):
+        await jobs.finish(job_id, 1, Outcome(images=twins, device_s=1.0), now=LATER)
+    assert (await jobs.by_id(job_id)).state == "running"
+    assert (await images.of_jobs(1, [job_id]))[job_id] == []
+
+
+async def test_a_cancelled_job_stays_cancelled(jobs: Jobs) -> None:
+    job_id = await claimed(jobs)
+    assert await jobs.cancel(job_id, now=LATER)
+    assert not await jobs.finish(job_id, 1, Outcome(images=[], device_s=1.0), now=LATER)
+    assert not await jobs.cancel(job_id, now=LATER)
+    row = await jobs.by_id(job_id)
+    assert (row.state, row.ended_at) == ("cancelled", LATER)
+
+
+async def test_recovery_leaves_alone_what_this_process_works_on(jobs: Jobs) -> None:
+    mine, other = await claimed(jobs), await claimed(jobs)
+    assert await jobs.recover(keep={mine}) == 1
+    assert (await jobs.by_id(mine)).state == "running"
+    assert (await jobs.by_id(other)).state == "queued"
+
+
+async def test_a_lease_that_is_renewed_does_not_expire(jobs: Jobs) -> None:
+    kept, lost = await claimed(jobs), await claimed(jobs)
+    much_later = LATER + timedelta(minutes=5)
+    assert await jobs.renew([Held(kept, 1, 3, 20)], lease_until=much_later) == set()
+    assert await jobs.recover_expired(now=LATER + timedelta(seconds=1), keep=()) == 1
+    assert (await jobs.by_id(lost)).state == "queued"
+    assert (await jobs.by_id(kept)).step == 3
+
+
+async def test_renewing_tells_which_attempts_count_no_more(jobs: Jobs) -> None:
+    job_id = await claimed(jobs)
+    await jobs.cancel(job_id, now=LATER)
+    assert await jobs.renew([Held(job_id, 1, 0, 0)], lease_until=LATER) == {job_id}
+
+
+async def test_an_ending_is_due_for_delivery_until_it_was_delivered(jobs: Jobs) -> None:
+    job_id = await claimed(jobs, face="discord")
+    assert await jobs.due_deliveries(["discord"], now=LATER, limit=5) == []
+    await jobs.fail(job_id, 1, "broken", now=LATER)
+    assert await jobs.due_deliveries(["web"], now=LATER, limit=5) == []
+    due = await jobs.due_deliveries(["web", "discord"], now=LATER, limit=5)
+    assert [row.id for row in due] == [job_id]
+    until = LATER + timedelta(minutes=2)
+    assert await jobs.claim_delivery(job_id, now=LATER, until=until)
+    assert not await jobs.claim_delivery(job_id, now=LATER, until=until)
+    assert await jobs.due_deliveries(["discord"], now=LATER, limit=5) == []
+    assert await jobs.due_deliveries(["discord"], now=until, limit=5), "its deliverer died"
+    await jobs.delivered(job_id, now=until)
+    assert await jobs.due_deliveries(["discord"], now=until, limit=5) == []
+
+
+async def test_history_goes_on_where_the_page_before_ended(jobs: Jobs) -> None:
+    made = [new_job() for _ in range(5)]
+    for job in made:
+        await jobs.add([job])
+    await jobs.add([new_job(owner_id=2)])
+    newest = [job.row.id for job in reversed(made)]
+    page = await jobs.of_owner(1, below=None, limit=3)
+    rest = await jobs.of_owner(1, below=page[-1].number, limit=3)
+    assert [row.id for row in page + rest] == newest
+
+
+async def test_an_unknown_job_is_not_found(jobs: Jobs) -> None:
+    with pytest.raises(NotFound):
+        await jobs.by_id("nothing000")

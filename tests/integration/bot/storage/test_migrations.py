@@ -1,0 +1,54 @@
+"""Migrations, on both kinds of database."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bot.storage import migration
+from bot.storage.database import open_database
+
+ROOT = Path(__file__).parents[4]
+
+
+async def test_the_tables_in_the_code_are_those_of_the_migrations(database_url: str) -> None:
+    async with open_database(database_url) as database:
+        await migration.check(database)
+
+
+async def test_all_migrations_can_be_undone_and_run_again(database_url: str) -> None:
+    async with open_database(database_url) as database:
+        assert await migration.is_current(database)
+        await migration.downgrade(database)
+        assert not await migration.is_current(database)
+        await migration.upgrade(database)
+        await migration.check(database)
+
+
+async def test_a_database_that_is_up_to_date_is_left_alone(database_url: str) -> None:
+    async with open_database(database_url) as database:
+        await migration.upgrade(database)
+        assert await migration.is_current(database)
+
+
+def test_alembic_itself_migrates_the_configured_database(tmp_path: Path) -> None:
+    environment = {"ATELIER_DATABASE_URL": f"sqlite:///{tmp_path}/new.db", "PATH": ""}
+    for words in (["upgrade", "head"], ["check"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "alembic", *words],
+            check=False,
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=50,
+        )
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "new.db").exists()
+
+
+async def test_migrating_an_unknown_kind_of_database_says_which_are_known() -> None:
+    with pytest.raises(Exception, match="sqlite:// or postgresql://"):
+        async with open_database("mysql://localhost/atelier"):
+            pass
