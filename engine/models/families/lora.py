@@ -76,6 +76,7 @@ class Merger:
         self._weights = _weights(networks)
         self._aliases = dict(_aliases(networks))
         self._pristine: dict[str, Tensor] = {}
+        self.applied: tuple[tuple[Path, float], ...] = ()
 
     @property
     def bytes_kept(self) -> int:
@@ -86,11 +87,11 @@ class Merger:
             if copy.device == self._weights[layer].device
         )
 
-    def apply(self, loras: Sequence[tuple[Path, float]]) -> None:
+    def apply(self, loras: tuple[tuple[Path, float], ...]) -> None:
         """Make the weights those of the checkpoint plus these LoRAs and no others.
 
         Raises:
-            ModelUnavailable: a file is broken or fits another family; none is applied then.
+            ModelUnavailable: a file is broken or fits another family; what was applied stays then.
         """
         additions: dict[str, list[tuple[float, Delta]]] = defaultdict(list)
         for file, weight in loras:
@@ -103,6 +104,7 @@ class Merger:
         except BaseException:
             self._restore()
             raise
+        self.applied = loras
 
     def _merge(self, layer: str, deltas: Sequence[tuple[float, Delta]]) -> None:
         weight = self._weights[layer]
@@ -116,6 +118,7 @@ class Merger:
         for layer, copy in self._pristine.items():
             self._weights[layer].data.copy_(copy)
         self._pristine.clear()
+        self.applied = ()
 
     def _read(self, file: Path) -> dict[str, Delta]:
         deltas: dict[str, Delta] = {}

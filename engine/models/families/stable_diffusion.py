@@ -26,7 +26,7 @@ from engine.diffusion.prediction import (
 from engine.errors import ModelUnavailable, Unsupported
 from engine.models import original_layout as original
 from engine.models.catalogue import Family, ModelInfo
-from engine.models.families import PRISTINE, Adaptation, OnLoad, Place
+from engine.models.families import Adaptation, OnLoad, Place
 from engine.models.families.clip_text import ClipText, load_tokenizer, padded
 from engine.models.families.lora import Merger
 from engine.models.families.noise import ORIGINAL_NOISE, Noise, noise_from
@@ -83,7 +83,7 @@ class StableDiffusion:
         self._sigmas = torch.tensor(parts.noise.training_sigmas, dtype=torch.float64)
         self._sigmas = self._sigmas.to(place.device)
         self._merger = Merger(parts.networks())
-        self._adaptation = PRISTINE
+        self._is_tiled = False
         self._latent_rgb: Tensor | None = None  # fitted when the first preview is asked for
 
     @property
@@ -100,12 +100,10 @@ class StableDiffusion:
 
     def adapt(self, adaptation: Adaptation) -> None:
         """Merge LoRAs into copies of the weights and set how convolutions see the edges."""
-        if adaptation.loras != self._adaptation.loras:
-            self._adaptation = Adaptation((), self._adaptation.tile)
+        if adaptation.loras != self._merger.applied:
             self._merger.apply(adaptation.loras)
-        if adaptation.tile != self._adaptation.tile:
+        if adaptation.tile != self._is_tiled:
             self._set_tile(tile=adaptation.tile)
-        self._adaptation = adaptation
 
     def encode_text(
         self, prompts: tuple[tuple[Span, ...], ...], width: int, height: int
@@ -137,7 +135,7 @@ class StableDiffusion:
     def encode(self, pixels: Tensor) -> Tensor:
         """The mean of the VAE's distribution, scaled as the denoiser knows it."""
         vae = self._parts.vae
-        wrap = _WRAP if self._adaptation.tile else 0
+        wrap = _WRAP if self._is_tiled else 0
         border = wrap * self.facts().latent_scale
         if border:
             pixels = F.pad(pixels, (border,) * 4, mode="circular")
@@ -174,22 +172,13 @@ class StableDiffusion:
         return rgb.clamp(0, 1)
 
     def _fitted_latent_rgb(self) -> Tensor:
-        """The matrix (C + 1, 3) by which latents, and a 1, best give the colours they decode to.
-
-        Least squares over a few soft colour pictures that the model's own VAE encodes.
-        """
+        """The colour matrix of this very VAE, from a few soft pictures that it encodes."""
         generator = torch.Generator().manual_seed(0)
         colours = torch.rand(_FIT_PICTURES, 3, 4, 4, generator=generator)
         pixels = F.interpolate(colours, size=_FIT_SIDE, mode="bicubic").clamp(0, 1)
         latents = self.encode(pixels.to(self._place.device)).cpu()
-        inputs = latents.movedim(1, -1).flatten(0, 2).double()
-        inputs = torch.cat([inputs, inputs.new_ones(len(inputs), 1)], dim=1)
         small = F.adaptive_avg_pool2d(pixels, (latents.shape[2], latents.shape[3]))
-        targets = small.movedim(1, -1).flatten(0, 2).double()
-        # A little ridge: four latents see three colours.
-        gram = inputs.T @ inputs + 1e-3 * torch.eye(inputs.shape[1], dtype=torch.float64)
-        solved: Tensor = torch.linalg.solve(gram, inputs.T @ targets)
-        return solved.float().to(self._place.device)
+        return colour_matrix(latents, small).to(self._place.device)
 
     def enlarge(self, pixels: Tensor, factor: int) -> Tensor:
         """Refuse: a Stable Diffusion checkpoint has no upscaler."""
@@ -197,11 +186,27 @@ class StableDiffusion:
         raise Unsupported(f"the model {self._info.name} has no upscaler; use the pack's")
 
     def _set_tile(self, *, tile: bool) -> None:
+        self._is_tiled = tile
         # The VAE that previews is left alone: a seam in a preview does no harm.
         for network in (self._parts.unet, self._parts.vae):
             for module in network.modules():
                 if isinstance(module, nn.Conv2d) and module.padding != (0, 0):
                     module.padding_mode = "circular" if tile else "zeros"
+
+
+def colour_matrix(latents: Tensor, pixels: Tensor) -> Tensor:
+    """The matrix (C + 1, 3) by which latents (B, C, h, w), and a 1, best give `pixels`.
+
+    Least squares over all places of (B, 3, h, w).
+    """
+    inputs = latents.movedim(1, -1).flatten(0, 2).double()
+    inputs = torch.cat([inputs, inputs.new_ones(len(inputs), 1)], dim=1)
+    targets = pixels.movedim(1, -1).flatten(0, 2).double()
+    gram = inputs.T @ inputs
+    # A little ridge: with more channels than colours some are all but unused.
+    gram += 1e-6 * gram.trace() * torch.eye(len(gram), dtype=gram.dtype)
+    solved: Tensor = torch.linalg.solve(gram, inputs.T @ targets)
+    return solved.float()
 
 
 def _in_unit_range(pixels: Tensor) -> Tensor:
