@@ -109,7 +109,8 @@ def encode_png(image: Image.Image, parameters: GenerationParameters | None = Non
         # add_text writes tEXt for Latin-1 and iTXt for all else.
         info.add_text(KEYWORD, parameters.to_text())
     file = io.BytesIO()
-    image.save(file, "PNG", pnginfo=info)
+    # Pillow's own level, 6, takes four times as long to be 5 % smaller.
+    image.save(file, "PNG", pnginfo=info, compress_level=4)
     return file.getvalue()
 
 
