@@ -57,8 +57,8 @@ def noises(steps):
     return torch.randn((steps + 1, *SHAPE), generator=generator)
 
 
-def by_diffusers(scheduler, steps, monkeypatch, timesteps=None):
-    """The loop of a diffusers pipeline, with given noise."""
+def by_diffusers(scheduler, steps, monkeypatch, timesteps=None, source=None, start=0):
+    """The loop of a diffusers pipeline, with given noise; of an edit, with a source."""
     supply = noises(steps)
     draws = iter(supply[1:])
     monkeypatch.setattr(
@@ -69,13 +69,18 @@ def by_diffusers(scheduler, steps, monkeypatch, timesteps=None):
         scheduler.timesteps = timesteps
         scheduler.set_begin_index(0)
     x = supply[0] * scheduler.init_noise_sigma
-    for t in scheduler.timesteps:
+    if source is not None:
+        if hasattr(scheduler, "set_begin_index"):
+            scheduler.set_begin_index(start * scheduler.order)
+        first = scheduler.timesteps[start * scheduler.order :][:1]
+        x = scheduler.add_noise(source, supply[0], first)
+    for t in scheduler.timesteps[start * scheduler.order :]:
         output = network(scheduler.scale_model_input(x, t), t.float().view(1))
         x = scheduler.step(output, t, x, return_dict=False)[0]
     return x
 
 
-def by_us(answered, facts, sampler, schedule, steps):
+def by_us(answered, facts, sampler, schedule, steps, source=None, strength=1.0):
     supply = noises(steps)
     draws = iter(supply[1:])
 
@@ -93,6 +98,9 @@ def by_us(answered, facts, sampler, schedule, steps):
 
     sigmas = schedules.sigmas_for(facts, schedule, sampler, steps)
     x = supply[0] * schedules.noise_scale(facts, sampler, sigmas[0])
+    if source is not None:
+        sigmas = schedules.started(sigmas, strength)
+        x = source + supply[0] * sigmas[0]
     return answered(run, denoise, x, sigmas)
 
 
@@ -159,6 +167,18 @@ def test_other_schedules_give_the_images_of_diffusers(
         timesteps = prediction.training_timestep(torch.tensor(levels), facts.training_sigmas)
     theirs = by_diffusers(scheduler, steps, monkeypatch, timesteps)
     assert_same_images(by_us(answered, facts, sampler, schedule, steps), theirs)
+
+
+@pytest.mark.parametrize("sampler", [sampler for sampler in SCHEDULERS if sampler != Sampler.LCM])
+@pytest.mark.parametrize("strength", [0.25, 0.6])
+def test_edits_give_the_images_of_diffusers(answered, monkeypatch, sampler, strength):
+    scheduler = SCHEDULERS[sampler](**TRAINED, timestep_spacing="leading", steps_offset=1)
+    source = torch.randn(SHAPE, generator=torch.Generator().manual_seed(3))
+    start = 20 - int(20 * strength)
+    theirs = by_diffusers(scheduler, 20, monkeypatch, source=source, start=start)
+    facts = facts_of(Prediction.EPS, Spacing.LEADING)
+    ours = by_us(answered, facts, sampler, Schedule.MODEL, 20, source, strength)
+    assert_same_images(ours, theirs)
 
 
 @pytest.mark.parametrize("shift", [1.0, 3.0])
