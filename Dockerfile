@@ -1,8 +1,9 @@
 # syntax=docker/dockerfile:1
-# The bot, its web studio and a local engine worker. For an NVIDIA GPU: build with
-# --build-arg TORCH=torch (the CUDA build from PyPI) and run with --gpus all.
+# The bot, its web studio and a local engine worker. PyPI's torch carries CUDA: run with --gpus all.
+# For a smaller image without it, name PyTorch's own index of CPU builds:
+# --build-arg TORCH="torch --index-url ADDRESS".
 FROM python:3.12-slim-bookworm AS build
-ARG TORCH="torch --index-url https://download.pytorch.org/whl/cpu"
+ARG TORCH=torch
 WORKDIR /src
 COPY constraints.txt pyproject.toml README.md ./
 RUN python -m venv /opt/atelier \

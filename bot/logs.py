@@ -27,7 +27,13 @@ def start_logging(level: str, line_format: str) -> None:
     handler.addFilter(_name_job)
     handler.setFormatter(JsonLines() if line_format == "json" else TextLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for noisy in ("discord.gateway", "discord.client", "aiohttp.access", "sqlalchemy.engine", "PIL"):
+    for noisy in (
+        "discord.gateway",
+        "discord.client",
+        "aiohttp.access",
+        "sqlalchemy.engine",
+        "PIL",
+    ):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level)))
 
 

@@ -3,6 +3,7 @@
 from engine.config import EngineConfig
 from engine.contract import Engine, EngineStatus, WorkerStatus
 from engine.errors import (
+    BadCatalogue,
     EngineError,
     InvalidRequest,
     ModelUnavailable,
@@ -22,6 +23,7 @@ from engine.media.previews import encode_webp, webp_within
 from engine.media.uploads import Limits as UploadLimits
 from engine.media.uploads import Upload, UploadDecoder
 from engine.models.catalogue import Ability, Catalogue, ModelInfo, open_catalogue
+from engine.models.inspection import problems
 from engine.requests import (
     MAX_IMAGES,
     MAX_SEED,
@@ -49,6 +51,7 @@ __all__ = [
     "MAX_IMAGES",
     "MAX_SEED",
     "Ability",
+    "BadCatalogue",
     "Catalogue",
     "Diffusion",
     "Engine",
@@ -99,6 +102,7 @@ __all__ = [
     "open_catalogue",
     "open_engine",
     "plain",
+    "problems",
     "read_parameters",
     "seeds_of",
     "thumbnail",

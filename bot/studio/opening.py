@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from bot.storage import migration
 from bot.storage.database import open_database
@@ -40,13 +42,18 @@ async def open_studio(
     upload_limits: UploadLimits | None = None,
     slots: int = DEFAULT_SLOTS,
     migrate: bool = True,
+    is_running: bool = True,
+    is_running: bool = True,
     link_hosts: frozenset[str] = LINK_HOSTS,
     now: Clock = utc_now,
 ) -> AsyncIterator[Atelier]:
     """Open files and database, bring the latter up to date, and run the studio's tasks.
 
+    Without `is_running` jobs are accepted and left to another process.
+
     Pictures are kept in `files`, else in the folder `images_dir`. Jobs that were running when an
-    earlier process ended are run again.
+    earlier process ended are run again. Without `is_running` nothing is run or delivered: such a
+    studio shows what there is, and what it accepts waits for another process.
 
     Raises:
         BadConfiguration: the database's address can't be used.
@@ -92,14 +99,22 @@ async def open_studio(
             delivery=Delivery(jobs, images, pictures, now),
             slots=slots,
         )
-        tasks = asyncio.create_task(studio.run(), name="studio")
-        stack.push_async_callback(_end, tasks)
+        if is_running:
+            if is_running:
+            work = asyncio.create_task(studio.run(), name="studio")
+            work.add_done_callback(partial(_end_with, asyncio.current_task()))
+            stack.push_async_callback(_ended, work)
         yield studio
 
 
-async def _end(tasks: asyncio.Task[None]) -> None:
-    """Stop the studio's tasks; what runs is run again by the next process."""
-    tasks.cancel()
-    await asyncio.gather(tasks, return_exceptions=True)
-    if not tasks.cancelled() and (error := tasks.exception()) is not None:
-        raise error
+def _end_with(owner: asyncio.Task[Any] | None, work: asyncio.Task[None]) -> None:
+    """End whoever opened the studio when its work failed: half a studio would be worse."""
+    if owner is not None and not work.cancelled() and work.exception() is not None:
+        owner.cancel()
+
+
+async def _ended(work: asyncio.Task[None]) -> None:
+    """Stop the studio's work; what runs is run again by the next process."""
+    work.cancel()
+    with suppress(asyncio.CancelledError):
+        await work

@@ -16,7 +16,7 @@ from rich.console import Console
 from bot.errors import BadConfiguration
 from bot.faces.console.application import Application
 from bot.settings import Settings, read_settings, shown_database_url
-from engine.api import EngineError, ModelInfo, open_catalogue, problems_of
+from engine.api import EngineConfig, EngineError, ModelInfo, open_catalogue, problems
 
 LITTLE_DISK_BYTES = 2 * 2**30
 # Run in a process of its own, because this one never imports torch.
@@ -97,7 +97,9 @@ async def _database(application: Application, settings: Settings) -> Finding:
     problem = await application.schema_problem(settings)
     text = shown_database_url(settings)
     if problem:
-        return Finding(Verdict.BAD, "database", f"{text}: {problem}", "atelier migrate, once it answers")
+        return Finding(
+            Verdict.BAD, "database", f"{text}: {problem}", "atelier migrate, once it answers"
+        )
     return Finding(Verdict.GOOD, "database", text)
 
 
@@ -112,7 +114,9 @@ def _web(settings: Settings) -> Finding:
             probe.bind((web.host, web.port))
         except OSError as error:
             cure = "another program (or this service) uses it; choose another ATELIER_WEB__PORT"
-            return Finding(Verdict.WORTH_KNOWING, "web studio", f"{address}: {error.strerror}", cure)
+            return Finding(
+                Verdict.WORTH_KNOWING, "web studio", f"{address}: {error.strerror}", cure
+            )
     return Finding(Verdict.GOOD, "web studio", f"{address} is free")
 
 
@@ -123,14 +127,20 @@ def _discord(settings: Settings) -> Finding:
         return Finding(Verdict.WORTH_KNOWING, "Discord", "no token, so no connection", cure)
     if token.count(".") != 2:
         cure = "copy the token from the page 'Bot' of the application, not the secret or the id"
-        return Finding(Verdict.BAD, "Discord", "DISCORD_TOKEN does not look like a bot's token", cure)
+        return Finding(
+            Verdict.BAD, "Discord", "DISCORD_TOKEN does not look like a bot's token", cure
+        )
     return Finding(Verdict.GOOD, "Discord", "a token is set; it is tried when the service starts")
 
 
 async def _device() -> Finding:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", DEVICE_PROBE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )  # fmt: skip
+        sys.executable,
+        "-c",
+        DEVICE_PROBE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
     out, complaint = await process.communicate()
     if process.returncode:
         last = complaint.decode(errors="replace").strip().splitlines()[-1:]
@@ -143,16 +153,17 @@ async def _device() -> Finding:
 
 
 def _models(settings: Settings) -> list[Finding]:
+    config = settings.engine_config()
     try:
-        catalogue = open_catalogue(settings.engine_config())
+        catalogue = open_catalogue(config)
     except EngineError as error:
         return [Finding(Verdict.BAD, "models", str(error), "mend that catalogue file")]
-    return [_model(catalogue.info(name)) for name in catalogue.names()]
+    return [_model(catalogue.info(name), config) for name in catalogue.names()]
 
 
-def _model(info: ModelInfo) -> Finding:
-    problems = problems_of(info)
-    if problems:
+def _model(info: ModelInfo, config: EngineConfig) -> Finding:
+    found = problems(info, config)
+    if found:
         cure = "put the files there, or mend or remove the catalogue's entry"
-        return Finding(Verdict.BAD, f"model {info.name}", "; ".join(problems), cure)
+        return Finding(Verdict.BAD, f"model {info.name}", "; ".join(found), cure)
     return Finding(Verdict.GOOD, f"model {info.name}", info.title or info.where)

@@ -36,7 +36,7 @@ class Ask:
 
 def default_path(prompt: str) -> Path:
     """A file name from the first words of the prompt."""
-    words = re.findall(r"\w+", prompt.split("--")[0])[:6]
+    words = re.findall(r"\w+", prompt.split("--", maxsplit=1)[0])[:6]
     return Path("-".join(words).lower()[:60] or "picture").with_suffix(".png")
 
 

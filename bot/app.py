@@ -1,0 +1,167 @@
+"""Builds every part from settings, runs them together, and closes them in order."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from bot.errors import BadConfiguration, UserError
+from bot.faces.discord import client as discord_face
+from bot.faces.discord.options import DiscordOptions
+from bot.faces.web import app as web_face
+from bot.faces.web.config import WebConfig
+from bot.settings import Settings
+from bot.storage import migration
+from bot.storage.database import open_database
+from bot.studio.contract import JobView, Limits
+from bot.studio.opening import open_studio
+from bot.studio.studio import Atelier
+from engine.api import BadCatalogue, UploadLimits, open_engine
+
+log = logging.getLogger(__name__)
+
+_Face: TypeAlias = Coroutine[Any, Any, None]
+
+
+class ConsoleDeliverer:
+    """Brings nothing anywhere: the command that waits for a job fetches its pictures itself."""
+
+    async def deliver(self, job: JobView, pngs: tuple[bytes, ...]) -> None:
+        """Count the job as delivered."""
+
+
+@asynccontextmanager
+async def open_studio_of(settings: Settings, *, with_engine: bool = True) -> AsyncIterator[Atelier]:
+    """Open the studio alone; without engine it carries out no jobs, but all else.
+
+    Raises:
+        BadConfiguration: a setting has a value that can't work.
+        StorageUnavailable: the database does not answer.
+    """
+    _prepare(settings.data_dir)
+    config = settings.engine_config()
+    if not with_engine:
+        config = replace(config, devices=())
+    async with AsyncExitStack() as stack:
+        try:
+            engine = await stack.enter_async_context(open_engine(config))
+        except BadCatalogue as error:
+            raise BadConfiguration("ATELIER_ENGINE__CATALOGUE_FILES", str(error)) from error
+        studio = await stack.enter_async_context(
+            open_studio(
+                engine,
+                database_url=settings.resolved_database_url,
+                images_dir=settings.data_dir / "images",
+                limits=Limits(**settings.limits.model_dump()),
+                upload_limits=UploadLimits(max_bytes=settings.upload_max_mb * 2**20),
+                is_running=with_engine,
+            )
+        )
+        studio.register_deliverer("console", ConsoleDeliverer())
+        yield studio
+
+
+async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
+    """Run studio and faces until SIGINT or SIGTERM; `announce` hears where to find them.
+
+    Raises:
+        BadConfiguration: a setting has a value that can't work.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    try:
+        async with open_studio_of(settings) as studio, asyncio.TaskGroup() as tasks:
+            faces = [tasks.create_task(face) for face in _faces(settings, studio, announce)]
+            await stop.wait()
+            log.info("stopping")
+            for face in faces:
+                face.cancel()
+    except* UserError as group:
+        raise _first(group) from None
+    announce("Atelier has stopped; what was waiting goes on at the next start.")
+
+
+async def migrate(settings: Settings) -> None:
+    """Bring the database to the newest schema.
+
+    Raises:
+        StorageUnavailable: the database does not answer.
+    """
+    _prepare(settings.data_dir)
+    async with open_database(settings.resolved_database_url) as database:
+        await migration.upgrade(database)
+
+
+async def schema_problem(settings: Settings) -> str:
+    """What is wrong with the database, or nothing."""
+    try:
+        async with open_database(settings.resolved_database_url) as database:
+            is_current = await migration.is_current(database)
+    except UserError as error:
+        return str(error)
+    return "" if is_current else "its schema is of another version"
+
+
+def _faces(settings: Settings, studio: Atelier, announce: Callable[[str], None]) -> list[_Face]:
+    faces: list[_Face] = []
+    if settings.web.enabled:
+        faces.append(_serve_web(settings, studio, announce))
+    if token := settings.discord_token.get_secret_value():
+        announce("Connecting to Discord.")
+        faces.append(discord_face.serve(studio, _discord_options(settings, token)))
+    else:
+        announce("Discord is off: set DISCORD_TOKEN to connect.")
+    if not faces:
+        raise BadConfiguration(
+            "ATELIER_WEB__ENABLED", "leaves nothing to run, because DISCORD_TOKEN is not set either"
+        )
+    return faces
+
+
+async def _serve_web(settings: Settings, studio: Atelier, announce: Callable[[str], None]) -> None:
+    web = settings.web
+    config = WebConfig(
+        host=web.host,
+        port=web.port,
+        token=web.token.get_secret_value(),
+        public_url=web.public_url,
+        upload_max_bytes=settings.upload_max_mb * 2**20,
+    )
+    try:
+        async with web_face.open_web(studio, config) as address:
+            announce(f"The studio is at {address}")
+            await asyncio.Event().wait()
+    except OSError as error:
+        reason = f"{web.host}:{web.port} can't be used ({error.strerror}); choose another port"
+        raise BadConfiguration("ATELIER_WEB__PORT", reason) from error
+
+
+def _discord_options(settings: Settings, token: str) -> DiscordOptions:
+    return DiscordOptions(
+        token=token,
+        state_dir=settings.data_dir,
+        sync_commands=settings.discord.sync_commands,
+        test_guild_id=settings.discord.test_guild_id,
+        upload_max_bytes=settings.upload_max_mb * 2**20,
+    )
+
+
+def _prepare(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = f"{folder} can't be made: {error.strerror}"
+        raise BadConfiguration("ATELIER_DATA_DIR", reason) from error
+
+
+def _first(group: BaseExceptionGroup[UserError]) -> UserError:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, UserError)
+    return error
