@@ -43,13 +43,10 @@ async def open_studio(
     slots: int = DEFAULT_SLOTS,
     migrate: bool = True,
     is_running: bool = True,
-    is_running: bool = True,
     link_hosts: frozenset[str] = LINK_HOSTS,
     now: Clock = utc_now,
 ) -> AsyncIterator[Atelier]:
     """Open files and database, bring the latter up to date, and run the studio's tasks.
-
-    Without `is_running` jobs are accepted and left to another process.
 
     Pictures are kept in `files`, else in the folder `images_dir`. Jobs that were running when an
     earlier process ended are run again. Without `is_running` nothing is run or delivered: such a
@@ -100,7 +97,6 @@ async def open_studio(
             slots=slots,
         )
         if is_running:
-            if is_running:
             work = asyncio.create_task(studio.run(), name="studio")
             work.add_done_callback(partial(_end_with, asyncio.current_task()))
             stack.push_async_callback(_ended, work)
