@@ -45,18 +45,6 @@ def ignore(event):
     pass
 
 
-@pytest.fixture(scope="module")
-def tiny_catalogue(tmp_path_factory):
-    """A catalogue in which a tiny Stable Diffusion stands under the name of the pack."""
-    from tests import tiny_checkpoints  # diffusers takes seconds to import
-
-    folder = tmp_path_factory.mktemp("models")
-    tiny_checkpoints.write_sd1(folder / "tiny")
-    catalogue = folder / "catalogue.toml"
-    catalogue.write_text('[models.atelier-pack]\nfamily = "sd1"\nwhere = "tiny"\n')
-    return catalogue
-
-
 @contextlib.asynccontextmanager
 async def open_fake(request):
     yield FakeEngine()

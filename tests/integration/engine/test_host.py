@@ -256,6 +256,32 @@ def _log_something(link):
     worker_process.run(begin, link)
 
 
+async def test_a_cancelled_request_is_worked_at_no_more(caplog):
+    caplog.set_level(logging.INFO)
+    async with host.open_host(ONE, _count_running) as engine:
+        async with running(engine):
+            pass  # it is cancelled here
+        await engine.run(a_request(steps=5), ignore)
+    counts = [int(r.getMessage().rpartition(" ")[2]) for r in caplog.records if r.name == "counts"]
+    assert len(counts) >= 6
+    assert counts[-6:] == [1] * 6  # five steps and the drawing, with nobody else there
+
+
+def _count_running(link):
+    from engine import testing, worker_process
+    from engine.messages import Ready
+
+    class Counting(testing._DrawingWork):
+        def tick(self):
+            logging.getLogger("counts").info("running %d", len(self._running))
+            super().tick()
+
+    def begin(link, send):
+        return Counting(send, LONG_S), Ready(link.device)
+
+    worker_process.run(begin, link)
+
+
 HOST_PROGRAM = """
 import asyncio, multiprocessing, sys
 from engine.testing import open_fake_engine
