@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from engine.calls import Call, Decode, Enlarge, NetworkRef, Pipeline
 from engine.diffusion.prediction import ModelFacts
@@ -14,6 +15,7 @@ from engine.media import png
 from engine.pipelines.stages.aside import aside
 from engine.pipelines.stages.canvas import Canvas, fitted
 
+CONTINUED = 16  # pixels by which a seamless tile is continued before it is enlarged
 DECODED_AT_ONCE = 2**20  # pixels of one Decode call; a decoder's memory grows with them
 
 
@@ -26,10 +28,21 @@ def decoded(
     for chunk in torch.split(latents, at_once):
         pixels = yield Decode(network, chunk)
         if facts.output_upscale > 1:
-            pixels = yield Enlarge(network, pixels, facts.output_upscale)
+            pixels = yield from _enlarged(network, pixels, facts.output_upscale)
         pixels = fitted(pixels, canvas.width, canvas.height, tile=network.tile)
         images += pixels.cpu().unbind()
     return images
+
+
+def _enlarged(network: NetworkRef, pixels: Tensor, factor: int) -> Generator[Call, Any, Tensor]:
+    """Enlarge (B, 3, H, W); a seamless tile is continued on all sides, and the rest cut off."""
+    if not network.tile:
+        enlarged: Tensor = yield Enlarge(network, pixels, factor)
+        return enlarged
+    around = functional.pad(pixels, (CONTINUED,) * 4, mode="circular")
+    enlarged = yield Enlarge(network, around, factor)
+    cut = CONTINUED * factor
+    return enlarged[:, :, cut:-cut, cut:-cut]
 
 
 def pictures(images: Sequence[Tensor], seeds: Sequence[int]) -> Pipeline:

@@ -102,6 +102,19 @@ def test_a_model_with_an_upscaler_draws_small_and_fills_the_size_that_was_asked(
     assert opened(picture).shape == (128, 200, 3)
 
 
+def test_a_seamless_tile_is_enlarged_as_if_it_went_on(driver):
+    driver = driver.with_facts(output_upscale=2)
+    request = replace(FOX, width=128, height=128, image_count=1, tile=True)
+    (picture,) = driver.run(imagine.run(request))
+    (call,) = driver.model.asked(calls.Enlarge)
+    assert call.pixels.shape == (1, 3, 96, 96)
+    assert (call.pixels[..., :32] == call.pixels[..., 64:]).all()
+    assert (call.pixels[:, :, :32] == call.pixels[:, :, 64:]).all()
+    (decoded,) = driver.model.asked(calls.Decode)
+    inner = driver.model.answer(decoded)[0].permute(1, 2, 0) * 255
+    assert abs(opened(picture)[::2, ::2] - inner.numpy()).max() <= 1
+
+
 def test_large_images_are_decoded_one_at_a_time(driver):
     driver.run(imagine.run(replace(FOX, width=1024, height=1024, image_count=2, steps=1)))
     assert [len(call.latents) for call in driver.model.asked(calls.Decode)] == [1, 1]
