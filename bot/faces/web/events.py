@@ -42,13 +42,17 @@ class EventStream:
 
     def __init__(self, response: web.StreamResponse) -> None:
         self.response = response
+        self._last = -1
 
     async def send(self, update: JobUpdate) -> None:
-        """Tell one change.
+        """Tell one change; one that is older than what was told is left out, unless it ends a job.
 
         Raises:
             ConnectionError: the client is gone.
         """
+        if update.number < self._last and not update.job.state.is_final:
+            return
+        self._last = max(update.number, self._last)
         number = ENDED if update.job.state.is_final else str(update.number)
         data = json.dumps(update_json(update), ensure_ascii=False, separators=(",", ":"))
         await self.response.write(f"id: {number}\nevent: job\ndata: {data}\n\n".encode())
@@ -126,7 +130,7 @@ async def _follow(stream: EventStream, studio: Studio, caller: Caller, *, is_bac
     upcoming = asyncio.ensure_future(anext(changes))
     try:
         for job in await _present(studio, caller, is_back=is_back):
-            await stream.send(JobUpdate(job))
+            await stream.send(JobUpdate(job))  # without a number: before all changes
         while True:
             await stream.send(await upcoming)
             upcoming = asyncio.ensure_future(anext(changes))

@@ -96,6 +96,15 @@ export class Feed {
     for (const card of this.cards.values()) card.changeImage(id, image);
   }
 
+  /** Images came back: read their jobs anew. */
+  async reread(images) {
+    for (const id of new Set(images.map((image) => image.job_id))) {
+      const job = await read(`/api/jobs/${id}`).catch(() => null);
+      const card = this.cards.get(id);
+      if (job && card) card.revive(job);
+    }
+  }
+
   tick() {
     for (const card of this.cards.values()) card.tick();
   }
@@ -146,6 +155,11 @@ class JobCard {
     this.shown.tiles = null;
     this.drawTiles();
     if (!image && !this.job.images.length) this.element.hidden = true;
+  }
+
+  revive(job) {
+    this.element.hidden = false;
+    this.update(job);
   }
 
   // ---- pictures
@@ -240,10 +254,8 @@ class JobCard {
   /** What the line says now: place in the queue, or percent and the time left. */
   tick() {
     const { job } = this;
-    if (ENDED.has(job.status) || !this.line) {
-      if (this.when) this.when.textContent = ago(job.created_at);
-      return;
-    }
+    if (this.when) this.when.textContent = ago(job.created_at);
+    if (ENDED.has(job.status) || !this.line) return;
     const since = (performance.now() - this.heardAt) / 1000;
     const left = job.estimate_s === null ? null : Math.max(1, job.estimate_s - since);
     if (job.status === "queued") {

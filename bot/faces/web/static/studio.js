@@ -42,8 +42,8 @@ async function build() {
   const remix = (image) => (go("/"), parts.bar.remix(image));
 
   const deeds = new Deeds({ onjobs, onimage });
-  deeds.onrestored = () => {
-    parts.feed.forget();
+  deeds.onrestored = (images) => {
+    parts.feed.reread(images);
     parts.gallery.reload();
   };
   parts.lightbox = new Lightbox(deeds, { write, remix, attach, reveal });

@@ -1,0 +1,146 @@
+import re
+
+import pytest
+
+from bot.faces.web.config import WebConfig
+from bot.faces.web.login import COOKIE, FAILURES_MAX
+
+TOKEN = "correct horse battery"
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "["]
+)
+async def test_on_loopback_a_foreign_name_is_refused_lest_dns_lets_others_in(client, host):
+    answer = await client.get("/api/jobs", headers={"Host": host})
+    assert answer.status == 403
+
+
+@pytest.mark.parametrize("host", ["localhost:1234", "127.0.0.1", "127.0.0.9:80", "[::1]:8080"])
+async def test_names_of_this_machine_are_answered(client, host):
+    answer = await client.get("/api/jobs", headers={"Host": host})
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+async def test_another_site_can_not_make_a_browser_write(client, headers, method):
+    path = "/api/jobs" if method == "POST" else "/api/jobs/zzzzzzzzzz"
+    answer = await client.request(method, path, json={"text": "a fox"}, headers=headers)
+    assert answer.status == 403
+    assert (await (await client.get("/api/jobs")).json())["jobs"] == []
+
+
+async def test_the_page_itself_may_write(client):
+    headers = {"Origin": str(client.make_url("/")).rstrip("/"), "Sec-Fetch-Site": "same-origin"}
+    answer = await client.post("/api/jobs", json={"text": "a fox"}, headers=headers)
+    assert answer.status == 202
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/static/studio.js", "/api/jobs", "/api/jobs/zzzzzzzzzz", "/nowhere", "/healthz"]
+)
+async def test_every_answer_carries_the_protecting_headers(client, path):
+    answer = await client.get(path)
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Referrer-Policy"] == "same-origin"
+
+
+@pytest.mark.parametrize(
+    "path", ["/static/../app.py", "/static/%2e%2e/app.py", "/static/..%2fapp.py"]
+)
+async def test_only_static_files_are_given_away(client, path):
+    from yarl import URL
+
+    answer = await client.get(URL(path, encoded=True))
+    assert answer.status in (403, 404)
+
+
+async def test_unknown_paths_of_the_api_are_answered_in_json(client):
+    answer = await client.get("/api/nothing")
+    assert answer.status == 404
+    assert (await answer.json())["error"]
+
+
+class TestWithAToken:
+    @pytest.fixture
+    def config(self) -> WebConfig:
+        return WebConfig(token=TOKEN)
+
+    @pytest.mark.parametrize("path", ["/api/jobs", "/api/events", "/api/status", "/metrics"])
+    async def test_programs_without_it_are_told_how_to_log_in(self, client, path):
+        answer = await client.get(path)
+        assert answer.status == 401
+        assert "Authorization" in (await answer.json())["error"]
+
+    async def test_people_without_it_are_led_to_the_door(self, client):
+        answer = await client.get(
+            "/gallery", headers={"Accept": "text/html"}, allow_redirects=False
+        )
+        assert answer.status == 303
+        assert answer.headers["Location"] == "/login"
+        door = await client.get("/login")
+        assert door.status == 200
+        assert 'type="password"' in await door.text()
+
+    async def test_programs_send_it_in_a_header(self, client):
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        assert (await client.get("/api/jobs", headers=headers)).status == 200
+        headers = {"Authorization": f"Bearer {TOKEN}x"}
+        assert (await client.get("/api/jobs", headers=headers)).status == 401
+
+    async def test_a_browser_gets_a_cookie_that_scripts_and_other_sites_can_not_use(self, client):
+        answer = await client.post("/login", data={"token": TOKEN}, allow_redirects=False)
+        cookie = answer.headers["Set-Cookie"]
+        assert answer.headers["Location"] == "/"
+        assert "HttpOnly" in cookie
+        assert "SameSite=Strict" in cookie
+        assert TOKEN not in cookie
+        assert (await client.get("/api/jobs")).status == 200
+
+    async def test_a_forged_cookie_does_not_open_the_door(self, client):
+        for value in ("", "9999999999.", "9999999999.00", "x", "9999999999." + "0" * 64):
+            headers = {"Cookie": f"{COOKIE}={value}"}
+            assert (await client.get("/api/jobs", headers=headers)).status == 401
+
+    async def test_who_logs_out_is_out(self, client):
+        await client.post("/login", data={"token": TOKEN})
+        await client.post("/logout", allow_redirects=False)
+        assert (await client.get("/api/jobs")).status == 401
+
+    async def test_guessing_is_stopped_for_a_while_even_for_the_right_token(self, client):
+        for _ in range(FAILURES_MAX):
+            answer = await client.post("/login", data={"token": "x"}, allow_redirects=False)
+            assert answer.headers["Location"] == "/login?wrong"
+        answer = await client.post("/login", data={"token": TOKEN}, allow_redirects=False)
+        assert answer.headers["Location"] == "/login?wait"
+
+    async def test_the_door_and_health_stay_open(self, client):
+        for path in ("/healthz", "/static/studio.css", "/manifest.webmanifest"):
+            assert (await client.get(path)).status == 200
+
+
+class TestBehindAProxy:
+    @pytest.fixture
+    def config(self) -> WebConfig:
+        return WebConfig(token=TOKEN, public_url="https://art.example")
+
+    async def test_the_public_name_is_answered_and_its_cookie_is_for_https_alone(self, client):
+        headers = {"Host": "art.example", "Origin": "https://art.example"}
+        answer = await client.post(
+            "/login", data={"token": TOKEN}, headers=headers, allow_redirects=False
+        )
+        assert answer.headers["Location"] == "/"
+        assert re.search(r";\s*Secure", answer.headers["Set-Cookie"])

@@ -1,0 +1,180 @@
+import io
+import zipfile
+
+import pytest
+from PIL import Image
+
+from engine.api import read_parameters
+
+
+async def gallery(client, query=""):
+    return await (await client.get(f"/api/images{query}")).json()
+
+
+async def test_the_gallery_shows_what_was_made_newest_first(client, imagine):
+    await imagine("a fox --images 2")
+    await imagine("an owl --images 1")
+    page = await gallery(client)
+    assert [image["prompt"].split(" --")[0] for image in page["images"]] == [
+        "an owl",
+        "a fox",
+        "a fox",
+    ]
+    assert page["total"] == 3
+    assert page["cursor"] is None
+
+
+async def test_the_gallery_comes_in_pages_that_miss_and_repeat_nothing(client, imagine):
+    job = await imagine("a fox --images 3")
+    first = await gallery(client, "?limit=2")
+    rest = await gallery(client, f"?limit=2&cursor={first['cursor']}")
+    ids = [image["id"] for image in first["images"] + rest["images"]]
+    assert sorted(ids) == sorted(image["id"] for image in job["images"])
+
+
+async def test_the_gallery_is_searched_by_words_and_filtered_by_favourite(client, imagine):
+    fox = await imagine("a fox --images 1")
+    await imagine("an owl --images 1")
+    found = await gallery(client, "?q=fox")
+    assert [image["job_id"] for image in found["images"]] == [fox["id"]]
+    await client.post(f"/api/images/{fox['images'][0]['id']}/favourite", json={"on": True})
+    found = await gallery(client, "?favourite=true")
+    assert [image["job_id"] for image in found["images"]] == [fox["id"]]
+
+
+@pytest.mark.parametrize(
+    "query", ["?limit=0", "?limit=x", "?scope=theirs", "?before=x", "?colour=1"]
+)
+async def test_a_query_nobody_understands_is_refused(client, query):
+    answer = await client.get(f"/api/images{query}")
+    assert answer.status == 400
+    assert (await answer.json())["error"]
+
+
+async def test_the_original_is_a_png_that_says_how_it_was_made(client, imagine):
+    job = await imagine("a fox --seed 5 --images 1")
+    image = job["images"][0]
+    answer = await client.get(image["png"])
+    body = await answer.read()
+    assert answer.content_type == "image/png"
+    assert Image.open(io.BytesIO(body)).size == (image["width"], image["height"])
+    found = read_parameters(body)
+    assert found is not None
+    assert found.seed == 5
+
+
+async def test_the_thumbnail_is_a_small_webp(client, imagine):
+    image = (await imagine("a fox --images 1"))["images"][0]
+    answer = await client.get(image["webp"])
+    assert answer.content_type == "image/webp"
+    assert max(Image.open(io.BytesIO(await answer.read())).size) <= 384
+
+
+async def test_a_browser_that_has_a_picture_is_not_sent_it_again(client, imagine):
+    image = (await imagine("a fox --images 1"))["images"][0]
+    first = await client.get(image["png"])
+    again = await client.get(image["png"], headers={"If-None-Match": first.headers["ETag"]})
+    assert again.status == 304
+
+
+async def test_a_download_is_named_after_the_prompt(client, imagine):
+    image = (await imagine("狐狸 red/fox --images 1"))["images"][0]
+    answer = await client.get(image["png"] + "?download")
+    named = answer.headers["Content-Disposition"]
+    assert named.startswith("attachment")
+    assert answer.content_disposition.filename == f"狐狸-red-fox-{image['id']}.png"
+
+
+async def test_many_pictures_are_downloaded_as_one_zip(client, imagine):
+    job = await imagine("a fox --images 3")
+    ids = ",".join(image["id"] for image in job["images"])
+    answer = await client.get(f"/api/images.zip?ids={ids}")
+    archive = zipfile.ZipFile(io.BytesIO(await answer.read()))
+    assert archive.testzip() is None
+    assert len(archive.namelist()) == 3
+    assert all(Image.open(archive.open(name)).format == "PNG" for name in archive.namelist())
+
+
+async def test_a_zip_with_an_unknown_picture_is_refused_before_it_begins(client):
+    answer = await client.get("/api/images.zip?ids=zzzzzzzzzz")
+    assert answer.status == 404
+
+
+async def test_an_image_is_found_by_its_id_and_by_job_and_place(client, imagine):
+    job = await imagine("a fox --images 2")
+    second = job["images"][1]
+    by_id = await (await client.get(f"/api/images/{second['id']}")).json()
+    by_place = await (await client.get(f"/api/images/{job['id']}:{second['index']}")).json()
+    assert by_id["id"] == second["id"]
+    assert by_place["id"] == second["id"]
+
+
+@pytest.mark.parametrize("end", ["", ".png", ".webp"])
+async def test_an_unknown_image_is_not_found(client, end):
+    answer = await client.get(f"/api/images/zzzzzzzzzz{end}")
+    assert answer.status == 404
+    assert (await answer.json())["error"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "body", "expected"),
+    [
+        ("vary", {"strong": False}, "vary-subtle"),
+        ("vary", {"strong": True}, "vary-strong"),
+        ("upscale", {"factor": 2}, "upscale"),
+        ("reroll", None, "reroll"),
+        ("remix", {"text": "an owl --images 1"}, "remix"),
+        ("again", None, "make-again"),
+    ],
+)
+async def test_each_operation_makes_a_job_of_its_kind(
+    client, imagine, finish, operation, body, expected
+):
+    image = (await imagine("a fox --seed 5 --images 1"))["images"][0]
+    answer = await client.post(f"/api/images/{image['id']}/{operation}", json=body or {})
+    assert answer.status == 202, await answer.text()
+    job = await finish((await answer.json())["id"])
+    assert job["status"] == "finished", job["reason"]
+    assert job["operation"] == expected
+
+
+async def test_lineage_leads_back_to_the_image_that_was_varied(client, imagine, finish):
+    image = (await imagine("a fox --images 2"))["images"][1]
+    started = await client.post(f"/api/images/{image['id']}/vary", json={"strong": True})
+    job = await finish((await started.json())["id"])
+    assert {varied["parent"] for varied in job["images"]} == {image["id"]}
+
+
+async def test_a_picture_made_again_from_its_file_is_the_same_picture(client, imagine, finish):
+    image = (await imagine("a fox --seed 5 --images 1"))["images"][0]
+    data = await (await client.get(image["png"])).read()
+    from_file = await client.post("/api/again", data={"picture": io.BytesIO(data)})
+    assert from_file.status == 202, await from_file.text()
+    job = await finish((await from_file.json())["id"])
+    made = await (await client.get(job["images"][0]["png"])).read()
+    assert Image.open(io.BytesIO(made)).tobytes() == Image.open(io.BytesIO(data)).tobytes()
+
+
+async def test_a_deleted_picture_is_gone_and_comes_back_when_restored(client, imagine):
+    image = (await imagine("a fox --images 1"))["images"][0]
+    deleted = await client.post(f"/api/images/{image['id']}/delete")
+    assert deleted.status == 200
+    assert (await gallery(client))["images"] == []
+    assert (await client.get(image["png"])).status == 404
+    restored = await client.post(f"/api/images/{image['id']}/restore")
+    assert (await restored.json())["id"] == image["id"]
+    assert len((await gallery(client))["images"]) == 1
+
+
+async def test_a_favourite_can_be_unmarked(client, imagine):
+    image = (await imagine("a fox --images 1"))["images"][0]
+    path = f"/api/images/{image['id']}/favourite"
+    assert (await (await client.post(path, json={"on": True})).json())["favourite"]
+    assert not (await (await client.post(path, json={"on": False})).json())["favourite"]
+
+
+async def test_a_picture_can_be_hidden_and_shown(client, imagine):
+    image = (await imagine("a fox --images 1"))["images"][0]
+    path = f"/api/images/{image['id']}/publish"
+    assert (await (await client.post(path, json={"private": True})).json())["private"]
+    assert not (await (await client.post(path, json={"private": False})).json())["private"]

@@ -1,0 +1,63 @@
+from bot.errors import StorageUnavailable
+from engine.api import EngineStatus, WorkerStatus
+
+
+async def test_health_is_ok_while_jobs_can_be_taken(client):
+    answer = await client.get("/healthz")
+    assert answer.status == 200
+    assert (await answer.json())["status"] == "ok"
+
+
+async def test_health_says_when_no_worker_is_alive(client, engine):
+    dead = WorkerStatus(
+        "cpu", is_alive=False, running=0, restarts=3, memory_bytes=0, resident_models=()
+    )
+    engine.status = lambda: EngineStatus((dead,))
+    answer = await client.get("/healthz")
+    assert answer.status == 503
+    assert "worker" in (await answer.json())["problems"][0]
+
+
+async def test_metrics_tell_prometheus_of_answers_errors_jobs_and_workers(client, engine, finish):
+    engine.stuck = True
+    started = await (await client.post("/api/jobs", json={"text": "a fox"})).json()
+    await client.post("/api/jobs", json={"text": "a fox --choas 3"})
+    text = await (await client.get("/metrics")).text()
+    assert 'atelier_http_requests_total{method="POST",route="/api/jobs",status="202"} 1.0' in text
+    assert 'atelier_http_errors_total{kind="PromptError"} 1.0' in text
+    assert 'atelier_workers_alive{device="fake"} 1.0' in text
+    assert "atelier_jobs{" in text
+    await client.delete(f"/api/jobs/{started['id']}")
+
+
+async def test_metrics_name_routes_by_pattern_so_that_ids_do_not_fill_them(client):
+    for number in range(3):
+        await client.get(f"/api/jobs/zzzzzzzzz{number}")
+    text = await (await client.get("/metrics")).text()
+    assert 'route="/api/jobs/{id}",status="404"} 3.0' in text
+    assert "zzzzzzzzz" not in text
+
+
+async def test_the_status_tells_queue_workers_errors_and_versions(client):
+    await client.post("/api/jobs", json={"text": "a fox --choas 3"})
+    told = await (await client.get("/api/status")).json()
+    assert told["running"] == told["waiting"] == 0
+    assert told["workers"][0]["device"] == "fake"
+    assert told["errors"] == {"PromptError": 1}
+    assert "aiohttp" in told["versions"]
+
+
+async def test_while_the_database_is_away_health_says_so_and_jobs_are_refused_kindly(
+    client, studio, monkeypatch
+):
+    async def away(*_args, **_kwargs):
+        raise StorageUnavailable("the database does not answer; nothing was lost, try again")
+
+    # The database itself is taken away in the studio's own tests; here its error is told.
+    monkeypatch.setattr(studio, "queue", away)
+    monkeypatch.setattr(studio, "imagine", away)
+    assert (await client.get("/healthz")).status == 503
+    answer = await client.post("/api/jobs", json={"text": "a fox"})
+    assert answer.status == 503
+    assert "Retry-After" in answer.headers
+    assert (await client.get("/metrics")).status == 200
