@@ -25,7 +25,6 @@ _TO_SAFETENSORS = (
 )
 # Where the weights of a component may be, best first.
 _WEIGHTS = ("diffusion_pytorch_model", "model")
-_NETWORKS = ("unet", "vae", "text_encoder", "text_encoder_2")
 _VARIANTS = ("", ".fp16", ".bf16")
 
 
@@ -185,22 +184,24 @@ def components_of(family: Family) -> tuple[str, ...]:
     return ("unet", "vae", *texts, *tokenizers, "scheduler")
 
 
-def weight_files(name: str, path: Path) -> tuple[Path, ...]:
+def weight_files(name: str, path: Path, family: Family) -> tuple[Path, ...]:
     """All files that loading a model from `path` would read, a folder or a single file.
 
     Raises:
         UnsafeCheckpoint: there are pickles only.
-        ModelUnavailable: a network has no weights.
+        ModelUnavailable: it is no such folder, or a network has no weights.
     """
     if path.is_file():
         return (path,)
-    if not (path / "model_index.json").is_file():
-        files = tuple(sorted(path.glob("*.safetensors")))
-        if not files:
-            raise ModelUnavailable(name, f"{path} holds no *.safetensors")
-        return files
-    networks = [part for part in _NETWORKS if (path / part / "config.json").is_file()]
-    return tuple(file for part in networks for file in component_weights(name, path / part))
+    if family is not Family.PACK:
+        components = components_of(family)
+        model_index(name, path, components)
+        networks = [part for part in components if not part.startswith(("tokenizer", "scheduler"))]
+        return tuple(file for part in networks for file in component_weights(name, path / part))
+    files = tuple(sorted(path.glob("*.safetensors")))
+    if not files:
+        raise ModelUnavailable(name, f"{path} holds no *.safetensors")
+    return files
 
 
 def check_vocabulary(name: str, folder: str) -> None:

@@ -8,8 +8,6 @@ from engine.models.catalogue import ModelInfo, Source
 from engine.models.files import (
     check_vocabulary,
     component_weights,
-    components_of,
-    model_index,
     read_header,
     weight_files,
 )
@@ -29,9 +27,8 @@ def problems(info: ModelInfo, config: EngineConfig) -> list[str]:
 
 
 def _check(info: ModelInfo, path: Path) -> None:
-    if info.source in {Source.FOLDER, Source.HUB}:
-        model_index(info.name, path, components_of(info.family))
-    headers = {file: read_header(info.name, file) for file in weight_files(info.name, path)}
+    files = weight_files(info.name, path, info.family)
+    headers = {file: read_header(info.name, file) for file in files}
     if info.source is Source.FILE:
         check_family(info, path, headers[path])
         check_vocabulary(info.name, info.tokenizer)

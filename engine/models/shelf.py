@@ -288,7 +288,7 @@ def free_main_memory() -> int:
 
 
 def _size_estimate(info: ModelInfo, files: Path, place: Place) -> int:
-    headers = (read_header(info.name, file) for file in weight_files(info.name, files))
+    headers = (read_header(info.name, file) for file in weight_files(info.name, files, info.family))
     return parameter_count(headers) * place.dtype.itemsize
 
 

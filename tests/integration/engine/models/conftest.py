@@ -39,8 +39,8 @@ def checkpoints(tmp_path_factory):
 def info_of(checkpoints):
     """Make the catalogue entry of one of the checkpoints, by its name there."""
 
-    def make(name, family, **fields):
-        path = checkpoints / name
+    def make(checkpoint, family, **fields):
+        path = checkpoints / checkpoint
         source = Source.FILE if path.is_file() else Source.FOLDER
         entry = {"name": path.stem, "where": str(path), "width": 64, "height": 64}
         return ModelInfo(family=Family(family), source=source, **(entry | fields))
