@@ -23,6 +23,8 @@ from torch import Tensor
 
 from engine.requests import Sampler, Schedule
 
+FLOW_RANGE = (0.02, 80.0)  # sigma; flow times 0.02 and 0.99, almost image and almost noise
+
 
 class Prediction(StrEnum):
     """What a network was trained to answer."""
@@ -48,9 +50,9 @@ class ModelFacts:
     prediction: Prediction
     latent_channels: int
     latent_scale: int = 8  # pixels per latent, each way
-    sigma_min: float = 0.0292  # of the Karras and exponential schedules; Stable Diffusion's
-    sigma_max: float = 14.6146
     training_sigmas: tuple[float, ...] = ()  # rising, one per training timestep; empty for flow
+    sigma_min: float = 0.0  # of the Karras and exponential schedules; 0: as it was trained
+    sigma_max: float = 0.0
     spacing: Spacing = Spacing.LEADING
     steps_offset: int = 1  # timesteps added to leading spacing
     ddim_final_sigma: float = 0.0  # training_sigmas[0] where "set_alpha_to_one" is false
@@ -70,6 +72,14 @@ class ModelFacts:
     def is_flow(self) -> bool:
         """Whether time is t = sigma / (1 + sigma), without a table of training timesteps."""
         return self.prediction is Prediction.FLOW
+
+    @property
+    def sigma_range(self) -> tuple[float, float]:
+        """The lowest and highest noise that schedules span which know nothing of its training."""
+        low, high = (
+            FLOW_RANGE if self.is_flow else (self.training_sigmas[0], self.training_sigmas[-1])
+        )
+        return self.sigma_min or low, self.sigma_max or high
 
 
 def network_input(prediction: Prediction, x: Tensor, sigma: Tensor) -> Tensor:

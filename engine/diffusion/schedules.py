@@ -103,9 +103,9 @@ def sigmas_for(facts: ModelFacts, schedule: Schedule, sampler: Sampler, steps: i
     """
     match schedule:
         case Schedule.KARRAS:
-            return karras_sigmas(steps, facts.sigma_min, facts.sigma_max)
+            return karras_sigmas(steps, *facts.sigma_range)
         case Schedule.EXPONENTIAL:
-            return exponential_sigmas(steps, facts.sigma_min, facts.sigma_max)
+            return exponential_sigmas(steps, *facts.sigma_range)
         case Schedule.LINEAR:
             return _linear_in_time(facts, steps)
         case Schedule.MODEL:

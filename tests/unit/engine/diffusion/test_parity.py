@@ -45,8 +45,6 @@ def facts_of(kind, spacing):
         prediction=kind,
         latent_channels=4,
         training_sigmas=sigmas,
-        sigma_min=sigmas[0],
-        sigma_max=sigmas[-1],
         spacing=spacing,
         ddim_final_sigma=sigmas[0],
     )

@@ -1,10 +1,11 @@
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 
 from engine.diffusion import schedules
-from engine.diffusion.prediction import ModelFacts, Prediction
+from engine.diffusion.prediction import FLOW_RANGE, ModelFacts, Prediction
 from engine.requests import Sampler, Schedule
 
 TABLE = schedules.training_sigmas(0.00085, 0.012)
@@ -13,8 +14,6 @@ FAMILIES = {
         prediction=Prediction.EPS,
         latent_channels=4,
         training_sigmas=TABLE,
-        sigma_min=TABLE[0],
-        sigma_max=TABLE[-1],
     ),
     "flow": ModelFacts(prediction=Prediction.FLOW, latent_channels=4, flow_shift=3.0),
 }
@@ -36,6 +35,17 @@ def test_karras_levels_are_those_of_the_paper():
     sigmas = schedules.karras_sigmas(3, 0.002, 80.0)
     middle = ((80 ** (1 / 7) + 0.002 ** (1 / 7)) / 2) ** 7
     assert sigmas == pytest.approx([80.0, middle, 0.002, 0.0])
+
+
+@pytest.mark.parametrize("schedule", [Schedule.KARRAS, Schedule.EXPONENTIAL])
+def test_free_schedules_span_what_the_model_was_trained_on_unless_it_says_otherwise(schedule):
+    def ends(facts):
+        sigmas = schedules.sigmas_for(facts, schedule, Sampler.EULER, 6)
+        return pytest.approx((sigmas[-2], sigmas[0]))
+
+    assert ends(FAMILIES["eps"]) == (TABLE[0], TABLE[-1])
+    assert ends(FAMILIES["flow"]) == FLOW_RANGE
+    assert ends(replace(FAMILIES["eps"], sigma_min=0.1, sigma_max=9.0)) == (0.1, 9.0)
 
 
 def test_exponential_levels_have_one_ratio():
