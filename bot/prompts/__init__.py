@@ -15,7 +15,7 @@ raised for a text, whatever the text.
 
 from bot.prompts.aspect import aspect_size
 from bot.prompts.errors import PromptError
-from bot.prompts.expansion import DEFAULT_LIMIT, count_expansions, expand
+from bot.prompts.expansion import DEFAULT_LIMIT, HIGHEST_LIMIT, count_expansions, expand
 from bot.prompts.flags import FLAGS, FlagKind, FlagSpec
 from bot.prompts.formatter import format_prompt
 from bot.prompts.parsed import (
@@ -26,13 +26,14 @@ from bot.prompts.parsed import (
     Span,
     StyleReference,
 )
-from bot.prompts.parser import parse
+from bot.prompts.parser import parse, parse_each
 from bot.prompts.presets import StylePreset, load_presets, preset_named
 from bot.prompts.wildcards import NONE, Wildcards
 
 __all__ = [
     "DEFAULT_LIMIT",
     "FLAGS",
+    "HIGHEST_LIMIT",
     "NONE",
     "FlagKind",
     "FlagSpec",
@@ -51,5 +52,6 @@ __all__ = [
     "format_prompt",
     "load_presets",
     "parse",
+    "parse_each",
     "preset_named",
 ]

@@ -24,6 +24,7 @@ from bot.prompts.lexical import ESCAPE, NUMBER, clean
 from bot.prompts.wildcards import NONE, Wildcards
 
 DEFAULT_LIMIT = 10  # prompts one text may make
+HIGHEST_LIMIT = 1000  # written out at once, whatever limit is asked for: they fill the memory
 COUNT_CEILING = 10**9  # larger counts are reported as this
 MAX_NESTING = 24  # braces in braces
 MAX_WILDCARD_NESTING = 6  # lists whose entries name lists
@@ -40,10 +41,16 @@ _LIKELIHOOD = re.compile(rf"\s*(?P<number>{NUMBER})::")
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """Ordinary characters and where they were typed."""
+    """Characters to write and where they were typed."""
 
     text: str
     position: int
+    typed_length: int = -1  # where something shorter or longer was typed for them
+
+    @property
+    def source(self) -> tuple[int, int]:
+        """Typed position and length."""
+        return self.position, len(self.text) if self.typed_length < 0 else self.typed_length
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +105,20 @@ class Concrete:
     starts: tuple[int, ...]  # offset in `text` where a stretch begins, ascending
     sources: tuple[tuple[int, int], ...]  # typed position and length of each stretch
 
-    def source(self, position: int) -> int:
-        """Typed position of a position in `text`."""
+    def typed(self, position: int, length: int) -> tuple[int, int]:
+        """Typed position and length of a stretch of `text`."""
+        start, _ = self._typed(position)
+        end = self._typed(position + length - 1)[1] if length else start
+        return start, max(0, end - start)
+
+    def _typed(self, position: int) -> tuple[int, int]:
+        """Where one character was typed: its begin and end."""
+        index = max(bisect.bisect_right(self.starts, position) - 1, 0)
         if not self.starts:
-            return position
-        index = bisect.bisect_right(self.starts, position) - 1
-        typed, length = self.sources[max(index, 0)]
-        return typed + min(position - self.starts[max(index, 0)], length)
+            return position, position
+        begin, length = self.sources[index]
+        offset = position - self.starts[index]
+        return begin + min(offset, length), begin + min(offset + 1, length)
 
 
 def expand(
@@ -112,11 +126,11 @@ def expand(
 ) -> list[str]:
     """Write out the prompts a text makes, the leftmost permutation changing slowest.
 
-    The same `seed` draws the same; None draws anew each time.
+    The same `seed` draws the same; None draws anew each time. No `limit` is taken for more than
+    `HIGHEST_LIMIT`.
     Raises: PromptError where braces don't match, a list is unknown, or the count is over `limit`.
     """
-    nodes = _drawn(clean(text), wildcards, seed)
-    return [_concrete(pieces).text for pieces in _written_out(nodes, limit)]
+    return [concrete.text for concrete in concretes(clean(text), wildcards, seed, limit)]
 
 
 def count_expansions(text: str, *, wildcards: Wildcards = NONE, seed: int | None = None) -> int:
@@ -127,29 +141,29 @@ def count_expansions(text: str, *, wildcards: Wildcards = NONE, seed: int | None
     return _count(_drawn(clean(text), wildcards, seed))
 
 
-def expand_once(text: str, wildcards: Wildcards, seed: int | None) -> Concrete:
-    """Write out the one prompt of a text without permutations.
+def concretes(text: str, wildcards: Wildcards, seed: int | None, limit: int) -> Iterator[Concrete]:
+    """Write out the prompts of a cleaned text, each with where its characters were typed.
 
-    Raises: PromptError as `expand`.
+    Raises: PromptError as `expand`, before the first prompt.
     """
     nodes = _drawn(text, wildcards, seed)
-    return _concrete(next(_written_out(nodes, limit=1)))
+    _check_count(nodes, min(limit, HIGHEST_LIMIT))
+    return (_concrete(tuple(itertools.chain(*pieces))) for pieces in _alternatives(nodes))
 
 
-def _written_out(nodes: _Sequence, limit: int) -> Iterator[tuple[_Text, ...]]:
+def _check_count(nodes: _Sequence, limit: int) -> None:
     count = _count(nodes)
     if count > limit:
         first = next(node for node in nodes if _count((node,)) > 1)
         shown = f"{count} or more" if count == COUNT_CEILING else str(count)
         reason = f"the braces make {shown} prompts, and {limit} may be made at once"
         raise PromptError(first.position, 1, reason, "Leave some options out.")
-    return (tuple(itertools.chain(*choice)) for choice in _alternatives(nodes))
 
 
 def _concrete(pieces: Sequence[_Text]) -> Concrete:
     lengths = [len(piece.text) for piece in pieces]
     starts = tuple(itertools.accumulate(lengths, initial=0))[: len(pieces)]
-    sources = tuple((piece.position, len(piece.text)) for piece in pieces)
+    sources = tuple(piece.source for piece in pieces)
     return Concrete("".join(piece.text for piece in pieces), starts, sources)
 
 
@@ -232,12 +246,12 @@ class _Draw:
         if self.left < 0:
             reason = "the lists make this prompt too long"
             raise PromptError(listed.position, listed.length, reason, "Use fewer of them.")
-        return _Text(text, listed.position)
+        return _Text(text, listed.position, listed.length)
 
     def _any_text(self, nodes: _Sequence) -> Iterator[str]:
         for node in nodes:
             match node:
-                case _Text(text):
+                case _Text(text=text):
                     yield text
                 case _Permutation(options):
                     yield from self._any_text(self.rng.choice(options))
@@ -263,7 +277,7 @@ class _Draw:
             case ((_Listed() as listed,),):
                 entries = self._entries(listed)
                 texts: list[_Sequence] = [
-                    (_Text(self._entry(listed, entry, depth).text, listed.position),)
+                    (self._entry(listed, entry, depth),)
                     for entry in self.rng.sample(entries, min(len(entries), max(1, node.most)))
                 ]
                 return texts, [1.0] * len(texts)

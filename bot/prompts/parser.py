@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from bot.prompts.attention import MAX_LORA_WEIGHT, checked_weight, read_list, read_words
 from bot.prompts.errors import PromptError
-from bot.prompts.expansion import Concrete, expand_once
+from bot.prompts.expansion import DEFAULT_LIMIT, Concrete, concretes
 from bot.prompts.flags import (
     FlagKind,
     FlagSpec,
@@ -50,17 +50,37 @@ def parse(
     enough.
     Raises: PromptError, also where permutations make more than one prompt: `expand` them first.
     """
-    concrete = expand_once(clean(text), wildcards, seed)
+    ((_, parsed),) = parse_each(
+        text, wildcards=wildcards, seed=seed, limit=1, allow_empty=allow_empty
+    )
+    return parsed
+
+
+def parse_each(
+    text: str,
+    *,
+    wildcards: Wildcards = NONE,
+    seed: int | None = None,
+    limit: int = DEFAULT_LIMIT,
+    allow_empty: bool = False,
+) -> list[tuple[str, ParsedPrompt]]:
+    """Expand a text and read each of its prompts: what `expand` and then `parse` give.
+
+    Errors point into `text` itself, not into one of its expansions.
+    Raises: PromptError as `expand` and `parse`.
+    """
+    return [
+        (concrete.text, _parse_concrete(concrete, allow_empty=allow_empty))
+        for concrete in concretes(clean(text), wildcards, seed, limit)
+    ]
+
+
+def _parse_concrete(concrete: Concrete, *, allow_empty: bool) -> ParsedPrompt:
     try:
         return _Reader(concrete.text).read(allow_empty=allow_empty)
     except PromptError as error:
-        raise _at_source(error, concrete) from None
-
-
-def _at_source(error: PromptError, concrete: Concrete) -> PromptError:
-    start = concrete.source(error.position)
-    end = concrete.source(error.position + error.length)
-    return PromptError(start, max(0, end - start), error.reason, error.suggestion)
+        start, length = concrete.typed(error.position, error.length)
+        raise PromptError(start, length, error.reason, error.suggestion) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bot.prompts import (
@@ -21,7 +21,7 @@ from bot.prompts import (
 )
 
 SHARED = Path(os.environ.get("ATELIER_SHARED", "../shared"))
-WILDCARDS = Wildcards({"list": ["a", "{b|c}", "__list__", "(d:1.2)"]})
+WILDCARDS = Wildcards({"list": ["a", "{b|c}", "__list__", "(d:1.2) is long"]})
 
 # Texts made of the grammar's own pieces find more than random characters do.
 PIECES = st.sampled_from(
@@ -66,6 +66,7 @@ def refusal(read: Callable[[], object]) -> PromptError | None:
 
 @settings(max_examples=400, deadline=None)
 @given(TEXTS)
+@example("__LIST__ --AR 1:1 __LIST__")  # what is drawn is longer than what was typed
 def test_whatever_the_text_only_prompt_error_escapes_and_points_into_it(text):
     for read in (parse, expand, count_expansions):
         error = refusal(partial(read, text, wildcards=WILDCARDS, seed=1))

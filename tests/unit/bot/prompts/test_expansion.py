@@ -43,6 +43,11 @@ def test_the_limit_itself_may_be_reached():
         expand("{a,b,c}", limit=2)
 
 
+def test_no_limit_lets_a_text_fill_the_memory():
+    with pytest.raises(PromptError, match="and 1000 may"):
+        expand("{a,b}" * 29, limit=2**29)
+
+
 def test_a_dynamic_part_is_drawn_by_the_seed():
     drawn = {expand("a {red|green|blue} fox", seed=seed)[0] for seed in range(50)}
     assert drawn == {"a red fox", "a green fox", "a blue fox"}

@@ -9,6 +9,7 @@ from bot.prompts import (
     StyleReference,
     Wildcards,
     parse,
+    parse_each,
 )
 
 
@@ -295,3 +296,22 @@ def test_an_error_behind_a_drawn_part_points_into_the_typed_text():
         parse(text, wildcards=Wildcards({"animal": ["x"]}), seed=1)
     error = caught.value
     assert text[error.position : error.position + error.length] == "--chaoss"
+
+
+def test_each_prompt_of_a_text_is_read_with_its_own_flags():
+    read = parse_each("{red, blue} fox --ar {1:1, 3:2}")
+    assert [text for text, _ in read] == [
+        "red fox --ar 1:1",
+        "red fox --ar 3:2",
+        "blue fox --ar 1:1",
+        "blue fox --ar 3:2",
+    ]
+    assert [parsed for _, parsed in read] == [parse(text) for text, _ in read]
+
+
+def test_an_error_in_one_of_many_prompts_points_into_the_typed_text():
+    text = "a {big red, small} fox --chaos {5, 500} --tile"
+    with pytest.raises(PromptError) as caught:
+        parse_each(text)
+    error = caught.value
+    assert text[error.position : error.position + error.length] == "500"
