@@ -21,10 +21,14 @@ FAMILIES = {
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("schedule", list(Schedule))
-@pytest.mark.parametrize("sampler", list(Sampler))
 @pytest.mark.parametrize("steps", [1, 2, 7, 20, 150])
-def test_every_schedule_falls_strictly_to_zero(family, schedule, sampler, steps):
-    sigmas = schedules.sigmas_for(FAMILIES[family], schedule, sampler, steps)
+def test_every_schedule_falls_strictly_to_zero(family, schedule, steps):
+    for sampler in Sampler:
+        check_falls(FAMILIES[family], schedule, sampler, steps)
+
+
+def check_falls(facts, schedule, sampler, steps):
+    sigmas = schedules.sigmas_for(facts, schedule, sampler, steps)
     assert len(sigmas) == steps + 1
     assert sigmas[-1] == 0
     assert all(high > low for high, low in itertools.pairwise(sigmas))
