@@ -16,9 +16,9 @@ from bot.prompts import (
     ParsedPrompt,
     Wildcards,
     count_expansions,
-    expand,
     load_presets,
     parse,
+    parse_each,
     preset_named,
 )
 from bot.studio.contract import Preferences
@@ -89,11 +89,12 @@ def read_wishes(
     count = count_expansions(text, wildcards=wildcards, seed=draw)
     _require_cap(count, cap)
     wishes = []
-    for prompt in expand(text, wildcards=wildcards, seed=draw, limit=max(count, 1)):
-        parsed = parse(prompt, wildcards=wildcards, seed=draw, allow_empty=has_picture)
-        repeat = parsed.flags.repeat or 1
+    for prompt, typed in parse_each(
+        text, wildcards=wildcards, seed=draw, limit=count, allow_empty=has_picture
+    ):
+        repeat = typed.flags.repeat or 1
         _require_cap(count * repeat, cap)
-        parsed = with_preferences(parsed, preferences)
+        parsed = with_preferences(typed, preferences)
         wishes += [Wish(prompt, parsed, seed) for seed in _seeds(parsed, repeat)]
         _require_cap(len(wishes), cap)
     return wishes
