@@ -143,10 +143,10 @@ LONG = {
 @pytest.mark.parametrize("text", LONG.values(), ids=LONG)
 def test_a_hundred_thousand_characters_are_read_or_refused_within_seconds(text):
     # A quadratic step would take minutes; the bound leaves room for a busy machine.
-    started = time.perf_counter()
+    started = time.process_time()
     error = refusal(lambda: format_prompt(parse(text)))
     assert len(str(error)) < 500
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
 
 
 @pytest.mark.shared
