@@ -72,7 +72,7 @@ def explained(error: Exception, words: Words) -> str:
         log.error("error %s", error_id, exc_info=error)
         return words("errors.unexpected", id=error_id)
     heading = next((_HEADINGS[kind] for kind in type(error).__mro__ if kind in _HEADINGS), None)
-    reason = _sentence(str(error))
+    reason = str(error)
     return words(heading, reason=reason)[:2000] if heading else reason[:2000]
 
 
@@ -100,7 +100,3 @@ async def _say(interaction: Interaction, text: str) -> None:
             await interaction.edit_original_response(content=text, view=None, attachments=[])
             return
     await interaction.followup.send(text, ephemeral=True)
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]

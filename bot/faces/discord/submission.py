@@ -34,12 +34,11 @@ class Answer:
     async def become_ephemeral(self) -> None:
         """Exchange a public "thinking..." for one that only the member sees."""
         interaction = self.interaction
-        # The first follow-up after a deferral takes its place and ignores `ephemeral`.
+        view = card(Words(interaction.locale.value)("progress.accepted"), colour=BLUE)
+        # The first follow-up to a deferral would take its place and ignore `ephemeral`.
+        await interaction.edit_original_response(view=view)
+        message = await interaction.followup.send(view=view, ephemeral=True, wait=True)
         await interaction.delete_original_response()
-        text = Words(interaction.locale.value)("progress.accepted")
-        message = await interaction.followup.send(
-            view=card(text, colour=BLUE), ephemeral=True, wait=True
-        )
         self.message_id = message.id
         self.is_ephemeral = True
 

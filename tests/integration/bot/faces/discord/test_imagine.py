@@ -1,9 +1,213 @@
-"""From /imagine to the grid, its progress and its refusals."""
+"""From /imagine to the grid, and what is refused before any work."""
 
-from tests.integration.bot.faces.discord.conftest import labels, text
+import discord
+import pytest
+
+from bot.studio.contract import Caller, GalleryQuery
+from engine.api import ImageToImage
+from tests.integration.bot.faces.discord.stage import (
+    attached,
+    gallery_items,
+    labels,
+    parts,
+    png_bytes,
+    text,
+)
 
 
 async def test_imagine_ends_in_a_grid_with_buttons_and_alt_text(stage):
-    message = await stage.imagine(prompt="a red fox --ar 3:2")
+    message = await stage.imagine(prompt="a red fox")
     assert "a red fox" in text(message)
     assert labels(message)[:8] == ["U1", "U2", "U3", "U4", "V1", "V2", "V3", "V4"]
+    [item] = gallery_items(message)
+    assert "Grid of 4 pictures" in item["description"]
+    assert "a red fox" in item["description"]
+    assert attached(stage, message).size == (2 * 256 + 4, 2 * 256 + 4)
+
+
+async def test_every_message_keeps_discords_limits_on_components(stage):
+    message = await stage.imagine(prompt="x" * 2900 + " --images 8")
+    components = list(parts(message))
+    assert len(components) <= 40
+    rows = [part for part in components if part["type"] == 1]
+    assert all(1 <= len(row["components"]) <= 5 for row in rows)
+    ids = [part["custom_id"] for part in components if "custom_id" in part]
+    assert len(set(ids)) == len(ids)
+    assert max(map(len, ids)) <= 100
+    assert len(text(message)) <= 4000
+    assert len(gallery_items(message)[0]["description"]) <= 1024
+
+
+async def test_options_become_flags_of_the_prompt(stage):
+    await stage.imagine(prompt="a fox --no text", aspect="3:2", count=2, seed=7)
+    [request] = stage.engine.requests
+    assert (request.image_count, request.seed) == (2, 7)
+    assert request.width > request.height
+    assert any(part.weight < 0 for part in request.prompt)
+
+
+async def test_a_preset_adds_its_words_before_the_flags(stage):
+    message = await stage.imagine(prompt="a fox --seed 3", preset="pixel-art")
+    [request] = stage.engine.requests
+    assert request.seed == 3
+    assert "pixel" in request.prompt[0].text
+    assert "--seed 3" in text(message)
+
+
+async def test_an_unknown_preset_is_refused_in_the_answer(stage):
+    result = await stage.alice.slash(stage.channel, "imagine", prompt="a fox", preset="nonsense")
+    assert "nonsense" in text(result.response)
+    assert stage.engine.requests == []
+
+
+async def test_an_attachment_is_what_the_picture_starts_from(stage):
+    await stage.imagine(prompt="a fox", image=("photo.png", png_bytes()))
+    [request] = stage.engine.requests
+    assert isinstance(request, ImageToImage)
+
+
+async def test_a_private_picture_is_shown_to_its_owner_alone(stage):
+    result = await stage.alice.slash(stage.channel, "imagine", prompt="a fox", private=True)
+    message = await stage.delivered(result)
+    assert message.ephemeral
+    [job] = (await stage.studio.history(Caller(owner_id=stage.alice.id)))[0]
+    assert job.is_private
+
+
+async def test_the_flag_private_makes_the_answer_private_too(stage):
+    result = await stage.alice.slash(stage.channel, "imagine", prompt="a fox --private")
+    assert (await stage.delivered(result)).ephemeral
+
+
+async def test_private_by_preference_exchanges_the_public_answer_for_a_private_one(stage):
+    await stage.alice.slash(stage.channel, "settings", private=True)
+    result = await stage.alice.slash(stage.channel, "imagine", prompt="a fox")
+    await stage.until(lambda: result.followups and "seed" in text(result.followups[0]))
+    assert result.followups[0].ephemeral
+    assert result.response is None
+
+
+async def test_a_direct_message_is_private_by_default(stage):
+    user = stage.env.create_user("dora")
+    result = await user.slash("imagine", prompt="a fox")
+    await stage.delivered(result)
+    [job] = (await stage.studio.history(Caller(owner_id=user.id)))[0]
+    assert job.is_private
+
+
+async def test_a_broken_prompt_is_explained_where_the_member_waits(stage):
+    result = await stage.alice.slash(stage.channel, "imagine", prompt="a fox --caos 3")
+    assert "--chaos" in text(result.response)
+    assert stage.engine.requests == []
+
+
+async def test_each_expansion_gets_a_message_of_its_own(stage):
+    result = await stage.alice.slash(stage.channel, "imagine", prompt="a {red, blue} fox")
+    await stage.until(lambda: len(result.followups) == 2)
+    shown = sorted(text(message).splitlines()[0] for message in result.followups)
+    assert shown == ["**a blue fox**", "**a red fox**"]
+    assert "2 of 2" in await stage.answered(result, "2 of 2")
+
+
+async def test_many_jobs_are_asked_about_first(stage):
+    prompt = "a {red, blue, green, black, white} fox"
+    result = await stage.alice.slash(
+        stage.channel, "imagine", prompt=prompt, image=("photo.png", png_bytes())
+    )
+    assert "5 jobs" in text(result.response)
+    assert stage.engine.requests == []
+    confirmed = await stage.alice.click(result.response.message, label="Start 5 jobs")
+    await stage.until(lambda: len(confirmed.followups) == 5)
+    assert all(isinstance(request, ImageToImage) for request in stage.engine.requests)
+
+
+async def test_the_question_about_many_jobs_survives_a_restart(stage):
+    prompt = "a {red, blue, green, black, white} fox"
+    result = await stage.alice.slash(stage.channel, "imagine", prompt=prompt)
+    await stage.connect()
+    confirmed = await stage.alice.click(result.response, label="Start 5 jobs")
+    await stage.until(lambda: len(confirmed.followups) == 5)
+
+
+async def test_only_the_member_who_was_asked_may_start_many_jobs(stage):
+    prompt = "a {red, blue, green, black, white} fox"
+    result = await stage.alice.slash(stage.channel, "imagine", prompt=prompt)
+    refused = await stage.bob.click(result.response.message, label="Start 5 jobs")
+    assert refused.ephemeral
+    assert "was asked" in text(refused.response)
+    await stage.alice.click(result.response.message, label="No")
+    assert "Nothing was started" in text(result.response)
+    assert stage.engine.requests == []
+
+
+async def test_missing_permissions_are_named_before_any_work(stage):
+    everyone = stage.guild.default_role
+    silent = stage.guild.create_text_channel(
+        "silent", overwrites={everyone: discord.PermissionOverwrite(attach_files=False)}
+    )
+    result = await stage.alice.slash(silent, "imagine", prompt="a fox")
+    assert result.ephemeral
+    assert "Attach Files" in text(result.response)
+    assert stage.engine.requests == []
+
+
+async def test_an_upload_from_elsewhere_is_refused(stage, monkeypatch):
+    monkeypatch.setattr("simcord.backend.cdn.CDN_BASE", "https://example.invalid")
+    result = await stage.alice.slash(
+        stage.channel, "imagine", prompt="a fox", image=("photo.png", png_bytes())
+    )
+    assert "Discord's servers" in text(result.response)
+
+
+async def test_an_upload_that_is_no_picture_is_refused(stage):
+    result = await stage.alice.slash(
+        stage.channel, "imagine", prompt="a fox", image=("notes.txt", b"hello")
+    )
+    assert "notes.txt" in text(result.response)
+
+
+async def test_a_broken_picture_is_explained(stage):
+    result = await stage.alice.slash(
+        stage.channel, "imagine", prompt="a fox", image=("photo.png", b"\x89PNG nothing")
+    )
+    assert "picture" in text(result.response)
+    assert stage.engine.requests == []
+
+
+async def test_models_and_presets_complete_what_is_typed(stage):
+    models = await stage.alice.autocomplete(stage.channel, "imagine", "model", "pack", prompt="a")
+    assert [choice["value"] for choice in models] == ["atelier-pack"]
+    presets = await stage.alice.autocomplete(stage.channel, "imagine", "preset", "pix", prompt="a")
+    assert "pixel-art" in [choice["value"] for choice in presets]
+
+
+async def test_what_nobody_expected_is_answered_with_a_number_that_is_in_the_log(
+    stage, caplog, monkeypatch
+):
+    async def broken(*args, **kwargs):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(stage.studio, "imagine", broken)
+    result = await stage.alice.slash(stage.channel, "imagine", prompt="a fox")
+    number = text(result.response).split("`")[1]
+    assert any(number in record.getMessage() for record in caplog.records)
+    with pytest.raises(BaseExceptionGroup):
+        stage.require_no_surprises()
+    stage.forgive()
+
+
+async def test_pictures_can_be_kept_to_age_restricted_channels(stage):
+    stage.options = stage.replaced_options(is_age_restricted_only=True)
+    await stage.connect()
+    result = await stage.alice.slash(stage.channel, "imagine", prompt="a fox")
+    assert "age-restricted" in text(result.response)
+    adult = stage.guild.create_text_channel("adult")
+    stage.env.bot.get_channel(adult.id).nsfw = True  # the simulation knows no such channels
+    allowed = await stage.alice.slash(adult, "imagine", prompt="a fox")
+    await stage.delivered(allowed)
+
+
+async def test_the_gallery_holds_what_was_imagined(stage):
+    await stage.imagine(prompt="a fox")
+    page = await stage.studio.gallery(Caller(owner_id=stage.alice.id), GalleryQuery())
+    assert page.total == 4

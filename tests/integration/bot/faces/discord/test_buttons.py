@@ -1,0 +1,135 @@
+"""The buttons under a result: whoever presses them, and whenever."""
+
+from bot.studio.contract import Caller, Operation
+from tests.integration.bot.faces.discord.stage import attached, labels, parts, text
+
+
+async def newest_job(stage, member):
+    jobs, _ = await stage.studio.history(Caller(owner_id=member.id), limit=1)
+    return jobs[0]
+
+
+async def test_upscale_makes_one_larger_picture(stage):
+    grid = await stage.imagine()
+    single = await stage.delivered(await stage.alice.click(grid.message, label="U2"))
+    assert attached(stage, single).size == (512, 512)
+    assert "Upscale 2×" in labels(single)
+    assert (await newest_job(stage, stage.alice)).operation is Operation.UPSCALE
+
+
+async def test_vary_makes_four_pictures_near_one(stage):
+    grid = await stage.imagine()
+    varied = await stage.delivered(await stage.alice.click(grid.message, label="V3"))
+    assert labels(varied)[:4] == ["U1", "U2", "U3", "U4"]
+    assert (await newest_job(stage, stage.alice)).operation is Operation.VARY_STRONG
+
+
+async def test_a_reroll_has_the_same_prompt_and_another_seed(stage):
+    grid = await stage.imagine(prompt="a fox --seed 5")
+    await stage.delivered(await stage.alice.click(grid.message, label="Reroll"))
+    first, second = stage.engine.requests
+    assert first.prompt == second.prompt
+    assert first.seed != second.seed
+
+
+async def test_a_remix_opens_a_form_with_the_prompt_and_takes_the_edited_one(stage):
+    grid = await stage.imagine(prompt="a fox --images 2")
+    shown = await stage.alice.click(grid.message, label="Remix")
+    box = shown.modal["components"][0]["component"]
+    assert box["value"] == "a fox --images 2"
+    sent = await stage.alice.submit_modal(shown, {"prompt": "an owl --images 1"})
+    remixed = await stage.delivered(sent)
+    assert "an owl" in text(remixed)
+    assert (await newest_job(stage, stage.alice)).operation is Operation.REMIX
+
+
+async def test_a_form_that_was_open_during_a_restart_is_still_taken(stage):
+    grid = await stage.imagine()
+    shown = await stage.alice.click(grid.message, label="Remix")
+    await stage.connect()
+    remixed = await stage.delivered(await stage.alice.submit_modal(shown, {"prompt": "an owl"}))
+    assert "an owl" in text(remixed)
+
+
+async def test_buttons_of_an_old_message_work_after_a_restart(stage):
+    grid = await stage.imagine()
+    await stage.connect()
+    for label in ("U1", "V1", "Reroll"):
+        await stage.delivered(await stage.alice.click(grid, label=label))
+
+
+async def test_what_another_member_makes_from_a_public_result_belongs_to_them(stage):
+    grid = await stage.imagine(stage.alice)
+    await stage.delivered(await stage.bob.click(grid.message, label="V1"))
+    job = await newest_job(stage, stage.bob)
+    assert job.owner_id == stage.bob.id
+
+
+async def test_buttons_of_a_private_result_answer_privately(stage):
+    grid = await stage.imagine(private=True)
+    varied = await stage.delivered(await stage.alice.click(grid, label="V1"))
+    assert varied.ephemeral
+
+
+async def test_a_favourite_is_marked_and_unmarked_for_who_presses(stage):
+    grid = await stage.imagine(count=1)
+    image = (await newest_job(stage, stage.alice)).images[0]
+    marked = await stage.bob.click(grid.message, label="Favourite")
+    assert marked.ephemeral
+    assert "is one of your favourites" in text(marked.response)
+    assert (
+        await stage.studio.image(Caller(owner_id=stage.bob.id, guild_id=stage.guild.id), image.id)
+    ).is_favourite
+    assert not (await stage.studio.image(Caller(owner_id=stage.alice.id), image.id)).is_favourite
+    unmarked = await stage.bob.click(grid.message, label="Favourite")
+    assert "no favourite any more" in text(unmarked.response)
+
+
+async def test_a_grid_asks_which_picture_is_the_favourite(stage):
+    grid = await stage.imagine()
+    asked = await stage.alice.click(grid.message, label="Favourite")
+    assert labels(asked.response) == ["1", "2", "3", "4"]
+    marked = await stage.alice.click(asked.response, label="3")
+    assert "is one of your favourites" in text(marked.response)
+    images = (await newest_job(stage, stage.alice)).images
+    caller = Caller(owner_id=stage.alice.id)
+    favourites = [(await stage.studio.image(caller, i.id)).is_favourite for i in images]
+    assert favourites == [False, False, True, False]
+
+
+async def test_a_deleted_picture_can_be_brought_back(stage):
+    grid = await stage.imagine(count=1)
+    deleted = await stage.alice.click(grid.message, label="Delete")
+    assert deleted.ephemeral
+    assert "is deleted" in text(deleted.response)
+    restored = await stage.alice.click(deleted.response, label="Undo")
+    assert "back in the gallery" in text(restored.response)
+
+
+async def test_nobody_deletes_somebody_elses_picture_but_an_admin(stage):
+    grid = await stage.imagine(stage.alice, count=1)
+    refused = await stage.bob.click(grid.message, label="Delete")
+    assert refused.ephemeral
+    assert "owner" in text(refused.response)
+    allowed = await stage.admin.click(grid.message, label="Delete")
+    assert "is deleted" in text(allowed.response)
+
+
+async def test_info_tells_seeds_ids_and_parameters(stage):
+    grid = await stage.imagine(prompt="a fox --seed 40")
+    told = await stage.bob.click(grid.message, custom_id=_info_id(grid))
+    assert told.ephemeral
+    assert "seed 43" in text(told.response)
+    assert "Steps:" in text(told.response)
+
+
+async def test_a_button_of_a_deleted_picture_explains_itself(stage):
+    grid = await stage.imagine(count=1)
+    await stage.alice.click(grid.message, label="Delete")
+    result = await stage.alice.click(grid.message, label="Vary")
+    assert "🔍" in text(result.response)
+
+
+def _info_id(message):
+    ids = [str(part.get("custom_id", "")) for part in parts(message)]
+    return next(i for i in ids if i.startswith(("info:", "details:")))

@@ -1,0 +1,159 @@
+"""Results find their member whatever became of the interaction, the channel or Discord."""
+
+import asyncio
+from dataclasses import replace
+
+from bot.faces.discord.delivery import DiscordDeliverer
+from bot.studio.contract import Caller
+from tests.integration.bot.faces.discord.stage import attached, has_ending, labels, text
+
+QUARTER_S = 15 * 60
+
+
+async def begun(stage, channel=None, **options):
+    """A job that runs until `engine.stuck` is taken away."""
+    stage.engine.stuck = True
+    options.setdefault("prompt", "a fox")
+    result = await stage.alice.slash(channel or stage.channel, "imagine", **options)
+    await stage.until(lambda: "%" in text(result.response))
+    return result
+
+
+async def ended_late(stage, **options):
+    """A job that ended when its interaction was over."""
+    result = await begun(stage, **options)
+    await stage.env.advance_time(QUARTER_S)
+    stage.engine.stuck = False
+    return result
+
+
+def direct_messages(stage, member):
+    channel_id = stage.env.backend.dm_channels.get(member.id)
+    return stage.messages(channel_id) if channel_id else []
+
+
+async def test_after_fifteen_minutes_the_result_is_a_message_in_the_channel(stage):
+    result = await ended_late(stage)
+    await stage.until(lambda: has_ending(stage.messages()[-1]))
+    posted = stage.messages()[-1]
+    assert posted.id != result.response.id
+    assert "U1" in labels(posted)
+    await stage.answered(result, "further down")
+    assert labels(result.response) == []
+
+
+async def test_a_private_result_that_is_late_is_a_direct_message(stage):
+    await ended_late(stage, private=True)
+    await stage.until(lambda: direct_messages(stage, stage.alice))
+    [message] = direct_messages(stage, stage.alice)
+    assert "U1" in labels(message)
+    assert not any(has_ending(message) for message in stage.messages())
+
+
+async def test_where_the_bot_may_not_post_any_more_the_result_is_a_direct_message(stage):
+    channel = stage.guild.create_text_channel("closing")
+    await begun(stage, channel)
+    await stage.env.advance_time(QUARTER_S)
+    stage.env.inject_error(
+        "POST", f"/channels/{channel.id}/messages", status=403, code=50013, times=None
+    )
+    stage.engine.stuck = False
+    await stage.until(lambda: direct_messages(stage, stage.alice))
+    assert "U1" in labels(direct_messages(stage, stage.alice)[0])
+
+
+async def test_a_member_who_takes_no_messages_finds_the_result_in_the_gallery(stage, caplog):
+    stage.env.inject_error("POST", "/channels/*/messages", status=403, code=50007, times=None)
+    await ended_late(stage)
+    await stage.until(lambda: "in the gallery alone" in caplog.text)
+    jobs, _ = await stage.studio.history(Caller(owner_id=stage.alice.id))
+    assert len(jobs[0].images) == 4
+
+
+async def test_an_answer_that_was_deleted_meanwhile_is_posted_anew(stage):
+    result = await begun(stage)
+    stage.env.backend.delete_message(stage.channel.id, result.response.id)
+    stage.engine.stuck = False
+    await stage.until(lambda: stage.messages() and has_ending(stage.messages()[-1]))
+
+
+async def test_when_discord_fails_the_result_is_shown_later(stage):
+    result = await begun(stage)
+    stage.env.inject_error("PATCH", "/webhooks/*", status=500, times=2)
+    stage.engine.stuck = False
+    await stage.delivered(result)
+
+
+async def test_a_file_that_discord_finds_too_large_is_sent_smaller(stage):
+    result = await begun(stage)
+    stage.env.inject_error("PATCH", "/webhooks/*", status=413, code=40005, times=1)
+    stage.engine.stuck = False
+    await stage.delivered(result)
+
+
+async def test_a_picture_over_the_limit_becomes_a_webp_within_it(stage):
+    job, pngs = await finished_job(stage)
+    limit = 20_000
+    await redelivered(stage, job, pngs, limit_bytes=limit)
+    message = stage.messages()[0]
+    assert attached(stage, message).format == "WEBP"
+    assert message.attachments[0].size <= limit
+
+
+async def test_a_picture_over_the_limit_is_a_link_where_the_web_studio_has_one(stage):
+    stage.options = stage.replaced_options(
+        picture_link=lambda image_id: f"https://atelier.example/i/{image_id}"
+    )
+    await stage.connect()
+    job, pngs = await finished_job(stage)
+    await redelivered(stage, job, pngs, limit_bytes=2000)
+    message = stage.messages()[0]
+    assert f"https://atelier.example/i/{job.images[0].id}" in text(message)
+    assert message.attachments == []
+    assert "U1" in labels(message)
+
+
+async def test_delivering_twice_changes_nothing(stage):
+    job, pngs = await finished_job(stage)
+    before = [text(message) for message in stage.messages()]
+    await redelivered(stage, job, pngs)
+    await redelivered(stage, job, pngs)
+    assert [text(message) for message in stage.messages()] == before
+
+
+async def test_a_result_is_never_hidden_by_progress_that_was_on_its_way(stage):
+    stage.engine.step_delay_s = 0.02
+    for seed in range(3):
+        message = await stage.imagine(prompt=f"a fox --seed {seed} --images 1")
+        for client in stage.clients:
+            await client_is_quiet(client)
+        assert has_ending(message)
+
+
+async def test_no_message_pings_anybody(stage):
+    await stage.imagine(prompt="@everyone <@1> a fox")
+    sent = [r.json for r in stage.env.http_requests if isinstance(r.json, dict)]
+    mentions = [body["allowed_mentions"] for body in sent if "allowed_mentions" in body]
+    assert mentions
+    assert all(allowed.get("parse") == [] for allowed in mentions)
+
+
+async def client_is_quiet(client):
+    for follower in client.followers:
+        await follower
+
+
+async def finished_job(stage):
+    await stage.imagine()
+    caller = Caller(owner_id=stage.alice.id)
+    jobs, _ = await stage.studio.history(caller, limit=1)
+    pngs = [await stage.studio.image_png(caller, image.id) for image in jobs[0].images]
+    return jobs[0], tuple(pngs)
+
+
+async def redelivered(stage, job, pngs, **changes):
+    """Deliver a job once more, as after a crash, to a changed address."""
+    address = {**job.destination.address, **changes}
+    changed = replace(job, destination=replace(job.destination, address=address))
+    deliverer = DiscordDeliverer(stage.clients[-1])
+    await stage.outside.run(asyncio.ensure_future, deliverer.deliver(changed, pngs))
