@@ -79,13 +79,14 @@ class Pictures:
 
 def alt_text(prompt: str, operation: Operation) -> str:
     """What a picture shows, for those who can't see it; `prompt` as typed."""
-    words = " ".join(_shown_words(prompt).split()) or "a picture"
+    words = " ".join(shown_words(prompt).split()) or "a picture"
     kind = "Larger version of an image" if operation is Operation.UPSCALE else "Image"
     text = f"{kind} made from the words: {words}"
     return text if len(text) <= MAX_ALT_TEXT else text[: MAX_ALT_TEXT - 1] + "…"
 
 
-def _shown_words(prompt: str) -> str:
+def shown_words(prompt: str) -> str:
+    """What a prompt wants to show, without flags and what it avoids."""
     try:
         return prompts.parse(prompt, allow_empty=True).prompt
     except prompts.PromptError:  # of an older grammar

@@ -24,7 +24,7 @@ from bot.studio.clock import Clock
 from bot.studio.codec import UnreadableRequest, decode_request, file_keys
 from bot.studio.contract import Operation
 from bot.studio.fair_queue import FairQueue, Ticket
-from bot.studio.pictures import Kept, Pictures, alt_text
+from bot.studio.pictures import Kept, Pictures, alt_text, shown_words
 from bot.studio.speeds import Speeds, pace_of
 from engine.api import Engine, EngineError, Event, Finished, OnEvent, Progress, Request, WorkerDied
 
@@ -372,7 +372,7 @@ def image_row(job: JobRow, place: int, kept: Kept, now: datetime) -> ImageRow:
         width=kept.picture.width,
         height=kept.picture.height,
         prompt=job.prompt,
-        words=search_words(job.prompt),
+        words=search_words(shown_words(job.prompt)),
         model=job.model,
         parameters=kept.parameters,
         operation=job.operation,

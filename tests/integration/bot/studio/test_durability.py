@@ -1,0 +1,235 @@
+"""What was accepted ends exactly once, whatever dies, fills up or goes away."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from bot.errors import StorageUnavailable
+from bot.storage.files import DiskFull, ImageFolder
+from bot.studio import scheduler
+from bot.studio.contract import JobState, JobView
+from bot.studio.opening import open_studio
+from bot.studio.studio import Atelier
+from engine.api import ModelUnavailable, WorkerDied
+from engine.testing import FakeEngine
+from tests.conftest import skip_aloud
+from tests.integration.bot.studio.conftest import MEMBER, QUICK, WEB, Open, ended, made
+from tests.postgres_server import NoPostgres, free_port, started
+
+
+class SmallDisk(ImageFolder):
+    """A folder on a disk that is full for so many more writes."""
+
+    refusals = 0
+
+    async def put(self, key: str, data: bytes) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise DiskFull("the disk for pictures is full; the operator must make room")
+        await super().put(key, data)
+
+
+@pytest.fixture
+def open_either(engine: FakeEngine, database_url: str, tmp_path: Path) -> Open:
+    """Opens studios on a database of each kind in turn."""
+    return partial(open_studio, engine, database_url=database_url, images_dir=tmp_path / "images")
+
+
+async def running(engine: FakeEngine) -> None:
+    while not engine.running:
+        await asyncio.sleep(0.01)
+
+
+async def test_a_job_running_when_the_bot_ends_is_run_again_with_its_seed(
+    open_either: Open, engine: FakeEngine
+) -> None:
+    engine.stuck = True
+    async with open_either(slots=1) as studio:
+        jobs = await studio.imagine(MEMBER, "{a, b, c}" + QUICK, WEB)
+        await running(engine)
+    engine.stuck = False
+    async with open_either() as studio:
+        for job in jobs:
+            again = await ended(studio, job)
+            assert (again.state, again.seed) == (JobState.FINISHED, job.seed)
+            assert [image.seed for image in again.images] == [job.seed, job.seed + 1]
+    assert engine.requests[0] in engine.requests[1:]
+
+
+async def test_a_job_whose_worker_died_is_run_again(studio, engine, monkeypatch) -> None:
+    engine.error = WorkerDied("the worker ended")
+    [job] = await studio.imagine(MEMBER, "a fox" + QUICK, WEB)
+    async for update in studio.watch(MEMBER, job.id):
+        if engine.requests and update.job.state is JobState.QUEUED:
+            engine.error = None
+    assert update.job.state is JobState.FINISHED
+    assert engine.requests[0] == engine.requests[-1]
+
+
+async def test_a_job_that_kills_workers_is_given_up_and_others_are_not(
+    open_here: Open, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Deadly(FakeEngine):
+        """Its worker dies of a poisoned prompt, and with it all that runs."""
+
+        def __init__(self) -> None:
+            super().__init__(step_delay_s=0.01)
+            self.died = asyncio.Event()
+
+        async def run(self, request, on_event):
+            if request.prompt[0].text == "poison":
+                self.died.set()
+                self.died = asyncio.Event()
+                raise WorkerDied("the worker ended")
+            death = asyncio.create_task(self.died.wait())
+            work = asyncio.create_task(super().run(request, on_event))
+            done, rest = await asyncio.wait({death, work}, return_when="FIRST_COMPLETED")
+            for task in rest:
+                task.cancel()
+            if death in done:
+                raise WorkerDied("the worker ended")
+            return work.result()
+
+    deadly = Deadly()
+    async with AsyncExitStack() as stack:
+        opened = open_studio(
+            deadly,
+            database_url=open_here.keywords["database_url"],
+            images_dir=open_here.keywords["images_dir"],
+        )
+        studio = await stack.enter_async_context(opened)
+        flags = " --size 64x64 --steps 20 --images 1"
+        jobs = await studio.imagine(MEMBER, "{poison, fox, cat}" + flags, WEB)
+        poison, *others = [await ended(studio, job) for job in jobs]
+    assert poison.state is JobState.FAILED
+    assert "3 times" in poison.reason
+    assert [job.state for job in others] == [JobState.FINISHED] * 2
+
+
+async def test_what_the_engine_cannot_do_fails_with_its_reason(studio, engine) -> None:
+    engine.error = ModelUnavailable("dream", "its file is missing")
+    job = await made(studio)
+    assert (job.state, job.images) == (JobState.FAILED, ())
+    assert job.reason == "the model dream can't be loaded: its file is missing"
+
+
+async def test_an_error_nobody_foresaw_fails_its_own_job_only(studio, engine) -> None:
+    engine.error = ZeroDivisionError()
+    assert (await made(studio)).state is JobState.FAILED
+    engine.error = None
+    assert (await made(studio)).state is JobState.FINISHED
+
+
+async def test_a_full_disk_is_waited_for_and_then_named(
+    engine: FakeEngine, sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler, "FILE_PAUSES_S", (0.01, 0.01))
+    disk = SmallDisk(tmp_path)
+    async with open_studio(engine, database_url=sqlite_url, files=disk) as studio:
+        disk.refusals = 2
+        assert (await made(studio)).state is JobState.FINISHED
+        disk.refusals = 1000
+        job = await made(studio)
+        assert (job.state, job.images) == (JobState.FAILED, ())
+        assert "disk for pictures is full" in job.reason
+        disk.refusals = 0
+        assert (await made(studio)).state is JobState.FINISHED
+
+
+async def test_an_upload_is_refused_while_the_disk_is_full(studio_on_small_disk) -> None:
+    studio, disk = studio_on_small_disk
+    disk.refusals = 1
+    with pytest.raises(StorageUnavailable, match="full"):
+        await studio.save_style(MEMBER, "wave", _gif())
+
+
+@pytest.fixture
+async def studio_on_small_disk(
+    engine: FakeEngine, sqlite_url: str, tmp_path: Path
+) -> AsyncIterator[tuple[Atelier, SmallDisk]]:
+    disk = SmallDisk(tmp_path)
+    async with open_studio(engine, database_url=sqlite_url, files=disk) as studio:
+        yield studio, disk
+
+
+def _gif() -> bytes:
+    return bytes.fromhex(
+        "47494638396101000100800000ffffff00000021f90400000000002c00000000010001000002024401003b"
+    )
+
+
+async def test_two_bots_on_one_database_run_each_job_once(open_either: Open) -> None:
+    first_engine, second_engine = FakeEngine(step_delay_s=0.002), FakeEngine()
+    (address, images) = (open_either.keywords[key] for key in ("database_url", "images_dir"))
+    open_on = partial(open_studio, database_url=address, images_dir=images)
+    async with open_on(first_engine) as first:
+        while not first.scheduler.is_active:
+            await asyncio.sleep(0.01)
+        async with open_on(second_engine) as second:
+            jobs = await second.imagine(MEMBER, "{a, b, c}" + QUICK, WEB)
+            for job in jobs:
+                assert (await ended(second, job)).state is JobState.FINISHED
+            assert (len(first_engine.requests), len(second_engine.requests)) == (3, 0)
+
+
+async def test_the_second_bot_takes_over_when_the_first_ends(open_either: Open) -> None:
+    stuck, second_engine = FakeEngine(stuck=True), FakeEngine()
+    (address, images) = (open_either.keywords[key] for key in ("database_url", "images_dir"))
+    open_on = partial(open_studio, database_url=address, images_dir=images)
+    async with AsyncExitStack() as stack:
+        async with open_on(stuck) as first:
+            [job] = await first.imagine(MEMBER, "a fox" + QUICK, WEB)
+            await running(stuck)
+            second = await stack.enter_async_context(open_on(second_engine))
+            assert (await second.job(MEMBER, job.id)).state is JobState.RUNNING
+        assert (await ended(second, job)).state is JobState.FINISHED
+        assert second_engine.requests == stuck.requests
+
+
+@pytest.mark.postgres
+async def test_jobs_outlive_a_database_that_goes_away_for_a_while(tmp_path: Path) -> None:
+    folder = tmp_path / "server"
+    folder.mkdir()
+    tmp_path.chmod(0o755)
+    for parent in tmp_path.parents[:2]:
+        parent.chmod(0o755)
+    port = free_port()
+    engine = FakeEngine()
+    async with AsyncExitStack() as stack:
+        try:
+            server = started(folder, port)
+            address = await asyncio.to_thread(server.__enter__)
+        except NoPostgres as missing:
+            skip_aloud(f"PostgreSQL is missing: {missing}")
+        studio = await stack.enter_async_context(
+            open_studio(engine, database_url=f"{address}/postgres", images_dir=tmp_path / "images")
+        )
+        engine.stuck = True
+        [job] = await studio.imagine(MEMBER, "a fox" + QUICK, WEB)
+        await running(engine)
+        await asyncio.to_thread(server.__exit__, None, None, None)
+        with pytest.raises(StorageUnavailable, match="nothing was lost"):
+            await studio.imagine(MEMBER, "a cat" + QUICK, WEB)
+        engine.stuck = False
+        while engine.running:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.3)  # the result is there, and the database is not
+        with started(folder, port):
+            job = await ended_at_last(studio, job)
+            assert (job.state, len(job.images)) == (JobState.FINISHED, 2)
+            assert len(engine.requests) == 1, "what was drawn is kept, not drawn again"
+            assert (await made(studio)).state is JobState.FINISHED
+            await stack.aclose()
+
+
+async def ended_at_last(studio: Atelier, job: JobView) -> JobView:
+    """The ended job; asks again as a member would while the database is away."""
+    while True:
+        try:
+            return await ended(studio, job)
+        except StorageUnavailable:
+            await asyncio.sleep(0.2)

@@ -1,0 +1,102 @@
+"""The gallery's use-cases."""
+
+import pytest
+
+from bot.errors import NotAllowed, NotFound
+from bot.studio.contract import Caller, GalleryQuery, GalleryScope
+from bot.studio.studio import Atelier
+from tests.integration.bot.studio.conftest import ADMIN, MEMBER, OTHER, made
+
+OPERATOR = Caller(owner_id=0, is_admin=True)
+
+
+async def prompts(studio: Atelier, caller: Caller, text: str = "", **query: object) -> list[str]:
+    page = await studio.gallery(caller, GalleryQuery(text=text, **query))  # type: ignore[arg-type]
+    return [image.prompt.split(" --")[0] for image in page.images]
+
+
+async def test_pages_lead_on_to_each_other(studio: Atelier) -> None:
+    for text in ("one", "two", "three"):
+        await made(studio, text)
+    first = await studio.gallery(MEMBER, GalleryQuery(limit=4))
+    assert (len(first.images), first.total) == (4, 6)
+    rest = await studio.gallery(MEMBER, GalleryQuery(limit=4, cursor=first.next_cursor))
+    assert rest.next_cursor is None
+    assert len({image.id for image in first.images + rest.images}) == 6
+    with pytest.raises(NotFound, match="page"):
+        await studio.gallery(MEMBER, GalleryQuery(cursor="?"))
+
+
+async def test_a_search_takes_words_and_fields(studio: Atelier) -> None:
+    job = await made(studio, "red fox --seed 500 --chaos 20")
+    await made(studio, "blue fox --no sausages")
+    await studio.tag(MEMBER, f"{job.id}:0", ["Best"])
+    await studio.favourite(MEMBER, f"{job.id}:1", on=True)
+    assert await prompts(studio, MEMBER, "fox red") == ["red fox"] * 2
+    assert await prompts(studio, MEMBER, "seed:501") == ["red fox"]
+    assert await prompts(studio, MEMBER, "fox chaos:20") == ["red fox"] * 2
+    assert await prompts(studio, MEMBER, "tag:best fox") == ["red fox"]
+    assert await prompts(studio, MEMBER, "is:favourite") == ["red fox"]
+    assert await prompts(studio, MEMBER, "model:nosuch") == []
+    assert await prompts(studio, MEMBER, "sausages") == [], "it was not to be shown"
+    assert await prompts(studio, MEMBER, "steps") == [], "flags are no words"
+    assert len(await prompts(studio, OTHER, "by:1", scope=GalleryScope.ALL)) == 4
+    for wrong in ("seed:x", "is:nice", "by:99999999999999999999999"):
+        with pytest.raises(NotFound):
+            await prompts(studio, MEMBER, wrong)
+
+
+async def test_private_images_are_their_owners_alone(studio: Atelier) -> None:
+    job = await made(studio, "secret --private")
+    image_id = job.images[0].id
+    for caller in (OTHER, ADMIN, OPERATOR):
+        assert await prompts(studio, caller, scope=GalleryScope.ALL) == []
+        with pytest.raises(NotFound):
+            await studio.image_png(caller, image_id)
+        with pytest.raises(NotFound):
+            await studio.job(caller, job.id)
+    shown = await studio.publish(MEMBER, image_id, is_private=False)
+    assert not shown.is_private
+    assert await prompts(studio, OTHER, scope=GalleryScope.GUILD) == ["secret"]
+    with pytest.raises(NotAllowed):
+        await studio.publish(OTHER, image_id, is_private=True)
+
+
+async def test_an_image_is_named_by_its_id_or_by_job_and_place(studio: Atelier) -> None:
+    job = await made(studio)
+    assert await studio.image(MEMBER, f"{job.id}:1") == job.images[1]
+    assert await studio.image(MEMBER, f" {job.images[1].id.upper()} ") == job.images[1]
+    for unknown in (f"{job.id}:2", "nosuch0000", "", "a:b:c", "x" * 1000):
+        with pytest.raises(NotFound):
+            await studio.image(MEMBER, unknown)
+
+
+async def test_owner_and_admin_may_delete_and_restore(studio: Atelier) -> None:
+    job = await made(studio)
+    image_id = job.images[0].id
+    with pytest.raises(NotAllowed):
+        await studio.delete(OTHER, image_id)
+    await studio.delete(ADMIN, image_id)
+    assert len(await prompts(studio, MEMBER)) == 1
+    assert len((await studio.job(MEMBER, job.id)).images) == 1
+    with pytest.raises(NotFound):
+        await studio.restore(OTHER, image_id)
+    assert (await studio.restore(MEMBER, image_id)).id == image_id
+    assert len(await prompts(studio, MEMBER)) == 2
+
+
+async def test_a_favourite_is_each_members_own(studio: Atelier) -> None:
+    job = await made(studio)
+    image_id = job.images[0].id
+    assert (await studio.favourite(OTHER, image_id, on=True)).is_favourite
+    assert not (await studio.image(MEMBER, image_id)).is_favourite
+    page = await studio.gallery(OTHER, GalleryQuery(scope=GalleryScope.ALL, favourites_only=True))
+    assert [image.id for image in page.images] == [image_id]
+
+
+async def test_history_pages_newest_first(studio: Atelier) -> None:
+    made_jobs = [await made(studio, text) for text in ("one", "two", "three")]
+    first, cursor = await studio.history(MEMBER, limit=2)
+    rest, end = await studio.history(MEMBER, limit=2, cursor=cursor)
+    assert [job.id for job in first + rest] == [job.id for job in reversed(made_jobs)]
+    assert end is None

@@ -1,0 +1,252 @@
+"""From prompts and buttons to images."""
+
+import io
+
+import pytest
+from PIL import Image
+
+from bot.errors import (
+    ConfirmationNeeded,
+    LimitReached,
+    NotAllowed,
+    NotFound,
+    UnusablePicture,
+)
+from bot.prompts import PromptError
+from bot.studio.contract import Caller, GuildRules, JobState, Limits, Operation, Preferences
+from bot.studio.studio import Atelier
+from engine.api import ImageToImage, TextToImage, Upscale, read_parameters
+from engine.testing import FakeEngine
+from tests.integration.bot.studio.conftest import ADMIN, MEMBER, OTHER, QUICK, WEB, ended, made
+
+
+def picture(size: tuple[int, int] = (90, 60), kind: str = "JPEG") -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", size, "teal").save(file, kind)
+    return file.getvalue()
+
+
+async def test_a_prompt_becomes_images_with_consecutive_seeds(studio: Atelier, engine) -> None:
+    job = await made(studio, "a red fox --seed 40 --no text")
+    assert job.state is JobState.FINISHED
+    assert [image.seed for image in job.images] == [40, 41]
+    assert [(i.width, i.height, i.prompt) for i in job.images] == [(64, 64, job.prompt)] * 2
+    [request] = engine.requests
+    assert isinstance(request, TextToImage)
+    assert [(part.text, part.weight) for part in request.prompt] == [
+        ("a red fox", 1),
+        ("text", -0.5),
+    ]
+
+
+async def test_the_png_says_what_made_it(studio: Atelier) -> None:
+    job = await made(studio, "a (red:1.3) fox --no text --chaos 20")
+    parameters = read_parameters(await studio.image_png(MEMBER, f"{job.id}:1"))
+    assert parameters is not None
+    assert parameters.prompt == "a (red:1.3) fox"
+    assert (parameters.negative_prompt, parameters.steps) == ("text", 3)
+    assert parameters.seed == job.seed + 1
+    assert ("Chaos", "20") in parameters.others
+    assert job.images[1].parameters == parameters.to_text()
+    assert job.images[0].alt_text == "Image made from the words: a red fox"
+
+
+async def test_a_thumbnail_is_a_small_webp(studio: Atelier) -> None:
+    [job] = await studio.imagine(MEMBER, "a fox --size 512x256 --images 1 --steps 1", WEB)
+    await ended(studio, job)
+    small = Image.open(io.BytesIO(await studio.thumbnail(MEMBER, f"{job.id}:0")))
+    assert (small.format, small.size) == ("WEBP", (384, 192))
+
+
+async def test_permutations_make_a_job_each_and_many_are_asked_about(studio: Atelier) -> None:
+    jobs = await studio.imagine(MEMBER, "a {red, blue} fox" + QUICK, WEB)
+    assert [job.prompt for job in jobs] == [f"a {c} fox{QUICK}" for c in ("red", "blue")]
+    many = "a {red, blue, green} {fox, cat}" + QUICK
+    with pytest.raises(ConfirmationNeeded) as asked:
+        await studio.imagine(MEMBER, many, WEB)
+    assert asked.value.count == 6
+    assert len(await studio.imagine(MEMBER, many, WEB, confirmed=True)) == 6
+    with pytest.raises(LimitReached, match="12 jobs, and 10"):
+        await studio.imagine(MEMBER, "{a,b,c,d} {1,2,3}", WEB, confirmed=True)
+
+
+async def test_repeated_jobs_never_draw_the_same_image_twice(studio: Atelier) -> None:
+    jobs = await studio.imagine(MEMBER, "a fox --seed 100 --repeat 3" + QUICK, WEB)
+    assert [job.seed for job in jobs] == [100, 102, 104]
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "says"),
+    [
+        ("a fox --model nosuch", NotFound, "nosuch"),
+        ("a fox --sampler eular", NotFound, "euler"),
+        ("a fox --size 2048x2048", LimitReached, "too large"),
+        ("a fox --lora nosuch:1", NotFound, "nosuch"),
+        ("a fox --sref nosuch", NotFound, "nosuch"),
+        ("a fox --sref random", NotFound, "save one"),
+        ("https://example.com/a.png a fox", NotAllowed, "attach"),
+        ("a fox --chaos 900", PromptError, "100"),
+        ("", PromptError, "nothing to show"),
+    ],
+)
+async def test_what_cannot_be_made_is_refused_at_once_with_a_cure(
+    studio: Atelier, text: str, error: type[Exception], says: str
+) -> None:
+    with pytest.raises(error, match=says):
+        await studio.imagine(MEMBER, text, WEB)
+    assert (await studio.history(MEMBER))[0] == ()
+
+
+async def test_a_picture_is_where_the_images_begin(studio: Atelier, engine: FakeEngine) -> None:
+    [job] = await studio.imagine(MEMBER, "--strength 0.3 --steps 2", WEB, source=picture())
+    assert (await ended(studio, job)).state is JobState.FINISHED
+    [request] = engine.requests
+    assert isinstance(request, ImageToImage)
+    assert request.strength == 0.3
+    assert request.source.startswith(b"\x89PNG")
+    assert request.width > request.height, "the picture's own shape is kept"
+
+
+async def test_what_is_no_picture_is_refused(studio: Atelier) -> None:
+    with pytest.raises(UnusablePicture):
+        await studio.imagine(MEMBER, "a fox", WEB, source=b"GIF89a, or so it says")
+
+
+async def test_only_links_to_discords_files_are_fetched(studio: Atelier, engine) -> None:
+    fetched = []
+
+    async def fetch(link: str) -> bytes:
+        fetched.append(link)
+        return picture()
+
+    studio.register_fetcher(fetch)
+    link = "https://cdn.discordapp.com/attachments/1/2/a.png"
+    [job] = await studio.imagine(MEMBER, f"{link} a fox --sref {link}::2" + QUICK, WEB)
+    assert (await ended(studio, job)).state is JobState.FINISHED
+    assert fetched == [link, link]
+    assert isinstance(engine.requests[0], ImageToImage)
+    assert engine.requests[0].style_references[0].weight == 2
+    for elsewhere in ("https://cdn.discordapp.com.evil.example/a.png", "http://localhost/a.png"):
+        with pytest.raises(NotAllowed):
+            await studio.imagine(MEMBER, f"{elsewhere} a fox", WEB)
+    assert len(fetched) == 2
+
+
+async def test_preferences_count_where_nothing_was_typed(studio: Atelier, engine) -> None:
+    await studio.set_guild_preferences(ADMIN, Preferences(aspect="1:1", image_count=1))
+    await studio.set_preferences(
+        MEMBER, Preferences(aspect="2:1", flags="--steps 2 --no text", preset="watercolor")
+    )
+    for text in ("a fox", "a fox --ar 1:2 --steps 4"):
+        await ended(studio, (await studio.imagine(MEMBER, text, WEB))[0])
+    usual, typed = engine.requests
+    assert usual.width > usual.height
+    assert typed.width < typed.height
+    assert (usual.steps, typed.steps, usual.image_count) == (2, 4, 1)
+    assert "watercolo" in usual.prompt[0].text
+    assert usual.prompt[-1].weight < 0
+
+
+async def test_privacy_is_decided_by_flag_then_face_then_preference(studio: Atelier) -> None:
+    await studio.set_preferences(MEMBER, Preferences(is_private=True))
+    typed = [("a", None, True), ("a --public", None, False), ("a", False, False)]
+    typed += [("a --public", True, False), ("a --private", False, True)]
+    for text, asked, is_private in typed:
+        [job] = await studio.imagine(MEMBER, text, WEB, is_private=asked)
+        assert job.is_private is is_private
+
+
+async def test_quality_and_draft_change_the_steps(studio: Atelier, engine: FakeEngine) -> None:
+    usual = studio.catalogue.default
+    for flags in ("--quality 0.5", "--draft", "--steps 7"):
+        await ended(studio, (await studio.imagine(MEMBER, f"a fox {flags}", WEB))[0])
+    steps = [request.steps for request in engine.requests]
+    assert steps == [round(usual.steps / 2), usual.draft_steps, 7]
+
+
+async def test_a_variation_keeps_the_seed_and_mixes_in_noise(studio: Atelier, engine) -> None:
+    job = await made(studio)
+    varied = await studio.vary(MEMBER, f"{job.id}:1", WEB, is_strong=True)
+    varied = await ended(studio, varied)
+    request = engine.requests[1]
+    assert (varied.operation, varied.parent_id) == (Operation.VARY_STRONG, job.images[1].id)
+    assert request.seed == job.images[1].seed
+    assert request.variation_seed is not None
+    again = await studio.vary(MEMBER, f"{varied.id}:0", WEB, is_strong=False)
+    await ended(studio, again)
+    assert isinstance(engine.requests[2], ImageToImage), "mixed noise begins with the picture"
+
+
+async def test_reroll_changes_the_seed_and_remix_the_prompt_too(studio: Atelier, engine) -> None:
+    job = await made(studio)
+    rerolled = await ended(studio, await studio.reroll(MEMBER, job.id, WEB))
+    remixed = await ended(studio, await studio.reroll(MEMBER, job.id, WEB, text="a cat" + QUICK))
+    assert (rerolled.operation, remixed.operation) == (Operation.REROLL, Operation.REMIX)
+    assert rerolled.prompt == job.prompt
+    assert rerolled.seed != job.seed
+    assert engine.requests[1].prompt == engine.requests[0].prompt
+    assert engine.requests[2].prompt[0].text == "a cat"
+
+
+async def test_an_upscaled_image_is_larger_and_knows_its_parent(studio: Atelier, engine) -> None:
+    job = await made(studio)
+    large = await ended(studio, await studio.upscale(MEMBER, job.images[0].id, WEB, factor=4))
+    [image] = large.images
+    assert (image.width, image.height) == (256, 256)
+    assert image.parent_id == job.images[0].id
+    assert isinstance(engine.requests[1], Upscale)
+    with pytest.raises(LimitReached, match="factor"):
+        await studio.upscale(MEMBER, job.images[0].id, WEB, factor=3)
+
+
+async def test_a_picture_of_ours_is_made_again_exactly(studio: Atelier, engine) -> None:
+    job = await made(studio, "a fox --chaos 30 --weird 70")
+    png = await studio.image_png(MEMBER, job.images[1].id)
+    again = await ended(studio, await studio.make_again(MEMBER, png, WEB))
+    assert engine.requests[1] == engine.requests[0]
+    assert [image.seed for image in again.images] == [image.seed for image in job.images]
+
+
+async def test_a_private_record_is_not_used_for_somebody_elses_make_again(studio, engine) -> None:
+    job = await made(studio, "a fox --weird 70 --private")
+    png = await studio.image_png(MEMBER, job.images[0].id)
+    again = await studio.make_again(OTHER, png, WEB)
+    assert "--weird" not in again.prompt, "only what the picture itself says"
+    assert again.seed == job.seed
+
+
+async def test_a_picture_without_parameters_cannot_be_made_again(studio: Atelier) -> None:
+    with pytest.raises(UnusablePicture, match="original PNG"):
+        await studio.make_again(MEMBER, picture(kind="PNG"), WEB)
+
+
+async def test_a_saved_style_is_used_by_name(studio: Atelier, engine: FakeEngine) -> None:
+    await studio.save_style(MEMBER, "Wave", picture())
+    assert await studio.style_names(MEMBER) == ("wave",)
+    assert await studio.style_names(OTHER) == ()
+    await made(studio, "a fox --sref wave::2 random --sw 300")
+    [request] = engine.requests
+    assert [style.weight for style in request.style_references] == [2, 1]
+    assert request.style_weight == 300
+
+
+async def test_admins_decide_channels_models_and_caps(studio: Atelier) -> None:
+    rules = GuildRules(
+        limits=Limits(waiting=1, permutations=2),
+        role_limits={5: Limits(waiting=3)},
+        allowed_channels=(70,),
+        allowed_models=(studio.catalogue.default.name,),
+    )
+    await studio.set_rules(ADMIN, rules)
+    assert await studio.rules(MEMBER) == rules
+    elsewhere = Caller(owner_id=1, guild_id=9, channel_id=71)
+    with pytest.raises(NotAllowed, match="<#70>"):
+        await studio.imagine(elsewhere, "a fox", WEB)
+    with pytest.raises(LimitReached, match="3 jobs, and 2"):
+        await studio.imagine(MEMBER, "{a, b, c}", WEB)
+    with pytest.raises(NotAllowed, match="only admins"):
+        await studio.set_rules(MEMBER, GuildRules())
+    generous = Caller(owner_id=1, guild_id=9, channel_id=70, role_ids=(4, 5))
+    with pytest.raises(LimitReached, match="may wait"):
+        await studio.imagine(MEMBER, "{a, b}", WEB)
+    assert len(await studio.imagine(generous, "{a, b}", WEB)) == 2
