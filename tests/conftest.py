@@ -16,6 +16,10 @@ from bot.storage import migration
 from bot.storage.database import open_database
 from tests.postgres_server import NoPostgres, running_postgres
 
+# Tiny networks gain nothing from threads, and lose much where the cores are shared. Set before any
+# test imports torch, and inherited by the worker processes that tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 _TEMPLATE = "atelier_template"
 _numbers = itertools.count(1)
 
