@@ -32,7 +32,7 @@ from engine.errors import BadCatalogue, UnknownModel
 from engine.requests import MAX_SIDE, MIN_SIDE, Sampler, Schedule
 
 SHIPPED = Path(__file__).with_name("catalogue.toml")
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 T = TypeVar("T")
@@ -76,7 +76,7 @@ class ModelInfo:
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
-    name: Annotated[str, Field(pattern=_NAME.pattern)]
+    name: Annotated[str, Field(pattern=_NAME)]
     family: Family
     where: str  # "builtin", an absolute path, or a hub repository
     source: Source
@@ -127,7 +127,7 @@ class LoraInfo:
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
-    name: Annotated[str, Field(pattern=_NAME.pattern)]
+    name: Annotated[str, Field(pattern=_NAME)]
     where: str  # an absolute path
     families: Annotated[frozenset[Family], Field(min_length=1)]
     title: Annotated[str, Field(max_length=80)] = ""

@@ -63,7 +63,7 @@ def read_header(name: str, file: Path) -> Header:
             raw = json.loads(stream.read(length))
     except OSError as error:
         raise ModelUnavailable(name, f"{file}: {error.strerror or error}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelUnavailable(name, f"{file} is no safetensors file") from error
     return _checked_entries(name, file, raw, size - 8 - length)
 
@@ -71,9 +71,10 @@ def read_header(name: str, file: Path) -> Header:
 def _checked_entries(name: str, file: Path, raw: Any, data_bytes: int) -> Header:
     try:
         entries = {key: _entry(value) for key, value in raw.items() if key != "__metadata__"}
-        end = max((value["data_offsets"][1] for key, value in raw.items() if key in entries))
-    except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelUnavailable(name, f"{file} has a broken safetensors header") from error
+    # The format knows neither gaps nor overlaps.
+    end = sum(entry.size_bytes for entry in entries.values())
     if end != data_bytes:
         raise ModelUnavailable(
             name,
@@ -84,6 +85,8 @@ def _checked_entries(name: str, file: Path, raw: Any, data_bytes: int) -> Header
 
 def _entry(value: Mapping[str, Any]) -> TensorEntry:
     start, end = value["data_offsets"]
+    if not 0 <= start <= end:
+        raise ValueError("offsets must rise")
     return TensorEntry(str(value["dtype"]), tuple(int(n) for n in value["shape"]), end - start)
 
 

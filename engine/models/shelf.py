@@ -104,52 +104,47 @@ class Shelf:
                     return [_encoded(model, call) for call in calls if isinstance(call, EncodeText)]
                 case _ if isinstance(calls[0], StyleCall):
                     return self._styles.execute(calls)  # type: ignore[arg-type]
-                case Denoise() | Encode() | Decode() | Enlarge():
+                case _:
                     return self._pass(calls)
-        raise Unsupported(f"a shelf computes no {type(calls[0]).__name__}")
 
     def clear(self) -> None:
         """Give up all models."""
         for name in self._ledger.names():
             self._give_up(name)
 
-    def _pass(self, calls: Sequence[Any]) -> list[Tensor]:
+    def _pass(self, calls: Sequence[Call]) -> list[Tensor]:
         """Join the rows, compute, and part them again."""
-        first = calls[0]
-        match first:
-            case Denoise():
-                model = self._adapted(first.network)
-                x, sigma = (
-                    self._joined([c.x for c in calls]),
-                    self._joined([c.sigma for c in calls]),
-                )
-                answer = model.denoise(x, sigma, self._conditioning(calls))
-                sizes = [len(call.x) for call in calls]
-            case Encode():
-                model = self._adapted(first.network)
-                answer = model.encode(self._joined([call.pixels for call in calls]))
-                sizes = [len(call.pixels) for call in calls]
-            case Decode():
-                model = self._adapted(first.network)
-                latents = self._joined([call.latents for call in calls])
-                answer = model.preview(latents) if first.preview else model.decode(latents)
-                sizes = [len(call.latents) for call in calls]
-            case Enlarge():
-                model = self._model(first.network.model)
-                pixels = self._joined([call.pixels for call in calls])
-                answer = model.enlarge(pixels, first.factor)
-                sizes = [len(call.pixels) for call in calls]
-        return list(torch.split(answer.float().cpu(), sizes))
+        parts = [_rows(call) for call in calls]
+        answer = self._computed(calls, self._joined(parts))
+        return list(torch.split(answer.float().cpu(), [len(part) for part in parts]))
+
+    def _computed(self, calls: Sequence[Call], rows: Tensor) -> Tensor:
+        """What the network of the calls makes of all their rows."""
+        match calls[0]:
+            case Denoise(network):
+                mates = [call for call in calls if isinstance(call, Denoise)]
+                sigma = self._joined([call.sigma for call in mates])
+                conditioning = self._conditioning([call.conditioning for call in mates])
+                return self._adapted(network).denoise(rows, sigma, conditioning)
+            case Encode(network):
+                return self._adapted(network).encode(rows)
+            case Decode(network, preview=True):
+                return self._adapted(network).preview(rows)
+            case Decode(network):
+                return self._adapted(network).decode(rows)
+            case Enlarge(network, factor=factor):
+                return self._model(network.model).enlarge(rows, factor)
+            case other:
+                raise Unsupported(f"a shelf computes no {type(other).__name__}")
 
     def _joined(self, parts: Sequence[Tensor]) -> Tensor:
         return torch.cat([part.float() for part in parts]).to(self._device)
 
-    def _conditioning(self, calls: Sequence[Denoise]) -> Conditioning:
-        every = [call.conditioning for call in calls]
+    def _conditioning(self, parts: Sequence[Conditioning]) -> Conditioning:
         return Conditioning(
-            self._joined([one.tokens for one in every]),
-            self._joined([one.pooled for one in every]),
-            self._joined([one.extra for one in every]),
+            self._joined([part.tokens for part in parts]),
+            self._joined([part.pooled for part in parts]),
+            self._joined([part.extra for part in parts]),
         )
 
     def _adapted(self, network: NetworkRef) -> LoadedModel:
@@ -228,6 +223,18 @@ def loader_of(family: Family) -> Loader:
     """How models of a family are read."""
     loader: Loader = import_module(_FAMILY_MODULES[family]).load
     return loader
+
+
+def _rows(call: Call) -> Tensor:
+    """What a call has a row of for each image."""
+    match call:
+        case Denoise():
+            return call.x
+        case Encode() | Enlarge():
+            return call.pixels
+        case Decode():
+            return call.latents
+    raise Unsupported(f"a shelf computes no {type(call).__name__}")
 
 
 def _encoded(model: LoadedModel, call: EncodeText) -> Conditioning:

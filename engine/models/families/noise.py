@@ -1,8 +1,11 @@
 """The noise a Stable Diffusion checkpoint was trained with, from its diffusers configuration."""
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import diffusers
 
 from engine.diffusion.prediction import ModelFacts, Prediction, Spacing
 from engine.diffusion.schedules import training_sigmas
@@ -25,8 +28,6 @@ _PREDICTIONS = {
     "v_prediction": Prediction.V,
     "sample": Prediction.X0,
 }
-# Where a configuration is silent, its class decides.
-_LINSPACE_CLASSES = ("Euler", "Heun", "DPM", "KDPM2", "LMS", "UniPC", "DEIS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ def noise_from(name: str, config: Mapping[str, Any]) -> Noise:
     Raises:
         ModelUnavailable: it names a kind of noise or prediction not known here.
     """
+    config = {**_class_defaults(str(config.get("_class_name", ""))), **config}
     prediction = _PREDICTIONS.get(str(config.get("prediction_type", "epsilon")))
     if prediction is None:
         raise ModelUnavailable(
@@ -84,9 +86,17 @@ def noise_from(name: str, config: Mapping[str, Any]) -> Noise:
     )
 
 
+def _class_defaults(class_name: str) -> dict[str, Any]:
+    """What a configuration that is silent means: the defaults of its diffusers class."""
+    kind = getattr(diffusers, class_name, None) if class_name.endswith("Scheduler") else None
+    if not isinstance(kind, type):
+        return {}
+    parameters = inspect.signature(kind).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not p.empty}
+
+
 def _spacing(name: str, config: Mapping[str, Any]) -> Spacing:
-    by_class = str(config.get("_class_name", "")).startswith(_LINSPACE_CLASSES)
-    spacing = config.get("timestep_spacing", "linspace" if by_class else "leading")
+    spacing = config.get("timestep_spacing", "leading")
     try:
         return Spacing(spacing)
     except ValueError as error:

@@ -82,6 +82,8 @@ class StableDiffusion:
         self._parts = parts
         self._sigmas = torch.tensor(parts.noise.training_sigmas, dtype=torch.float64)
         self._sigmas = self._sigmas.to(place.device)
+        tiny = [parts.tiny_vae] if parts.tiny_vae else []
+        self._weight_bytes = bytes_of([*parts.networks().values(), *tiny])
         self._merger = Merger(parts.networks())
         self._is_tiled = False
         self._latent_rgb: Tensor | None = None  # fitted when the first preview is asked for
@@ -89,8 +91,7 @@ class StableDiffusion:
     @property
     def bytes_used(self) -> int:
         """Weights, and the pristine copies of those a LoRA has changed."""
-        tiny = [self._parts.tiny_vae] if self._parts.tiny_vae else []
-        return bytes_of([*self._parts.networks().values(), *tiny]) + self._merger.bytes_kept
+        return self._weight_bytes + self._merger.bytes_kept
 
     def facts(self) -> ModelFacts:
         """How it wants to be sampled."""
