@@ -1,0 +1,93 @@
+"""Several frames in one file: animated WebP and GIF that loop for ever."""
+
+import io
+from collections.abc import Sequence
+
+from PIL import Image
+
+_CLEAR = 255  # index of a GIF's transparent colour; colours take the others
+SHORTEST_MS = 20  # browsers show shorter frames for a tenth of a second
+
+
+def encode_animated_webp(
+    frames: Sequence[Image.Image], durations_ms: Sequence[int], *, quality: int = 85
+) -> bytes:
+    """Encode frames of one size as WebP, each shown for its duration; alpha is kept.
+
+    Raises: ValueError without frames, or where sizes or the number of durations differ.
+    """
+    _check(frames, durations_ms)
+    has_alpha = any(frame.has_transparency_data for frame in frames)
+    mode = "RGBA" if has_alpha else "RGB"
+    first, *rest = [frame.convert(mode) for frame in frames]
+    file = io.BytesIO()
+    first.save(
+        file,
+        "WEBP",
+        save_all=True,
+        append_images=rest,
+        duration=_shown_for(durations_ms),
+        loop=0,
+        quality=quality,
+        method=3,
+        # The encoder may crop frames to what is opaque and leave the alpha flag out of the file;
+        # readers that believe the flag then show black. Whole frames keep it.
+        **({"kmax": 1} if has_alpha else {}),
+    )
+    return file.getvalue()
+
+
+def encode_gif(frames: Sequence[Image.Image], durations_ms: Sequence[int]) -> bytes:
+    """Encode frames of one size as GIF of one palette, so that still parts don't flicker.
+
+    Alpha becomes on or off at one half.
+    Raises: ValueError without frames, or where sizes or the number of durations differ.
+    """
+    _check(frames, durations_ms)
+    palette = _palette(frames)
+    first, *rest = [_indexed(frame, palette) for frame in frames]
+    is_transparent = any(frame.has_transparency_data for frame in frames)
+    file = io.BytesIO()
+    first.save(
+        file,
+        "GIF",
+        save_all=True,
+        append_images=rest,
+        duration=_shown_for(durations_ms),
+        loop=0,
+        disposal=2 if is_transparent else 1,
+        optimize=False,
+        **({"transparency": _CLEAR} if is_transparent else {}),
+    )
+    return file.getvalue()
+
+
+def _palette(frames: Sequence[Image.Image]) -> Image.Image:
+    """Choose 255 colours for all frames together, from a strip of small copies."""
+    small = [frame.convert("RGB").resize((64, 64)) for frame in frames[:: -(-len(frames) // 16)]]
+    strip = Image.new("RGB", (64, 64 * len(small)))
+    for index, copy in enumerate(small):
+        strip.paste(copy, (0, 64 * index))
+    return strip.quantize(_CLEAR)
+
+
+def _indexed(frame: Image.Image, palette: Image.Image) -> Image.Image:
+    # Without dithering: noise that differs between frames would crawl.
+    indexed = frame.convert("RGB").quantize(palette=palette, dither=Image.Dither.NONE)
+    if frame.has_transparency_data:
+        alpha = frame.convert("RGBA").getchannel("A")
+        indexed.paste(_CLEAR, mask=alpha.point(lambda value: 255 if value < 128 else 0))
+    return indexed
+
+
+def _shown_for(durations_ms: Sequence[int]) -> list[int]:
+    return [max(SHORTEST_MS, duration_ms) for duration_ms in durations_ms]
+
+
+def _check(frames: Sequence[Image.Image], durations_ms: Sequence[int]) -> None:
+    if not frames:
+        raise ValueError("an animation needs at least one frame")
+    if len(frames) != len(durations_ms):
+        raise ValueError("an animation needs a duration for each frame")
+    if len({frame.size for frame in frames}) > 1:
+        raise ValueError("all frames of an animation must have one size")
