@@ -21,19 +21,22 @@ SETTLED_OVER = 20  # iterations
 SETTLED_GAIN = 2e-3  # of the loss, over so many iterations: less is standstill
 
 
-def adam(x: Tensor, iterations: int, learning_rate: float = 0.03) -> Descent:
-    """Return the best picture met; Kingma and Ba 2014, Algorithm 1."""
+def adam(x: Tensor, iterations: int, learning_rate: float = 0.05) -> Descent:
+    """Return the best picture met; Kingma and Ba 2014, Algorithm 1.
+
+    Differs from the paper: shorter memories (0.8, 0.95), as these gradients have no noise.
+    """
     mean, square = torch.zeros_like(x), torch.zeros_like(x)
     watch = _Watch(x)
     for step in range(1, iterations + 1):
         loss, gradient = yield x
         if watch.has_settled(x, loss):
             break
-        mean = mean.lerp(gradient, 0.1)
-        square = square.lerp(gradient.square(), 0.01)
+        mean = mean.lerp(gradient, 0.2)
+        square = square.lerp(gradient.square(), 0.05)
         # The rate falls in the last third, so that the end is not noise of the step's size.
         rate = learning_rate * min(1.0, 3 * (1 - (step - 1) / iterations) + 0.05)
-        direction = (mean / (1 - 0.9**step)) / ((square / (1 - 0.99**step)).sqrt() + 1e-8)
+        direction = (mean / (1 - 0.8**step)) / ((square / (1 - 0.95**step)).sqrt() + 1e-8)
         x = (x - rate * direction).clamp(0, 1)
     return watch.best
 
