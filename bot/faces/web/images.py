@@ -185,7 +185,7 @@ async def restore(request: web.Request) -> web.Response:
 
 def file_name(image: ImageView) -> str:
     """What the image is called on a member's disk: some words of the prompt, and the id."""
-    words = re.sub(r"[^\w]+", "-", re.split(r"\s(?:--|—)", image.prompt)[0]).strip("-_")
+    words = re.sub(r"[^\w]+", "-", re.split(r"(?:^|\s)(?:--|—)", image.prompt)[0]).strip("-_")
     return f"{words[:40].rstrip('-') or 'image'}-{image.id}.png"
 
 

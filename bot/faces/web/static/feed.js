@@ -6,6 +6,7 @@ import { cancel, read } from "./server.js";
 import { ago, duration, t } from "./words.js";
 
 const PAGE = 20;
+const AHEAD_PX = 800; // how far below the screen jobs are fetched
 const ENDED = new Set(["finished", "failed", "cancelled"]);
 
 export class Feed {
@@ -20,7 +21,7 @@ export class Feed {
     this.edge = h("div", { class: "edge" });
     fill(root, this.empty, this.list, this.edge);
     this.drawEmpty();
-    new IntersectionObserver((seen) => seen.some((one) => one.isIntersecting) && this.older(), { rootMargin: "800px" }).observe(this.edge);
+    new IntersectionObserver((seen) => seen.some((one) => one.isIntersecting) && this.older(), { rootMargin: `${AHEAD_PX}px` }).observe(this.edge);
     setInterval(() => this.tick(), 1000);
   }
 
@@ -42,6 +43,7 @@ export class Feed {
     if (this.cursor === null) this.cursor = told.cursor;
     this.hasLoaded = true;
     this.showEmpty();
+    this.fillScreen();
   }
 
   /** Ask for the present; used when events may have been missed. */
@@ -62,11 +64,18 @@ export class Feed {
       for (const job of told.jobs) this.take(job);
       this.cursor = told.cursor ?? "";
     } catch (error) {
+      this.cursor = ""; // a reload asks again
       complain(error);
     } finally {
       this.isLoading = false;
       this.edge.textContent = "";
     }
+    this.fillScreen();
+  }
+
+  /** The edge tells when it comes near, not that it still is. */
+  fillScreen() {
+    if (!this.root.hidden && this.edge.getBoundingClientRect().top < innerHeight + AHEAD_PX) this.older();
   }
 
   /** Show a job as it is now. */

@@ -7,6 +7,7 @@ import { moment, t } from "./words.js";
 
 const PAGE = 40;
 const SEARCH_MS = 300;
+const AHEAD_PX = 1000; // how far below the screen pictures are fetched
 const PLACE_KEY = "atelier.gallery";
 
 export class Gallery {
@@ -17,7 +18,7 @@ export class Gallery {
     this.chosen = new Set();
     this.filters = { q: "", scope: "mine", favourite: false, model: "", before: "", ...remembered().filters };
     this.build();
-    new IntersectionObserver((seen) => seen.some((one) => one.isIntersecting) && this.more(), { rootMargin: "1000px" }).observe(this.edge);
+    new IntersectionObserver((seen) => seen.some((one) => one.isIntersecting) && this.more(), { rootMargin: `${AHEAD_PX}px` }).observe(this.edge);
     addEventListener("pagehide", () => this.remember());
   }
 
@@ -146,12 +147,19 @@ export class Gallery {
     } finally {
       this.isLoading = false;
     }
+    this.fillScreen();
+  }
+
+  /** The edge tells when it comes near, not that it still is. */
+  fillScreen() {
+    if (this.edge.getBoundingClientRect().top < innerHeight + AHEAD_PX) this.more();
   }
 
   showCount(total) {
     this.empty.hidden = this.images.length > 0;
     const key = total === 1 ? "onePicture" : total >= 10000 ? "manyPictures" : "pictures";
     this.count.textContent = t(key, { count: total.toLocaleString() });
+    this.fillScreen();
   }
 
   tile(image) {

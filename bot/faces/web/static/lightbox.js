@@ -103,7 +103,9 @@ export class Lightbox {
       button("close", t("close"), () => this.dialog.close(), { quiet: true, kind: "round shut" }));
     paint(picture, { "--ratio": image.width / image.height, "--max": `${image.width * ENLARGED_MAX}px` });
     this.followSwipes(stage);
+    const held = heldPlace(this.dialog);
     fill(this.dialog, stage, this.panel(image));
+    if (this.isOpen) (held && this.dialog.querySelector(held) || stage).focus();
     this.dialog.setAttribute("aria-label", image.alt || t("picture"));
   }
 
@@ -125,7 +127,7 @@ export class Lightbox {
   }
 
   keepers(image) {
-    const named = (drawing, label, run, extra) => button(drawing, label, run, { quiet: true, kind: "keeper", ...extra });
+    const named = (drawing, label, run, extra) => button(drawing, label, run, { quiet: true, kind: `keeper ${drawing}`, ...extra });
     return h("div", { class: "keepers", role: "toolbar", "aria-label": t("keep") },
       named("heart", t(image.favourite ? "unfavourite" : "favourite"), () => this.deeds.favourite(image), { "aria-pressed": String(image.favourite) }),
       named(image.private ? "lock" : "eye", t(image.private ? "makePublic" : "makePrivate"), () => this.deeds.publish(image), { "aria-pressed": String(image.private) }),
@@ -196,6 +198,13 @@ export class Lightbox {
     stage.addEventListener("pointercancel", () => (start = null));
     stage.addEventListener("click", (event) => event.target === stage && this.dialog.close());
   }
+}
+
+/** Where the focus is among what every picture has, so that a redraw can give it back. */
+function heldPlace(dialog) {
+  const focused = document.activeElement;
+  if (!dialog.contains(focused)) return null;
+  return [".turn.before", ".turn.after", ".keeper.heart", ".keeper.eye, .keeper.lock"].find((place) => focused.matches(place));
 }
 
 function facts(image) {

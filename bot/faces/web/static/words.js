@@ -34,7 +34,6 @@ const WORDS = {
   private: ["Private", "私密"],
   public: ["Public", "公开"],
   flagsHelp: ["All flags", "全部参数"],
-  square: ["square", "方形"],
   fix: ["Write {word}", "改为 {word}"],
   makesJobs: ["makes {count} jobs", "将产生 {count} 个任务"],
   confirmTitle: ["Start {count} jobs?", "开始 {count} 个任务？"],
@@ -60,7 +59,6 @@ const WORDS = {
   cancelled: ["Cancelled", "已取消"],
   finishedSay: ["Finished: {prompt}", "已完成：{prompt}"],
   failedSay: ["Failed: {reason}", "失败：{reason}"],
-  older: ["Older", "更早"],
   loading: ["Loading…", "载入中……"],
   stop: ["Cancel this job", "取消此任务"],
 
@@ -127,7 +125,6 @@ const WORDS = {
   noParameters: ["This picture does not say how it was made.", "这张图片没有生成信息。"],
   readParameters: ["Its parameters", "图片参数"],
   writePrompt: ["Write its prompt", "填入提示词"],
-  tooLarge: ["This picture is too large.", "图片过大。"],
   remove: ["Remove", "移除"],
 
   search: ["Search words, model:, seed:, is:favourite", "搜索文字、model:、seed:、is:favourite"],

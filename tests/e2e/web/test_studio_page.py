@@ -1,0 +1,405 @@
+import asyncio
+import io
+import re
+
+import pytest
+from PIL import Image
+from playwright.async_api import expect
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+
+FINISHED = '.job[data-status="finished"]'
+
+
+async def make(page, text):
+    await page.fill("#prompt", text)
+    await page.press("#prompt", "Enter")
+
+
+async def make_and_wait(page, text, jobs=1):
+    await make(page, text)
+    await expect(page.locator(FINISHED)).to_have_count(jobs)
+
+
+async def until(page, condition):
+    """Wait for a condition; Playwright's own wait needs eval, which the page forbids."""
+    async with asyncio.timeout(10):
+        while not await page.evaluate(condition):
+            await asyncio.sleep(0.05)
+
+
+async def drop(page, data, name="picture.png"):
+    """Drop a picture on the page, as from a folder."""
+    await page.evaluate(
+        """async ([bytes, name]) => {
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([new Uint8Array(bytes)], name, { type: "image/png" }));
+            const options = { dataTransfer: transfer, bubbles: true, cancelable: true };
+            for (const kind of ["dragenter", "drop"])
+                window.dispatchEvent(new DragEvent(kind, options));
+        }""",
+        [list(data), name],
+    )
+
+
+def gradient():
+    out = io.BytesIO()
+    Image.linear_gradient("L").resize((96, 64)).convert("RGB").save(out, "PNG")
+    return out.getvalue()
+
+
+async def test_a_typed_prompt_is_drawn_before_ones_eyes_and_opens_large(page, artefacts):
+    await page.fill("#prompt", "a red fox --seed 5")
+    await page.press("#prompt", "Enter")
+    await expect(page.locator("#prompt")).to_have_value("")
+    job = page.locator(".job")
+    await expect(job).to_have_count(1)
+    await expect(job.locator(".waiting")).to_have_count(4)
+    await expect(job.locator(".previewed").first).to_be_visible()
+    await expect(job.locator(".eta")).to_contain_text("%")
+    await page.screenshot(path=artefacts / "studio-running.png")
+    await expect(page.locator(FINISHED)).to_have_count(1)
+    await expect(job.locator(".tile img")).to_have_count(4)
+    await job.locator(".tile a").nth(1).click()
+    light = page.locator("dialog.lightbox")
+    await expect(light.locator(".large")).to_be_visible()
+    await expect(light.locator(".facts")).to_contain_text("6")  # seed 5 + 1
+    await expect(light.locator(".words")).to_have_text("a red fox")
+    assert "/i/" in page.url
+    await page.screenshot(path=artefacts / "studio-lightbox.png")
+
+
+async def test_enter_sends_and_shift_enter_breaks_the_line(page):
+    await page.fill("#prompt", "a fox")
+    await page.press("#prompt", "Shift+Enter")
+    await page.keyboard.type("in snow")
+    await expect(page.locator("#prompt")).to_have_value("a fox\nin snow")
+    await page.press("#prompt", "Enter")
+    await expect(page.locator(".job")).to_have_count(1)
+
+
+async def test_up_recalls_earlier_prompts_and_down_comes_back(page):
+    await make_and_wait(page, "one --images 1", 1)
+    await make_and_wait(page, "two --images 1", 2)
+    box = page.locator("#prompt")
+    await box.press("ArrowUp")
+    await expect(box).to_have_value("two --images 1")
+    await box.press("ArrowUp")
+    await expect(box).to_have_value("one --images 1")
+    await box.press("ArrowDown")
+    await expect(box).to_have_value("two --images 1")
+    await box.press("ArrowDown")
+    await expect(box).to_have_value("")
+
+
+async def test_the_wrong_word_is_marked_while_one_types_and_mended_by_one_click(page, artefacts):
+    await page.fill("#prompt", "🦊 a fox --choas 20")
+    await expect(page.locator(".mirror .wrong")).to_have_text("--choas")
+    await expect(page.locator("#problem")).to_contain_text("no flag --choas")
+    await expect(page.locator("#prompt")).to_have_attribute("aria-invalid", "true")
+    await page.screenshot(path=artefacts / "studio-error.png")
+    await page.get_by_role("button", name="Write --chaos").click()
+    await expect(page.locator("#prompt")).to_have_value("🦊 a fox --chaos 20")
+    await expect(page.locator("#problem")).to_be_hidden()
+
+
+async def test_a_refused_prompt_comes_back_and_nothing_is_lost(page):
+    await make(page, "a fox --ar 3")
+    await expect(page.locator("#prompt")).to_have_value("a fox --ar 3")
+    await expect(page.locator("#problem")).to_be_visible()
+    await expect(page.locator(".job")).to_have_count(0)
+
+
+async def test_controls_write_flags_into_the_text(page):
+    box = page.locator("#prompt")
+    await page.fill("#prompt", "a fox")
+    await page.click("[data-control=ar]")
+    await page.get_by_role("button", name="3:2", exact=True).click()
+    await expect(box).to_have_value("a fox --ar 3:2")
+    await page.click("[data-control=images2]")
+    await expect(box).to_have_value("a fox --ar 3:2 --images 2")
+    await page.click("[data-control=draft]")
+    await expect(box).to_have_value("a fox --ar 3:2 --images 2 --draft")
+    await page.click("[data-control=seed]")
+    await page.fill(".seed input", "42")
+    await page.press(".seed input", "Enter")
+    await expect(box).to_have_value("a fox --ar 3:2 --images 2 --draft --seed 42")
+    await page.click("[data-control=draft]")
+    await page.click("[data-control=images4]")
+    await expect(box).to_have_value("a fox --ar 3:2 --seed 42")
+    await page.click("[data-control=look]")
+    await page.locator(".menu").get_by_role("button", name="Pixel art").click()
+    await expect(box).to_have_value(
+        "a fox, pixel art, 32 pixels, few colours, hard edges --ar 3:2 --seed 42 --no blur"
+    )
+    await page.click("[data-control=look]")
+    await page.get_by_role("button", name="No preset").click()
+    await expect(box).to_have_value("a fox --ar 3:2 --seed 42")
+
+
+async def test_typed_flags_set_the_controls(page):
+    await page.fill("#prompt", "a fox —ar 16:9 --images 3 --private")
+    await expect(page.locator("[data-control=ar]")).to_contain_text("16:9")
+    await expect(page.locator("[data-control=images3]")).to_have_attribute("aria-pressed", "true")
+    await expect(page.locator("[data-control=private]")).to_have_attribute("aria-pressed", "true")
+
+
+async def test_several_jobs_run_side_by_side_and_the_newest_is_on_top(page, engine):
+    engine.stuck = True
+    for word in ("one", "two", "three"):
+        await make(page, f"{word} --images 1")
+        await expect(page.locator(".job .words").first).to_have_text(word)
+    await expect(page.locator(".job")).to_have_count(3)
+    engine.stuck = False
+    await expect(page.locator(FINISHED)).to_have_count(3)
+
+
+async def test_many_jobs_ask_first(page):
+    await make(page, "a {red, blue, green, grey, white} fox --images 1")
+    dialog = page.get_by_role("dialog", name="Start 5 jobs?")
+    await dialog.get_by_role("button", name="Start them all").click()
+    await expect(page.locator(".job")).to_have_count(5)
+
+
+async def test_the_cross_cancels_a_running_job(page, engine):
+    engine.stuck = True
+    await make(page, "a fox")
+    await page.get_by_role("button", name="Cancel this job").click()
+    await expect(page.locator('.job[data-status="cancelled"]')).to_have_count(1)
+    async with asyncio.timeout(10):
+        while not engine.cancelled:
+            await asyncio.sleep(0.02)
+
+
+async def test_a_reload_in_the_middle_loses_nothing(page, engine):
+    engine.stuck = True
+    await make(page, "a fox --images 2")
+    await expect(page.locator(".job")).to_have_count(1)
+    await page.fill("#prompt", "half a thou")
+    await page.reload()
+    await expect(page.locator("#prompt")).to_have_value("half a thou")
+    await expect(page.locator(".job")).to_have_count(1)
+    engine.stuck = False
+    await expect(page.locator(f"{FINISHED} img")).to_have_count(2)
+
+
+async def test_without_the_event_stream_the_page_asks_until_it_knows(page, engine):
+    await page.route("**/api/events", lambda route: route.abort())
+    await page.reload()
+    await make(page, "a fox --images 1")
+    await expect(page.locator(FINISHED)).to_have_count(1)
+
+
+async def test_the_keyboard_leads_through_pictures_and_out(page):
+    await make_and_wait(page, "a fox --images 2")
+    await page.locator(".tile a").first.click()
+    image = page.locator("dialog .large")
+    first = await image.get_attribute("src")
+    await page.keyboard.press("ArrowRight")
+    await expect(image).not_to_have_attribute("src", first)
+    await page.keyboard.press("ArrowLeft")
+    await expect(image).to_have_attribute("src", first)
+    await page.keyboard.press("Escape")
+    await expect(page.locator("dialog.lightbox")).to_be_hidden()
+    await expect(page).not_to_have_url("/i/")
+
+
+async def test_a_link_to_a_picture_opens_it_and_back_closes_it(page):
+    await make_and_wait(page, "a fox --images 1")
+    await page.locator(".tile a").first.click()
+    await expect(page.locator("dialog .large")).to_be_visible()
+    link = page.url
+    await page.go_back()
+    await expect(page.locator("dialog.lightbox")).to_be_hidden()
+    await page.goto(link)
+    await expect(page.locator("dialog .large")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("Vary subtle", "Varied a little"),
+        ("Vary strong", "Varied strongly"),
+        ("Upscale", "Upscaled"),
+        ("Reroll", "Rerolled"),
+        ("Make again", "Made again"),
+    ],
+)
+async def test_each_operation_of_a_picture_starts_a_job_that_shows_in_the_feed(page, name, kind):
+    await make_and_wait(page, "a fox --images 1")
+    await page.locator(".tile a").first.click()
+    await page.locator(".changes").get_by_role("button", name=name).click()
+    await expect(page.locator("dialog.lightbox")).to_be_hidden()
+    await expect(page.locator(".job .meta").first).to_contain_text(kind)
+    await expect(page.locator(FINISHED)).to_have_count(2)
+
+
+async def test_remix_brings_the_words_back_to_be_changed(page):
+    await make_and_wait(page, "a fox --images 1")
+    await page.locator(".tile a").first.click()
+    await page.locator(".changes").get_by_role("button", name="Remix").click()
+    await expect(page.locator("#prompt")).to_have_value("a fox --images 1")
+    await make(page, "an owl --images 1")
+    await expect(page.locator(".job .meta").first).to_contain_text("Remixed")
+    await expect(page.locator(FINISHED)).to_have_count(2)
+
+
+async def test_a_picture_leads_back_to_the_one_it_was_varied_from(page):
+    await make_and_wait(page, "a fox --images 1")
+    await page.locator(".tile a").first.click()
+    source = await page.locator("dialog .large").get_attribute("src")
+    await page.locator(".changes").get_by_role("button", name="Vary strong").click()
+    await expect(page.locator(FINISHED)).to_have_count(2)
+    await page.locator(".job").first.locator(".tile a").first.click()
+    await page.locator(".lineage .strip a").first.click()
+    await expect(page.locator("dialog .large")).to_have_attribute("src", source)
+
+
+async def test_a_deleted_picture_can_be_brought_back(page):
+    await make_and_wait(page, "a fox --images 2")
+    await page.locator(".tile a").first.click()
+    await page.locator(".keepers").get_by_role("button", name="Delete").click()
+    await page.get_by_role("button", name="Undo").click()
+    await page.keyboard.press("Escape")
+    await expect(page.locator(".job .tile img")).to_have_count(2)
+
+
+async def test_a_favourite_is_found_by_the_filter_of_the_gallery(page, artefacts):
+    await make_and_wait(page, "a fox --images 2")
+    await make_and_wait(page, "an owl --images 3 --ar 3:2", 2)
+    tile = page.locator(".job .tile").first
+    await tile.hover()
+    await tile.get_by_role("button", name="Favourite").click()
+    await expect(tile.locator(".quick [aria-pressed=true]")).to_have_count(1)
+    await page.get_by_role("link", name="Gallery").click()
+    await expect(page.locator(".justified .tile")).to_have_count(5)
+    await page.screenshot(path=artefacts / "studio-gallery.png")
+    await page.get_by_role("button", name="Favourites").click()
+    await expect(page.locator(".justified .tile")).to_have_count(1)
+    await page.get_by_role("button", name="Favourites").click()
+    await page.fill(".search input", "fox")
+    await expect(page.locator(".justified .tile")).to_have_count(2)
+    await expect(page.locator(".count")).to_have_text("2 pictures")
+
+
+async def test_many_pictures_are_chosen_downloaded_and_deleted_at_once(page):
+    await make_and_wait(page, "a fox --images 4")
+    await page.get_by_role("link", name="Gallery").click()
+    await page.get_by_role("button", name="Select").click()
+    await page.locator(".justified .tile a").nth(0).click()
+    await page.locator(".justified .tile a").nth(2).click(modifiers=["Shift"])
+    await expect(page.locator(".basket strong")).to_have_text("3 selected")
+    async with page.expect_download() as download:
+        await page.locator(".basket").get_by_role("link", name="Download").click()
+    assert (await download.value).suggested_filename == "atelier.zip"
+    await page.locator(".basket").get_by_role("button", name="Delete").click()
+    await expect(page.locator(".justified .tile")).to_have_count(1)
+    await page.get_by_role("button", name="Undo").click()
+    await expect(page.locator(".justified .tile")).to_have_count(4)
+
+
+async def test_the_gallery_scrolls_on_and_keeps_its_place_over_a_reload(page, address):
+    for number in range(6):
+        await page.request.post(
+            f"{address}/api/jobs", data={"text": f"fox {number} --images 8 --ar 1:2"}
+        )
+    await expect(page.locator(FINISHED)).to_have_count(6, timeout=30_000)
+    await page.get_by_role("link", name="Gallery").click()
+    tiles = page.locator(".justified .tile")
+    await expect(page.locator(".count")).to_have_text("48 pictures")
+    await page.mouse.wheel(0, 5000)
+    await expect(tiles).to_have_count(48)
+    await until(page, "scrollY > 300")
+    before = await page.evaluate("scrollY")
+    await page.reload()
+    await expect(tiles).to_have_count(48)
+    await until(page, f"Math.abs(scrollY - {before}) < 5")
+
+
+async def test_a_dropped_picture_becomes_an_image_prompt(page, engine, artefacts):
+    await drop(page, gradient())
+    dialog = page.get_by_role("dialog", name="What is this picture for?")
+    await expect(dialog).to_be_visible()
+    await page.screenshot(path=artefacts / "studio-drop.png")
+    await dialog.get_by_role("button", name="Image prompt").click()
+    await expect(page.locator(".attached .chip")).to_have_count(1)
+    await make_and_wait(page, "a fox --images 1")
+    assert type(engine.requests[-1]).__name__ == "ImageToImage"
+    await expect(page.locator(".attached .chip")).to_have_count(0)
+
+
+async def test_a_dropped_picture_of_ours_tells_how_it_was_made(page, address):
+    await make_and_wait(page, "a fox --seed 9 --images 1")
+    path = await page.locator(".tile a").first.get_attribute("href")
+    png = await (
+        await page.request.get(f"{address}/api/images/{path.removeprefix('/i/')}.png")
+    ).body()
+    await drop(page, png)
+    await page.get_by_role("button", name="Read its parameters").click()
+    dialog = page.get_by_role("dialog", name="Its parameters")
+    await expect(dialog).to_contain_text("Seed: 9")
+    await dialog.get_by_role("button", name="Write its prompt").click()
+    await expect(page.locator("#prompt")).to_have_value(re.compile("^a fox .*--seed 9"))
+
+
+async def test_text_of_members_is_never_markup(page):
+    await make_and_wait(page, "<img src=x onerror=alert(1)> <b>fox</b> --images 1")
+    await expect(page.locator(".job .words")).to_have_text(
+        "<img src=x onerror=alert(1)> <b>fox</b>"
+    )
+    await page.locator(".tile a").first.click()
+    await expect(page.locator("dialog .words")).to_have_text(
+        "<img src=x onerror=alert(1)> <b>fox</b>"
+    )
+
+
+async def test_the_page_speaks_chinese_once_asked(page, artefacts):
+    await page.click("#language")
+    await expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
+    await expect(page.locator("#prompt")).to_have_attribute("placeholder", "描述一幅画……")
+    await expect(page.get_by_role("link", name="图库")).to_be_visible()
+    await page.screenshot(path=artefacts / "studio-chinese.png")
+
+
+async def test_everything_fits_a_small_phone(phone, artefacts):
+    await make_and_wait(phone, "a fox --ar 3:2")
+    await phone.wait_for_timeout(400)
+    for path, name in (("/", "feed"), ("/gallery", "gallery"), ("/status", "status")):
+        await phone.evaluate("path => history.pushState({}, '', path)", path)
+        await phone.evaluate("dispatchEvent(new PopStateEvent('popstate'))")
+        await phone.wait_for_timeout(400)
+        wide = await phone.evaluate("document.documentElement.scrollWidth")
+        assert wide <= 360, (path, wide)
+        await phone.screenshot(path=artefacts / f"studio-phone-{name}.png")
+        box = await phone.locator("#prompt").bounding_box()
+        assert box["y"] < 740
+    await phone.locator(".justified .tile a, .job .tile a").first.evaluate("link => link.click()")
+    await expect(phone.locator("dialog .large")).to_be_visible()
+    assert await phone.evaluate("document.querySelector('dialog').scrollWidth") <= 360
+    await phone.screenshot(path=artefacts / "studio-phone-lightbox.png")
+
+
+async def test_the_prompt_bar_never_leaves_the_screen(page):
+    for number in range(4):
+        await make_and_wait(page, f"fox {number}", number + 1)
+    await page.mouse.wheel(0, 3000)
+    await until(page, "scrollY > 200")
+    await expect(page.locator("#prompt")).to_be_in_viewport()
+
+
+async def test_every_control_has_a_name_and_every_picture_a_description(page):
+    await make_and_wait(page, "a fox --images 2")
+    await page.locator(".tile a").first.click()
+    nameless = await page.evaluate(
+        """() => [...document.querySelectorAll("button, a, input, textarea, select")]
+            .filter((one) => one.checkVisibility() && !one.textContent.trim())
+            .filter((one) => !one.getAttribute("aria-label") && !one.labels?.length)
+            .map((one) => one.outerHTML)"""
+    )
+    assert nameless == []
+    undescribed = await page.evaluate(
+        """() => [...document.querySelectorAll("img")]
+            .filter((one) => !one.alt && !one.closest("a[aria-label], button, .chip"))
+            .map((one) => one.outerHTML)"""
+    )
+    assert undescribed == []

@@ -1,0 +1,30 @@
+import base64
+
+import pytest
+from pydantic import ValidationError
+
+from bot.faces.web.submissions import Imagine, Upscale
+
+
+def test_a_data_url_becomes_bytes():
+    url = "data:image/png;base64," + base64.b64encode(b"abc").decode()
+    assert Imagine.model_validate({"text": "a", "source": url}).source == b"abc"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "abc", "data:image/png,abc", "data:image/png;base64", "http://x/y.png", "data:;base64,"],
+)
+def test_anything_else_is_refused(url):
+    with pytest.raises(ValidationError):
+        Imagine.model_validate({"text": "a", "source": url})
+
+
+def test_a_prompt_may_be_empty_for_a_picture_may_say_enough():
+    assert Imagine.model_validate({"text": ""}).text == ""
+
+
+@pytest.mark.parametrize("factor", [1, 5, "x"])
+def test_a_factor_out_of_range_is_refused(factor):
+    with pytest.raises(ValidationError):
+        Upscale.model_validate({"factor": factor})
