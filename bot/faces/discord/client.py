@@ -25,6 +25,13 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S = 2.0
 LONGEST_PAUSE_S = 120.0
+CONNECTION_TROUBLE = (
+    OSError,
+    aiohttp.ClientError,
+    discord.DiscordException,
+    AttributeError,  # discord.py 2.7.1, when the first gateway handshake fails (its #10520)
+    RecursionError,  # discord.py's sharded client calls itself for each failed handshake
+)
 
 
 class CommandTree(app_commands.CommandTree[FaceClient]):
@@ -69,13 +76,15 @@ class AtelierClient(FaceClient):
         log.info("connected to Discord as %s, in %s guilds", self.user, len(self.guilds))
 
 
-async def serve(studio: Studio, options: DiscordOptions) -> None:
+async def serve(
+    studio: Studio, options: DiscordOptions, *, first_pause_s: float = FIRST_PAUSE_S
+) -> None:
     """Be on Discord until cancelled; connect again, with growing pauses, whatever happens.
 
     Raises:
         BadConfiguration: Discord does not know the token.
     """
-    pause_s = FIRST_PAUSE_S
+    pause_s = first_pause_s
     while True:
         began = asyncio.get_running_loop().time()
         try:
@@ -86,11 +95,10 @@ async def serve(studio: Studio, options: DiscordOptions) -> None:
                 "Discord does not accept this token; copy it again from the Bot page of your "
                 "application at https://discord.com/developers/applications",
             ) from error
-        # AttributeError: discord.py 2.7.1 when the first gateway handshake fails (its #10520).
-        except (OSError, aiohttp.ClientError, discord.DiscordException, AttributeError) as error:
+        except CONNECTION_TROUBLE as error:
             log.warning("the connection to Discord failed: %r", error)
         if asyncio.get_running_loop().time() - began > LONGEST_PAUSE_S:
-            pause_s = FIRST_PAUSE_S  # it had worked for a while
+            pause_s = first_pause_s  # it had worked for a while
         await asyncio.sleep(pause_s * random.uniform(0.8, 1.2))
         pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 

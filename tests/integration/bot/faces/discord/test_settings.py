@@ -1,0 +1,116 @@
+"""/settings, /admin, /info and /help."""
+
+import pytest
+from simcord.backend.errors import SetupError
+
+from bot.studio.contract import Caller
+from tests.integration.bot.faces.discord.stage import labels, text
+
+
+async def test_settings_are_kept_and_used(stage):
+    result = await stage.alice.slash(
+        stage.channel, "settings", aspect="3:2", count=2, flags="--chaos 10"
+    )
+    assert result.ephemeral
+    assert "`3:2`" in text(result.response)
+    message = await stage.imagine(prompt="a fox")
+    assert labels(message)[:3] == ["U1", "U2", "V1"]
+    [request] = stage.engine.requests
+    assert request.chaos == 10
+    assert request.width > request.height
+
+
+async def test_settings_can_be_forgotten(stage):
+    await stage.alice.slash(stage.channel, "settings", count=2)
+    result = await stage.alice.slash(stage.channel, "settings", reset=True, aspect="2:3")
+    assert "`2:3`" in text(result.response)
+    kept = await stage.studio.preferences(Caller(owner_id=stage.alice.id))
+    assert (kept.image_count, kept.aspect) == (None, "2:3")
+
+
+async def test_a_setting_that_cannot_work_is_refused(stage):
+    result = await stage.alice.slash(stage.channel, "settings", flags="--caos 3")
+    assert "chaos" in text(result.response)
+    assert (await stage.studio.preferences(Caller(owner_id=stage.alice.id))).flags is None
+
+
+async def test_admins_limit_jobs_and_channels_and_models(stage):
+    await stage.admin.slash(stage.channel, "admin limits", waiting=1, running=1)
+    await stage.admin.slash(stage.channel, "admin models", action="allow", model="atelier-pack")
+    other = stage.guild.create_text_channel("other")
+    shown = await stage.admin.slash(
+        stage.channel, "admin channels", action="allow", channel=stage.channel
+    )
+    assert shown.ephemeral
+    assert f"<#{stage.channel.id}>" in text(shown.response)
+    assert "waiting 1" in text(shown.response)
+    assert "`atelier-pack`" in text(shown.response)
+    refused = await stage.alice.slash(other, "imagine", prompt="a fox")
+    assert f"<#{stage.channel.id}>" in text(refused.response)
+    stage.engine.stuck = True
+    for _ in range(2):
+        await stage.alice.slash(stage.channel, "imagine", prompt="a fox")
+    full = await stage.alice.slash(stage.channel, "imagine", prompt="a fox")
+    assert "⏳" in text(full.response)
+
+
+async def test_roles_have_limits_of_their_own(stage):
+    role = stage.guild.create_role("Patrons")
+    shown = await stage.admin.slash(stage.channel, "admin limits", role=role, running=5)
+    assert f"<@&{role.id}>" in text(shown.response)
+    rules = await stage.studio.rules(Caller(owner_id=1, guild_id=stage.guild.id))
+    assert rules.role_limits[role.id].running == 5
+    await stage.admin.slash(stage.channel, "admin limits", role=role, reset=True)
+    rules = await stage.studio.rules(Caller(owner_id=1, guild_id=stage.guild.id))
+    assert rules.role_limits == {}
+
+
+async def test_rules_can_be_taken_back(stage):
+    await stage.admin.slash(stage.channel, "admin channels", action="allow")
+    cleared = await stage.admin.slash(stage.channel, "admin channels", action="clear")
+    assert "all" in text(cleared.response)
+    rules = await stage.studio.rules(Caller(owner_id=1, guild_id=stage.guild.id))
+    assert rules.allowed_channels == ()
+
+
+async def test_the_servers_defaults_hold_for_its_members(stage):
+    await stage.admin.slash(stage.channel, "admin defaults", count=1)
+    message = await stage.imagine(stage.bob)
+    assert "Upscale 2×" in labels(message)
+
+
+async def test_members_do_not_see_admin_commands(stage):
+    with pytest.raises(SetupError, match="not visible"):
+        await stage.alice.slash(stage.channel, "admin show")
+
+
+async def test_admin_commands_check_for_themselves_who_asks(stage):
+    commands = await stage.clients[-1].tree.fetch_commands()
+    admin = next(command for command in commands if command.name == "admin")
+    stage.guild.set_command_permissions(admin, {stage.alice: True})
+    refused = await stage.alice.slash(stage.channel, "admin show")
+    assert "manage the server" in text(refused.response)
+
+
+async def test_info_tells_of_the_studio(stage):
+    result = await stage.alice.slash(stage.channel, "info")
+    assert "`atelier-pack`" in text(result.response)
+    assert "fake" in text(result.response)
+
+
+async def test_info_tells_of_a_picture_and_of_a_job(stage):
+    await stage.imagine(count=1)
+    jobs, _ = await stage.studio.history(Caller(owner_id=stage.alice.id))
+    job = jobs[0]
+    of_image = await stage.alice.slash(stage.channel, "info", id=job.images[0].id)
+    assert "**Picture**" in text(of_image.response)
+    of_job = await stage.alice.slash(stage.channel, "info", id=job.id)
+    assert "**Job**" in text(of_job.response)
+    of_nothing = await stage.alice.slash(stage.channel, "info", id="nothing0here")
+    assert "🔍" in text(of_nothing.response)
+
+
+async def test_help_says_what_the_pack_cannot_do(stage):
+    result = await stage.alice.slash(stage.channel, "help")
+    assert result.ephemeral
+    assert "no photographs" in text(result.response)
