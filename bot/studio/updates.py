@@ -27,6 +27,11 @@ class Watcher:
         self._latest[update.job.id] = update
         self._news.set()
 
+    @property
+    def has_news(self) -> bool:
+        """There is something unread."""
+        return bool(self._latest)
+
     async def next(self) -> JobUpdate:
         """Wait for the oldest unread update."""
         await self._news.wait()
@@ -43,6 +48,12 @@ class Updates:
         self._numbers = itertools.count(1)
         self._of_job: dict[str, set[Watcher]] = {}
         self._of_owner: dict[int, set[Watcher]] = {}
+
+    @property
+    def watchers(self) -> int:
+        """How many watch now."""
+        groups = (*self._of_job.values(), *self._of_owner.values())
+        return sum(len(group) for group in groups)
 
     def publish(self, job: JobView, preview: bytes | None = None) -> None:
         """Tell all who watch; never waits."""

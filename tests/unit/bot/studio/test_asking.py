@@ -1,0 +1,103 @@
+"""From what was typed to requests."""
+
+import pytest
+
+from bot.errors import LimitReached, NotFound
+from bot.prompts import Flags, PromptError, parse
+from bot.studio.asking import (
+    Sources,
+    Wish,
+    merged_flags,
+    read_wishes,
+    request_of,
+    with_preferences,
+)
+from bot.studio.contract import Preferences
+from engine.api import Catalogue, Diffusion, ImageToImage, Sampler
+from engine.models.catalogue import Family, ModelInfo, Source
+
+PLAIN = ModelInfo(
+    name="plain", family=Family.SD1, where="/x", source=Source.FOLDER, title="Plain",
+    width=512, height=512, size_multiple=64, max_pixels=600_000, max_side=768,
+    negative_prompt="blur",
+)  # fmt: skip
+CATALOGUE = Catalogue([PLAIN])
+NO_PICTURES = Sources()
+
+
+def request(text: str, sources: Sources = NO_PICTURES) -> Diffusion:
+    wish = Wish(text, parse(text), 7)
+    made = request_of(wish, sources, CATALOGUE)
+    assert isinstance(made, Diffusion)
+    return made
+
+
+def test_the_models_defaults_fill_what_was_not_typed() -> None:
+    made = request("a fox")
+    assert (made.width, made.height, made.steps) == (512, 512, PLAIN.steps)
+    assert (made.sampler, made.guidance_scale) == (PLAIN.sampler, PLAIN.guidance_scale)
+    assert made.image_count == 4
+
+
+def test_an_aspect_keeps_about_the_same_number_of_pixels() -> None:
+    made = request("a fox --ar 3:2")
+    assert made.width > made.height
+    assert made.width * made.height == pytest.approx(512 * 512, rel=0.2)
+
+
+def test_the_models_own_dislikes_count_where_the_member_has_none() -> None:
+    assert [part.text for part in request("a fox").prompt] == ["a fox", "blur"]
+    assert [part.text for part in request("a fox --no text").prompt] == ["a fox", "text"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        ("--size 512x100", "multiple"),
+        ("--size 512x520", "try 512x512"),
+        ("--size 1024x64", "768 pixels a side"),
+        ("--size 768x832", "too large"),
+    ],
+)
+def test_a_size_the_model_cannot_draw_is_refused_with_a_cure(flags: str, says: str) -> None:
+    with pytest.raises((LimitReached, PromptError), match=says):
+        request(f"a fox {flags}")
+
+
+def test_samplers_are_named_loosely_and_unknown_ones_get_a_hint() -> None:
+    assert request("a fox --sampler EULER_A").sampler is Sampler.EULER_ANCESTRAL
+    with pytest.raises(NotFound, match="did you mean heun"):
+        request("a fox --sampler huen")
+
+
+@pytest.mark.parametrize(("flag", "strength"), [("", 0.6), ("--iw 3", 1 / 3), ("--iw 0", 1.0)])
+def test_the_image_weight_decides_how_much_of_a_picture_stays(flag: str, strength: float) -> None:
+    made = request(f"a fox {flag}", Sources(b"png", (300, 200)))
+    assert isinstance(made, ImageToImage)
+    assert made.strength == pytest.approx(strength)
+    assert made.width > made.height
+
+
+def test_a_typed_aspect_replaces_a_usual_size() -> None:
+    merged = merged_flags(Flags(aspect=(3, 2)), Flags(size=(64, 64), steps=5))
+    assert (merged.aspect, merged.size, merged.steps) == ((3, 2), None, 5)
+
+
+def test_usual_flags_add_what_is_avoided() -> None:
+    parsed = with_preferences(parse("a fox"), Preferences(flags="--no text --chaos 5"))
+    assert parsed.negative_prompt == "text"
+    assert parsed.flags.chaos == 5
+
+
+def test_jobs_of_one_prompt_are_counted_before_they_are_written_out() -> None:
+    with pytest.raises(LimitReached, match="and 10 may be made"):
+        read_wishes("{a,b}" * 60, Preferences(), cap=10)
+    with pytest.raises(LimitReached):
+        read_wishes("{a, b} --repeat 9", Preferences(), cap=10)
+
+
+def test_each_expansion_draws_the_same_dynamic_parts() -> None:
+    wishes = read_wishes("{red|blue|green|black} {fox, cat}", Preferences(), cap=10)
+    colours = {wish.text.split()[0] for wish in wishes}
+    assert (len(wishes), len(colours)) == (2, 1)
+    assert len({wish.seed for wish in wishes}) == 2
