@@ -1,0 +1,125 @@
+"""Messages keep Discord's limits and are harmless as Markdown."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from bot.faces.discord.cards import (
+    Shown,
+    board_card,
+    ending_card,
+    progress_card,
+    progress_line,
+    prompt_line,
+    result_card,
+    shortened,
+)
+from bot.faces.discord.controls import ending_controls, job_controls
+from bot.faces.discord.localisation import Words
+from bot.studio.contract import (
+    Destination,
+    ImageView,
+    JobState,
+    JobUpdate,
+    JobView,
+    Operation,
+)
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ENGLISH = Words("en")
+
+
+def image(index: int, prompt: str) -> ImageView:
+    return ImageView(
+        id=f"image000000{index}",
+        job_id="job000000000",
+        index=index,
+        owner_id=2**63 - 1,
+        guild_id=None,
+        seed=2**32 - 1,
+        width=2048,
+        height=2048,
+        prompt=prompt,
+        model="m" * 64,
+        parameters=prompt,
+        operation=Operation.VARY_SUBTLE,
+        parent_id=None,
+        is_private=False,
+        is_favourite=False,
+        created_at=NOW,
+        alt_text=prompt[:1024],
+    )
+
+
+def job(count: int = 4, prompt: str = "a fox", **changes) -> JobView:
+    made = JobView(
+        id="job000000000",
+        owner_id=2**63 - 1,
+        guild_id=None,
+        state=JobState.FINISHED,
+        operation=Operation.IMAGINE,
+        prompt=prompt,
+        model="m" * 64,
+        seed=2**32 - 1,
+        created_at=NOW,
+        is_private=False,
+        destination=Destination(face="discord"),
+        images=tuple(image(index, prompt) for index in range(count)),
+    )
+    return replace(made, **changes)
+
+
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+@pytest.mark.parametrize("count", range(1, 9))
+def test_a_result_keeps_all_limits_whatever_the_prompt(language, count):
+    words = Words(language)
+    result = job(count, "*_`~|>#@" * 400)
+    shown = Shown(b"x", "picture.png", "a" * 5000)
+    view = result_card(words, result, shown, job_controls(words, result), note="n" * 200)
+    assert view.total_children_count <= 40
+    assert view.content_length() <= 4000
+    items = [child for child in view.walk_children() if getattr(child, "custom_id", None)]
+    assert len({child.custom_id for child in items}) == len(items)
+    assert all(len(child.custom_id) <= 100 for child in items)
+    assert all(len(child.item.label or "") <= 80 for child in items)
+
+
+def test_a_result_is_wholly_made_of_lasting_controls():
+    view = result_card(ENGLISH, job(), None, job_controls(ENGLISH, job()))
+    assert view.is_persistent()
+    assert view.timeout is None
+
+
+def test_a_failed_job_tells_its_reason():
+    failed = job(0, state=JobState.FAILED, reason="the model is gone")
+    view = ending_card(ENGLISH, failed, ending_controls(ENGLISH, failed))
+    assert "the model is gone" in str(view.to_components())
+
+
+def test_a_board_of_many_jobs_fits():
+    updates = [JobUpdate(job(0, state=JobState.QUEUED, position=n)) for n in range(40)]
+    assert board_card(ENGLISH, updates, []).content_length() <= 4000
+
+
+def test_progress_says_place_then_percentage_and_estimate():
+    waiting = job(0, state=JobState.QUEUED, position=3, estimate_s=40)
+    assert progress_line(ENGLISH, waiting) == "Waiting, place 3 · about 40 s"
+    running = job(0, state=JobState.RUNNING, step=5, total=20)
+    assert "25 %" in progress_line(ENGLISH, running)
+
+
+def test_a_preview_is_named_by_the_message():
+    running = JobUpdate(job(0, state=JobState.RUNNING, step=5, total=20), b"webp")
+    view = progress_card(ENGLISH, running, [], Shown(b"webp", "preview.webp", "soon a fox"))
+    assert "attachment://preview.webp" in str(view.to_components())
+
+
+def test_a_prompt_is_shown_on_one_line_without_effect_as_markdown():
+    assert prompt_line("a **fox**\n# big") == "**a \\*\\*fox\\*\\* # big**"
+    assert prompt_line("   ") == "**-**"
+
+
+def test_long_texts_end_in_an_ellipsis():
+    assert shortened("abcdef", 4) == "abc…"
+    assert shortened("abcd", 4) == "abcd"

@@ -1,0 +1,59 @@
+"""What of a prompt and its options must be known before it is submitted."""
+
+import pytest
+
+from bot.errors import NotFound
+from bot.faces.discord.commands.imagine import with_flags, with_preset
+from bot.faces.discord.components.confirmation import expected_jobs
+from bot.faces.discord.localisation import Words
+from bot.faces.discord.submission import stated_privacy
+from bot.prompts import parse
+
+
+@pytest.mark.parametrize(
+    ("text", "is_private"),
+    [
+        ("a fox", None),
+        ("a fox --private", True),
+        ("a fox —private", True),
+        ("a fox --PUBLIC", False),
+        ("a private fox", None),
+        ("a fox --private --public", False),
+    ],
+)
+def test_flags_say_who_may_see_a_result(text, is_private):
+    assert stated_privacy(text) is is_private
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("a fox", 1),
+        ("a {red, blue} fox", 2),
+        ("a {red, blue} fox --repeat 3", 6),
+        ("a {red|blue} fox", 1),
+        ("a fox --caos 3", 1),
+        ("", 1),
+        ("{" * 50, 1),
+    ],
+)
+def test_the_number_of_jobs_is_known_beforehand(text, count):
+    assert expected_jobs(text) == count
+
+
+def test_options_become_flags_and_absent_ones_do_not():
+    flags = {"model": None, "ar": "3:2", "images": 2, "seed": 0}
+    assert with_flags(" a fox ", flags) == "a fox --ar 3:2 --images 2 --seed 0"
+
+
+def test_a_presets_words_stand_before_the_flags():
+    text = with_preset("a fox —ar 3:2", "pixel-art", Words("en"))
+    parsed = parse(text)
+    assert parsed.flags.aspect == (3, 2)
+    assert "pixel" in parsed.prompt
+    assert parsed.prompt.startswith("a fox, ")
+
+
+def test_an_unknown_preset_is_refused_by_name():
+    with pytest.raises(NotFound, match="nonsense"):
+        with_preset("a fox", "nonsense", Words("en"))
