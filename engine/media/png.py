@@ -26,7 +26,7 @@ _MAX_TEXT_BYTES = 200_000
 _MAX_CHUNKS = 20_000
 _NEGATIVE = "Negative prompt:"
 _EXACT_PROMPT, _EXACT_NEGATIVE = "Exact prompt", "Exact negative prompt"
-_KEY = re.compile(r"\w[\w \-/]{1,60}")
+_KEY = re.compile(r"\w[\w \-/]{0,59}[\w\-/]")
 _PAIR = re.compile(r'\s*(\w[\w \-/]{1,60}):\s*("(?:\\.|[^\\"])*"|[^,]*)(?:,|$)')
 _NEEDS_QUOTES = re.compile(r'[,:\x00-\x1f]|^[\s"]|\s$|^$')
 _LEAST_PAIRS = 3  # fewer on the last line: it belongs to the prompt
@@ -49,7 +49,7 @@ class GenerationParameters:
 
     def __post_init__(self) -> None:
         for key, _ in self.others:
-            if not _KEY.fullmatch(key) or key in _KNOWN:
+            if not _is_further(key):
                 raise ValueError(f"{key!r} can't be a further key")
 
     def to_text(self) -> str:
@@ -95,7 +95,7 @@ class GenerationParameters:
             width=int(size[1]) if size else None,
             height=int(size[2]) if size else None,
             model=values.get("Model"),
-            others=tuple((key, value) for key, value in pairs if key not in _KNOWN),
+            others=tuple((key, value) for key, value in pairs if _is_further(key)),
         )
 
 
@@ -236,6 +236,10 @@ def _settings(line: str) -> Iterator[tuple[str, str]]:
             position = match.end()
         else:
             position = line.find(",", position) + 1 or len(line)
+
+
+def _is_further(key: str) -> bool:
+    return bool(_KEY.fullmatch(key)) and key not in _KNOWN
 
 
 def _quoted(value: str) -> str:

@@ -102,6 +102,7 @@ def test_as_many_prompts_are_written_as_were_counted_and_none_expands_further(te
         assert expand(prompt) == [prompt]
 
 
+@settings(deadline=None)
 @given(
     st.tuples(st.integers(1, 100), st.integers(1, 100)).filter(lambda a: max(a) <= 14 * min(a)),
     st.integers(128, 1024),
