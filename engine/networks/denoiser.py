@@ -47,7 +47,8 @@ class PixelNorm(nn.Module):
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """Normalise (B, C, H, W) with the condition (B, D)."""
         scale, shift = self.scale_shift(condition)[:, :, None, None].chunk(2, dim=1)
-        return torch.addcmul(shift, self.norm(x), 1 + scale)
+        steered: Tensor = torch.addcmul(shift, self.norm(x), 1 + scale)
+        return steered
 
 
 class ResidualBlock(nn.Module):
@@ -66,8 +67,8 @@ class ResidualBlock(nn.Module):
         """Features (B, before, H, W) -> (B, width, H, W)."""
         out = self.first(F.silu(self.norm(x)))
         out = self.second(F.silu(self.steered(out, condition)))
-        kept: Tensor = self.skip(x)
-        return kept + out
+        refined: Tensor = self.skip(x) + out
+        return refined
 
 
 class Attention(nn.Module):
@@ -92,11 +93,13 @@ class Attention(nn.Module):
         keys, values = torch.cat([k, text_k], dim=2), torch.cat([v, text_v], dim=2)
         mixed = F.scaled_dot_product_attention(q, keys, values)
         mixed = self.out(mixed.transpose(1, 2).reshape(batch, height * wide, width))
-        return x + mixed.mT.reshape(batch, width, height, wide)
+        back: Tensor = mixed.mT.reshape(batch, width, height, wide)
+        return x + back
 
     def _heads(self, x: Tensor, parts: int) -> tuple[Tensor, ...]:
-        split = x.unflatten(-1, (parts, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        return split.unbind(0)
+        batch, length, _ = x.shape
+        split = x.view(batch, length, parts, self.heads, -1).permute(2, 0, 3, 1, 4)
+        return tuple(split[part] for part in range(parts))
 
 
 class Stage(nn.Module):
@@ -123,7 +126,6 @@ class Denoiser(nn.Module):
         self.config = config
         fine, coarse = config.widths
         condition = 2 * fine
-        attend = lambda width: Attention(width, config.heads, config.text_width)  # noqa: E731
         self.time = nn.Sequential(
             nn.Linear(fine, condition), nn.SiLU(), nn.Linear(condition, condition)
         )
@@ -134,16 +136,14 @@ class Denoiser(nn.Module):
         self.down_fine = nn.ModuleList(Stage(fine, fine, condition, None) for _ in range(count))
         self.shrink = nn.Conv2d(fine, coarse, 3, stride=2, padding=1)
         self.down_coarse = nn.ModuleList(
-            Stage(coarse, coarse, condition, attend(coarse)) for _ in range(count)
+            Stage(coarse, coarse, condition, _attention(config)) for _ in range(count)
         )
-        self.middle = Stage(coarse, coarse, condition, attend(coarse))
+        self.middle = Stage(coarse, coarse, condition, _attention(config))
         self.up_coarse = nn.ModuleList(
-            Stage(2 * coarse, coarse, condition, attend(coarse)) for _ in range(count)
+            Stage(2 * coarse, coarse, condition, _attention(config)) for _ in range(count)
         )
         self.grow = nn.Conv2d(coarse, 4 * fine, 1)
-        self.up_fine = nn.ModuleList(
-            Stage(2 * fine, fine, condition, None) for _ in range(count)
-        )
+        self.up_fine = nn.ModuleList(Stage(2 * fine, fine, condition, None) for _ in range(count))
         self.norm = nn.GroupNorm(min(32, fine // 8), fine)
         self.leave = nn.Conv2d(fine, config.latent_channels, 3, padding=1)
         nn.init.zeros_(self.leave.weight)
@@ -173,6 +173,10 @@ class Denoiser(nn.Module):
     def configuration(self) -> dict[str, Any]:
         """Plain values from which `Denoiser(DenoiserConfig(**values))` builds the same network."""
         return asdict(self.config)
+
+
+def _attention(config: DenoiserConfig) -> Attention:
+    return Attention(config.widths[1], config.heads, config.text_width)
 
 
 def coordinates(x: Tensor) -> Tensor:

@@ -1,10 +1,12 @@
 """Training of the autoencoder: reconstruct pictures through 8x smaller latents."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from engine.networks.vae import Vae
@@ -38,7 +40,7 @@ class Autoencode:
         self.pictures = pictures[held_out:]
         self.held_out = pictures[:held_out]
 
-    def loss(self, network: nn.Module, draw: Draw) -> Tensor:
+    def loss(self, network: Any, draw: Draw) -> Tensor:
         """L1 + squared error + edges + KL divergence of one batch of crops."""
         pixels = self._crops(draw.numpy).to(next(network.parameters()).device)
         with torch.autocast(pixels.device.type, torch.bfloat16):
@@ -50,7 +52,8 @@ class Autoencode:
         error = out - pixels
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()
         main = error.abs().mean() + 4 * error.square().mean()
-        return main + EDGE_WEIGHT * edge_loss(out, pixels) + KL_WEIGHT * kl
+        loss: Tensor = main + EDGE_WEIGHT * edge_loss(out, pixels) + KL_WEIGHT * kl
+        return loss
 
     def _crops(self, rng: np.random.Generator) -> Tensor:
         whole = rng.random() < 0.2
@@ -67,7 +70,7 @@ class Autoencode:
         batch = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
         return batch.to(memory_format=torch.channels_last).float() / 255
 
-    def sheet(self, network: nn.Module) -> Image.Image:
+    def sheet(self, network: Any) -> Image.Image:
         """Held-out pictures above their reconstructions."""
         pixels = torch.from_numpy(self.held_out[:16].copy()).permute(0, 3, 1, 2).float() / 255
         again = network.decode(network.encode(pixels))

@@ -134,7 +134,7 @@ def _sky(height: int, width: int, rng: Random, _: str) -> Pixels:
     )
     cloud = smooth_noise(height, width, rng, int(rng.integers(2, 5)), 4)
     cover = np.clip((cloud - rng.uniform(0.5, 0.6)) * 6, 0, 1)[..., None]
-    return pixels + cover * (0.97 - pixels)
+    return np.asarray(pixels + cover * (0.97 - pixels), np.float32)
 
 
 def _sunset(height: int, width: int, rng: Random, _: str) -> Pixels:

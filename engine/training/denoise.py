@@ -1,14 +1,16 @@
 """Training of the denoiser: rectified flow on stored latents and encoded captions."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from engine.networks.denoiser import Denoiser
 from engine.networks.text_encoder import TextEncoder, Tokenizer
@@ -56,7 +58,10 @@ class LatentStore:
         wanted = whole_shards(self.folder, "pooled", "npy") if shards is None else shards
         for index in wanted:
             if index not in self._shards:
-                parts = (self.folder / f"{kind}_{index:05d}.npy" for kind in ("latents", "tokens", "pooled"))
+                parts = (
+                    self.folder / f"{kind}_{index:05d}.npy"
+                    for kind in ("latents", "tokens", "pooled")
+                )
                 self._shards[index] = Shard(*(np.load(path, mmap_mode="r") for path in parts))
 
     def __len__(self) -> int:
@@ -65,7 +70,9 @@ class LatentStore:
     def batch(self, size: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Rows of one picture size, from all its shards."""
         shape = SIZES[int(rng.integers(len(SIZES)))]
-        numbers = sorted(k for k in self._shards if shard_size(k) == shape) or sorted(self._shards)[:1]
+        numbers = (
+            sorted(k for k in self._shards if shard_size(k) == shape) or sorted(self._shards)[:1]
+        )
         rows: dict[int, list[int]] = {}
         for _ in range(size):
             number = numbers[int(rng.integers(len(numbers)))]
@@ -99,7 +106,7 @@ class Denoise:
         self.nothing = words.encode([""])
         self.words = words
 
-    def loss(self, network: nn.Module, draw: Draw) -> Tensor:
+    def loss(self, network: Any, draw: Draw) -> Tensor:
         """Mean squared error of the velocity at logit-normal times."""
         latents, tokens, pooled = self.store.batch(self.batch, draw.numpy)
         count = len(latents)
@@ -114,9 +121,10 @@ class Denoise:
         noisy = ((1 - mix) * latents + mix * noise).to(memory_format=torch.channels_last)
         with torch.autocast(device.type, torch.bfloat16):
             velocity = network(noisy, t, tokens.to(device), pooled.to(device))
-        return (velocity.float() - (noise - latents)).square().mean()
+        error: Tensor = (velocity.float() - (noise - latents)).square().mean()
+        return error
 
-    def sheet(self, network: nn.Module) -> Image.Image | None:
+    def sheet(self, network: Any) -> Image.Image | None:
         """One picture for each prompt, of fixed noise."""
         if not self.prompts:
             return None
@@ -126,7 +134,7 @@ class Denoise:
 
 @torch.no_grad()
 def sample_pictures(
-    network: nn.Module,
+    network: Any,
     words: Words,
     vae: Vae,
     prompts: Sequence[str],
@@ -139,12 +147,15 @@ def sample_pictures(
     """Pixels (B, 3, H, W), picture i from seed + i, by Euler steps of rectified flow."""
     shape = (vae.config.latent_channels, size[0] // 8, size[1] // 8)
     x = torch.stack(
-        [torch.randn(shape, generator=torch.Generator().manual_seed(seed + i)) for i in range(len(prompts))]
+        [
+            torch.randn(shape, generator=torch.Generator().manual_seed(seed + i))
+            for i in range(len(prompts))
+        ]
     )
     tokens, pooled = words.encode(prompts)
     nothing = words.encode([""])
     times = torch.linspace(1, 0, steps + 1)
-    for now, then in zip(times[:-1], times[1:], strict=True):
+    for now, then in itertools.pairwise(times):
         t = now.expand(len(x))
         with torch.autocast("cpu", torch.bfloat16):
             velocity = network(x, t, tokens, pooled).float()

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -100,10 +101,13 @@ class DistilText:
     def __init__(self, network: DistilledEncoder, lesson: Lesson) -> None:
         self.network = network
         self.lesson = lesson
+        self._by_length = (lesson.ids != 0).sum(1).argsort(stable=True).numpy()
 
-    def loss(self, network: nn.Module, draw: Draw) -> Tensor:
+    def loss(self, network: Any, draw: Draw) -> Tensor:
         """Cosine distance of sentences and of tokens, and squared error of tokens."""
-        rows = draw.numpy.integers(0, len(self.lesson.ids), self.batch)
+        # Texts of like length share a batch, so that little of it is padding.
+        start = int(draw.numpy.integers(0, max(1, len(self._by_length) - self.batch + 1)))
+        rows = self._by_length[start : start + self.batch]
         ids = self.lesson.ids[rows]
         length = int((ids != 0).sum(1).max())
         ids = ids[:, :length]
@@ -114,8 +118,9 @@ class DistilText:
             tokens, pooled = network(ids)
         return answer_loss(tokens.float(), pooled.float(), wanted, ids != 0)
 
-    def sheet(self, network: nn.Module) -> Image.Image | None:
+    def sheet(self, network: Any) -> Image.Image | None:
         """Nothing to look at."""
+        del network
         return None
 
 

@@ -1,7 +1,9 @@
 """The training loop shared by all networks: budget, schedule, averages, checkpoints, monitors.
 
 A run is a function of its seed: step `n` draws its pictures and noise from generators seeded by
-(seed, n), so a run that was interrupted and resumed ends with the same weights as one that was not.
+(seed, n, replica), so a run that was interrupted and resumed ends with the same weights as one
+that was not. Several replicas, one process each, may share a run: they average their gradients.
+On a busy machine two single-threaded replicas do far more than one process with two threads.
 """
 
 import json
@@ -14,6 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -50,10 +53,11 @@ class Draw:
     torch: torch.Generator
 
     @classmethod
-    def of_step(cls, seed: int, step: int) -> "Draw":
+    def of_step(cls, seed: int, step: int, replica: int = 0) -> "Draw":
         """The generators of step `step` of a run with `seed`."""
-        torch_seed = int(np.random.SeedSequence([seed, step, 1]).generate_state(1)[0])
-        return cls(np.random.default_rng([seed, step]), torch.Generator().manual_seed(torch_seed))
+        sequence = np.random.SeedSequence([seed, step, replica, 1])
+        noise = torch.Generator().manual_seed(int(sequence.generate_state(1)[0]))
+        return cls(np.random.default_rng([seed, step, replica]), noise)
 
 
 class Programme(Protocol):
@@ -63,11 +67,11 @@ class Programme(Protocol):
     batch: int
     learning_rate: float
 
-    def loss(self, network: nn.Module, draw: Draw) -> Tensor:
+    def loss(self, network: Any, draw: Draw) -> Tensor:
         """Loss of one batch drawn from `draw`."""
         ...
 
-    def sheet(self, network: nn.Module) -> Image.Image | None:
+    def sheet(self, network: Any) -> Image.Image | None:
         """A picture by which a person judges the averaged network, or None."""
         ...
 
@@ -121,7 +125,9 @@ class Run:
         self.average = {key: value.clone() for key, value in self.network.state_dict().items()}
         self.optimiser = Muon(self.network, programme.learning_rate, settings.weight_decay)
         self.progress = Progress()
-        self._forward = self.network
+        self.replica = dist.get_rank() if dist.is_initialized() else 0
+        self.replicas = dist.get_world_size() if dist.is_initialized() else 1
+        self._forward: Any = self.network
         if settings.compile:
             self._forward = torch.compile(self.network)
         settings.out.mkdir(parents=True, exist_ok=True)
@@ -134,25 +140,27 @@ class Run:
         started, before = time.monotonic(), self.progress.seconds
         saved = sheet = started
         recent: list[float] = []
-        with tqdm(total=1000, disable=not self.settings.bar, unit="‰", mininterval=2) as bar:
+        silent = not self.settings.bar or self.replica > 0
+        with tqdm(total=1000, disable=silent, unit="‰", mininterval=2) as bar:
             while self._share() < 1 and not stop(self.progress):
                 recent.append(self._step())
                 now = time.monotonic()
-                self.progress.seconds = before + now - started
+                self.progress.seconds = self._agreed(before + now - started)
                 if len(recent) == LOSS_EVERY:
                     self.progress.losses.append(sum(recent) / LOSS_EVERY)
                     recent.clear()
                     bar.n = int(1000 * budget.progress(self.progress.images, self.progress.seconds))
                     bar.set_postfix_str(self._line())
-                if now - saved > self.settings.save_every_s:
+                if self.replica == 0 and now - saved > self.settings.save_every_s:
                     self.save()
                     saved = now
-                if now - sheet > self.settings.sheet_every_s:
+                if self.replica == 0 and now - sheet > self.settings.sheet_every_s:
                     self.draw()
                     sheet = time.monotonic()
-        self.save()
+        if self.replica == 0:
+            self.save()
+            self.draw()
         self.network.load_state_dict(self.average)
-        self.draw()
         return self.network
 
     def _share(self) -> float:
@@ -165,20 +173,41 @@ class Run:
 
     def _step(self) -> float:
         settings, programme = self.settings, self.programme
-        draw = Draw.of_step(settings.seed, self.progress.step)
+        draw = Draw.of_step(settings.seed, self.progress.step, self.replica)
         factor = learning_rate_factor(self._share(), self.progress.images, settings.warmup_images)
         for group in self.optimiser.param_groups:
             group["lr"] = programme.learning_rate * factor
         loss = programme.loss(self._forward, draw)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        self._average_gradients()
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip)
         if torch.isfinite(norm):
             self.optimiser.step()
             self._blend()
         self.progress.step += 1
-        self.progress.images += programme.batch
+        self.progress.images += programme.batch * self.replicas
         return float(loss.detach())
+
+    def _agreed(self, seconds: float) -> float:
+        """The first replica's clock, so that all follow one schedule and stop together."""
+        if self.replicas == 1:
+            return seconds
+        clock = torch.tensor([seconds], dtype=torch.float64)
+        dist.broadcast(clock, 0)
+        return float(clock)
+
+    def _average_gradients(self) -> None:
+        if self.replicas == 1:
+            return
+        gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        dist.all_reduce(flat)
+        flat /= self.replicas
+        start = 0
+        for gradient in gradients:
+            gradient.copy_(flat[start : start + gradient.numel()].view_as(gradient))
+            start += gradient.numel()
 
     @torch.no_grad()
     def _blend(self) -> None:

@@ -21,14 +21,16 @@ def orthogonalised(gradient: Tensor, steps: int = 5) -> Tensor:
     for _ in range(steps):
         gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return (x.mT if tall else x).to(gradient.dtype)
+    out: Tensor = (x.mT if tall else x).to(gradient.dtype)
+    return out
 
 
 class Muon(torch.optim.Optimizer):
     """Muon on groups with `muon=True`, AdamW on the others; one learning rate serves both."""
 
     def __init__(self, network: nn.Module, learning_rate: float, weight_decay: float) -> None:
-        hidden, rest = [], []
+        hidden: list[Tensor] = []
+        rest: list[Tensor] = []
         for parameter in network.parameters():
             is_matrix = parameter.ndim >= 2 and min(parameter.shape[0], parameter[0].numel()) >= 16
             (hidden if is_matrix else rest).append(parameter)

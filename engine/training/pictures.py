@@ -15,7 +15,7 @@ from typing import Protocol
 from PIL import Image
 
 
-class NoPictures(Exception):
+class NoPictures(Exception):  # noqa: N818
     """There is no captions.tsv where training pictures were expected."""
 
     def __init__(self, folder: str) -> None:
@@ -24,8 +24,8 @@ class NoPictures(Exception):
 
     def __str__(self) -> str:
         return (
-            f"No captions.tsv in {self.folder}, its folders or its tar archives. Put one beside the "
-            "pictures: tab-separated, with the columns file and name."
+            f"No captions.tsv in {self.folder}, its folders or its tar archives. Put one beside "
+            "the pictures: tab-separated, with the columns file and name."
         )
 
 

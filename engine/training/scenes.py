@@ -292,7 +292,6 @@ class SceneMaker:
 
     def _spots(self, plan: Plan, rng: np.random.Generator) -> list[Placed]:
         side = min(self.height, self.width)
-        jitter = lambda spread: float(rng.uniform(-spread, spread))  # noqa: E731
         count = sum(item.count for item in plan.items)
         down = 0.08 if plan.background in GROUNDED else 0.0
         if count == 0:
@@ -307,13 +306,13 @@ class SceneMaker:
             step = 0.94 / count
             size = min(size, self.width * step)
             return [
-                Placed(0.5 + (k - (count - 1) / 2) * step, 0.5 + down + jitter(0.05), size)
+                Placed(0.5 + (k - (count - 1) / 2) * step, 0.5 + down + _jitter(0.05, rng), size)
                 for k in range(count)
             ]
         corners = [(0.27, 0.29), (0.73, 0.29), (0.27, 0.73), (0.73, 0.73)]
         if count == 3:
             corners = [(0.5, 0.28), (0.27, 0.72), (0.73, 0.72)]
-        return [Placed(x + jitter(0.02), y + jitter(0.02), size) for x, y in corners]
+        return [Placed(x + _jitter(0.02, rng), y + _jitter(0.02, rng), size) for x, y in corners]
 
     def _single(self, plan: Plan, side: int, down: float, rng: np.random.Generator) -> Placed:
         emphasis = plan.items[0].size
@@ -338,9 +337,13 @@ class SceneMaker:
         return spots if relation in {"left of", "above"} else spots[::-1]
 
 
+def _jitter(spread: float, rng: np.random.Generator) -> float:
+    return float(rng.uniform(-spread, spread))
+
+
 def _normalised(weights: list[float]) -> NDArray[np.float64]:
     array = np.asarray(weights, np.float64)
-    return array / array.sum()
+    return np.asarray(array / array.sum())
 
 
 def pixelated(image: Image.Image, colours: int) -> Image.Image:
@@ -365,4 +368,4 @@ def painterly(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np
     ridges = np.sin(np.cos(flow) * ys * 1.3 - np.sin(flow) * xs * 1.3)
     tint = smooth_noise(height, width, rng, 16, 2)[..., None] - 0.5
     painted = painted * (1 + 0.05 * ridges[..., None]) + tint * 40
-    return np.clip(painted, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(painted, 0, 255), np.uint8)

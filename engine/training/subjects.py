@@ -130,7 +130,7 @@ def _is_dark_orange(mean: NDArray[np.float32]) -> bool:
 
 def dominant_colour(rgba: Rgba) -> str:
     """Name of the one colour that covers most of a cut-out, or "" when none does."""
-    solid = rgba[rgba[..., 3] > 128][:, :3].astype(np.float32) / 255
+    solid = np.asarray(rgba[rgba[..., 3] > 128][:, :3] / 255, np.float32)
     if len(solid) < 20:
         return ""
     hsv = to_hsv(solid)
@@ -161,7 +161,7 @@ def recoloured(rgba: Rgba, colour: str) -> Rgba | None:
     """The subject with its main hue turned to `colour`, or None where that does not give it."""
     if colour not in HUES:
         return None
-    rgb = rgba[..., :3].astype(np.float32) / 255
+    rgb = np.asarray(rgba[..., :3] / 255, np.float32)
     hsv = to_hsv(rgb)
     vivid = (hsv[..., 1] > 0.25) & (hsv[..., 2] > 0.2) & (rgba[..., 3] > 128)
     if vivid.sum() < 0.5 * (rgba[..., 3] > 128).sum():
