@@ -60,7 +60,7 @@ export function ask(title, build, { kind = "" } = {}) {
       answer = value;
       dialog.close();
     };
-    const dialog = h("dialog", { class: `question ${kind}`, "aria-label": title });
+    const dialog = h("dialog", { class: `question ${kind}`, tabIndex: -1, "aria-label": title });
     dialog.append(
       h("header", {}, h("h2", {}, title), button("close", t("close"), () => close(), { quiet: true })),
       ...build(close),
@@ -73,6 +73,7 @@ export function ask(title, build, { kind = "" } = {}) {
     dialog.addEventListener("click", (event) => event.target === dialog && close());
     document.body.append(dialog);
     dialog.showModal();
+    (dialog.querySelector("[autofocus]") ?? dialog.querySelector(".option, .primary") ?? dialog).focus();
   });
 }
 

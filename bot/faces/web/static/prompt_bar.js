@@ -1,6 +1,6 @@
 // The prompt bar: text, marks of flags and errors in it, controls that write flags, pictures.
 import { button, fill, h, icon, paint } from "./dom.js";
-import { ask, complain, confirmed, copy, notice } from "./notices.js";
+import { ask, complain, confirmed, notice } from "./notices.js";
 import { flag, hasPreset, imageCount, toUnits, withFlag, withPreset } from "./prompt_text.js";
 import { form, send } from "./server.js";
 import { isChinese, t } from "./words.js";
@@ -368,10 +368,14 @@ export class PromptBar {
   }
 
   showFlags() {
-    const rows = this.flags.map((one) => h("div", { class: "flag-row" },
-      h("button", { type: "button", class: "flag-name", title: t("copyPrompt"), onclick: () => copy(one.usage) }, one.usage),
-      h("span", {}, isChinese() ? one.summary_zh : one.summary, one.allowed ? h("small", {}, ` ${one.allowed}`) : null)));
-    ask(t("flagsHelp"), () => [h("div", { class: "flag-list" }, rows)]);
+    const write = (usage) => {
+      const [name, value] = usage.slice(2).split(/ (.*)/s);
+      this.write(withFlag(this.text, name, value || true));
+    };
+    const row = (one, close) => h("div", { class: "flag-row" },
+      h("button", { type: "button", class: "flag-name", title: t("writeFlag", { flag: one.usage }), onclick: () => (close(), write(one.usage)) }, one.usage),
+      h("span", {}, isChinese() ? one.summary_zh : one.summary, one.allowed ? h("small", {}, ` ${one.allowed}`) : null));
+    ask(t("flagsHelp"), (close) => [h("div", { class: "flag-list" }, this.flags.map((one) => row(one, close)))]);
   }
 }
 
