@@ -1,0 +1,263 @@
+"""Stylize from request to pictures, answered by small random networks."""
+
+import io
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from engine import calls
+from engine.errors import InvalidRequest, ModelUnavailable, OutOfMemory, UnreadableImage
+from engine.models.families import style as family
+from engine.networks.style import StyleConfig, StyleTransfer
+from engine.pipelines import stylize
+from engine.pipelines.stages import restyling
+from engine.requests import KeepColour, StyleMethod, StyleReference, Stylize
+from engine.style.colour import RGB_TO_YIQ
+
+
+def png_of(image):
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def noise(width, height, seed=0, mode="RGB"):
+    channels = len(mode)
+    values = np.random.default_rng(seed).integers(0, 256, (8, 8, channels), dtype=np.uint8)
+    return Image.fromarray(values, mode).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def opened(picture):
+    return np.asarray(Image.open(io.BytesIO(picture.png)).convert("RGB")).astype(float) / 255
+
+
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("style")
+    torch.manual_seed(6)
+    network = StyleTransfer(StyleConfig(widths=(4, 6, 8, 8)))
+    state = {key: value.contiguous() for key, value in network.state_dict().items()}
+    save_file(state, folder / family.WEIGHTS, {"config": json.dumps(network.configuration())})
+    return family.StyleNetworks(torch.device("cpu"), folder=folder)
+
+
+class Painter:
+    """Runs one pipeline on the style networks; other calls go to the ideal model."""
+
+    def __init__(self, networks, driver):
+        self.networks, self.model = networks, driver.model
+        self.seen, self.room = [], None
+
+    def run(self, request):
+        pipeline = stylize.run(request)
+        call = next(pipeline)
+        while True:
+            self.seen.append(call)
+            try:
+                try:
+                    result = self.answer(call)
+                except OutOfMemory as error:
+                    call = pipeline.throw(error)
+                else:
+                    call = pipeline.send(result)
+            except StopIteration as end:
+                return end.value
+
+    def answer(self, call):
+        if isinstance(call, calls.Restyle) and self.room and call.pixels.shape[-1] > self.room:
+            raise OutOfMemory("too large")
+        if isinstance(call, calls.StyleCall):
+            with torch.no_grad():
+                return self.networks.execute([call])[0]
+        return self.model.answer(call)
+
+    def asked(self, kind):
+        return [call for call in self.seen if isinstance(call, kind)]
+
+
+@pytest.fixture
+def painter(networks, driver):
+    return Painter(networks, driver)
+
+
+REQUEST = Stylize(
+    content=png_of(noise(48, 40)), styles=(StyleReference(png_of(noise(40, 40, 1))),), seed=4
+)
+
+
+def test_the_result_has_the_contents_size_and_another_look(painter):
+    (picture,) = painter.run(REQUEST)
+    assert (picture.width, picture.height, picture.seed) == (48, 40, 4)
+    content = np.asarray(noise(48, 40)).astype(float) / 255
+    assert abs(opened(picture) - content).mean() > 0.02
+
+
+def test_strength_nought_keeps_the_content_to_the_last_bit(painter):
+    (picture,) = painter.run(replace(REQUEST, strength=0.0))
+    assert np.array_equal(
+        np.asarray(Image.open(io.BytesIO(picture.png))), np.asarray(noise(48, 40))
+    )
+    assert painter.asked(calls.Restyle) == []
+
+
+@pytest.mark.parametrize("size", [(16, 16), (1, 1), (17, 300), (300, 17)])
+def test_contents_of_odd_sizes_keep_them(painter, size):
+    (picture,) = painter.run(replace(REQUEST, content=png_of(noise(*size))))
+    assert (picture.width, picture.height) == size
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "P", "CMYK", "LA"])
+def test_contents_of_other_modes_are_taken(painter, mode):
+    image = noise(32, 32)
+    source = image.convert("CMYK").convert("RGB") if mode == "CMYK" else image.convert(mode)
+    (picture,) = painter.run(replace(REQUEST, content=png_of(source)))
+    assert (picture.width, picture.height) == (32, 32)
+
+
+def test_transparency_is_kept(painter):
+    content = noise(40, 32, 3, "RGBA")
+    (picture,) = painter.run(replace(REQUEST, content=png_of(content)))
+    restyled = Image.open(io.BytesIO(picture.png))
+    assert restyled.mode == "RGBA"
+    assert np.array_equal(np.asarray(restyled)[..., 3], np.asarray(content)[..., 3])
+
+
+def test_a_size_scales_the_longer_side(painter):
+    (picture,) = painter.run(replace(REQUEST, size=96))
+    assert (picture.width, picture.height) == (96, 80)
+
+
+def test_each_image_depends_on_its_own_seed_alone(painter):
+    request = replace(REQUEST, perturbation=0.5, image_count=3, seed=10)
+    pictures = painter.run(request)
+    assert [picture.seed for picture in pictures] == [10, 11, 12]
+    (alone,) = painter.run(replace(request, image_count=1, seed=11))
+    assert alone.png == pictures[1].png
+    assert pictures[0].png != pictures[1].png
+
+
+def test_the_weights_of_styles_count_relative_to_each_other(painter):
+    second = StyleReference(png_of(noise(40, 40, 2)))
+    (one,) = painter.run(replace(REQUEST, styles=(*REQUEST.styles, replace(second, weight=0.0))))
+    (only,) = painter.run(REQUEST)
+    (half,) = painter.run(replace(REQUEST, styles=(*REQUEST.styles, second)))
+    (double,) = painter.run(
+        replace(REQUEST, styles=tuple(replace(s, weight=7.0) for s in (*REQUEST.styles, second)))
+    )
+    assert one.png == only.png
+    assert half.png == double.png
+    assert half.png != only.png
+
+
+def test_the_mask_limits_where(painter):
+    mask = Image.new("L", (48, 40), 0)
+    mask.paste(255, (24, 0, 48, 40))
+    (picture,) = painter.run(replace(REQUEST, mask=png_of(mask)))
+    content = np.asarray(noise(48, 40)).astype(float) / 255
+    difference = abs(opened(picture) - content).mean(2)
+    assert difference[:, :24].max() < 1e-6
+    assert difference[:, 24:].mean() > 0.01
+
+
+def test_luminance_only_keeps_the_contents_hues(painter):
+    # Muted colours, so that nothing is clipped.
+    content = Image.blend(noise(48, 40), Image.new("RGB", (48, 40), "grey"), 0.9)
+    (picture,) = painter.run(
+        replace(REQUEST, content=png_of(content), keep_colour=KeepColour.LUMINANCE)
+    )
+    hues = RGB_TO_YIQ[1:].numpy()
+    before = np.asarray(content).astype(float) / 255 @ hues.T
+    inside = (opened(picture).min(2) > 0.02) & (opened(picture).max(2) < 0.98)
+    assert inside.sum() > 100
+    assert abs(opened(picture) @ hues.T - before)[inside].max() < 0.01
+
+
+def test_matched_colours_have_the_contents_mean(painter):
+    content = Image.blend(noise(48, 40), Image.new("RGB", (48, 40), "grey"), 0.7)
+    (picture,) = painter.run(
+        replace(REQUEST, content=png_of(content), keep_colour=KeepColour.MATCHED)
+    )
+    wanted = (np.asarray(content).astype(float) / 255).mean((0, 1))
+    assert abs(opened(picture).mean((0, 1)) - wanted).max() < 0.02
+
+
+def test_large_pictures_are_cut_into_tiles_that_meet_without_a_seam(painter, monkeypatch):
+    request = replace(REQUEST, content=png_of(noise(512, 320)))
+    (whole,) = painter.run(request)
+    monkeypatch.setattr(restyling, "WHOLE_PIXELS", 0)
+    monkeypatch.setattr(restyling, "GRID", restyling.SMALL_GRID)
+    painter.seen.clear()
+    (tiled,) = painter.run(request)
+    assert len(painter.asked(calls.Restyle)) > 2
+    assert abs(opened(whole) - opened(tiled)).max() < 3 / 255
+
+
+def test_a_picture_too_large_for_memory_is_cut_smaller(painter):
+    request = replace(REQUEST, content=png_of(noise(512, 320)))
+    (whole,) = painter.run(request)
+    painter.room = 300
+    (tiled,) = painter.run(request)
+    assert abs(opened(whole) - opened(tiled)).max() < 3 / 255
+
+
+def test_the_optimiser_brings_the_style_nearer_and_reports_its_iterations(painter):
+    request = replace(REQUEST, method=StyleMethod.OPTIMISE, iterations=12, size=64)
+    (picture,) = painter.run(request)
+    losses = [float(painter.answer(call)[0]) for call in painter.asked(calls.StyleGradient)]
+    assert losses[-1] < 0.8 * losses[0]
+    reports = painter.asked(calls.Report)
+    assert reports[-1].step == reports[-1].total == 12
+    assert (picture.width, picture.height) == (64, 53)
+
+
+def test_the_optimiser_goes_from_coarse_to_fine(painter):
+    request = replace(
+        REQUEST, content=png_of(noise(300, 200)), method=StyleMethod.OPTIMISE, iterations=6
+    )
+    painter.run(request)
+    widths = [call.pixels.shape[-1] for call in painter.asked(calls.StyleGradient)]
+    assert widths == sorted(widths)
+    assert widths[0] < 200 < widths[-1]
+
+
+def test_diffusion_draws_the_content_again_before_it_is_restyled(painter):
+    request = replace(REQUEST, method=StyleMethod.DIFFUSION, model="ideal", size=64)
+    (picture,) = painter.run(request)
+    assert painter.asked(calls.Denoise)
+    assert painter.asked(calls.Restyle)
+    assert picture.width == 64
+
+
+def test_diffusion_without_a_model_is_refused():
+    with pytest.raises(InvalidRequest, match="model is needed"):
+        replace(REQUEST, method=StyleMethod.DIFFUSION)
+
+
+def test_a_content_that_is_no_picture_is_named(painter):
+    with pytest.raises(UnreadableImage, match="content"):
+        painter.run(replace(REQUEST, content=b"no picture"))
+
+
+def test_a_style_that_is_no_picture_is_named(painter):
+    with pytest.raises(UnreadableImage, match="styles"):
+        painter.run(replace(REQUEST, styles=(StyleReference(b"no picture"),)))
+
+
+def test_closing_the_pipeline_ends_it_at_once(painter):
+    pipeline = stylize.run(replace(REQUEST, method=StyleMethod.OPTIMISE, iterations=100))
+    call = next(pipeline)
+    for _ in range(6):
+        call = pipeline.send(painter.answer(call))
+    pipeline.close()
+    with pytest.raises(StopIteration):
+        next(pipeline)
+
+
+def test_presets_without_their_file_say_what_is_missing(painter):
+    with pytest.raises(ModelUnavailable, match="presets"):
+        painter.run(replace(REQUEST, styles=(StyleReference(preset="waves"),)))
