@@ -82,7 +82,7 @@ class ModelInfo:
     source: Source
     title: Annotated[str, Field(max_length=80)] = ""
     revision: str = "main"  # of a hub repository
-    tokenizer: str = ""  # folder with vocab.json and merges.txt, for a single file
+    tokenizer: str = ""  # vocabulary for a single file, as folder or hub repository; "": CLIP's
     prediction: Annotated[str, Field(pattern="^(|eps|v)$")] = ""  # of a single file; "": by family
     tiny_vae: str = ""  # folder or hub repository of an AutoencoderTiny for previews
     width: Side = 512  # pixels

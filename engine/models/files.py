@@ -207,19 +207,13 @@ def weight_files(name: str, path: Path, family: Family) -> tuple[Path, ...]:
     return files
 
 
-def check_vocabulary(name: str, folder: str) -> None:
-    """See that a single file's entry names a folder with CLIP's vocabulary.
+def check_vocabulary(name: str, folder: Path) -> None:
+    """See that a folder holds a CLIP vocabulary.
 
     Raises:
         ModelUnavailable: it does not.
     """
-    if not folder:
-        raise ModelUnavailable(
-            name,
-            "a single file holds no vocabulary: set tokenizer = "
-            '"folder with CLIP\'s vocab.json and merges.txt" in its catalogue entry',
-        )
-    if not any((Path(folder) / file).is_file() for file in ("vocab.json", "tokenizer.json")):
+    if not any((folder / file).is_file() for file in ("vocab.json", "tokenizer.json")):
         raise ModelUnavailable(
             name, f"{folder} holds no CLIP vocabulary (vocab.json and merges.txt)"
         )

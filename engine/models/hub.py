@@ -3,6 +3,7 @@
 Only safetensors, configurations and vocabularies are fetched, into `models_dir/hub`.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from engine.config import EngineConfig
@@ -10,72 +11,91 @@ from engine.errors import ModelUnavailable, UnsafeCheckpoint
 from engine.models.catalogue import ModelInfo, Source
 
 PACK = Path(__file__).with_name("pack")
-_WANTED = ["model_index.json", "*/*.json", "*/*.txt", "*/*.safetensors"]
+CLIP_VOCABULARY = Path(__file__).with_name("clip_vocabulary")
+_WANTED = ["*.json", "merges.txt", "*/*.json", "*/*.txt", "*/*.safetensors"]
+_WANTED_BESIDE = ["*.json", "*.txt", "diffusion_pytorch_model.safetensors"]
 _UNWANTED = ["safety_checker/*", "*.fp16.*", "*.non_ema.*", "*flax*", "*openvino*"]
 
 
-def local_files(info: ModelInfo, config: EngineConfig) -> Path:
-    """The folder or file of a model, fetched first if need be.
+def localised(info: ModelInfo, config: EngineConfig) -> ModelInfo:
+    """The same model with paths on this machine for all it needs, fetched first if need be.
 
     Raises:
-        ModelUnavailable: it is not there, and may not or can't be fetched.
+        ModelUnavailable: something is not there, and may not or can't be fetched.
         UnsafeCheckpoint: the repository brings code of its own.
     """
     match info.source:
         case Source.BUILTIN:
-            return PACK
+            where = PACK
         case Source.HUB:
-            return _snapshot(info, config)
-    path = Path(info.where)
+            where = _snapshot(info, info.where, info.revision, _WANTED, config)
+        case _:
+            where = _existing(info, info.where)
+    tiny_vae = _beside(info, info.tiny_vae, config)
+    tokenizer = _beside(info, info.tokenizer, config) or str(CLIP_VOCABULARY)
+    return replace(info, where=str(where), tiny_vae=tiny_vae, tokenizer=tokenizer)
+
+
+def _existing(info: ModelInfo, where: str) -> Path:
+    path = Path(where)
     if not path.exists():
         raise ModelUnavailable(info.name, f"there is no {path}")
     return path
 
 
-def _snapshot(info: ModelInfo, config: EngineConfig) -> Path:
+def _beside(info: ModelInfo, where: str, config: EngineConfig) -> str:
+    """Where a vocabulary or preview decoder is, given as folder or hub repository."""
+    if not where:
+        return ""
+    if Path(where).is_absolute():
+        return str(_existing(info, where))
+    return str(_snapshot(info, where, "main", _WANTED_BESIDE, config))
+
+
+def _snapshot(
+    info: ModelInfo, repository: str, revision: str, wanted: list[str], config: EngineConfig
+) -> Path:
     from huggingface_hub.errors import LocalEntryNotFoundError  # slow to import, rarely needed
 
+    folder = config.models_dir / "hub"
     try:
-        return _cached(info, config)
+        return _cached(repository, revision, folder)
     except LocalEntryNotFoundError as error:
         if not config.allow_downloads:
             raise ModelUnavailable(
                 info.name,
-                f"{info.where} is not on this machine and downloads are off; allow them "
-                f"(ATELIER_ENGINE__ALLOW_DOWNLOADS=true) or give a folder that holds it",
+                f"{repository} is not on this machine and downloads are off; allow them "
+                "(ATELIER_ENGINE__ALLOW_DOWNLOADS=true) or give a folder that holds it",
             ) from error
-    return _fetched(info, config)
+    return _fetched(info.name, repository, revision, wanted, folder)
 
 
-def _cached(info: ModelInfo, config: EngineConfig) -> Path:
+def _cached(repository: str, revision: str, folder: Path) -> Path:
     from huggingface_hub import snapshot_download
 
-    folder = snapshot_download(
-        info.where,
-        revision=info.revision,
-        cache_dir=config.models_dir / "hub",
-        local_files_only=True,
+    return Path(
+        snapshot_download(repository, revision=revision, cache_dir=folder, local_files_only=True)
     )
-    return Path(folder)
 
 
-def _fetched(info: ModelInfo, config: EngineConfig) -> Path:
+def _fetched(name: str, repository: str, revision: str, wanted: list[str], folder: Path) -> Path:
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     try:
-        names = HfApi().list_repo_files(info.where, revision=info.revision)
-        if code := next((name for name in names if name.endswith(".py")), None):
+        files = HfApi().list_repo_files(repository, revision=revision)
+        if code := next((file for file in files if file.endswith(".py")), None):
             raise UnsafeCheckpoint(
-                info.name, f"{info.where} brings program code ({code}), which is never run"
+                name, f"{repository} brings program code ({code}), which is never run"
             )
-        folder = snapshot_download(
-            info.where,
-            revision=info.revision,
-            cache_dir=config.models_dir / "hub",
-            allow_patterns=_WANTED,
-            ignore_patterns=_UNWANTED,
+        return Path(
+            snapshot_download(
+                repository,
+                revision=revision,
+                cache_dir=folder,
+                allow_patterns=wanted,
+                ignore_patterns=_UNWANTED,
+            )
         )
     except (HfHubHTTPError, HFValidationError, OSError) as error:
-        raise ModelUnavailable(info.name, f"{info.where} can't be fetched: {error}") from error
-    return Path(folder)
+        raise ModelUnavailable(name, f"{repository} can't be fetched: {error}") from error

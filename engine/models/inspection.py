@@ -11,7 +11,7 @@ from engine.models.files import (
     read_header,
     weight_files,
 )
-from engine.models.hub import local_files
+from engine.models.hub import localised
 from engine.models.original_layout import check_family
 
 
@@ -20,18 +20,19 @@ def problems(info: ModelInfo, config: EngineConfig) -> list[str]:
     if info.source is Source.HUB and config.allow_downloads:
         return []  # it comes when it is needed
     try:
-        _check(info, local_files(info, config))
+        _check(localised(info, config))
     except ModelUnavailable as error:
         return [error.reason]
     return []
 
 
-def _check(info: ModelInfo, path: Path) -> None:
+def _check(info: ModelInfo) -> None:
+    path = Path(info.where)
     files = weight_files(info.name, path, info.family)
     headers = {file: read_header(info.name, file) for file in files}
     if info.source is Source.FILE:
         check_family(info, path, headers[path])
-        check_vocabulary(info.name, info.tokenizer)
+        check_vocabulary(info.name, Path(info.tokenizer))
     if info.tiny_vae:
         for file in component_weights(info.name, Path(info.tiny_vae)):
             read_header(info.name, file)

@@ -39,7 +39,7 @@ from engine.models.families import (
 )
 from engine.models.families.style import StyleNetworks
 from engine.models.files import parameter_count, read_header, weight_files
-from engine.models.hub import local_files
+from engine.models.hub import localised
 from engine.models.ledger import Ledger
 
 log = logging.getLogger(__name__)
@@ -173,7 +173,8 @@ class Shelf:
         return model
 
     def _load(self, info: ModelInfo) -> LoadedModel:
-        files = local_files(info, self._config)
+        info = localised(info, self._config)
+        files = Path(info.where)
         place = Place(self._device, dtype_for(self._device, info.family))
         size = _size_estimate(info, files, place)
         if not self._ledger.fits(size):

@@ -97,8 +97,23 @@ def load_tokenizer(name: str, folder: Path) -> Any:
     Raises:
         ModelUnavailable: the folder holds none.
     """
-    check_vocabulary(name, str(folder))
+    check_vocabulary(name, folder)
     try:
         return CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ModelUnavailable(name, f"{folder} holds no CLIP vocabulary: {error}") from error
+
+
+def check_vocabulary_size(name: str, tokenizer: Any, network: Any) -> None:
+    """See that every token of a vocabulary is known to the encoder.
+
+    Raises:
+        ModelUnavailable: it belongs to another encoder.
+    """
+    known = int(network.config.vocab_size)
+    if len(tokenizer) > known:
+        raise ModelUnavailable(
+            name,
+            f"its text encoder knows {known} tokens, the vocabulary has {len(tokenizer)}: "
+            "name the folder of its own as tokenizer",
+        )

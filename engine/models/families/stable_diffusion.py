@@ -27,7 +27,7 @@ from engine.errors import ModelUnavailable, Unsupported
 from engine.models import original_layout as original
 from engine.models.catalogue import Family, ModelInfo
 from engine.models.families import Adaptation, OnLoad, Place
-from engine.models.families.clip_text import ClipText, load_tokenizer, padded
+from engine.models.families.clip_text import ClipText, check_vocabulary_size, load_tokenizer, padded
 from engine.models.families.lora import Merger
 from engine.models.families.noise import ORIGINAL_NOISE, Noise, noise_from
 from engine.models.families.weights import (
@@ -41,7 +41,6 @@ from engine.models.families.weights import (
 )
 from engine.models.files import (
     Header,
-    check_vocabulary,
     component_weights,
     components_of,
     model_index,
@@ -272,6 +271,7 @@ class Folder:
         network = build_text(name, config, is_projected=index == 1)
         fill(name, component, network, with_text_names(self._tensors(component), network))
         tokenizer = load_tokenizer(name, self._folder / _numbered("tokenizer", index))
+        check_vocabulary_size(name, tokenizer, network)
         return ClipText(tokenizer, network, is_penultimate=self._texts == 2)
 
     def _config(self, component: str) -> dict[str, Any]:
@@ -291,7 +291,6 @@ class SingleFile:
         self._header: Header = read_header(info.name, file)
         self._weights = Weights(info.name, place.device, Meter(file.stat().st_size, on_progress))
         original.check_family(info, file, self._header)
-        check_vocabulary(info.name, info.tokenizer)
 
     def parts(self) -> Parts:
         """Build and fill all networks."""
@@ -340,7 +339,7 @@ class SingleFile:
         }
         self._fill("text encoder", network, origins, self._place.dtype)
         is_penultimate = self._info.family is Family.SDXL
-        return ClipText(self._tokenizer(), network, is_penultimate=is_penultimate)
+        return ClipText(self._tokenizer(network), network, is_penultimate=is_penultimate)
 
     def _open_clip(self, *, is_projected: bool) -> ClipText:
         prefix = original.OPEN_CLIP[self._info.family]
@@ -348,13 +347,15 @@ class SingleFile:
         network = build_text(self._info.name, config, is_projected=is_projected)
         origins = {key: original.open_clip_origin(key, prefix) for key in network.state_dict()}
         self._fill("text encoder", network, origins, self._place.dtype)
-        tokenizer = self._tokenizer()
+        tokenizer = self._tokenizer(network)
         # These two were trained with "!" (number 0) behind the end mark.
         tokenizer.pad_token = tokenizer.convert_ids_to_tokens(0)
         return ClipText(tokenizer, network, is_penultimate=is_projected)
 
-    def _tokenizer(self) -> Any:
-        return load_tokenizer(self._info.name, Path(self._info.tokenizer))
+    def _tokenizer(self, network: nn.Module) -> Any:
+        tokenizer = load_tokenizer(self._info.name, Path(self._info.tokenizer))
+        check_vocabulary_size(self._info.name, tokenizer, network)
+        return tokenizer
 
     def _noise_config(self) -> Mapping[str, Any]:
         # Two empty tensors by which trainers mark their files.

@@ -122,3 +122,9 @@ def answers_of(shelf_of):
         return Answers(shelf_of(*models, **options))
 
     return make
+
+
+@pytest.fixture
+def answers_on():
+    """Answer pipelines on a shelf of the test's own."""
+    return Answers

@@ -221,6 +221,10 @@ def test_a_single_file_is_inspected_without_loading(checkpoints, info_of):
     vocabulary = str(checkpoints / "tokenizer")
     good = info_of("sd1-file.safetensors", "sd1", tokenizer=vocabulary)
     assert problems(good, CONFIG) == []
-    assert "vocabulary" in problems(info_of("sd1-file.safetensors", "sd1"), CONFIG)[0]
+    assert problems(info_of("sd1-file.safetensors", "sd1"), CONFIG) == []
+    nowhere = info_of("sd1-file.safetensors", "sd1", tokenizer=str(checkpoints / "nowhere"))
+    assert "there is no" in problems(nowhere, CONFIG)[0]
+    no_words = info_of("sd1-file.safetensors", "sd1", tokenizer=str(checkpoints / "sd1"))
+    assert "holds no CLIP vocabulary" in problems(no_words, CONFIG)[0]
     wrong = info_of("sd1-file.safetensors", "sdxl", tokenizer=vocabulary)
     assert 'set family = "sd1"' in problems(wrong, CONFIG)[0]

@@ -10,7 +10,9 @@ from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 from engine.errors import ModelUnavailable, UnsafeCheckpoint
 from engine.models import original_layout as original
 from engine.models.catalogue import Family
+from engine.models.families.clip_text import load_tokenizer
 from engine.models.files import read_header
+from engine.models.hub import CLIP_VOCABULARY
 from engine.pipelines import imagine
 
 FAMILIES = [("sd1", "sd1"), ("sdxl", "sdxl")]
@@ -94,10 +96,17 @@ def test_a_file_of_another_family_says_which(shelf_of, info_of, request_of, voca
         loading(shelf_of, info, request_of)()
 
 
-def test_a_file_without_a_vocabulary_says_where_to_put_one(shelf_of, info_of, request_of):
-    info = info_of("sd1-file.safetensors", "sd1")
-    with pytest.raises(ModelUnavailable, match="set tokenizer = "):
+def test_a_vocabulary_that_is_not_the_text_encoders_is_refused(shelf_of, info_of, request_of):
+    info = info_of("sd1-file.safetensors", "sd1")  # with CLIP's own, which is far larger
+    with pytest.raises(ModelUnavailable, match="the vocabulary has 49408"):
         loading(shelf_of, info, request_of)()
+
+
+def test_the_shipped_vocabulary_is_clips():
+    tokenizer = load_tokenizer("x", CLIP_VOCABULARY)
+    assert len(tokenizer) == 49408
+    ids = tokenizer("A photo of a  CAT!").input_ids
+    assert ids == [49406, 320, 1125, 539, 320, 2368, 256, 49407]
 
 
 def test_a_file_that_is_cut_short_is_noticed_before_it_is_loaded(
