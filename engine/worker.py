@@ -351,8 +351,8 @@ def is_out_of_memory(error: Exception) -> bool:
 
 
 def _free_memory() -> None:
-    gc.collect()
     if torch.cuda.is_available():
+        gc.collect()
         torch.cuda.empty_cache()
 
 
