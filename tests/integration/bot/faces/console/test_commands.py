@@ -1,0 +1,164 @@
+"""The `atelier` command in processes of its own, on an engine that needs no weights."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+# The real command line and application over the shipped fake engine.
+PROGRAM = """
+import sys
+from contextlib import asynccontextmanager
+from bot import app
+from engine.testing import FakeEngine
+
+@asynccontextmanager
+async def open_fake(config):
+    yield FakeEngine()
+
+app.open_engine = open_fake
+from bot.__main__ import main
+sys.argv = ["atelier", *sys.argv[1:]]
+main()
+"""
+
+
+@pytest.fixture
+def env(tmp_path):
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("ATELIER_", "DISCORD_"))}
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    return kept | {
+        "ATELIER_DATA_DIR": str(tmp_path / "data"),
+        "ATELIER_WEB__PORT": str(port),
+        "PYTHONPATH": str(Path.cwd()),
+        "COLUMNS": "200",
+    }
+
+
+@pytest.fixture
+def atelier(env, tmp_path):
+    def run(*args, **changes):
+        return subprocess.run(
+            [sys.executable, "-c", PROGRAM, *args],
+            env=env | changes,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=50,
+            check=False,
+        )
+
+    return run
+
+
+def test_imagine_writes_the_picture_where_it_is_told(atelier, tmp_path):
+    done = atelier("imagine", "a fox --images 1 --seed 3", "--out", "fox.png")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "fox.png"
+    with Image.open(tmp_path / "fox.png") as image:
+        assert image.format == "PNG"
+        assert "Seed: 3" in image.text["parameters"]
+
+
+def test_several_pictures_are_numbered_and_the_gallery_lists_them(atelier, tmp_path):
+    done = atelier("imagine", "two foxes --images 2 --seed 8")
+    assert done.stdout.split() == ["two-foxes-1.png", "two-foxes-2.png"]
+    listed = atelier("gallery", "foxes", "--save", "copies")
+    assert listed.returncode == 0, listed.stderr
+    assert re.search(r"\b9\b.*two foxes", listed.stdout)
+    assert len(list((tmp_path / "copies").glob("*.png"))) == 2
+
+
+def test_a_mistake_in_the_prompt_ends_with_a_line_and_code_1(atelier):
+    done = atelier("imagine", "a fox --choas 30")
+    assert done.returncode == 1
+    assert "--chaos" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_picture_that_is_not_there_is_named(atelier):
+    done = atelier("imagine", "a fox", "--source", "nothing.png")
+    assert done.returncode == 1
+    assert "nothing.png" in done.stderr
+
+
+def test_many_jobs_want_a_yes(atelier):
+    done = atelier("imagine", "a {red, green, blue, white, black} fox --images 1")
+    assert done.returncode == 1
+    assert "5 jobs" in done.stderr
+
+
+def test_a_broken_setting_ends_with_its_name_and_code_2(atelier):
+    done = atelier("run", ATELIER_WEB__PORT="eighty")
+    assert done.returncode == 2
+    assert "ATELIER_WEB__PORT" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_open_address_without_a_token_is_refused(atelier):
+    done = atelier("run", ATELIER_WEB__HOST="0.0.0.0")
+    assert done.returncode == 2
+    assert "ATELIER_WEB__TOKEN" in done.stderr
+
+
+def test_a_database_that_does_not_answer_is_no_traceback(atelier):
+    done = atelier("migrate", ATELIER_DATABASE_URL="postgresql://nobody:x@127.0.0.1:1/none")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_doctor_says_what_is_wrong_and_how_to_mend_it(atelier, tmp_path):
+    (tmp_path / "models.toml").write_text(
+        "[models.lost]\nfamily = 'sd1'\nwhere = '/nowhere/lost.safetensors'\n"
+    )
+    done = atelier(
+        "doctor",
+        ATELIER_ENGINE__CATALOGUE_FILES='["models.toml"]',
+        DISCORD_TOKEN="nonsense",
+    )
+    assert done.returncode == 1
+    assert "lost" in done.stdout
+    assert "DISCORD_TOKEN does not look like" in done.stdout
+    assert "->" in done.stdout
+
+
+def test_the_service_says_where_it_is_and_stops_when_told(env, tmp_path):
+    service = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, "run"],
+        env=env | {"PYTHONUNBUFFERED": "1"},
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    address = f"http://127.0.0.1:{env['ATELIER_WEB__PORT']}"
+    try:
+        deadline = time.monotonic() + 40
+        while True:
+            try:
+                with urllib.request.urlopen(f"{address}/healthz", timeout=5) as answer:
+                    assert answer.status == 200
+                break
+            except OSError:
+                assert time.monotonic() < deadline, "the service did not come up"
+                assert service.poll() is None, service.stdout.read()
+                time.sleep(0.2)
+        service.send_signal(signal.SIGTERM)
+        out, _ = service.communicate(timeout=20)
+    finally:
+        service.kill()
+        service.wait()
+    assert service.returncode == 0, out
+    assert f"The studio is at {address}" in out
+    assert "Discord is off" in out
+    assert "Traceback" not in out

@@ -1,0 +1,42 @@
+import json
+import logging
+
+import pytest
+
+from bot.logs import JsonLines, about_job, start_logging
+
+
+@pytest.fixture(autouse=True)
+def as_before():
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = handlers, level
+
+
+def test_each_line_names_its_job(capsys):
+    start_logging("INFO", "text")
+    with about_job("abc12345"):
+        logging.getLogger("bot.test").info("drawing")
+    logging.getLogger("bot.test").info("idle")
+    first, second = capsys.readouterr().err.splitlines()
+    assert "abc12345" in first
+    assert " - " in second
+
+
+def test_json_lines_hold_the_error():
+    try:
+        raise ValueError("oops")
+    except ValueError as error:
+        info = (type(error), error, error.__traceback__)
+    record = logging.LogRecord("bot", logging.ERROR, "f", 1, "job %s failed", ("x",), info)
+    line = json.loads(JsonLines().format(record))
+    assert line["message"] == "job x failed"
+    assert "ValueError: oops" in line["error"]
+    assert line["level"] == "ERROR"
+
+
+def test_debug_lines_are_left_out_at_info(capsys):
+    start_logging("INFO", "text")
+    logging.getLogger("bot.test").debug("a prompt")
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,96 @@
+import pytest
+
+from bot.errors import BadConfiguration
+from bot.settings import read_settings, shown_database_url
+
+
+@pytest.fixture(autouse=True)
+def nowhere(tmp_path, monkeypatch):
+    """Neither this machine's variables nor its files count."""
+    monkeypatch.chdir(tmp_path)
+    import os
+
+    for name in list(os.environ):
+        if name.startswith("ATELIER_") or name == "DISCORD_TOKEN":
+            monkeypatch.delenv(name)
+    return tmp_path
+
+
+def test_without_any_setting_the_studio_is_on_loopback_with_sqlite():
+    settings = read_settings()
+    assert (settings.web.host, settings.web.port) == ("127.0.0.1", 8080)
+    assert settings.resolved_database_url.startswith("sqlite+aiosqlite:///")
+    assert settings.resolved_database_url.endswith("data/atelier.db")
+
+
+def test_variables_win_over_env_file_and_that_over_toml(nowhere, monkeypatch):
+    (nowhere / "atelier.toml").write_text("[web]\nport = 1001\nhost = '127.0.0.2'\n")
+    assert read_settings().web.port == 1001
+    (nowhere / ".env").write_text("ATELIER_WEB__PORT=1002\n")
+    assert read_settings().web.port == 1002
+    monkeypatch.setenv("ATELIER_WEB__PORT", "1003")
+    assert read_settings().web.port == 1003
+    assert read_settings().web.host == "127.0.0.2"
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ("postgres://u:p@h/d", "postgresql+asyncpg://u:p@h/d"),
+        ("postgresql://u:p@h/d", "postgresql+asyncpg://u:p@h/d"),
+        ("sqlite:///a.db", "sqlite+aiosqlite:///a.db"),
+    ],
+)
+def test_addresses_of_databases_get_their_async_driver(monkeypatch, given, used):
+    monkeypatch.setenv("ATELIER_DATABASE_URL", given)
+    assert read_settings().resolved_database_url == used
+
+
+def test_the_databases_password_is_not_shown(monkeypatch):
+    monkeypatch.setenv("ATELIER_DATABASE_URL", "postgresql://ada:secret@host:5432/name")
+    assert shown_database_url(read_settings()) == "postgresql+asyncpg://ada@host:5432/name"
+
+
+def test_the_token_does_not_leak_into_a_printed_setting(monkeypatch):
+    monkeypatch.setenv("DISCORD_TOKEN", "very-secret")
+    settings = read_settings()
+    assert settings.discord_token.get_secret_value() == "very-secret"
+    assert "very-secret" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("ATELIER_WEB__PORT", "eighty", "ATELIER_WEB__PORT"),
+        ("ATELIER_WEB__PORT", "99999", "ATELIER_WEB__PORT"),
+        ("ATELIER_DATABASE_URL", "mysql://x", "ATELIER_DATABASE_URL"),
+        ("ATELIER_ENGINE__SILENCE_TIMEOUT_S", "0", "ATELIER_ENGINE__SILENCE_TIMEOUT_S"),
+        ("ATELIER_ENGINE__DEVICES", "[broken", "engine"),
+        ("ATELIER_LOG_LEVEL", "LOUD", "ATELIER_LOG_LEVEL"),
+    ],
+)
+def test_a_value_that_cannot_work_is_named_as_the_operator_wrote_it(monkeypatch, name, value, said):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(BadConfiguration) as refused:
+        read_settings()
+    assert said in str(refused.value)
+
+
+def test_a_broken_toml_file_is_named(nowhere):
+    (nowhere / "atelier.toml").write_text("port = = 3")
+    with pytest.raises(BadConfiguration, match=r"atelier\.toml"):
+        read_settings()
+
+
+def test_a_misspelt_name_inside_a_section_is_refused(nowhere):
+    (nowhere / "atelier.toml").write_text("[web]\nprot = 80\n")
+    with pytest.raises(BadConfiguration, match="ATELIER_WEB__PROT"):
+        read_settings()
+
+
+def test_the_engine_gets_megabytes_as_bytes_and_models_beside_the_data(monkeypatch, nowhere):
+    monkeypatch.setenv("ATELIER_DATA_DIR", str(nowhere / "store"))
+    monkeypatch.setenv("ATELIER_ENGINE__MEMORY_BUDGET_MB", "3")
+    config = read_settings().engine_config()
+    assert config.memory_budget_bytes == 3 * 2**20
+    assert config.models_dir == nowhere / "store" / "models"
