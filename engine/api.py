@@ -24,9 +24,11 @@ from engine.media.uploads import Limits as UploadLimits
 from engine.media.uploads import Upload, UploadDecoder
 from engine.models.catalogue import Ability, Catalogue, ModelInfo, open_catalogue
 from engine.models.inspection import problems
+from engine.models.style_presets import StylePresetInfo, style_presets
 from engine.requests import (
     MAX_IMAGES,
     MAX_SEED,
+    MAX_STYLES,
     Diffusion,
     ImageToImage,
     KeepColour,
@@ -50,6 +52,7 @@ from engine.requests import (
 __all__ = [
     "MAX_IMAGES",
     "MAX_SEED",
+    "MAX_STYLES",
     "Ability",
     "BadCatalogue",
     "Catalogue",
@@ -81,6 +84,7 @@ __all__ = [
     "Span",
     "Started",
     "StyleMethod",
+    "StylePresetInfo",
     "StyleReference",
     "Stylize",
     "TextToImage",
@@ -105,6 +109,7 @@ __all__ = [
     "problems",
     "read_parameters",
     "seeds_of",
+    "style_presets",
     "thumbnail",
     "webp_within",
     "with_parameters",

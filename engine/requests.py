@@ -207,6 +207,7 @@ class Stylize:
     network: str = "style"  # that guides the optimiser: "style", the shipped one, or "vgg19"
     seed: int = 0
     perturbation: float = 0.0  # how far image i leaves the style, at random by seed + i; 0..1
+    image_weights: tuple[tuple[float, ...], ...] = ()  # of the styles, for each image on its own
     image_count: int = 1
     model: str = ""  # of the diffusion method
     prompt: Prompt = ()  # of the diffusion method; empty: words for any painting
@@ -225,6 +226,12 @@ class Stylize:
         _require(bool(self.model) or not is_diffusion, "model", "is needed for this method")
         _require_range("image_count", self.image_count, 1, MAX_IMAGES)
         _require_seed("seed", self.seed)
+        if self.image_weights:
+            shape = [len(self.styles)] * self.image_count
+            fits = [len(weights) for weights in self.image_weights] == shape
+            _require(fits, "image_weights", "must be one for each style, for each image")
+            is_positive = all(min(w) >= 0 and sum(w) > 0 for w in self.image_weights)
+            _require(is_positive, "image_weights", "need a positive one and no negative ones")
 
 
 Request: TypeAlias = TextToImage | ImageToImage | Upscale | Stylize

@@ -67,10 +67,12 @@ def run(
     """
     opened = _sized(sources.opened(request.content, "content"), request)
     content = sources.pixels_of(opened)
-    style = yield from _style(request, content)
+    styles = yield from _styles(request, content)
+    usual = [reference.weight for reference in request.styles]
     done: list[Picture] = []
     for number, seed in enumerate(seeds_of(request)):
         generator = torch.Generator().manual_seed(seed)
+        style = blended(styles, request.image_weights[number] if request.image_weights else usual)
         own = perturbed(style, PERTURBATION * request.perturbation, generator)
         teller = _Teller(request, number, preview_interval_s, clock)
         pixels = yield from _restyled(request, content, own, seed, teller)
@@ -110,13 +112,13 @@ class _Teller:
         yield Report(self._done + min(step, self._per_image), self.total, preview)
 
 
-def _style(request: Stylize, content: Tensor) -> Generator[Call, Any, Style]:
-    """All references as one style."""
+def _styles(request: Stylize, content: Tensor) -> Generator[Call, Any, list[Style]]:
+    """What each reference looks like."""
     network = NetworkRef(request.network if request.method is StyleMethod.OPTIMISE else "style")
     styles: list[Style] = []
     for reference in request.styles:
         styles += [(yield from _described(reference, network, request, content))]
-    return blended(styles, [reference.weight for reference in request.styles])
+    return styles
 
 
 def _described(

@@ -261,3 +261,19 @@ def test_closing_the_pipeline_ends_it_at_once(painter):
 def test_presets_without_their_file_say_what_is_missing(painter):
     with pytest.raises(ModelUnavailable, match="presets"):
         painter.run(replace(REQUEST, styles=(StyleReference(preset="waves"),)))
+
+
+def test_each_image_may_weigh_the_styles_in_its_own_way(painter):
+    two = (StyleReference(png_of(noise(40, 40, 1))), StyleReference(png_of(noise(40, 40, 2))))
+    weights = ((1.0, 0.0), (0.4, 0.6), (0.0, 1.0))
+    pictures = painter.run(replace(REQUEST, styles=two, image_weights=weights, image_count=3))
+    (first,) = painter.run(replace(REQUEST, styles=two[:1]))
+    (last,) = painter.run(replace(REQUEST, styles=two[1:]))
+    assert [p.png for p in pictures][::2] == [first.png, last.png]
+    assert pictures[1].png not in {first.png, last.png}
+
+
+@pytest.mark.parametrize("weights", [((1.0,),), ((1.0, 1.0),), ((0.0,), (1.0,)), ((2.0,), (-1.0,))])
+def test_weights_that_fit_neither_images_nor_styles_are_refused(weights):
+    with pytest.raises(InvalidRequest, match="image_weights"):
+        replace(REQUEST, image_weights=weights, image_count=2)

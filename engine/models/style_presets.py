@@ -1,0 +1,34 @@
+"""The looks that ship with the pack, by name; no weights and no torch here."""
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+FILE = Path(__file__).with_name("pack") / "style-presets.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class StylePresetInfo:
+    """A painting whose look may be taken by its name."""
+
+    name: str  # as members type it
+    title: str
+    title_zh: str
+    artist: str
+    artist_zh: str
+    year: str
+    source: str  # the picture's place in the training data
+
+    def titled(self, locale: str = "en-US") -> str:
+        """Title, artist and year in the language of a locale."""
+        if locale.lower().startswith("zh"):
+            return f"{self.title_zh}（{self.artist_zh}，{self.year}）"
+        return f"{self.title} ({self.artist}, {self.year})"
+
+
+@cache
+def style_presets() -> tuple[StylePresetInfo, ...]:
+    """All of them, in the order of the file."""
+    table = tomllib.loads(FILE.read_text(encoding="utf-8"))
+    return tuple(StylePresetInfo(name=name, **values) for name, values in table.items())

@@ -1,0 +1,23 @@
+"""The looks that ship."""
+
+import re
+
+from engine.api import style_presets
+
+
+def test_eight_paintings_ship_with_names_that_can_be_typed() -> None:
+    presets = style_presets()
+    assert len({preset.name for preset in presets}) == 8
+    assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", preset.name) for preset in presets)
+
+
+def test_a_painting_is_titled_in_both_languages() -> None:
+    night = next(preset for preset in style_presets() if preset.name == "starry-night")
+    assert night.titled() == "The Starry Night (Vincent van Gogh, 1889)"
+    assert night.titled("zh-CN") == "星月夜（文森特·梵高，1889）"
+
+
+def test_each_source_is_another_picture() -> None:
+    sources = {preset.source for preset in style_presets()}
+    assert len(sources) == 8
+    assert all(re.fullmatch(r"classic/\w+\.webp", source) for source in sources)
