@@ -14,6 +14,7 @@ from bot.faces.discord import client as discord_face
 from bot.faces.discord.options import DiscordOptions
 from bot.faces.web import app as web_face
 from bot.faces.web.config import WebConfig
+from bot.faces.web.links import picture_links
 from bot.settings import Settings
 from bot.storage import migration
 from bot.storage.database import open_database
@@ -124,14 +125,7 @@ def _faces(settings: Settings, studio: Atelier, announce: Callable[[str], None])
 
 
 async def _serve_web(settings: Settings, studio: Atelier, announce: Callable[[str], None]) -> None:
-    web = settings.web
-    config = WebConfig(
-        host=web.host,
-        port=web.port,
-        token=web.token.get_secret_value(),
-        public_url=web.public_url,
-        upload_max_bytes=settings.upload_max_mb * 2**20,
-    )
+    web, config = settings.web, _web_config(settings)
     try:
         async with web_face.open_web(studio, config) as address:
             announce(f"The studio is at {address}")
@@ -141,6 +135,17 @@ async def _serve_web(settings: Settings, studio: Atelier, announce: Callable[[st
         raise BadConfiguration("ATELIER_WEB__PORT", reason) from error
 
 
+def _web_config(settings: Settings) -> WebConfig:
+    web = settings.web
+    return WebConfig(
+        host=web.host,
+        port=web.port,
+        token=web.token.get_secret_value(),
+        public_url=web.public_url,
+        upload_max_bytes=settings.upload_max_mb * 2**20,
+    )
+
+
 def _discord_options(settings: Settings, token: str) -> DiscordOptions:
     return DiscordOptions(
         token=token,
@@ -148,6 +153,7 @@ def _discord_options(settings: Settings, token: str) -> DiscordOptions:
         sync_commands=settings.discord.sync_commands,
         test_guild_id=settings.discord.test_guild_id,
         upload_max_bytes=settings.upload_max_mb * 2**20,
+        picture_link=picture_links(_web_config(settings)) if settings.web.enabled else None,
     )
 
 

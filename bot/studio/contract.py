@@ -4,7 +4,7 @@ A face parses its input into these values, calls a use-case, and renders what co
 image ids are short: 8 to 12 characters of [0-9a-z], fit for a button's custom_id and for typing.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -320,6 +320,10 @@ class Studio(Protocol):
 
     async def favourite(self, caller: Caller, image_id: str, *, on: bool) -> ImageView:
         """Mark or unmark an image, for the caller."""
+        ...
+
+    async def tag(self, caller: Caller, image_id: str, tags: Iterable[str]) -> ImageView:
+        """Replace the tags of an own image."""
         ...
 
     async def delete(self, caller: Caller, image_id: str) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bot.studio.contract import ImageView
+
 MEDIA_HOSTS = frozenset({"cdn.discordapp.com", "media.discordapp.net"})
 
 
@@ -17,7 +19,7 @@ class DiscordOptions:
     test_guild_id: int | None = None  # commands go to this guild alone
     upload_max_bytes: int = 25 * 2**20
     media_hosts: frozenset[str] = MEDIA_HOSTS  # attachments are fetched from nowhere else
-    picture_link: Callable[[str], str] | None = None  # image id -> signed link of the web studio
+    picture_link: Callable[[ImageView], str] | None = None  # signed link of the web studio
     is_age_restricted_only: bool = False  # pictures are made in age-restricted channels alone
     edit_interval_s: float = 1.5  # between two edits of a progress message
     guild_ready_timeout_s: float = 2.0

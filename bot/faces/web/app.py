@@ -4,6 +4,7 @@
 /api/jobs            POST starts, GET lists; /api/jobs/{id} GET, DELETE; .../events; .../reroll
 /api/events          changes of all own jobs
 /api/images          the gallery; /api/images/{id}, .png, .webp; .../vary and its kind
+/p/...               one picture by its signed link, without login
 /api/check           what is wrong with a prompt, while it is typed
 /healthz, /metrics   for operators
 """
@@ -15,7 +16,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from bot.faces.web import events, images, jobs, login, observation, pages, words
+from bot.faces.web import events, images, jobs, links, login, observation, pages, words
 from bot.faces.web.config import WebConfig
 from bot.faces.web.context import CONFIG, FACE, STUDIO
 from bot.faces.web.gates import add_headers, check_host, check_login, check_origin
@@ -61,8 +62,10 @@ _ROUTES = (
     web.post(f"{_IMAGE}/again", images.make_again),
     web.post(f"{_IMAGE}/favourite", images.favourite),
     web.post(f"{_IMAGE}/publish", images.publish),
+    web.post(f"{_IMAGE}/tags", images.tag),
     web.post(f"{_IMAGE}/delete", images.delete),
     web.post(f"{_IMAGE}/restore", images.restore),
+    web.get(links.ROUTE, links.signed_picture),
     web.get("/api/models", words.models),
     web.get("/api/presets", words.presets),
     web.get("/api/flags", words.flags),

@@ -16,6 +16,7 @@ from bot.faces.web.submissions import (
     Nothing,
     Publish,
     Remix,
+    Tags,
     Upscale,
     Vary,
     body_of,
@@ -166,6 +167,13 @@ async def publish(request: web.Request) -> web.Response:
     image = await studio_of(request).publish(
         caller_of(request), request.match_info["id"], is_private=body.private
     )
+    return web.json_response(image_json(image))
+
+
+async def tag(request: web.Request) -> web.Response:
+    """`POST /api/images/{id}/tags`: replace the tags."""
+    body = await body_of(request, Tags)
+    image = await studio_of(request).tag(caller_of(request), request.match_info["id"], body.tags)
     return web.json_response(image_json(image))
 
 

@@ -19,6 +19,7 @@ COOKIE = "atelier_session"
 FAILURES_MAX = 10  # wrong tokens of everybody together within the window
 FAILURES_WINDOW_S = 60.0
 
+PICTURE_LINKS = "/p/"  # signed one by one
 _OPEN_PATHS = frozenset({"/login", "/healthz", "/manifest.webmanifest", "/favicon.ico"})
 _PAGE = Path(__file__).with_name("static") / "login.html"
 
@@ -125,7 +126,7 @@ def _same(given: str, expected: str) -> bool:
 
 
 def _is_open(path: str) -> bool:
-    return path in _OPEN_PATHS or path.startswith("/static/")
+    return path in _OPEN_PATHS or path.startswith(("/static/", PICTURE_LINKS))
 
 
 def _is_encrypted(request: web.Request, config: WebConfig) -> bool:

@@ -92,6 +92,12 @@ class Publish(Body):
     private: bool
 
 
+class Tags(Body):
+    """`POST /api/images/{id}/tags`."""
+
+    tags: tuple[Annotated[str, Field(max_length=100)], ...]
+
+
 class Nothing(Body):
     """An operation that needs no more words."""
 

@@ -4,7 +4,7 @@ import base64
 from typing import Any
 
 from bot.prompts import FlagSpec, StylePreset
-from bot.studio.contract import GalleryPage, ImageView, JobUpdate, JobView
+from bot.studio.contract import LOCAL_OWNER, GalleryPage, ImageView, JobUpdate, JobView
 from engine.api import ModelInfo
 
 
@@ -24,6 +24,7 @@ def image_json(image: ImageView) -> dict[str, Any]:
         "parent": image.parent_id,
         "private": image.is_private,
         "favourite": image.is_favourite,
+        "own": image.owner_id == LOCAL_OWNER,
         "tags": list(image.tags),
         "alt": image.alt_text,
         "created_at": image.created_at.isoformat(),

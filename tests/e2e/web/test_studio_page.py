@@ -282,6 +282,18 @@ async def test_a_favourite_is_found_by_the_filter_of_the_gallery(page, artefacts
     await expect(page.locator(".count")).to_have_text("2 pictures")
 
 
+async def test_a_tag_is_added_and_found(page):
+    await make_and_wait(page, "a fox --images 2")
+    await page.locator(".tile a").first.click()
+    await page.fill(".tag-field", "best")
+    await page.press(".tag-field", "Enter")
+    await expect(page.locator(".tags .tag")).to_have_text("best")
+    await page.keyboard.press("Escape")
+    await page.get_by_role("link", name="Gallery").click()
+    await page.fill(".search input", "tag:best")
+    await expect(page.locator(".count")).to_have_text("1 picture")
+
+
 async def test_many_pictures_are_chosen_downloaded_and_deleted_at_once(page):
     await make_and_wait(page, "a fox --images 4")
     await page.get_by_role("link", name="Gallery").click()

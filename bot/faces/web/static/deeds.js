@@ -30,6 +30,10 @@ export class Deeds {
     return this.change(image, "publish", { private: !image.private });
   }
 
+  tag(image, tags) {
+    return this.change(image, "tags", { tags });
+  }
+
   async change(image, operation, body) {
     try {
       const changed = await send(`/api/images/${image.id}/${operation}`, body);

@@ -42,6 +42,8 @@ export class Gallery {
     const { filters } = this;
     const chip = (label, drawing, isOn, change) => h("button", { type: "button", class: "control", "aria-pressed": String(isOn),
       onclick: () => this.filter(change) }, drawing ? icon(drawing) : null, h("span", {}, label));
+    // These write into the search, so that what is learnt here can be typed.
+    const word = (label, drawing, term) => chip(label, drawing, filters.q.split(" ").includes(term), { q: toggled(filters.q, term) });
     const models = h("select", { class: "control", "aria-label": t("model"), onchange: (event) => this.filter({ model: event.target.value }) },
       h("option", { value: "" }, t("model")), this.models.map((model) => h("option", { value: model.name, selected: model.name === filters.model }, model.title)));
     const date = h("input", { type: "date", class: "control", "aria-label": t("until"), title: t("until"), value: filters.before,
@@ -50,6 +52,8 @@ export class Gallery {
       chip(t("mine"), null, filters.scope === "mine", { scope: "mine" }),
       chip(t("everyone"), null, filters.scope === "all", { scope: "all" }),
       chip(t("favourites"), "heart", filters.favourite, { favourite: !filters.favourite }),
+      word(t("private"), "lock", "is:private"),
+      word(t("upscales"), "enlarge", "op:upscale"),
       this.models.length > 1 ? models : null,
       date,
       this.count,
@@ -59,6 +63,7 @@ export class Gallery {
 
   filter(change) {
     Object.assign(this.filters, change);
+    if (this.field.value.trim() !== this.filters.q) this.field.value = this.filters.q;
     this.drawChips();
     this.reload();
   }
@@ -108,7 +113,8 @@ export class Gallery {
       fill(this.wall, this.images.map((image) => this.tile(image)));
       this.showCount(told.total);
     } catch (error) {
-      complain(error);
+      if (error.status === 404 || error.status === 400) this.count.textContent = error.message; // half a search
+      else complain(error);
     }
   }
 
@@ -236,6 +242,11 @@ export class Gallery {
       button("bin", t("delete"), () => (this.choose(false), this.deeds.delete(images)), { kind: "small bad" }),
       button("close", t("done"), () => this.choose(false), { quiet: true, kind: "small" }));
   }
+}
+
+function toggled(text, term) {
+  const words = text.split(" ").filter(Boolean);
+  return (words.includes(term) ? words.filter((word) => word !== term) : [...words, term]).join(" ");
 }
 
 function remembered() {

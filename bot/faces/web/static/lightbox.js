@@ -123,6 +123,7 @@ export class Lightbox {
       this.keepers(image),
       h("section", {}, h("h3", {}, t("change")), this.changes(image)),
       this.lineage,
+      image.own ? this.tags(image) : null,
       h("section", {}, h("h3", {}, t("details")), facts(image), recipe(image)));
   }
 
@@ -130,9 +131,21 @@ export class Lightbox {
     const named = (drawing, label, run, extra) => button(drawing, label, run, { quiet: true, kind: `keeper ${drawing}`, ...extra });
     return h("div", { class: "keepers", role: "toolbar", "aria-label": t("keep") },
       named("heart", t(image.favourite ? "unfavourite" : "favourite"), () => this.deeds.favourite(image), { "aria-pressed": String(image.favourite) }),
-      named(image.private ? "lock" : "eye", t(image.private ? "makePublic" : "makePrivate"), () => this.deeds.publish(image), { "aria-pressed": String(image.private) }),
+      image.own && named(image.private ? "lock" : "eye", t(image.private ? "makePublic" : "makePrivate"), () => this.deeds.publish(image), { "aria-pressed": String(image.private) }),
       h("a", { class: "button quiet keeper", href: `${image.png}?download`, download: "", title: t("download"), "aria-label": t("download") }, icon("download")),
       named("bin", t("delete"), () => this.deeds.delete([image])));
+  }
+
+  tags(image) {
+    const field = h("input", { class: "tag-field", placeholder: t("addTag"), "aria-label": t("addTag"), maxLength: 40, enterkeyhint: "done",
+      onkeydown: (event) => {
+        if (event.key !== "Enter" || event.isComposing || !field.value.trim()) return;
+        event.preventDefault();
+        this.deeds.tag(image, [...image.tags, field.value.trim()]);
+      } });
+    const tag = (name) => h("span", { class: "tag" }, name,
+      button("close", `${t("remove")}: ${name}`, () => this.deeds.tag(image, image.tags.filter((one) => one !== name)), { quiet: true }));
+    return h("section", {}, h("h3", {}, t("tags")), h("div", { class: "tags" }, image.tags.map(tag), field));
   }
 
   changes(image) {
@@ -204,7 +217,7 @@ export class Lightbox {
 function heldPlace(dialog) {
   const focused = document.activeElement;
   if (!dialog.contains(focused)) return null;
-  return [".turn.before", ".turn.after", ".keeper.heart", ".keeper.eye, .keeper.lock"].find((place) => focused.matches(place));
+  return [".turn.before", ".turn.after", ".keeper.heart", ".keeper.eye, .keeper.lock", ".tag-field"].find((place) => focused.matches(place));
 }
 
 function facts(image) {

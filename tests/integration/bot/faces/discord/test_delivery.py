@@ -102,7 +102,7 @@ async def test_a_picture_over_the_limit_becomes_a_webp_within_it(stage):
 
 async def test_a_picture_over_the_limit_is_a_link_where_the_web_studio_has_one(stage):
     stage.options = stage.replaced_options(
-        picture_link=lambda image_id: f"https://atelier.example/i/{image_id}"
+        picture_link=lambda image: f"https://atelier.example/i/{image.id}"
     )
     await stage.connect()
     job, pngs = await finished_job(stage)

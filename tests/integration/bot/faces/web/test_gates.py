@@ -3,7 +3,9 @@ import re
 import pytest
 
 from bot.faces.web.config import WebConfig
+from bot.faces.web.links import picture_links
 from bot.faces.web.login import COOKIE, FAILURES_MAX
+from bot.studio.contract import Caller, Destination
 
 TOKEN = "correct horse battery"
 
@@ -130,6 +132,44 @@ class TestWithAToken:
     async def test_the_door_and_health_stay_open(self, client):
         for path in ("/healthz", "/static/studio.css", "/manifest.webmanifest"):
             assert (await client.get(path)).status == 200
+
+
+class TestSignedLinks:
+    @pytest.fixture
+    def config(self) -> WebConfig:
+        return WebConfig(token=TOKEN, public_url="http://127.0.0.1")
+
+    @pytest.fixture
+    async def image(self, client, studio):
+        """A private image of somebody who is not the operator."""
+        member = Caller(owner_id=77)
+        (job,) = await studio.imagine(
+            member, "a fox --images 1", Destination(face="web"), is_private=True
+        )
+        async for update in studio.watch(member, job.id):
+            ended = update.job
+        return ended.images[0]
+
+    async def test_a_signed_link_shows_its_picture_without_login(self, client, config, image):
+        link = picture_links(config)(image)
+        answer = await client.get(link.removeprefix(config.public_url))
+        assert answer.status == 200
+        assert answer.content_type == "image/png"
+
+    async def test_a_link_signed_for_another_picture_or_person_shows_nothing(
+        self, client, config, image
+    ):
+        path = picture_links(config)(image).removeprefix(config.public_url)
+        for forged in (
+            path.replace("/77/", "/78/"),
+            path.replace(image.id, "zzzzzzzzzz"),
+            path[:-8] + "0000.png",
+        ):
+            assert (await client.get(forged)).status == 404
+
+    def test_no_links_are_made_that_nobody_could_follow(self):
+        assert picture_links(WebConfig()) is None
+        assert picture_links(WebConfig(token=TOKEN)) is None
 
 
 class TestBehindAProxy:

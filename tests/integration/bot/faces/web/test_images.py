@@ -173,6 +173,14 @@ async def test_a_favourite_can_be_unmarked(client, imagine):
     assert not (await (await client.post(path, json={"on": False})).json())["favourite"]
 
 
+async def test_a_tagged_picture_is_found_by_its_tag(client, imagine):
+    image = (await imagine("a fox --images 2"))["images"][0]
+    answer = await client.post(f"/api/images/{image['id']}/tags", json={"tags": ["Red", "best-of"]})
+    assert sorted((await answer.json())["tags"]) == ["best-of", "red"]
+    found = await gallery(client, "?q=tag:best-of")
+    assert [one["id"] for one in found["images"]] == [image["id"]]
+
+
 async def test_a_picture_can_be_hidden_and_shown(client, imagine):
     image = (await imagine("a fox --images 1"))["images"][0]
     path = f"/api/images/{image['id']}/publish"
