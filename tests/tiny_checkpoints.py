@@ -22,6 +22,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 
 from engine.models import original_layout as original
 from engine.models.catalogue import Family
+from engine.models.families.weights import with_text_names
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,!"
 BEGIN, END = "<|startoftext|>", "<|endoftext|>"
@@ -127,6 +128,48 @@ def write_sd1(folder: Path, *, prediction: str = "epsilon", seed: int = 0) -> Pa
     return folder
 
 
+def write_sd2(folder: Path, file: Path, *, seed: int = 0) -> Path:
+    """A tiny SD2 checkpoint as a diffusers folder, and the same as a single file.
+
+    The folder's text encoder is one layer short: the last one but one is what SD2 reads.
+    """
+    write_tokenizer(folder / "tokenizer")
+    tokenizer = CLIPTokenizer.from_pretrained(str(folder / "tokenizer"), pad_token="!")
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        unet = UNet2DConditionModel(
+            sample_size=8,
+            block_out_channels=(64, 128),
+            layers_per_block=1,
+            down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+            up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+            cross_attention_dim=64,
+            attention_head_dim=(1, 2),
+            use_linear_projection=True,
+        )
+        whole = _shaken(CLIPTextModelWithProjection(_text_config(tokenizer, "gelu")))
+        config = _text_config(tokenizer, "gelu")
+        config.num_hidden_layers -= 1
+        text_encoder = CLIPTextModel(config)
+        cut = with_text_names(whole.state_dict(), text_encoder)
+        text_encoder.load_state_dict({key: cut[key] for key in text_encoder.state_dict()})
+        pipeline = StableDiffusionPipeline(
+            unet=_shaken(unet),
+            vae=_shaken(_vae(0.18215)),
+            text_encoder=text_encoder.eval(),
+            tokenizer=tokenizer,
+            scheduler=_noise("v_prediction"),
+            safety_checker=None,
+            feature_extractor=None,
+            requires_safety_checker=False,
+        )
+    pipeline.save_pretrained(str(folder))
+    tensors = _networks_of(folder)
+    tensors |= _as_open_clip(whole.state_dict(), original.OPEN_CLIP[Family.SD2])
+    save_file({key: value.clone() for key, value in tensors.items()}, file)
+    return folder
+
+
 def write_sdxl(folder: Path, *, seed: int = 0) -> Path:
     """A tiny SDXL checkpoint as a diffusers folder."""
     tokenizer = CLIPTokenizer.from_pretrained(str(write_tokenizer(folder / "tokenizer")))
@@ -181,18 +224,9 @@ def write_single_file(folder: Path, file: Path, *, second: bool = False) -> Path
     """A diffusers folder again, as one file of the original layout; `second`: it is SDXL."""
     parts = {
         name: load_file(next((folder / name).glob("*.safetensors")))
-        for name in ("unet", "vae", "text_encoder", *(["text_encoder_2"] if second else []))
+        for name in ("text_encoder", *(["text_encoder_2"] if second else []))
     }
-    unet = UNet2DConditionModel.from_pretrained(str(folder / "unet"))
-    up_attention = ["CrossAttn" in kind for kind in unet.config.up_block_types]
-    tensors = {
-        original.UNET + original.unet_key(key, unet.config.layers_per_block, up_attention): value
-        for key, value in parts["unet"].items()
-    }
-    for key, value in parts["vae"].items():
-        origin = original.vae_origin(key, levels=4)
-        is_flat = origin.change is original.Change.FLATTEN
-        tensors[origin.key] = value[..., None, None] if is_flat else value
+    tensors = _networks_of(folder)
     prefix = original.CLIP[Family.SDXL if second else Family.SD1]
     for key, value in parts["text_encoder"].items():
         # transformers 5 writes without the level that all published files have.
@@ -202,6 +236,21 @@ def write_single_file(folder: Path, file: Path, *, second: bool = False) -> Path
     file.parent.mkdir(parents=True, exist_ok=True)
     save_file({key: value.clone() for key, value in tensors.items()}, file)
     return file
+
+
+def _networks_of(folder: Path) -> dict[str, torch.Tensor]:
+    """The weights of a diffusers folder's denoiser and VAE under their original names."""
+    unet = UNet2DConditionModel.from_pretrained(str(folder / "unet"))
+    up_attention = ["CrossAttn" in kind for kind in unet.config.up_block_types]
+    tensors = {
+        original.UNET + original.unet_key(key, unet.config.layers_per_block, up_attention): value
+        for key, value in unet.state_dict().items()
+    }
+    for key, value in load_file(next((folder / "vae").glob("*.safetensors"))).items():
+        origin = original.vae_origin(key, levels=4)
+        is_flat = origin.change is original.Change.FLATTEN
+        tensors[origin.key] = value[..., None, None] if is_flat else value
+    return tensors
 
 
 def _as_open_clip(weights: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

@@ -21,10 +21,11 @@ def one_thread():
 
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory):
-    """`sd1`, `sd1-v`, `sdxl`, two of them as single files, a `tiny-vae` and a `tokenizer`."""
+    """`sd1`, `sd1-v`, `sd2` and `sdxl`, most as single files too, a `tiny-vae`, a `tokenizer`."""
     folder = tmp_path_factory.mktemp("checkpoints")
     tiny_checkpoints.write_sd1(folder / "sd1")
     tiny_checkpoints.write_sd1(folder / "sd1-v", prediction="v_prediction", seed=1)
+    tiny_checkpoints.write_sd2(folder / "sd2", folder / "sd2-file.safetensors")
     tiny_checkpoints.write_sdxl(folder / "sdxl")
     tiny_checkpoints.write_tiny_vae(folder / "tiny-vae")
     tiny_checkpoints.write_tokenizer(folder / "tokenizer")

@@ -28,6 +28,7 @@ SCHEDULERS = {
 }
 PIPELINES = {
     Family.SD1: diffusers.StableDiffusionPipeline,
+    Family.SD2: diffusers.StableDiffusionPipeline,
     Family.SDXL: diffusers.StableDiffusionXLPipeline,
 }
 
@@ -56,7 +57,8 @@ def by_diffusers(folder, family, sampler, guidance_scale=5.0):
 
 @pytest.mark.parametrize("sampler", SCHEDULERS)
 @pytest.mark.parametrize(
-    ("name", "family"), [("sd1", Family.SD1), ("sd1-v", Family.SD1), ("sdxl", Family.SDXL)]
+    ("name", "family"),
+    [("sd1", Family.SD1), ("sd1-v", Family.SD1), ("sd2", Family.SD2), ("sdxl", Family.SDXL)],
 )
 def test_every_sampler_gives_the_images_of_the_diffusers_pipeline(
     checkpoints, answers_of, info_of, request_of, name, family, sampler

@@ -15,7 +15,7 @@ from engine.models.files import read_header
 from engine.models.hub import CLIP_VOCABULARY
 from engine.pipelines import imagine
 
-FAMILIES = [("sd1", "sd1"), ("sdxl", "sdxl")]
+FAMILIES = [("sd1", "sd1"), ("sd2", "sd2"), ("sdxl", "sdxl")]
 
 
 @pytest.fixture
