@@ -11,7 +11,9 @@ from bot.studio.contract import Destination
 FACE = "discord"
 TOKEN_MARGIN_S = 15.0  # an interaction's token is not used this close to its end
 DEFAULT_LIMIT_BYTES = 10 * 2**20  # of a file, where no interaction says its own
-_GONE = frozenset({10015, 10008, 10062, 50027})  # webhook, message or interaction gone; bad token
+# Webhook, message or interaction gone; bad token; no more follow-ups where only a member
+# brought the bot along.
+_GONE = frozenset({10015, 10008, 10062, 50027, 40094})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,6 +58,11 @@ class ChatAddress:
         """The address as it is stored with a job."""
         return Destination(face=FACE, address=asdict(self))
 
+    @property
+    def is_public(self) -> bool:
+        """Others see what is shown there."""
+        return self.guild_id is not None and not self.is_ephemeral
+
     def is_open(self) -> bool:
         """The interaction can still be answered."""
         return discord.utils.utcnow().timestamp() < self.expires_at - TOKEN_MARGIN_S
@@ -98,4 +105,6 @@ async def follow_up(
 
 
 def _webhook(client: FaceClient, address: ChatAddress) -> discord.Webhook:
-    return discord.Webhook.partial(address.application_id, address.token, client=client)
+    webhook = discord.Webhook.partial(address.application_id, address.token, client=client)
+    webhook.type = discord.WebhookType.application  # such alone may answer to one member
+    return webhook

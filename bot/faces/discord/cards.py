@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import discord
 
 from bot.faces.discord.localisation import Words, duration
-from bot.studio.contract import ImageView, JobState, JobUpdate, JobView
+from bot.studio.contract import ImageView, JobState, JobUpdate, JobView, Operation
 
 Row: TypeAlias = Sequence[discord.ui.Item[Any]]
 PROMPT_SHOWN = 900  # characters of a prompt in a message; V2 allows 4000 in all
@@ -113,7 +113,7 @@ def result_card(
         words(f"operations.{job.operation.value}"),
         f"`{job.model}`",
         f"{first.width}×{first.height}",
-        words("result.seed", seed=job.seed),
+        *_seed_fact(words, job.operation, job.seed),
         words("result.by", owner=f"<@{job.owner_id}>"),
     ]
     pictures = [shown] if shown else []
@@ -130,6 +130,11 @@ def ending_card(words: Words, job: JobView, rows: Iterable[Row]) -> discord.ui.L
     return card(*texts, rows=rows, colour=RED if is_failed else GREY)
 
 
+def secret_card(words: Words) -> discord.ui.LayoutView:
+    """What others see in place of a private result."""
+    return card(words("progress.secret"), colour=GREY)
+
+
 def image_card(
     words: Words, image: ImageView, shown: Shown, rows: Iterable[Row], *, note: str = ""
 ) -> discord.ui.LayoutView:
@@ -138,7 +143,7 @@ def image_card(
         f"`{image.id}`",
         f"`{image.model}`",
         f"{image.width}×{image.height}",
-        words("result.seed", seed=image.seed),
+        *_seed_fact(words, image.operation, image.seed),
         words("result.by", owner=f"<@{image.owner_id}>"),
         discord.utils.format_dt(image.created_at, "R"),
     ]
@@ -148,6 +153,11 @@ def image_card(
         facts.append("🔒")
     texts = (prompt_line(image.prompt), f"-# {' · '.join(facts)}", note)
     return card(*texts, pictures=[shown], rows=rows, colour=GREEN)
+
+
+def _seed_fact(words: Words, operation: Operation, seed: int) -> list[str]:
+    """An upscaled picture has no seed of its own."""
+    return [] if operation is Operation.UPSCALE else [words("result.seed", seed=seed)]
 
 
 def prompt_line(prompt: str) -> str:

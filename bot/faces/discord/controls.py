@@ -10,7 +10,7 @@ from bot.faces.discord.components.keeping import DeleteButton, FavouriteButton, 
 from bot.faces.discord.components.reroll import RemixButton, RerollButton
 from bot.faces.discord.components.variations import UpscaleButton, VaryButton
 from bot.faces.discord.localisation import Words
-from bot.studio.contract import ImageView, JobView
+from bot.studio.contract import ImageView, JobView, Operation
 
 ROW = 5  # buttons of a row
 
@@ -39,8 +39,11 @@ def image_controls(words: Words, image: ImageView) -> list[Row]:
         VaryButton(image.id, words("buttons.vary_subtle"), is_strong=False),
         VaryButton(image.id, words("buttons.vary_strong"), is_strong=True),
     ]
+    again: list[discord.ui.Item[Any]] = []
+    if image.operation is not Operation.UPSCALE:  # it would only be made once more
+        again.append(RerollButton(image.job_id, words("buttons.reroll")))
     keeping = [
-        RerollButton(image.job_id, words("buttons.reroll")),
+        *again,
         RemixButton(image.job_id, words("buttons.remix")),
         FavouriteButton(image.id, words("buttons.favourite")),
         DeleteButton(image.id, words("buttons.delete")),

@@ -12,7 +12,15 @@ from bot.faces.discord.addresses import (
     follow_up,
     is_gone,
 )
-from bot.faces.discord.cards import ALT_TEXT_MAX, GREY, Shown, card, ending_card, result_card
+from bot.faces.discord.cards import (
+    ALT_TEXT_MAX,
+    GREY,
+    Shown,
+    card,
+    ending_card,
+    result_card,
+    secret_card,
+)
 from bot.faces.discord.controls import ending_controls, job_controls
 from bot.faces.discord.face import FaceClient
 from bot.faces.discord.localisation import Words
@@ -70,26 +78,38 @@ class DiscordDeliverer:
     async def _deliver(self, job: JobView, pngs: tuple[bytes, ...], address: ChatAddress) -> None:
         if address.is_open() and await self._answer(job, pngs, address):
             return
-        is_secret = job.is_private or address.is_ephemeral
+        is_secret = address.is_ephemeral or (job.is_private and address.is_public)
         is_posted = False
-        if address.channel_id is not None and not (is_secret and address.guild_id is not None):
+        if address.channel_id is not None and not is_secret:
             is_posted = await self._post(job, pngs, address)
         if not is_posted:
             await self._write_to_member(job, pngs, address)
 
     async def _answer(self, job: JobView, pngs: tuple[bytes, ...], address: ChatAddress) -> bool:
-        """Use the interaction; False where that is over."""
+        """Use the interaction; False where that is over or not allowed."""
         ending = await self._ending(job, pngs, address, address.limit_bytes)
         try:
-            if address.message_id is None:
+            if job.is_private and address.is_public:
+                await self._answer_in_secret(ending, address)
+            elif address.message_id is None:
                 await follow_up(self._client, address, ending.view(), ending.files())
             else:
                 await edit_answer(self._client, address, ending.view(), ending.files())
         except discord.HTTPException as error:
-            if not is_gone(error):
+            if not is_gone(error) and not isinstance(error, discord.Forbidden):
                 raise
             return False
         return True
+
+    async def _answer_in_secret(self, ending: Ending, address: ChatAddress) -> None:
+        """Show a private result to its owner alone, though the answer is for everybody.
+
+        The answer must be complete before: the first follow-up would take its place, in public.
+        """
+        if address.message_id is not None:
+            await edit_answer(self._client, address, secret_card(ending.words))
+        secretly = replace(address, is_ephemeral=True)
+        await follow_up(self._client, secretly, ending.view(), ending.files())
 
     async def _post(self, job: JobView, pngs: tuple[bytes, ...], address: ChatAddress) -> bool:
         """Send a message of our own to the channel; False where the bot may not."""
@@ -145,7 +165,7 @@ class DiscordDeliverer:
         note = ""
         if link is not None and (upload is None or not upload.is_original):
             links = [
-                f"[{words('result.open', number=image.index + 1)}](<{link(image.id)}>)"
+                f"[{words('result.open', number=image.index + 1)}](<{link(image)}>)"
                 for image in job.images
             ]
             note = " · ".join(links)

@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from bot.faces.discord.addresses import ChatAddress
-from bot.faces.discord.cards import BLUE, card
+from bot.faces.discord.addresses import ChatAddress, edit_answer
+from bot.faces.discord.cards import BLUE, card, secret_card
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words
 from bot.faces.discord.places import check_place
@@ -54,6 +54,10 @@ class Answer:
             place = ChatAddress.of(interaction, None, is_ephemeral=self.is_ephemeral)
         caller = caller_of(interaction)
         jobs = await submit(caller, place.destination())
+        if address.is_public and any(job.is_private for job in jobs):
+            # What made it private was not known before; the deliverer shows it to its owner alone.
+            await edit_answer(interaction.client, address, secret_card(Words(address.locale)))
+            return
         await interaction.client.follow(ProgressMessage(interaction.client, caller, jobs, address))
 
 

@@ -55,8 +55,8 @@ async def imagine(
     private: bool | None = None,  # noqa: FBT001
 ) -> None:
     """Make images from a prompt; options become flags of its grammar."""
-    said = private if private is not None else stated_privacy(prompt)
-    is_ephemeral = bool(said) and interaction.guild_id is not None
+    said = stated_privacy(prompt)
+    is_ephemeral = bool(private if said is None else said) and interaction.guild_id is not None
     answer = await acknowledge(interaction, is_ephemeral=is_ephemeral)
     text = with_flags(
         with_preset(prompt, preset, Words(interaction.locale.value)),
@@ -93,10 +93,17 @@ def with_preset(text: str, name: str | None, words: Words) -> str:
     preset = preset_named(name, load_presets())
     if preset is None:
         raise NotFound(words("preset.unknown", name=name))
-    first_flag = _FIRST_FLAG.search(text)
-    end = first_flag.start() if first_flag else len(text)
-    described_text = f"{text[:end].rstrip()}, {preset.added}"
-    return f"{described_text}{text[end:]}"
+    end = _flags_begin(text)
+    return f"{text[:end].rstrip()}, {preset.added}{text[end:]}"
+
+
+def _flags_begin(text: str) -> int:
+    """Where the flags after the words begin; those inside of braces belong to an alternative."""
+    for match in _FIRST_FLAG.finditer(text):
+        before = text[: match.start()]
+        if before.count("{") <= before.count("}"):
+            return match.start()
+    return len(text)
 
 
 async def _fetched(

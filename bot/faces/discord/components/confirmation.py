@@ -80,9 +80,9 @@ def expected_jobs(text: str) -> int:
 
 async def _resolved_privacy(interaction: Interaction, wish: Wish) -> bool | None:
     """Who may see the result, as far as it must be known before it is shown."""
-    if wish.is_private is not None:
-        return wish.is_private
     said = stated_privacy(wish.text)
+    if said is None:
+        said = wish.is_private
     if said is not None:
         return said
     studio, caller = interaction.client.studio, caller_of(interaction)

@@ -142,12 +142,12 @@ def _page_controls(words: Words, view: GalleryView, page: GalleryPage) -> list[R
 def _picture_options(images: Sequence[ImageView]) -> list[discord.SelectOption]:
     return [
         discord.SelectOption(
-            label=shortened(image.prompt, 100) or image.id,
+            label=shortened(f"{place}. {image.prompt}", 100),
             value=image.id,
             description=f"{image.id} · {image.width}×{image.height}",
             emoji="❤️" if image.is_favourite else None,
         )
-        for image in images
+        for place, image in enumerate(images, start=1)
     ]
 
 

@@ -73,14 +73,7 @@ class DeleteButton(LastingButton, template=f"delete:{IMAGE}"):
     """Deletes an image; the studio allows it to its owner and to admins."""
 
     def __init__(self, image_id: str, label: str) -> None:
-        super().__init__(
-            discord.ui.Button(
-                label=label,
-                emoji="🗑️",
-                custom_id=f"delete:{image_id}",
-                style=discord.ButtonStyle.danger,
-            )
-        )
+        super().__init__(discord.ui.Button(label=label, emoji="🗑️", custom_id=f"delete:{image_id}"))
         self.image_id = image_id
 
     @classmethod

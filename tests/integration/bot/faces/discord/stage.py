@@ -126,7 +126,7 @@ def _is_meant(error: BaseException) -> bool:
 
 def has_ending(message: Any) -> bool:
     return message is not None and any(
-        str(part.get("custom_id", "")).startswith("reroll:") for part in parts(message)
+        str(part.get("custom_id", "")).startswith("remix:") for part in parts(message)
     )
 
 

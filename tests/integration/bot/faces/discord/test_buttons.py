@@ -1,7 +1,7 @@
 """The buttons under a result: whoever presses them, and whenever."""
 
 from bot.studio.contract import Caller, Operation
-from tests.integration.bot.faces.discord.stage import attached, labels, parts, text
+from tests.integration.bot.faces.discord.stage import attached, has_ending, labels, parts, text
 
 
 async def newest_job(stage, member):
@@ -14,6 +14,8 @@ async def test_upscale_makes_one_larger_picture(stage):
     single = await stage.delivered(await stage.alice.click(grid.message, label="U2"))
     assert attached(stage, single).size == (512, 512)
     assert "Upscale 2×" in labels(single)
+    assert "Reroll" not in labels(single)
+    assert "seed" not in text(single)
     assert (await newest_job(stage, stage.alice)).operation is Operation.UPSCALE
 
 
@@ -69,6 +71,17 @@ async def test_buttons_of_a_private_result_answer_privately(stage):
     grid = await stage.imagine(private=True)
     varied = await stage.delivered(await stage.alice.click(grid, label="V1"))
     assert varied.ephemeral
+
+
+async def test_a_public_button_of_a_picture_made_private_answers_its_owner_alone(stage):
+    grid = await stage.imagine(count=1)
+    image = (await newest_job(stage, stage.alice)).images[0]
+    caller = Caller(owner_id=stage.alice.id, guild_id=stage.guild.id)
+    await stage.studio.publish(caller, image.id, is_private=True)
+    varied = await stage.alice.click(grid.message, label="Vary")
+    await stage.until(lambda: varied.followups and has_ending(varied.followups[0]))
+    assert varied.followups[0].ephemeral
+    assert varied.response.attachments == []
 
 
 async def test_a_favourite_is_marked_and_unmarked_for_who_presses(stage):

@@ -8,6 +8,7 @@ from engine.api import ImageToImage
 from tests.integration.bot.faces.discord.stage import (
     attached,
     gallery_items,
+    has_ending,
     labels,
     parts,
     png_bytes,
@@ -87,6 +88,23 @@ async def test_private_by_preference_exchanges_the_public_answer_for_a_private_o
     assert result.response is None
 
 
+async def test_what_turns_out_private_is_shown_to_its_owner_alone(stage):
+    await stage.alice.slash(stage.channel, "settings", flags="--private")
+    result = await stage.alice.slash(stage.channel, "imagine", prompt="a fox")
+    await stage.until(lambda: result.followups and has_ending(result.followups[0]))
+    assert result.followups[0].ephemeral
+    assert "private" in text(result.response)
+    assert "fox" not in text(result.response)
+    assert result.response.attachments == []
+
+
+async def test_the_flag_of_a_prompt_counts_more_than_the_option(stage):
+    result = await stage.alice.slash(
+        stage.channel, "imagine", prompt="a fox --private", private=False
+    )
+    assert (await stage.delivered(result)).ephemeral
+
+
 async def test_a_direct_message_is_private_by_default(stage):
     user = stage.env.create_user("dora")
     result = await user.slash("imagine", prompt="a fox")
@@ -107,6 +125,14 @@ async def test_each_expansion_gets_a_message_of_its_own(stage):
     shown = sorted(text(message).splitlines()[0] for message in result.followups)
     assert shown == ["**a blue fox**", "**a red fox**"]
     assert "2 of 2" in await stage.answered(result, "2 of 2")
+
+
+async def test_private_expansions_are_answered_in_private(stage):
+    result = await stage.alice.slash(
+        stage.channel, "imagine", prompt="a {red, blue} fox", private=True
+    )
+    await stage.until(lambda: len(result.followups) == 2)
+    assert all(message.ephemeral for message in result.followups)
 
 
 async def test_many_jobs_are_asked_about_first(stage):

@@ -54,6 +54,12 @@ def test_a_presets_words_stand_before_the_flags():
     assert parsed.prompt.startswith("a fox, ")
 
 
+def test_a_presets_words_stay_out_of_braces():
+    text = with_preset("a {red --seed 1, blue --seed 2} fox --ar 3:2", "pixel-art", Words("en"))
+    assert expected_jobs(text) == 2
+    assert text.index("fox, ") < text.index("pixel") < text.index("--ar")
+
+
 def test_an_unknown_preset_is_refused_by_name():
     with pytest.raises(NotFound, match="nonsense"):
         with_preset("a fox", "nonsense", Words("en"))
