@@ -65,6 +65,9 @@ Begin: TypeAlias = Callable[[Link, Send], tuple[Work, Ready]]
 
 def run(begin: Begin, link: Link) -> None:
     """Work until the host closes the connection or ends, then leave the process at once."""
+    # Before torch is imported. Threads that wait by spinning make a pass twenty times slower as
+    # soon as another process wants a core too.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the host, which ends this one
     _end_with(link.host_pid)
     outbox = _Outbox(link.reports)
