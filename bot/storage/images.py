@@ -187,10 +187,31 @@ class Images:
         self, viewer: Viewer, wanted: ImageFilter, *, below: int | None, limit: int
     ) -> list[SeenImage]:
         """The newest `limit` images with numbers under `below` (None: from the start)."""
-        query = self._filtered(_seen_by(viewer.owner_id), viewer, wanted)
+        query = _seen_by(viewer.owner_id)
+        number: ColumnElement[int] = ImageRow.number.expression
+        if not search_terms(wanted.words):
+            query = self._filtered(query, viewer, wanted)
+        elif self._database.is_sqlite:
+            # The words' index yields numbers in order, but only under its own name for them.
+            query, number = self._filtered(query, viewer, wanted), _words.c.rowid
+        else:
+            query = query.where(number.in_(self._newest(viewer, wanted, below, limit)))
         if below is not None:
-            query = query.where(ImageRow.number < below)
-        return await self._seen(query.order_by(ImageRow.number.desc()).limit(limit))
+            query = query.where(number < below)
+        return await self._seen(query.order_by(number.desc()).limit(limit))
+
+    def _newest(
+        self, viewer: Viewer, wanted: ImageFilter, below: int | None, limit: int
+    ) -> Select[int]:
+        """Numbers of a search's page; all that match come first.
+
+        PostgreSQL misjudges how many that are, and would rather look at every image from the
+        newest on.
+        """
+        matching = self._filtered(select(ImageRow.number), viewer, wanted).cte("matching")
+        number = matching.prefix_with("MATERIALIZED").c.number
+        newest = select(number).order_by(number.desc()).limit(limit)
+        return newest if below is None else newest.where(number < below)
 
     async def count(self, viewer: Viewer, wanted: ImageFilter) -> int:
         """How many there are, at most COUNT_CAP."""
