@@ -18,7 +18,7 @@ from bot.prompts import load_presets, preset_named
 from engine.api import MAX_SEED
 
 COUNT_MAX = 4  # images of one job
-_FIRST_FLAG = re.compile(r"\s(?:--|[–—])(?=[A-Za-z])")
+_FIRST_FLAG = re.compile(r"\s\{?\s*(?:--|[–—])(?=[A-Za-z])")
 
 
 @app_commands.command(

@@ -55,9 +55,9 @@ def test_a_presets_words_stand_before_the_flags():
 
 
 def test_a_presets_words_stay_out_of_braces():
-    text = with_preset("a {red --seed 1, blue --seed 2} fox --ar 3:2", "pixel-art", Words("en"))
-    assert expected_jobs(text) == 2
-    assert text.index("fox, ") < text.index("pixel") < text.index("--ar")
+    text = with_preset("a {red, blue} fox {--seed 1, --seed 2}", "pixel-art", Words("en"))
+    assert expected_jobs(text) == 4
+    assert text.index("fox, ") < text.index("pixel") < text.index("--seed")
 
 
 def test_an_unknown_preset_is_refused_by_name():
