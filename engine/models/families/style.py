@@ -4,7 +4,6 @@
 has its weights, guides one only.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,6 +24,7 @@ from engine.calls import (
 from engine.errors import ModelUnavailable, Unsupported
 from engine.networks.style import StyleConfig, StyleTransfer, statistics
 from engine.networks.vgg import CONTENT_LAYER, STYLE_LAYERS, Vgg19, load_vgg19
+from engine.networks.weights import BrokenWeights, read_network
 from engine.style import losses
 from engine.style.colour import colour_moments
 from engine.style.target import Style
@@ -151,7 +151,7 @@ class StyleNetworks:
 
     def _network(self) -> StyleTransfer:
         if self._transfer is None:
-            self._transfer = read_style_transfer(self._folder / WEIGHTS).to(self._device)
+            self._transfer = read_style_transfer(self._folder).to(self._device)
         return self._transfer
 
     def _vgg(self) -> Vgg19:
@@ -196,20 +196,20 @@ def _size(target: Tensor) -> Tensor:
     return target.square().flatten(1).mean(1).clamp_min(1e-8)
 
 
-def read_style_transfer(path: Path) -> StyleTransfer:
+def read_style_transfer(folder: Path) -> StyleTransfer:
     """Read encoder and decoder.
 
     Raises:
         ModelUnavailable: the file is missing, broken or of another network.
     """
     try:
-        with safe_open(path, "pt") as file:
-            config = json.loads((file.metadata() or {}).get("config", "{}"))
-            state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
+        config, state = read_network(folder, "style")
         network = StyleTransfer(StyleConfig(**config))
         network.load_state_dict(state)
-    except (OSError, SafetensorError, TypeError, RuntimeError) as error:
-        raise ModelUnavailable("style", f"{path} is missing or broken ({error})") from None
+    except (BrokenWeights, TypeError, RuntimeError) as error:
+        raise ModelUnavailable(
+            "style", f"{folder / WEIGHTS} is missing or broken ({error})"
+        ) from None
     return network.eval().requires_grad_(requires_grad=False)
 
 

@@ -1,7 +1,5 @@
 """The style networks as the worker uses them, on small random weights read from real files."""
 
-import json
-
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -18,6 +16,7 @@ from engine.calls import (
 from engine.errors import ModelUnavailable, Unsupported
 from engine.models.families import style as family
 from engine.networks.style import StyleConfig, StyleTransfer
+from engine.networks.weights import save_network
 
 STYLE = NetworkRef("style")
 
@@ -30,8 +29,7 @@ def pixels(seed, *shape):
 def folder(tmp_path):
     torch.manual_seed(6)
     network = StyleTransfer(StyleConfig(widths=(4, 6, 8, 8)))
-    state = {key: value.contiguous() for key, value in network.state_dict().items()}
-    save_file(state, tmp_path / family.WEIGHTS, {"config": json.dumps(network.configuration())})
+    save_network(tmp_path, "style", network)
     return tmp_path
 
 

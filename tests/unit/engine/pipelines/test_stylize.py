@@ -1,19 +1,18 @@
 """Stylize from request to pictures, answered by small random networks."""
 
 import io
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import save_file
 
 from engine import calls
 from engine.errors import InvalidRequest, ModelUnavailable, OutOfMemory, UnreadableImage
 from engine.models.families import style as family
 from engine.networks.style import StyleConfig, StyleTransfer
+from engine.networks.weights import save_network
 from engine.pipelines import stylize
 from engine.pipelines.stages import restyling
 from engine.requests import KeepColour, StyleMethod, StyleReference, Stylize
@@ -41,8 +40,7 @@ def networks(tmp_path_factory):
     folder = tmp_path_factory.mktemp("style")
     torch.manual_seed(6)
     network = StyleTransfer(StyleConfig(widths=(4, 6, 8, 8)))
-    state = {key: value.contiguous() for key, value in network.state_dict().items()}
-    save_file(state, folder / family.WEIGHTS, {"config": json.dumps(network.configuration())})
+    save_network(folder, "style", network)
     return family.StyleNetworks(torch.device("cpu"), folder=folder)
 
 

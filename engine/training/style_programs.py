@@ -1,0 +1,101 @@
+"""The training programs of the style networks.
+
+python -m engine.training style-encoder --data DIR --out DIR --minutes 30
+python -m engine.training style --data DIR --out DIR --minutes 30
+python -m engine.training export-style --data DIR --out DIR
+"""
+
+import tomllib
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from safetensors.torch import save_file
+from torch import Tensor
+
+from engine.calls import DescribeStyle, NetworkRef
+from engine.models.families.style import PRESETS, StyleNetworks, preset_tensors
+from engine.networks.style import StyleConfig, StyleEncoder, StyleTransfer
+from engine.networks.weights import save_network
+from engine.training.loop import Run, load_average
+from engine.training.pictures import read_pictures
+from engine.training.programs import PACK, Job
+from engine.training.style_encoder import StyleClassifier, TrainStyleEncoder, equalise
+from engine.training.style_pictures import UNKNOWN, Labelled, labelled_pictures
+from engine.training.style_transfer import TrainStyleTransfer
+
+OTHER_STYLES = 1500  # drawings and photographs among the styles, beside all paintings
+PRESET_SIDE = 512  # pixels of the longer side
+
+
+def train_style_encoder(job: Job) -> StyleEncoder:
+    """Train the encoder by naming what crops show, and bring its channels to one size."""
+    pictures = labelled_pictures(read_pictures(job.data), job.seed)
+    torch.default_generator.manual_seed(job.seed)
+    network = StyleClassifier(StyleConfig(), pictures.counts)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    Run(TrainStyleEncoder(network, pictures), job.settings("style-encoder")).train()
+    encoder = network.cpu().encoder
+    equalise(encoder, pictures)
+    torch.save(encoder.state_dict(), job.out / "style-encoder" / "finished.pt")
+    return encoder
+
+
+def train_style(job: Job) -> StyleTransfer:
+    """Train the decoder on the finished encoder."""
+    pictures = labelled_pictures(read_pictures(job.data), job.seed)
+    network = StyleTransfer(StyleConfig())
+    torch.default_generator.manual_seed(job.seed)
+    finished = torch.load(job.out / "style-encoder" / "finished.pt", weights_only=True)
+    network.encoder.load_state_dict(finished)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    contents, styles = contents_and_styles(pictures, job.seed)
+    Run(TrainStyleTransfer(network, contents, styles), job.settings("style")).train()
+    return network
+
+
+def contents_and_styles(
+    pictures: Labelled, seed: int
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """What is restyled (anything), and after what (all paintings, some of the rest)."""
+    rng = np.random.default_rng([seed, 78])
+    contents = pictures.pixels[rng.permutation(len(pictures.pixels))]
+    is_painting = pictures.paintings != UNKNOWN
+    others = pictures.pixels[~is_painting]
+    some = others[rng.permutation(len(others))[:OTHER_STYLES]]
+    styles = np.concatenate([pictures.pixels[is_painting], some])
+    return contents, styles[rng.permutation(len(styles))]
+
+
+def export_style(job: Job) -> None:
+    """Write network and presets into the pack."""
+    network = load_average(StyleTransfer(StyleConfig()), job.out / "style")
+    save_network(job.pack, "style", network)
+    networks = StyleNetworks(torch.device("cpu"), folder=job.pack)
+    wanted = tomllib.loads((PACK / "style-presets.toml").read_text(encoding="utf-8"))
+    found = {picture.file: picture for picture in read_pictures(job.data)}
+    tensors: dict[str, Tensor] = {}
+    for name, preset in wanted.items():
+        with torch.no_grad():
+            pixels = style_pixels(found[preset["source"]].open())
+            (style,) = networks.execute([DescribeStyle(NetworkRef("style"), pixels)])
+        tensors |= preset_tensors(name, style)
+    save_file(tensors, job.pack / PRESETS)
+
+
+def style_pixels(image: Image.Image, longest: int = PRESET_SIDE) -> Tensor:
+    """A picture as pixels (1, 3, H, W) in [0, 1], both sides multiples of 8."""
+    scale = min(1.0, longest / max(image.size))
+    size = tuple(max(8, round(side * scale / 8) * 8) for side in image.size)
+    small = image.convert("RGB").resize((size[0], size[1]), Image.Resampling.LANCZOS)
+    values = torch.from_numpy(np.array(small, dtype=np.float32))
+    return values.permute(2, 0, 1)[None] / 255
+
+
+STYLE_PROGRAMS: dict[str, Callable[[Job], object]] = {
+    "style-encoder": train_style_encoder,
+    "style": train_style,
+    "export-style": export_style,
+}
