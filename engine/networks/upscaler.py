@@ -51,6 +51,8 @@ class Upscaler(nn.Module):
         for head in self.heads.values():
             assert isinstance(head, nn.Conv2d)
             nn.init.zeros_(head.weight)
+            assert head.bias is not None
+            nn.init.zeros_(head.bias)
 
     def forward(self, pixels: Tensor, factor: int = 2) -> Tensor:
         """Pixels in [0, 1], `factor` times as large and not clamped.

@@ -63,9 +63,13 @@ class Draw:
 class Programme(Protocol):
     """What a network's training program tells the loop."""
 
-    network: nn.Module
     batch: int
     learning_rate: float
+
+    @property
+    def network(self) -> Any:
+        """What is trained, an nn.Module."""
+        ...
 
     def loss(self, network: Any, draw: Draw) -> Tensor:
         """Loss of one batch drawn from `draw`."""
@@ -121,7 +125,7 @@ class Run:
     def __init__(self, programme: Programme, settings: Settings) -> None:
         self.programme = programme
         self.settings = settings
-        self.network = programme.network.to(settings.device)
+        self.network: nn.Module = programme.network.to(settings.device)
         self.average = {key: value.clone() for key, value in self.network.state_dict().items()}
         self.optimiser = Muon(self.network, programme.learning_rate, settings.weight_decay)
         self.progress = Progress()

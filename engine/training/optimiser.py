@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 
@@ -23,6 +24,34 @@ def orthogonalised(gradient: Tensor, steps: int = 5) -> Tensor:
         x = a * x + (b * gram + c * gram @ gram) @ x
     out: Tensor = (x.mT if tall else x).to(gradient.dtype)
     return out
+
+
+def orthogonalised_by_all(matrices: list[Tensor]) -> list[Tensor]:
+    """`orthogonalised` of each matrix; replicas of a run share the work and the results."""
+    if not dist.is_initialized() or dist.get_world_size() == 1:
+        return [orthogonalised(matrix) for matrix in matrices]
+    effort = [0] * dist.get_world_size()
+    owner = {}
+    costly_first = sorted(range(len(matrices)), key=lambda k: -_effort(matrices[k]))
+    for index in costly_first:
+        owner[index] = effort.index(min(effort))
+        effort[owner[index]] += _effort(matrices[index])
+    mine = dist.get_rank()
+    out = [
+        orthogonalised(matrix) if owner[index] == mine else torch.zeros_like(matrix)
+        for index, matrix in enumerate(matrices)
+    ]
+    flat = torch.cat([matrix.flatten() for matrix in out])
+    dist.all_reduce(flat)
+    parts, start = [], 0
+    for matrix in matrices:
+        parts.append(flat[start : start + matrix.numel()].view_as(matrix))
+        start += matrix.numel()
+    return parts
+
+
+def _effort(matrix: Tensor) -> int:
+    return matrix.numel() * min(matrix.shape)
 
 
 class Muon(torch.optim.Optimizer):
@@ -44,25 +73,29 @@ class Muon(torch.optim.Optimizer):
         if closure is not None:
             raise TypeError("Muon takes no closure.")
         for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is None:
-                    continue
-                if group["muon"]:
-                    self._muon(parameter, group)
-                else:
+            given = [parameter for parameter in group["params"] if parameter.grad is not None]
+            if group["muon"]:
+                self._muon(given, group)
+            else:
+                for parameter in given:
                     self._adam(parameter, group)
 
-    def _muon(self, parameter: Tensor, group: dict[str, Any]) -> None:
+    def _muon(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+        directions = [self._direction(parameter) for parameter in parameters]
+        for parameter, update in zip(parameters, orthogonalised_by_all(directions), strict=True):
+            parameter.mul_(1 - group["lr"] * group["weight_decay"])
+            size = 0.2 * max(update.shape) ** 0.5
+            parameter.add_(update.view_as(parameter), alpha=-group["lr"] * size)
+
+    def _direction(self, parameter: Tensor) -> Tensor:
+        """Gradient with Nesterov momentum, as a matrix."""
         state = self.state[parameter]
         if not state:
             state["momentum"] = torch.zeros_like(parameter)
         gradient = parameter.grad
         assert gradient is not None
         momentum = state["momentum"].lerp_(gradient, 0.05)
-        update = gradient.lerp(momentum, 0.95).flatten(1)
-        update = orthogonalised(update) * (0.2 * max(update.shape) ** 0.5)
-        parameter.mul_(1 - group["lr"] * group["weight_decay"])
-        parameter.add_(update.view_as(parameter), alpha=-group["lr"])
+        return gradient.lerp(momentum, 0.95).flatten(1)
 
     def _adam(self, parameter: Tensor, group: dict[str, Any]) -> None:
         state = self.state[parameter]

@@ -15,7 +15,7 @@ from typing import Protocol
 from PIL import Image
 
 
-class NoPictures(Exception):  # noqa: N818
+class NoPictures(Exception):
     """There is no captions.tsv where training pictures were expected."""
 
     def __init__(self, folder: str) -> None:

@@ -1,0 +1,41 @@
+"""`python -m engine.training NETWORK --data DIR --out DIR --minutes M`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from engine.training.loop import Budget
+from engine.training.pictures import NoPictures
+from engine.training.programs import PACK, PROGRAMS, Job, MissingTeacher, train
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train what the arguments ask for; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="atelier train", description=__doc__)
+    parser.add_argument("network", choices=sorted(PROGRAMS))
+    parser.add_argument("--data", type=Path, required=True, help="folder with captions.tsv")
+    parser.add_argument("--out", type=Path, required=True, help="where the run keeps everything")
+    budget = parser.add_mutually_exclusive_group()
+    budget.add_argument("--minutes", type=float, help="stop after so long (default 60)")
+    budget.add_argument("--images", type=int, help="stop after so many pictures")
+    parser.add_argument("--scenes", type=int, default=60_000, help="composed training pictures")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--replicas", type=int, default=1, help="processes for the denoiser")
+    parser.add_argument("--teacher", type=Path, help="folder of the sentence encoder")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--pack", type=Path, default=PACK, help="where export writes the weights")
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    given = vars(parser.parse_args(argv))
+    network, minutes, images = given.pop("network"), given.pop("minutes"), given.pop("images")
+    limit = Budget(images=images) if images is not None else Budget(minutes=minutes or 60.0)
+    try:
+        train(network, Job(budget=limit, **given))
+    except (NoPictures, MissingTeacher) as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,274 @@
+"""The training programs: one per network, and one that makes the whole pack from nothing.
+
+    python -m engine.training pack --data DIR --out DIR --minutes 240 --teacher DIR
+    python -m engine.training denoiser --data DIR --out DIR --images 300000 --resume
+
+`--data` is any folder with a captions.tsv, or whose folders and tar archives have one. Everything
+a run makes lies below `--out`: prepared scenes, checkpoints, sample sheets, loss curves, weights.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from numpy.typing import NDArray
+from torch import nn
+
+from engine.networks.denoiser import Denoiser, DenoiserConfig
+from engine.networks.text_encoder import TextEncoder, TextEncoderConfig, Tokenizer
+from engine.networks.upscaler import Upscaler, UpscalerConfig
+from engine.networks.vae import Vae, VaeConfig
+from engine.networks.weights import save_network
+from engine.training.autoencode import Autoencode, fit_statistics
+from engine.training.denoise import Denoise, LatentStore, Words
+from engine.training.distil_text import DistilText, Lesson, Teacher
+from engine.training.enlarge import Enlarge, large_pictures
+from engine.training.loop import Budget, Programme, Run, Settings, load_average
+from engine.training.store import (
+    SHARD,
+    encode_captions,
+    encode_latents,
+    read_captions,
+    shard_size,
+    whole_shards,
+    write_scenes,
+)
+from engine.training.texts import lesson_texts, sheet_prompts
+from engine.training.words import read_words, write_vocabulary
+
+N = TypeVar("N", bound=nn.Module)
+
+PACK = Path(__file__).parents[1] / "models" / "pack"
+VAE_SHARDS = 6  # square shards whose pictures teach the autoencoder
+# How a budget for the whole pack is shared out; measured on 2 CPU cores.
+SHARES = {"vae": 0.11, "text": 0.06, "upscaler": 0.10, "denoiser": 0.73}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """What a member asked to have trained."""
+
+    data: Path
+    out: Path
+    budget: Budget
+    seed: int = 0
+    resume: bool = False
+    scenes: int = 60_000  # composed pictures in the store
+    replicas: int = 1  # processes that share the denoiser's run
+    teacher: Path | None = None  # folder of the sentence encoder
+    device: str = "cpu"
+    pack: Path = PACK
+
+    @property
+    def store(self) -> Path:
+        """The prepared scenes."""
+        return self.out / "store"
+
+    def settings(self, network: str) -> Settings:
+        """How the loop runs for one network."""
+        return Settings(
+            self.out / network,
+            self.budget,
+            seed=self.seed,
+            resume=self.resume,
+            device=self.device,
+            compile=self.device.startswith("cuda"),
+        )
+
+
+class MissingTeacher(Exception):
+    """The text encoder can't be distilled without a sentence encoder."""
+
+    def __str__(self) -> str:
+        return (
+            "Name the sentence encoder's folder (config.json, model.safetensors, vocab.txt of "
+            "all-MiniLM-L6-v2) with --teacher."
+        )
+
+
+def prepare_scenes(job: Job) -> list[int]:
+    """Compose the store's scenes that are still missing; returns its shards."""
+    shards = range(max(1, round(job.scenes / SHARD)))
+    count = min(SHARD, job.scenes)
+    missing = [index for index in shards if index not in whole_shards(job.store)]
+    if missing:
+        workers = min(len(missing), os.cpu_count() or 1)
+        tasks = [
+            (job.data, job.store, missing[k::workers], job.seed, count) for k in range(workers)
+        ]
+        if workers == 1:
+            write_scenes(*tasks[0])
+        else:
+            with get_context("spawn").Pool(workers) as pool:
+                pool.starmap(write_scenes, tasks)
+    return list(shards)
+
+
+def train_vae(job: Job) -> Vae:
+    """Train the autoencoder on prepared scenes and fit its latent statistics."""
+    shards = [index for index in prepare_scenes(job) if shard_size(index) == shard_size(0)]
+    pictures = _pictures(job, shards[:VAE_SHARDS])
+    network = _seeded(lambda: Vae(VaeConfig()), job.seed)
+    programme = Autoencode(network, pictures)
+    _run(programme, job.settings("vae"))
+    fit_statistics(network.cpu(), pictures[:2048])
+    _keep(network, job.out / "vae")
+    print(f"vae: {programme.psnr(network):.2f} dB on held-out scenes")
+    return network
+
+
+def _pictures(job: Job, shards: Sequence[int]) -> NDArray[np.uint8]:
+    return np.concatenate([np.load(job.store / f"scenes_{index:05d}.npy") for index in shards])
+
+
+def train_text(job: Job) -> TextEncoder:
+    """Distil the text encoder.
+
+    Raises:
+        MissingTeacher: the job names no sentence encoder.
+    """
+    if job.teacher is None:
+        raise MissingTeacher
+    shards = prepare_scenes(job)
+    teacher = Teacher(job.teacher)
+    captions = [line for index in shards[:10] for line in read_captions(job.store, index)]
+    texts = lesson_texts(captions, teacher.pieces, job.data, job.seed)
+    lesson = teacher.lesson(texts)
+    student = teacher.student()
+    write_vocabulary(job.out / "text", teacher.pieces)
+    _run(DistilText(student, Lesson(lesson.ids, lesson.features)), job.settings("text"))
+    _keep(student.encoder.cpu(), job.out / "text")
+    return student.encoder
+
+
+def train_denoiser(job: Job) -> None:
+    """Train the denoiser on latents of the trained autoencoder and words of the text encoder."""
+    vae, words = _trained_vae(job), _trained_words(job)
+    for index in prepare_scenes(job):
+        if not (job.store / f"latents_{index:05d}.npy").exists():
+            encode_latents(job.store, index, vae)
+        if not (job.store / f"pooled_{index:05d}.npy").exists():
+            encode_captions(job.store, index, words.tokenizer, words.encoder)
+    if job.replicas == 1:
+        _denoiser_replica(0, job)
+        return
+    context = get_context("spawn")
+    processes = [
+        context.Process(target=_denoiser_replica, args=(rank, job)) for rank in range(job.replicas)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+
+
+def _denoiser_replica(rank: int, job: Job) -> None:
+    if job.replicas > 1:
+        torch.set_num_threads(1)
+        meeting = (job.out / "replicas").absolute()
+        if rank == 0:
+            meeting.unlink(missing_ok=True)
+        dist.init_process_group("gloo", f"file://{meeting}", world_size=job.replicas, rank=rank)
+    network = _seeded(lambda: Denoiser(DenoiserConfig()), job.seed)
+    store = LatentStore(job.store)
+    programme = Denoise(network, store, _trained_words(job), _trained_vae(job), sheet_prompts())
+    programme.batch = max(1, programme.batch // job.replicas)
+    _run(programme, job.settings("denoiser"))
+    if job.replicas > 1:
+        dist.destroy_process_group()
+
+
+def train_upscaler(job: Job) -> Upscaler:
+    """Train the upscaler on pictures of 256 pixels."""
+    network = _seeded(lambda: Upscaler(UpscalerConfig()), job.seed)
+    pictures = large_pictures(job.data, min(3000, job.scenes), job.seed)
+    held_out = large_pictures(job.data, 48, job.seed, split="validation")
+    programme = Enlarge(network, pictures, held_out)
+    _run(programme, job.settings("upscaler"))
+    for factor in network.config.factors:
+        plain, ours = programme.gain(network.cpu(), factor)
+        print(f"upscaler x{factor}: {ours:.2f} dB, bicubic {plain:.2f} dB")
+    return network
+
+
+def train_pack(job: Job) -> None:
+    """Train all networks, sharing the budget out, and write the pack."""
+    for network, share in SHARES.items():
+        images, minutes = job.budget.images, job.budget.minutes
+        part = (
+            Budget(images=max(1, round(images * share)))
+            if images is not None
+            else Budget(minutes=(minutes or 0) * share)
+        )
+        PROGRAMS[network](replace(job, budget=part))
+    export(job)
+
+
+def export(job: Job) -> None:
+    """Write the averaged weights below `job.out` as the pack's files."""
+    job.pack.mkdir(parents=True, exist_ok=True)
+    words = _trained_words(job)
+    save_network(job.pack, "text_encoder", words.encoder, tables=("table.weight",))
+    write_vocabulary(job.pack, read_words(job.out / "text"))
+    save_network(job.pack, "vae", _trained_vae(job))
+    denoiser = load_average(Denoiser(DenoiserConfig()), job.out / "denoiser")
+    save_network(job.pack, "denoiser", denoiser)
+    upscaler = load_average(Upscaler(UpscalerConfig()), job.out / "upscaler")
+    save_network(job.pack, "upscaler", upscaler)
+
+
+def _seeded(build: Callable[[], N], seed: int) -> N:
+    """A network whose first weights come from `seed`, laid out for fast convolutions."""
+    with torch.random.fork_rng():
+        torch.default_generator.manual_seed(seed)
+        network = build()
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def _run(programme: Programme, settings: Settings) -> None:
+    Run(programme, settings).train()
+
+
+def _keep(network: nn.Module, folder: Path) -> None:
+    """Store a finished network where the next programs find it."""
+    torch.save(network.state_dict(), folder / "finished.pt")
+
+
+def _trained_vae(job: Job) -> Vae:
+    network = Vae(VaeConfig())
+    network.load_state_dict(torch.load(job.out / "vae" / "finished.pt", weights_only=True))
+    return network.eval()
+
+
+def _trained_words(job: Job) -> Words:
+    pieces = read_words(job.out / "text")
+    network = TextEncoder(TextEncoderConfig(vocabulary=len(pieces)))
+    network.load_state_dict(torch.load(job.out / "text" / "finished.pt", weights_only=True))
+    return Words(Tokenizer(pieces, {}, network.config.length), network.eval())
+
+
+PROGRAMS: dict[str, Callable[[Job], object]] = {
+    "vae": train_vae,
+    "text": train_text,
+    "upscaler": train_upscaler,
+    "denoiser": train_denoiser,
+    "pack": train_pack,
+    "export": export,
+}
+
+
+def train(network: str, job: Job) -> None:
+    """Run the program of a network, a key of `PROGRAMS`.
+
+    Raises:
+        KeyError: there is no such program.
+        NoPictures: the data folder holds no captions.tsv.
+        MissingTeacher: the text encoder was asked for without `job.teacher`.
+    """
+    PROGRAMS[network](job)

@@ -1,0 +1,212 @@
+"""Composed scenes: what a caption says is in the picture."""
+
+import tarfile
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from engine.training.backgrounds import COLOURS, PAINTERS, paint_background
+from engine.training.captions import Captioner, Item, Plan, article, plural
+from engine.training.pictures import NoPictures, read_pictures
+from engine.training.scenes import SceneMaker, painterly, pixelated
+from engine.training.store import read_captions, whole_shards, write_scenes
+from engine.training.subjects import (
+    HUES,
+    SubjectLibrary,
+    dominant_colour,
+    read_nouns,
+    recoloured,
+    trimmed,
+)
+
+
+def disc(colour: tuple[int, int, int], side: int = 64) -> Image.Image:
+    image = Image.new("RGBA", (side, side))
+    ImageDraw.Draw(image).ellipse((8, 8, side - 8, side - 8), fill=(*colour, 255))
+    return image
+
+
+@pytest.fixture
+def data(tmp_path):
+    """A community's folder: three drawings in two looks, and no other set."""
+    folder = tmp_path / "data" / "drawings"
+    folder.mkdir(parents=True)
+    rows = ["file\tname\tkeywords\tstyle\tvendor\tsplit"]
+    for style in ("3d", "cartoon"):
+        for name, colour in (
+            ("cat", (220, 40, 40)),
+            ("dog", (40, 80, 220)),
+            ("rose", (30, 160, 60)),
+        ):
+            file = f"{style}_{name}.png"
+            disc(colour).save(folder / file)
+            split = "validation" if (style, name) == ("3d", "rose") else "train"
+            rows.append(f"{file}\t{name}\tpet, animal\t{style}\tours\t{split}")
+    (folder / "captions.tsv").write_text("\n".join(rows) + "\n")
+    return folder.parent
+
+
+@pytest.fixture
+def maker(data):
+    return SceneMaker(SubjectLibrary.read(data), read_nouns(), [], 64, 64)
+
+
+def test_a_folder_and_a_tar_of_it_hold_the_same_pictures(data, tmp_path):
+    archives = tmp_path / "archives"
+    archives.mkdir()
+    with tarfile.open(archives / "drawings.tar", "w") as tar:
+        tar.add(data / "drawings", "drawings")
+    from_folder, from_tar = read_pictures(data), read_pictures(archives)
+    assert [p.file for p in from_tar] == [p.file for p in from_folder]
+    assert from_tar[0].open().tobytes() == from_folder[0].open().tobytes()
+
+
+def test_a_folder_without_captions_is_refused_with_advice(tmp_path):
+    with pytest.raises(NoPictures, match=r"captions\.tsv"):
+        read_pictures(tmp_path)
+
+
+def test_held_out_pairs_of_thing_and_look_are_not_trained_on(data):
+    library = SubjectLibrary.read(data)
+    assert "rose" not in library.common["3d"]
+    assert "rose" in library.common["cartoon"]
+    assert set(SubjectLibrary.read(data, split="validation").common["3d"]) == {"rose"}
+
+
+def test_a_scene_is_made_again_from_its_seed(maker):
+    one, two = (maker.make(np.random.default_rng([4, 2])) for _ in range(2))
+    assert one.caption == two.caption
+    assert np.array_equal(one.pixels, two.pixels)
+    others = {maker.make(np.random.default_rng([4, n])).caption for n in range(30)}
+    assert len(others) > 20
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_as_many_subjects_are_drawn_as_the_plan_counts(maker, count):
+    plan = Plan("3d", (Item("cat", count=count),), background="plain", background_colour="white")
+    pixels = maker.render(plan, np.random.default_rng(7))
+    reddish = (pixels[..., 0] > 150) & (pixels[..., 1] < 110)
+    assert regions(reddish) == count
+
+
+def regions(mask: np.ndarray) -> int:
+    """Number of connected regions, by flood fill."""
+    left = {tuple(place) for place in np.argwhere(mask)}
+    found = 0
+    while left:
+        found += 1
+        open_places = [left.pop()]
+        while open_places:
+            y, x = open_places.pop()
+            for near in ((y + 1, x), (y - 1, x), (y, x + 1), (y, x - 1)):
+                if near in left:
+                    left.remove(near)
+                    open_places.append(near)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("relation", "axis", "sign"),
+    [("left of", 1, -1), ("right of", 1, 1), ("above", 0, -1), ("below", 0, 1)],
+)
+def test_pairs_stand_as_their_caption_says(maker, relation, axis, sign):
+    plan = Plan("3d", (Item("cat"), Item("dog")), relation, "", "plain", "white")
+    pixels = maker.render(plan, np.random.default_rng(1)).astype(int)
+    red = np.argwhere(pixels[..., 0] - pixels[..., 2] > 80)[:, axis].mean()
+    blue = np.argwhere(pixels[..., 2] - pixels[..., 0] > 80)[:, axis].mean()
+    assert np.sign(red - blue) == sign
+
+
+@pytest.mark.parametrize("colour", sorted(HUES))
+def test_a_recoloured_subject_is_of_that_colour_or_is_not_used(colour):
+    turned = recoloured(trimmed(disc((220, 40, 40)), 64), colour)
+    if turned is not None:
+        mean = turned[turned[..., 3] > 128][:, :3].mean(0) / 255
+        assert min(COLOURS, key=lambda name: np.abs(mean - COLOURS[name]).sum()) == colour
+
+
+def test_most_hues_can_be_reached():
+    reached = [c for c in HUES if recoloured(trimmed(disc((220, 40, 40)), 64), c) is not None]
+    assert {"green", "blue", "purple"} <= set(reached)
+
+
+def test_the_dominant_colour_is_named_or_left_open():
+    assert dominant_colour(trimmed(disc((215, 35, 40)), 64)) == "red"
+    assert dominant_colour(trimmed(disc((20, 20, 22)), 64)) == "black"
+    halves = np.array(disc((215, 35, 40)))
+    halves[:, 32:, :3] = (40, 60, 220)
+    assert dominant_colour(trimmed(Image.fromarray(halves), 64)) == ""
+
+
+@pytest.mark.parametrize("kind", sorted(PAINTERS))
+def test_backgrounds_fill_any_size_and_differ_by_seed(kind):
+    pictures = [
+        paint_background(kind, "blue", 48, 72, np.random.default_rng(seed)).pixels
+        for seed in (1, 2)
+    ]
+    assert pictures[0].shape == (48, 72, 3)
+    assert pictures[0].min() >= 0
+    assert pictures[0].max() <= 1
+    assert not np.array_equal(*pictures)
+
+
+def test_captions_name_every_thing_count_and_colour_that_is_told():
+    plan = Plan("pixel", (Item("apple", "red", 3),), background="table", background_colour="blue")
+    rng = np.random.default_rng(0)
+    captions = [Captioner({}).describe(plan, rng) for _ in range(50)]
+    assert all("apples" in caption and "table" in caption for caption in captions)
+    assert all(("three" in caption or "3" in caption) for caption in captions)
+    assert all(("red" in caption or "crimson" in caption) for caption in captions)
+
+
+def test_a_relation_turned_round_swaps_the_things():
+    plan = Plan("3d", (Item("cat"), Item("dog")), "left of", "", "plain", "")
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        caption = Captioner({}).describe(plan, rng)
+        if "right of" in caption:
+            assert caption.index("dog") < caption.index("cat")
+        elif "left of" in caption:
+            assert caption.index("cat") < caption.index("dog")
+
+
+@pytest.mark.parametrize(
+    ("one", "many"),
+    [("cat", "cats"), ("fox", "foxes"), ("mouse", "mice"), ("cherry", "cherries"),
+     ("fish", "fish"), ("glasses", "glasses"), ("octopus", "octopuses"), ("toy", "toys")],
+)  # fmt: skip
+def test_plurals(one, many):
+    assert plural(one) == many
+
+
+def test_articles():
+    assert article("apple") == "an apple"
+    assert article("unicorn") == "a unicorn"
+
+
+def test_pixel_art_has_few_colours_and_square_cells():
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    art = np.asarray(pixelated(Image.fromarray(noise), 16))
+    assert len(np.unique(art.reshape(-1, 3), axis=0)) <= 16
+    assert np.array_equal(art[::4, ::4], art[3::4, 3::4])
+
+
+def test_paint_changes_a_picture_but_not_its_colours_at_large():
+    pixels = np.full((64, 64, 3), (200, 60, 60), np.uint8)
+    pixels[:, 32:] = (60, 60, 200)
+    painted = painterly(pixels, np.random.default_rng(0))
+    assert not np.array_equal(painted, pixels)
+    assert np.abs(painted[:, :28].mean((0, 1)) - pixels[:, :28].mean((0, 1))).max() < 25
+
+
+def test_a_store_is_written_once_and_read_back(data, tmp_path):
+    store = tmp_path / "store"
+    write_scenes(data, store, [0, 3], seed=1, count=4)
+    assert whole_shards(store) == [0, 3]
+    assert np.load(store / "scenes_00000.npy").shape == (4, 128, 128, 3)
+    assert np.load(store / "scenes_00003.npy").shape == (4, 96, 144, 3)
+    before = (store / "scenes_00000.npy").stat().st_mtime_ns
+    write_scenes(data, store, [0], seed=1, count=4)
+    assert (store / "scenes_00000.npy").stat().st_mtime_ns == before
+    assert len(read_captions(store, 3)) == 4

@@ -1,0 +1,115 @@
+"""The training loop: budgets, schedules, and runs that go on where they stopped."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from engine.training.loop import Budget, Draw, Progress, Run, Settings, learning_rate_factor
+from engine.training.optimiser import orthogonalised
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+class Line:
+    """A programme that fits a small network to a straight line."""
+
+    batch = 8
+    learning_rate = 0.05
+
+    def __init__(self) -> None:
+        self.network = nn.Sequential(
+            nn.Linear(3, 16), nn.SiLU(), nn.Linear(16, 16), nn.Linear(16, 1)
+        )
+        generator = torch.Generator().manual_seed(0)
+        for parameter in self.network.parameters():
+            parameter.data.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
+
+    def loss(self, network: nn.Module, draw: Draw) -> torch.Tensor:
+        x = torch.from_numpy(draw.numpy.standard_normal((self.batch, 3))).float()
+        noise = 0.01 * torch.randn(self.batch, generator=draw.torch)
+        return (network(x)[:, 0] - (x.sum(1) + noise)).square().mean()
+
+    def sheet(self, network: nn.Module) -> Image.Image:
+        return Image.new("RGB", (4, 4))
+
+
+def settings(out: Path, images: int = 480, *, resume: bool = False) -> Settings:
+    return Settings(
+        out, Budget(images=images), seed=5, resume=resume, warmup_images=16, ema=0.9, bar=False
+    )
+
+
+def weights(run: Run) -> torch.Tensor:
+    return torch.cat([value.flatten() for value in run.average.values()])
+
+
+def test_an_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one(tmp_path):
+    whole = Run(Line(), settings(tmp_path / "whole"))
+    whole.train()
+    first = Run(Line(), settings(tmp_path / "parts"))
+    first.train(lambda progress: progress.step >= 23)
+    assert first.progress.step == 23
+    second = Run(Line(), settings(tmp_path / "parts", resume=True))
+    assert second.progress.step == 23
+    second.train()
+    assert second.progress.images == whole.progress.images == 480
+    assert torch.equal(weights(second), weights(whole))
+
+
+def test_training_lowers_the_loss_and_leaves_the_average_in_the_network(tmp_path):
+    run = Run(Line(), settings(tmp_path, 1600))
+    network = run.train()
+    assert run.progress.losses[-1] < run.progress.losses[0] / 4
+    for key, value in network.state_dict().items():
+        assert torch.equal(value, run.average[key])
+
+
+def test_a_run_leaves_a_sheet_a_loss_curve_and_its_seed(tmp_path):
+    Run(Line(), settings(tmp_path)).train()
+    assert (tmp_path / "sheet_00000480.png").exists()
+    with Image.open(tmp_path / "loss.png") as curve:
+        assert curve.size == (640, 320)
+    assert '"seed": 5' in (tmp_path / "progress.json").read_text()
+
+
+def test_without_resume_a_run_begins_anew(tmp_path):
+    Run(Line(), settings(tmp_path)).train()
+    assert Run(Line(), settings(tmp_path)).progress == Progress()
+
+
+def test_another_seed_or_step_or_replica_draws_something_else():
+    draws = [Draw.of_step(*key).numpy.random() for key in ((1, 2), (1, 3), (2, 2), (1, 2, 1))]
+    assert len(set(draws)) == 4
+    assert Draw.of_step(1, 2).numpy.random() == draws[0]
+
+
+@pytest.mark.parametrize("given", [{}, {"images": 3, "minutes": 4.0}])
+def test_a_budget_without_one_end_is_refused(given):
+    with pytest.raises(ValueError, match="--minutes or --images"):
+        Budget(**given)
+
+
+def test_the_learning_rate_rises_stays_and_falls():
+    assert learning_rate_factor(0.0, 0, 100) < 0.02
+    assert learning_rate_factor(0.3, 1000, 100) == 1
+    late = [learning_rate_factor(share, 1000, 100) for share in np.linspace(0.4, 1, 10)]
+    assert late == sorted(late, reverse=True)
+    assert late[-1] == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize("shape", [(6, 20), (20, 6), (8, 8)])
+def test_muons_update_has_singular_values_near_one(shape):
+    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(2))
+    values = torch.linalg.svdvals(orthogonalised(matrix).float())
+    assert values.min() > 0.4
+    assert values.max() < 1.4
