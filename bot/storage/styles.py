@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Index, String, delete, or_, select
+from sqlalchemy import ColumnElement, CursorResult, Index, String, delete, or_, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bot.errors import NotFound
@@ -57,6 +57,19 @@ class Styles:
         query = select(StyleRow).where(_usable_by(owner_id, guild_id)).order_by(StyleRow.name)
         async with self._database.reading() as session:
             return list(await session.scalars(query))
+
+    async def share(self, owner_id: int, name: str, guild_id: int | None) -> None:
+        """Let a guild use a member's own style; None: nobody else.
+
+        Raises:
+            NotFound: the member keeps none of that name.
+        """
+        own = update(StyleRow).where(StyleRow.owner_id == owner_id, StyleRow.name == name)
+        async with self._database.writing() as session:
+            result = await session.execute(own.values(guild_id=guild_id))
+            assert isinstance(result, CursorResult)
+            if not result.rowcount:
+                raise NotFound(f"you keep no style called {name}")
 
     async def remove(self, owner_id: int, name: str) -> None:
         """Forget a member's own style; an unknown one is no error."""

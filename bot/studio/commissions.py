@@ -1,6 +1,6 @@
-"""What members ask for, turned into rows that wait: imagine, vary, reroll, upscale, make again."""
+"""What members ask for, as rows that wait: imagine, stylize, vary, reroll, upscale, make again."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 from urllib.parse import urlsplit
@@ -11,7 +11,7 @@ from bot.storage.files import ImageFiles
 from bot.storage.images import SeenImage
 from bot.storage.jobs import JobRow, Jobs, NewJob
 from bot.storage.tables import new_id
-from bot.studio import policy
+from bot.studio import policy, restyling
 from bot.studio.asking import (
     CONFIRMED_FROM,
     Sources,
@@ -25,10 +25,21 @@ from bot.studio.asking import (
 )
 from bot.studio.clock import Clock
 from bot.studio.codec import UnreadableRequest, decode_request, encode_request, file_keys
-from bot.studio.contract import Caller, Destination, GuildRules, Limits, Operation, Preferences
+from bot.studio.contract import (
+    Caller,
+    Destination,
+    GalleryQuery,
+    GuildRules,
+    Limits,
+    Operation,
+    Preferences,
+    Restyling,
+    StyleChoice,
+)
 from bot.studio.gallery import Gallery
 from bot.studio.house import House
-from bot.studio.pictures import JOB_KEY
+from bot.studio.pictures import JOB_KEY, shown_words
+from bot.studio.restyling import STYLE_MODEL, Content, Look, checked_weight
 from bot.studio.speeds import work_of
 from engine.api import (
     MAX_SEED,
@@ -40,7 +51,9 @@ from engine.api import (
     ImageToImage,
     InvalidRequest,
     Request,
+    StyleMethod,
     StyleReference,
+    Stylize,
     Upload,
     UploadDecoder,
     Upscale,
@@ -170,6 +183,42 @@ class Commissions:
         order = self._order_from_image(seen, request, Operation.UPSCALE)
         return await self._commit_one(caller, order, destination, terms)
 
+    async def stylize(
+        self,
+        caller: Caller,
+        content: bytes | str | None,
+        styles: Sequence[StyleChoice],
+        destination: Destination,
+        asked: Restyling,
+        *,
+        share: float | None,
+    ) -> JobRow:
+        """A picture in the look of others; with `share` the steps from one look to another."""
+        terms = await self._terms(caller)
+        info = model_named(asked.model or terms.preferences.model, self._catalogue)
+        is_drawn = asked.method is StyleMethod.DIFFUSION
+        if is_drawn:
+            policy.require_model(info.name, terms.rules)
+        shown, seen = await self._content(caller, content)
+        looks = [await self._look(caller, choice) for choice in styles]
+        mask = await self._cleaned(asked.mask or None, "the mask")
+        request = _valid(
+            lambda: restyling.request_for(shown, looks, asked, info, mask.png if mask else b"")
+        )
+        if share is not None:
+            assert isinstance(request, Stylize)
+            request = restyling.blending(request, share)
+        order = _Order(
+            request=request,
+            prompt=restyling.words_for(shown, looks),
+            model=info.name if is_drawn else STYLE_MODEL,
+            operation=Operation.STYLIZE,
+            is_private=_is_private_restyle(caller, seen, asked.is_private, terms.preferences),
+            parent_image_id=seen.row.id if seen else None,
+            parent_job_id=seen.row.job_id if seen else None,
+        )
+        return await self._commit_one(caller, order, destination, terms)
+
     async def reroll(
         self, caller: Caller, job_id: str, destination: Destination, *, text: str | None
     ) -> JobRow:
@@ -179,8 +228,13 @@ class Commissions:
         if not policy.may_see_job(caller, parent):
             raise NotFound("there is no such job, or it is not yours to see")
         request = await self._stored_request(parent)
+        again = (
+            restyling.anew(request)
+            if isinstance(request, Stylize)
+            else replace(request, seed=new_seed())
+        )
         order = _Order(
-            request=replace(request, seed=new_seed()),
+            request=again,
             prompt=parent.prompt,
             model=parent.model,
             operation=Operation.REROLL,
@@ -250,7 +304,44 @@ class Commissions:
         if "://" in ref:
             upload = await self.clean(await self._fetched(ref), "the linked style")
             return StyleReference(image=upload.png, weight=weight)
-        return StyleReference(image=await self._house.style_picture(caller, ref), weight=weight)
+        return replace((await self._house.look(caller, ref)).reference, weight=weight)
+
+    async def _content(
+        self, caller: Caller, content: bytes | str | None
+    ) -> tuple[Content, SeenImage | None]:
+        """What is restyled, and the image it is, if it is one of the gallery."""
+        if isinstance(content, bytes):
+            upload = await self.clean(content, "the picture")
+            return Content(upload.png, upload.width, upload.height), None
+        image_id = await self._newest(caller) if content is None else content
+        seen = await self._gallery.seen(caller, image_id)
+        row = seen.row
+        words = restyling.without_style(" ".join(shown_words(row.prompt).split()))
+        png = await self._files.read(row.file_key)
+        return Content(png, row.width, row.height, words), seen
+
+    async def _newest(self, caller: Caller) -> str:
+        page = await self._gallery.page(caller, GalleryQuery(limit=1))
+        if not page.images:
+            raise NotFound("there is no picture of yours yet; attach one")
+        return page.images[0].id
+
+    async def _look(self, caller: Caller, choice: StyleChoice) -> Look:
+        """A style by upload or name; else the look of an image of the gallery."""
+        weight = checked_weight(choice.weight)
+        if choice.upload:
+            upload = await self.clean(choice.upload, "the style")
+            return Look(StyleReference(image=upload.png, weight=weight), "another picture")
+        try:
+            return await self._house.look(caller, choice.name, weight)
+        except NotFound as unknown:
+            try:
+                seen = await self._gallery.seen(caller, choice.name)
+            except NotFound:
+                raise unknown from None
+        png = await self._files.read(seen.row.file_key)
+        title = f"the image {seen.row.id}"
+        return Look(StyleReference(image=png, weight=weight), title)
 
     async def _fetched(self, link: str) -> bytes:
         parts = urlsplit(link)
@@ -271,6 +362,8 @@ class Commissions:
 
     async def _varied(self, seen: SeenImage, parent: JobRow, *, is_strong: bool) -> Request:
         request = await self._stored_request(parent)
+        if isinstance(request, Stylize):
+            return restyling.near(request, seen.row.place, is_strong=is_strong)
         is_plain = isinstance(request, Diffusion) and request.variation_seed is None
         if isinstance(request, Diffusion) and is_plain:
             share = STRONG if is_strong else SUBTLE
@@ -319,7 +412,11 @@ class Commissions:
         info = model_of(wish, self._catalogue)
         policy.require_model(info.name, terms.rules)
         remixed = await self._request(caller, wish, _Uploads(None, None))
-        if isinstance(request, ImageToImage) and not isinstance(remixed, ImageToImage):
+        if isinstance(request, Stylize):  # its content drawn anew in the same styles
+            assert isinstance(remixed, Diffusion)
+            drawn = from_source(remixed, request.content, STRONG_STRENGTH)
+            remixed = replace(drawn, style_references=request.styles)
+        elif isinstance(request, ImageToImage) and not isinstance(remixed, ImageToImage):
             assert isinstance(remixed, Diffusion)
             strength = wish.parsed.flags.strength
             remixed = from_source(
@@ -348,7 +445,8 @@ class Commissions:
             return None
         if not policy.may_see_job(caller, parent):
             return None
-        policy.require_model(parent.model, terms.rules)
+        if parent.model != STYLE_MODEL:
+            policy.require_model(parent.model, terms.rules)
         return _Order(
             request=request,
             prompt=parent.prompt,
@@ -396,7 +494,8 @@ class Commissions:
     async def _commit_one(
         self, caller: Caller, order: _Order, destination: Destination, terms: _Terms
     ) -> JobRow:
-        policy.require_model(order.model, terms.rules)
+        if order.model != STYLE_MODEL:
+            policy.require_model(order.model, terms.rules)
         return (await self._commit(caller, [order], destination, terms))[0]
 
     async def _commit(
@@ -462,6 +561,18 @@ def _is_private(wish: Wish, asked: bool | None, preferences: Preferences) -> boo
         if decided is not None:
             return decided
     return False
+
+
+def _is_private_restyle(
+    caller: Caller,
+    seen: SeenImage | None,
+    asked: bool | None,  # noqa: FBT001
+    preferences: Preferences,
+) -> bool:
+    if asked is not None:
+        return asked
+    is_own_secret = seen and seen.row.owner_id == caller.owner_id and seen.row.is_private
+    return bool(is_own_secret or preferences.is_private)
 
 
 def _stays_private(caller: Caller, parent: JobRow, terms: _Terms) -> bool:

@@ -4,13 +4,13 @@ A face parses its input into these values, calls a use-case, and renders what co
 image ids are short: 8 to 12 characters of [0-9a-z], fit for a button's custom_id and for typing.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from engine.api import Catalogue, EngineStatus
+from engine.api import Catalogue, EngineStatus, KeepColour, StyleMethod
 
 LOCAL_OWNER = 0  # owner_id of whoever uses the web studio or the command line without login
 
@@ -205,6 +205,57 @@ class QueueView:
     total_waiting: int
 
 
+class Detail(StrEnum):
+    """How long an optimiser works on a restyle."""
+
+    DRAFT = "draft"
+    NORMAL = "normal"
+    FINE = "fine"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StyleChoice:
+    """Whose look is taken: an upload, else a name, else an image of the gallery."""
+
+    upload: bytes = b""
+    name: str = ""  # of a saved style or a painting that ships, `random`, or an image's id
+    weight: float = 1.0  # above 0; those of several styles are normalised
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Restyling:
+    """How a picture takes on a look."""
+
+    strength: float = 1.0  # 0 keeps the content, 1 takes the whole style
+    method: StyleMethod = StyleMethod.FAST
+    detail: Detail = Detail.NORMAL  # of the optimise method
+    keep_colour: KeepColour = KeepColour.NO
+    size: int = 0  # longer side in pixels; 0: the content's own, up to what is quick
+    seed: int | None = None  # None: at random
+    variations: int = 1  # 1..4
+    model: str | None = None  # of the diffusion method; None: as preferred
+    mask: bytes = b""  # an upload; white is restyled; empty: everywhere
+    is_private: bool | None = None  # None: as the content, else as preferred
+
+
+AS_USUAL = Restyling()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StyleView:
+    """A style that may be named."""
+
+    name: str
+    title: str  # of a painting: with artist and year, in the caller's language
+    owner_id: int | None = None  # None: it ships
+    is_shared: bool = False  # with the guild
+
+    @property
+    def is_preset(self) -> bool:
+        """It ships, and has no picture to show."""
+        return self.owner_id is None
+
+
 class Deliverer(Protocol):
     """Brings an ended job to the chat it came from; registered by a face."""
 
@@ -267,6 +318,33 @@ class Studio(Protocol):
         self, caller: Caller, image_id: str, destination: Destination, *, factor: int = 2
     ) -> JobView:
         """A larger version of one image."""
+        ...
+
+    async def stylize(
+        self,
+        caller: Caller,
+        content: bytes | str,
+        styles: Sequence[StyleChoice],
+        destination: Destination,
+        restyling: Restyling = AS_USUAL,
+    ) -> JobView:
+        """The content, an upload or an image's id, in the look of the styles."""
+        ...
+
+    async def blend_styles(
+        self,
+        caller: Caller,
+        content: bytes | str | None,
+        styles: tuple[StyleChoice, StyleChoice],
+        destination: Destination,
+        restyling: Restyling = AS_USUAL,
+        *,
+        share: float = 0.5,
+    ) -> JobView:
+        """Five steps from one style to another, `share` of the second in the middle one.
+
+        Without content they are shown on the caller's newest image.
+        """
         ...
 
     async def make_again(self, caller: Caller, picture: bytes, destination: Destination) -> JobView:
@@ -368,6 +446,22 @@ class Studio(Protocol):
 
     async def style_names(self, caller: Caller) -> tuple[str, ...]:
         """Style references the caller may use."""
+        ...
+
+    async def styles(self, caller: Caller) -> tuple[StyleView, ...]:
+        """Styles the caller may name: saved ones, then those that ship."""
+        ...
+
+    async def style_png(self, caller: Caller, name: str) -> bytes:
+        """The picture of a saved style."""
+        ...
+
+    async def share_style(self, caller: Caller, name: str, *, on: bool) -> None:
+        """Let the caller's guild use one of their styles, or no more."""
+        ...
+
+    async def delete_style(self, caller: Caller, name: str) -> None:
+        """Forget one of the caller's styles."""
         ...
 
     def engine_status(self) -> EngineStatus:

@@ -4,7 +4,7 @@ import re
 import secrets
 from collections.abc import Sequence
 
-from bot.errors import LimitReached, NotFound, UserError
+from bot.errors import LimitReached, NotAllowed, NotFound, UserError
 from bot.prompts import load_presets, parse, preset_named
 from bot.storage.files import ImageFiles, content_key
 from bot.storage.guilds import Guilds
@@ -13,8 +13,9 @@ from bot.storage.styles import StyleRow, Styles
 from bot.studio import policy
 from bot.studio.asking import model_named, read_aspect
 from bot.studio.clock import Clock
-from bot.studio.contract import Caller, GuildRules, Limits, Preferences
-from engine.api import MAX_IMAGES, Catalogue
+from bot.studio.contract import Caller, GuildRules, Limits, Preferences, StyleView
+from bot.studio.restyling import Look, checked_weight
+from engine.api import MAX_IMAGES, Catalogue, StyleReference, style_presets
 
 MAX_STYLES = 100  # of one member
 _STYLE_NAME = re.compile(r"[^\W_][\w-]{0,38}")
@@ -124,19 +125,80 @@ class House:
         """Styles the caller may use."""
         return tuple(dict.fromkeys(style.name for style in await self._usable(caller)))
 
-    async def style_picture(self, caller: Caller, name: str) -> bytes:
-        """The picture of a style the caller may use; `random` draws one.
+    async def styles(self, caller: Caller) -> tuple[StyleView, ...]:
+        """Styles the caller may name; of several with one name, the one that is meant by it."""
+        views = {}
+        for row in await self._usable(caller):
+            if row.name not in views or row.owner_id == caller.owner_id:
+                views[row.name] = StyleView(
+                    name=row.name,
+                    title=row.name,
+                    owner_id=row.owner_id,
+                    is_shared=row.guild_id is not None,
+                )
+        shipped = (
+            StyleView(name=preset.name, title=preset.titled(caller.locale))
+            for preset in style_presets()
+        )
+        return (*views.values(), *shipped)
+
+    async def look(self, caller: Caller, name: str, weight: float = 1.0) -> Look:
+        """A saved style or one that ships, by its name; `random` draws one.
 
         Raises:
             NotFound: there is none of that name.
         """
-        if name.casefold() == RANDOM:
-            usable = await self._usable(caller)
-            if not usable:
-                raise NotFound("there is no saved style to draw from; save one first")
-            return await self._files.read(secrets.choice(usable).file_key)
-        row = await self._styles.named(caller.owner_id, caller.guild_id, name.strip().casefold())
+        wanted = as_style_name(name)
+        if wanted == RANDOM:
+            wanted = secrets.choice(await self.styles(caller)).name
+        preset = next((one for one in style_presets() if one.name == wanted), None)
+        if preset is not None:
+            reference = StyleReference(preset=preset.name, weight=checked_weight(weight))
+            return Look(reference, preset.title)
+        image = await self.style_png(caller, wanted)
+        return Look(StyleReference(image=image, weight=checked_weight(weight)), wanted)
+
+    async def style_png(self, caller: Caller, name: str) -> bytes:
+        """The picture of a saved style.
+
+        Raises:
+            NotFound: there is none of that name, or it ships without a picture.
+        """
+        wanted = as_style_name(name)
+        shipped = [preset.name for preset in style_presets()]
+        if wanted in shipped:
+            raise NotFound(f"{wanted} ships without its picture; use it to see it")
+        try:
+            row = await self._styles.named(caller.owner_id, caller.guild_id, wanted)
+        except NotFound as error:
+            raise NotFound(
+                f"there is no style called {wanted[:40]}; save one, or use {', '.join(shipped)}"
+            ) from error
         return await self._files.read(row.file_key)
+
+    async def share_style(self, caller: Caller, name: str, *, on: bool) -> None:
+        """Let the caller's guild use one of their styles, or no more.
+
+        Raises:
+            NotAllowed: this is no guild.
+            NotFound: the caller keeps none of that name.
+        """
+        if on and caller.guild_id is None:
+            raise NotAllowed("a style is shared with a server; share it there")
+        guild_id = caller.guild_id if on else None
+        await self._styles.share(caller.owner_id, as_style_name(name), guild_id)
+
+    async def delete_style(self, caller: Caller, name: str) -> None:
+        """Forget one of the caller's styles.
+
+        Raises:
+            NotFound: the caller keeps none of that name.
+        """
+        wanted = as_style_name(name)
+        rows = await self._styles.usable(caller.owner_id, None)
+        if wanted not in {row.name for row in rows}:
+            raise NotFound(f"you keep no style called {wanted[:40]}")
+        await self._styles.remove(caller.owner_id, wanted)
 
     async def _usable(self, caller: Caller) -> Sequence[StyleRow]:
         return await self._styles.usable(caller.owner_id, caller.guild_id)
@@ -155,13 +217,20 @@ class House:
             raise LimitReached(f"the number of images must be 1 to {MAX_IMAGES}, not {count}")
 
 
+def as_style_name(name: str) -> str:
+    """How a typed name is looked up: `Starry Night` means `starry-night`."""
+    return "-".join(name.casefold().split())
+
+
 def style_name(name: str) -> str:
     """A style's name as it is kept.
 
     Raises:
         UserError: it can't be one.
     """
-    wanted = name.strip().casefold()
+    wanted = as_style_name(name)
+    if wanted in {preset.name for preset in style_presets()}:
+        raise UserError(f"{wanted} is the name of a style that ships; choose another one")
     if wanted == RANDOM or not _STYLE_NAME.fullmatch(wanted):
         raise UserError(
             f"a style can't be called {name[:40]!r}; use a word of letters, digits and hyphens"

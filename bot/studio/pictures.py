@@ -12,9 +12,11 @@ from engine.api import (
     Diffusion,
     GenerationParameters,
     ImageToImage,
+    KeepColour,
     Picture,
     PromptPart,
     Request,
+    StyleMethod,
     Stylize,
     Upscale,
     encode_webp,
@@ -80,8 +82,13 @@ class Pictures:
 def alt_text(prompt: str, operation: Operation) -> str:
     """What a picture shows, for those who can't see it; `prompt` as typed."""
     words = " ".join(shown_words(prompt).split()) or "a picture"
-    kind = "Larger version of an image" if operation is Operation.UPSCALE else "Image"
-    text = f"{kind} made from the words: {words}"
+    match operation:
+        case Operation.STYLIZE:
+            text = f"Restyled image: {words}"
+        case Operation.UPSCALE:
+            text = f"Larger version of an image made from the words: {words}"
+        case _:
+            text = f"Image made from the words: {words}"
     return text if len(text) <= MAX_ALT_TEXT else text[: MAX_ALT_TEXT - 1] + "…"
 
 
@@ -122,12 +129,27 @@ def _further(request: Request) -> list[tuple[str, str]]:
         case Upscale():
             return [("Upscale", str(request.factor))]
         case Stylize():
-            return [
-                ("Style strength", f"{request.strength:g}"),
-                ("Style method", request.method.value),
-            ]
+            return _further_of_restyle(request)
         case _:
             return _further_of_diffusion(request)
+
+
+def _further_of_restyle(request: Stylize) -> list[tuple[str, str]]:
+    styles = [f"{one.preset or 'picture'}:{one.weight:g}" for one in request.styles]
+    further = [
+        ("Styles", ", ".join(styles)),
+        ("Style strength", f"{request.strength:g}"),
+        ("Style method", request.method.value),
+    ]
+    if request.method is StyleMethod.OPTIMISE:
+        further.append(("Iterations", str(request.iterations)))
+    if request.keep_colour is not KeepColour.NO:
+        further.append(("Keep colour", request.keep_colour.value))
+    if request.perturbation:
+        further.append(("Style perturbation", f"{request.perturbation:g}"))
+    if request.method is StyleMethod.DIFFUSION:
+        further.append(("Style model", request.model))
+    return further
 
 
 def _further_of_diffusion(request: Diffusion) -> list[tuple[str, str]]:

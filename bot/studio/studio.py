@@ -11,6 +11,7 @@ from bot.storage.jobs import QUEUED, JobRow, Jobs
 from bot.studio import policy
 from bot.studio.commissions import Commissions, FetchPicture
 from bot.studio.contract import (
+    AS_USUAL,
     Caller,
     Deliverer,
     Destination,
@@ -23,6 +24,9 @@ from bot.studio.contract import (
     JobView,
     Preferences,
     QueueView,
+    Restyling,
+    StyleChoice,
+    StyleView,
 )
 from bot.studio.delivery import Delivery
 from bot.studio.gallery import Gallery, cursor_after, read_cursor
@@ -141,6 +145,36 @@ class Atelier:
     ) -> JobView:
         """A larger version of one image."""
         row = await self._commissions.upscale(caller, image_id, destination, factor=factor)
+        return self._accepted([row])[0]
+
+    async def stylize(
+        self,
+        caller: Caller,
+        content: bytes | str,
+        styles: Sequence[StyleChoice],
+        destination: Destination,
+        restyling: Restyling = AS_USUAL,
+    ) -> JobView:
+        """The content, an upload or an image's id, in the look of the styles."""
+        row = await self._commissions.stylize(
+            caller, content, styles, destination, restyling, share=None
+        )
+        return self._accepted([row])[0]
+
+    async def blend_styles(
+        self,
+        caller: Caller,
+        content: bytes | str | None,
+        styles: tuple[StyleChoice, StyleChoice],
+        destination: Destination,
+        restyling: Restyling = AS_USUAL,
+        *,
+        share: float = 0.5,
+    ) -> JobView:
+        """Five steps from one style to another, `share` of the second in the middle one."""
+        row = await self._commissions.stylize(
+            caller, content, styles, destination, restyling, share=share
+        )
         return self._accepted([row])[0]
 
     async def make_again(self, caller: Caller, picture: bytes, destination: Destination) -> JobView:
@@ -284,6 +318,22 @@ class Atelier:
     async def style_names(self, caller: Caller) -> tuple[str, ...]:
         """Style references the caller may use."""
         return await self._house.style_names(caller)
+
+    async def styles(self, caller: Caller) -> tuple[StyleView, ...]:
+        """Styles the caller may name: saved ones, then those that ship."""
+        return await self._house.styles(caller)
+
+    async def style_png(self, caller: Caller, name: str) -> bytes:
+        """The picture of a saved style."""
+        return await self._house.style_png(caller, name)
+
+    async def share_style(self, caller: Caller, name: str, *, on: bool) -> None:
+        """Let the caller's guild use one of their styles, or no more."""
+        await self._house.share_style(caller, name, on=on)
+
+    async def delete_style(self, caller: Caller, name: str) -> None:
+        """Forget one of the caller's styles."""
+        await self._house.delete_style(caller, name)
 
     def _accepted(self, rows: Sequence[JobRow]) -> tuple[JobView, ...]:
         self.scheduler.accept(rows)

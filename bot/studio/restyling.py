@@ -1,0 +1,168 @@
+"""From what a member asks of a restyle to a request of the engine, and the words for it."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from bot.errors import LimitReached, UserError
+from bot.studio.asking import new_seed
+from bot.studio.contract import Detail, Restyling
+from engine.api import MAX_STYLES, ModelInfo, StyleMethod, StyleReference, Stylize
+
+STYLE_MODEL = "style"  # what jobs are counted under that no model of the catalogue draws
+MAX_VARIATIONS = 4
+BLEND_STEPS = 5
+USUAL_SIDE = 1280  # pixels of the longer side; a larger result must be asked for
+USUAL_OPTIMISED_SIDE = 512  # pixels; an optimiser's time grows with the area
+VARIED = 0.5  # how far variations leave the style
+SUBTLY_VARIED, STRONGLY_VARIED = 0.35, 0.9
+ITERATIONS = {Detail.DRAFT: 60, Detail.NORMAL: 200, Detail.FINE: 500}
+A_PICTURE = "a picture"  # in the words of a job whose content was uploaded
+_MARK = ", in the style of "
+_WEIGHTED = re.compile(r"(?P<name>.+?)\s*:\s*(?P<weight>\d*\.?\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A style that was found, and what it is called in the words of a job."""
+
+    reference: StyleReference
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A picture to be restyled: clean PNG, size in pixels, what it shows."""
+
+    png: bytes
+    width: int
+    height: int
+    words: str = A_PICTURE
+
+
+def read_weighted(text: str) -> tuple[str, float]:
+    """A name and its weight, written `NAME` or `NAME:0.4`."""
+    match = _WEIGHTED.fullmatch(text.strip())
+    return (match["name"], float(match["weight"])) if match else (text.strip(), 1.0)
+
+
+def request_for(
+    content: Content, looks: Sequence[Look], asked: Restyling, model: ModelInfo, mask: bytes
+) -> Stylize:
+    """The request of a restyle; variations leave the style a little, each by its own seed.
+
+    Raises:
+        LimitReached: too many styles or variations, or too large for the model.
+        EngineError: a value is out of its range.
+    """
+    if not 1 <= len(looks) <= MAX_STYLES:
+        raise LimitReached(f"a picture takes 1 to {MAX_STYLES} styles, not {len(looks)}")
+    if not 1 <= asked.variations <= MAX_VARIATIONS:
+        raise LimitReached(f"variations must be 1 to {MAX_VARIATIONS}, not {asked.variations}")
+    return Stylize(
+        content=content.png,
+        styles=tuple(look.reference for look in looks),
+        strength=asked.strength,
+        method=asked.method,
+        keep_colour=asked.keep_colour,
+        mask=mask,
+        size=_size(content, asked, model),
+        iterations=ITERATIONS[asked.detail],
+        seed=new_seed() if asked.seed is None else asked.seed,
+        perturbation=VARIED if asked.variations > 1 else 0.0,
+        image_count=asked.variations,
+        model=model.name if asked.method is StyleMethod.DIFFUSION else "",
+    )
+
+
+def blending(request: Stylize, share: float) -> Stylize:
+    """The request, with one image for each step from its first style to its second.
+
+    The step in the middle has `share` of the second one.
+    Raises:
+        LimitReached: the share is out of its range.
+    """
+    if not 0 <= share <= 1:
+        raise LimitReached(f"the share of the second style must be in 0..1, not {share:g}")
+    middle = share if 0 < share < 1 else 0.5
+    shares = (0.0, middle / 2, middle, (1 + middle) / 2, 1.0)
+    weights = tuple((1 - second, second) for second in shares)
+    return replace(request, image_weights=weights, image_count=BLEND_STEPS, perturbation=0.0)
+
+
+def anew(request: Stylize) -> Stylize:
+    """The same restyle with another seed, which must not lead to the same picture."""
+    return replace(
+        request, seed=new_seed(), perturbation=max(request.perturbation, _least_varied(request))
+    )
+
+
+def near(request: Stylize, place: int, *, is_strong: bool) -> Stylize:
+    """Restyles near the image at a place of a job, in styles that leave its own more or less."""
+    styles = request.styles
+    if request.image_weights:
+        weights = request.image_weights[place]
+        styles = tuple(
+            replace(style, weight=weight)
+            for style, weight in zip(styles, weights, strict=True)
+            if weight > 0
+        )
+    return replace(
+        request,
+        styles=styles,
+        image_weights=(),
+        seed=new_seed(),
+        perturbation=STRONGLY_VARIED if is_strong else SUBTLY_VARIED,
+        image_count=MAX_VARIATIONS,
+    )
+
+
+def words_for(content: Content, looks: Sequence[Look]) -> str:
+    """What a restyle's images show: the prompt of its job."""
+    titles = list(dict.fromkeys(look.title for look in looks))
+    listed = titles[0] if len(titles) == 1 else f"{', '.join(titles[:-1])} and {titles[-1]}"
+    return f"{content.words}{_MARK}{listed}"
+
+
+def without_style(words: str) -> str:
+    """The words of an image without the styles that it was given before."""
+    return words.split(_MARK, maxsplit=1)[0].strip() or A_PICTURE
+
+
+def _size(content: Content, asked: Restyling, model: ModelInfo) -> int:
+    """The longer side of the result in pixels; 0 keeps the content's."""
+    if asked.method is StyleMethod.DIFFUSION:
+        return _drawn_size(content, asked, model)
+    if asked.size:
+        return asked.size
+    is_optimised = asked.method is StyleMethod.OPTIMISE
+    usual = USUAL_OPTIMISED_SIDE if is_optimised else USUAL_SIDE
+    return usual if max(content.width, content.height) > usual else 0
+
+
+def _drawn_size(content: Content, asked: Restyling, model: ModelInfo) -> int:
+    """A checkpoint draws only what it was trained to draw."""
+    usual = max(model.size_for(content.width, content.height))
+    if asked.size > model.max_side:
+        raise LimitReached(
+            f"{model.title or model.name} draws at most {model.max_side} pixels a side; ask for "
+            "less, or use the fast method"
+        )
+    return asked.size or usual
+
+
+def _least_varied(request: Stylize) -> float:
+    if request.method is StyleMethod.DIFFUSION:
+        return 0.0  # its noise is another one with each seed
+    return SUBTLY_VARIED if request.image_weights else VARIED
+
+
+def checked_weight(weight: float) -> float:
+    """The weight of a style.
+
+    Raises:
+        UserError: it is not above 0 and at most 10.
+    """
+    if not 0 < weight <= 10:
+        raise UserError(f"the weight of a style must be above 0 and at most 10, not {weight:g}")
+    return weight

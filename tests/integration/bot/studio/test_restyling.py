@@ -1,0 +1,278 @@
+"""Pictures in the look of others, and the looks that members keep."""
+
+import io
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from PIL import Image
+
+from bot.errors import LimitReached, NotAllowed, NotFound, UnusablePicture, UserError
+from bot.studio.contract import (
+    Caller,
+    GuildRules,
+    JobState,
+    Operation,
+    Preferences,
+    Restyling,
+    StyleChoice,
+)
+from bot.studio.studio import Atelier
+from engine.api import ImageToImage, StyleMethod, Stylize, read_parameters
+from engine.testing import FakeEngine
+from tests.integration.bot.studio.conftest import ADMIN, MEMBER, OTHER, WEB, ended, made
+
+NIGHT = (StyleChoice(name="starry-night"),)
+CHINESE = replace(MEMBER, locale="zh-CN")
+
+
+def picture(
+    size: tuple[int, int] = (90, 60), kind: str = "JPEG", mode: str = "RGB", **options: object
+) -> bytes:
+    file = io.BytesIO()
+    Image.new(mode, size).save(file, kind, **options)
+    return file.getvalue()
+
+
+def rotated() -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter
+    return picture((90, 60), exif=exif)
+
+
+async def restyled(studio: Atelier, content: bytes | str, styles=NIGHT, **asked: object):
+    job = await studio.stylize(MEMBER, content, styles, WEB, Restyling(**asked))
+    return await ended(studio, job)
+
+
+async def test_a_picture_takes_the_look_of_a_painting(studio: Atelier, engine: FakeEngine) -> None:
+    job = await restyled(studio, picture(), strength=0.7, seed=5)
+    assert (job.state, job.operation, job.seed) == (JobState.FINISHED, Operation.STYLIZE, 5)
+    [image] = job.images
+    assert (image.width, image.height, image.seed) == (90, 60, 5)
+    assert image.alt_text == "Restyled image: a picture, in the style of The Starry Night"
+    [request] = engine.requests
+    assert isinstance(request, Stylize)
+    assert (request.styles[0].preset, request.strength) == ("starry-night", 0.7)
+
+
+async def test_the_png_says_how_it_was_restyled(studio: Atelier) -> None:
+    job = await restyled(studio, picture(), strength=0.7, method=StyleMethod.OPTIMISE)
+    parameters = read_parameters(await studio.image_png(MEMBER, job.images[0].id))
+    assert parameters is not None
+    others = dict(parameters.others)
+    assert others["Styles"] == "starry-night:1"
+    assert (others["Style strength"], others["Style method"]) == ("0.7", "optimise")
+    assert int(others["Iterations"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("content", "size"),
+    [
+        (lambda: picture((16, 16)), (16, 16)),
+        (lambda: picture((50, 40), mode="L"), (50, 40)),
+        (lambda: picture((50, 40), mode="CMYK"), (50, 40)),
+        (lambda: picture((50, 40), "PNG", "RGBA"), (50, 40)),
+        (lambda: picture((50, 40), "GIF", "P"), (50, 40)),
+        (rotated, (60, 90)),
+        (lambda: picture((8000, 100), "PNG"), (1280, 16)),
+    ],
+    ids=["16 pixels", "grey", "CMYK", "alpha", "GIF", "rotated", "8000 pixels"],
+)
+async def test_contents_of_any_kind_are_restyled(
+    studio: Atelier, content: Callable[[], bytes], size: tuple[int, int]
+) -> None:
+    job = await restyled(studio, content())
+    assert [(image.width, image.height) for image in job.images] == [size]
+
+
+@pytest.mark.parametrize(
+    ("part", "name"), [("content", "the picture"), ("style", "the style"), ("mask", "the mask")]
+)
+async def test_a_broken_upload_is_named_and_starts_nothing(
+    studio: Atelier, part: str, name: str
+) -> None:
+    broken = picture()[:200]
+    style = StyleChoice(upload=broken) if part == "style" else NIGHT[0]
+    asked = Restyling(mask=broken) if part == "mask" else Restyling()
+    with pytest.raises(UnusablePicture, match=f"{name} is damaged"):
+        await studio.stylize(
+            MEMBER, broken if part == "content" else picture(), [style], WEB, asked
+        )
+    assert (await studio.history(MEMBER))[0] == ()
+
+
+async def test_an_image_of_the_gallery_is_restyled_and_keeps_its_lineage(
+    studio: Atelier, engine: FakeEngine
+) -> None:
+    drawn = await made(studio, "a red fox --chaos 20")
+    job = await restyled(studio, drawn.images[1].id)
+    assert job.parent_id == drawn.images[1].id
+    assert job.prompt == "a red fox, in the style of The Starry Night"
+    again = await restyled(studio, job.images[0].id, [StyleChoice(name="udnie")])
+    assert again.prompt == "a red fox, in the style of Udnie"
+    assert isinstance(engine.requests[-1], Stylize)
+    assert engine.requests[-1].content == await studio.image_png(MEMBER, job.images[0].id)
+
+
+async def test_several_styles_come_from_uploads_names_and_images(
+    studio: Atelier, engine: FakeEngine
+) -> None:
+    await studio.save_style(MEMBER, "Wave", picture())
+    drawn = await made(studio)
+    styles = [
+        StyleChoice(upload=picture((30, 30))),
+        StyleChoice(name="Starry Night", weight=0.5),
+        StyleChoice(name="wave"),
+        StyleChoice(name=drawn.images[0].id),
+    ]
+    job = await restyled(studio, picture(), styles)
+    request = engine.requests[-1]
+    assert isinstance(request, Stylize)
+    assert [bool(style.image) for style in request.styles] == [True, False, True, True]
+    assert [style.weight for style in request.styles] == [1, 0.5, 1, 1]
+    assert "another picture, The Starry Night, wave and the image" in job.prompt
+
+
+async def test_a_private_image_stays_private_when_it_is_restyled(studio: Atelier) -> None:
+    drawn = await made(studio, "a fox --private")
+    assert (await restyled(studio, drawn.images[0].id)).is_private
+    assert not (await restyled(studio, drawn.images[0].id, is_private=False)).is_private
+    with pytest.raises(NotFound):
+        await studio.stylize(OTHER, drawn.images[0].id, NIGHT, WEB)
+    with pytest.raises(NotFound, match="no style called"):
+        await studio.stylize(OTHER, picture(), [StyleChoice(name=drawn.images[0].id)], WEB)
+    await studio.set_preferences(MEMBER, Preferences(is_private=True))
+    assert (await restyled(studio, picture())).is_private
+
+
+async def test_a_blend_shows_five_steps_on_the_newest_image(
+    studio: Atelier, engine: FakeEngine
+) -> None:
+    pair = (StyleChoice(name="udnie"), StyleChoice(name="great-wave"))
+    with pytest.raises(NotFound, match="attach one"):
+        await studio.blend_styles(MEMBER, None, pair, WEB)
+    drawn = await made(studio)
+    job = await ended(studio, await studio.blend_styles(MEMBER, None, pair, WEB, share=0.3))
+    assert len(job.images) == 5
+    assert job.parent_id == drawn.images[-1].id
+    request = engine.requests[-1]
+    assert isinstance(request, Stylize)
+    assert request.image_weights[2] == (0.7, 0.3)
+
+
+async def test_buttons_work_on_a_restyled_image(studio: Atelier, engine: FakeEngine) -> None:
+    job = await restyled(studio, picture())
+    image_id = job.images[0].id
+    first = engine.requests[0]
+    assert isinstance(first, Stylize)
+    again = await ended(studio, await studio.reroll(MEMBER, job.id, WEB))
+    assert again.images[0].seed != job.images[0].seed
+    near = await ended(studio, await studio.vary(MEMBER, image_id, WEB, is_strong=False))
+    assert len(near.images) == 4
+    larger = await ended(studio, await studio.upscale(MEMBER, image_id, WEB))
+    assert larger.images[0].width == 180
+    png = await studio.image_png(MEMBER, image_id)
+    same = await ended(studio, await studio.make_again(MEMBER, png, WEB))
+    assert engine.requests[-1] == first
+    assert same.images[0].seed == job.images[0].seed
+    remixed = await studio.reroll(MEMBER, job.id, WEB, text="a blue fox --steps 2")
+    assert (await ended(studio, remixed)).state is JobState.FINISHED
+    drawn = engine.requests[-1]
+    assert isinstance(drawn, ImageToImage)
+    assert drawn.style_references == first.styles
+
+
+async def test_diffusion_needs_a_model_that_the_server_allows(
+    studio: Atelier, engine: FakeEngine
+) -> None:
+    default = studio.catalogue.default.name
+    job = await restyled(studio, picture(), method=StyleMethod.DIFFUSION)
+    assert job.model == default
+    await studio.set_rules(ADMIN, GuildRules(allowed_models=(default,), allowed_channels=(70,)))
+    fast = await restyled(studio, picture())
+    assert fast.state is JobState.FINISHED, "the style networks are no model to choose"
+    assert (await studio.vary(MEMBER, fast.images[0].id, WEB, is_strong=True)).model == "style"
+    with pytest.raises(NotFound, match="nosuch"):
+        await restyled(studio, picture(), method=StyleMethod.DIFFUSION, model="nosuch")
+    with pytest.raises(NotAllowed, match="<#70>"):
+        await studio.stylize(Caller(owner_id=1, guild_id=9, channel_id=1), picture(), NIGHT, WEB)
+
+
+@pytest.mark.parametrize(
+    ("asked", "error", "says"),
+    [
+        ({"strength": 1.5}, LimitReached, "strength"),
+        ({"size": 20}, LimitReached, "size"),
+        ({"variations": 9}, LimitReached, "variations must be 1 to 4"),
+        ({"seed": -1}, LimitReached, "seed"),
+    ],
+)
+async def test_values_out_of_range_are_refused_with_the_range(
+    studio: Atelier, asked: dict[str, int], error: type[Exception], says: str
+) -> None:
+    with pytest.raises(error, match=says):
+        await restyled(studio, picture(), **asked)
+
+
+async def test_an_estimate_is_given_once_restyles_were_measured(studio: Atelier) -> None:
+    first = await studio.stylize(MEMBER, picture(), NIGHT, WEB)
+    assert first.position == 1
+    await ended(studio, first)
+    assert (await studio.stylize(MEMBER, picture(), NIGHT, WEB)).estimate_s is not None
+
+
+# The library
+
+
+async def test_a_library_holds_saved_styles_and_paintings(studio: Atelier) -> None:
+    await studio.save_style(MEMBER, "My Wave", picture())
+    found = await studio.styles(MEMBER)
+    assert found[0].name == "my-wave"
+    assert not found[0].is_preset
+    assert sum(style.is_preset for style in found) == 8
+    assert "梵高" in next(s for s in await studio.styles(CHINESE) if s.name == "starry-night").title
+    assert (await studio.style_png(MEMBER, "my wave")).startswith(b"\x89PNG")
+
+
+async def test_a_style_is_shared_with_a_server_and_taken_back(studio: Atelier) -> None:
+    await studio.save_style(MEMBER, "wave", picture())
+    with pytest.raises(NotFound, match="great-wave"):
+        await studio.style_png(OTHER, "wave")
+    await studio.share_style(MEMBER, "wave", on=True)
+    await studio.style_png(OTHER, "wave")
+    assert (await studio.styles(OTHER))[0].is_shared
+    with pytest.raises(NotFound, match="keep no style"):
+        await studio.delete_style(OTHER, "wave")
+    with pytest.raises(NotFound, match="keep no style"):
+        await studio.share_style(OTHER, "wave", on=False)
+    await studio.share_style(MEMBER, "wave", on=False)
+    assert all(style.is_preset for style in await studio.styles(OTHER))
+    with pytest.raises(NotAllowed, match="server"):
+        await studio.share_style(Caller(owner_id=1), "wave", on=True)
+
+
+async def test_a_deleted_style_is_gone_but_what_it_made_can_be_made_again(
+    studio: Atelier, engine: FakeEngine
+) -> None:
+    await studio.save_style(MEMBER, "wave", picture())
+    job = await restyled(studio, picture(), [StyleChoice(name="wave")])
+    await studio.delete_style(MEMBER, "Wave")
+    with pytest.raises(NotFound):
+        await studio.stylize(MEMBER, picture(), [StyleChoice(name="wave")], WEB)
+    assert (await ended(studio, await studio.reroll(MEMBER, job.id, WEB))).images
+
+
+async def test_a_painting_keeps_its_name_and_has_no_picture(studio: Atelier) -> None:
+    with pytest.raises(UserError, match="ships"):
+        await studio.save_style(MEMBER, "Starry Night", picture())
+    with pytest.raises(NotFound, match="without its picture"):
+        await studio.style_png(MEMBER, "udnie")
+
+
+async def test_prompts_name_paintings_too(studio: Atelier, engine: FakeEngine) -> None:
+    await made(studio, "a fox --sref great-wave::2 random")
+    [request] = engine.requests
+    assert [style.weight for style in request.style_references] == [2, 1]
+    assert request.style_references[0].preset == "great-wave"
+    assert request.style_references[1].preset, "nothing else is there to draw from"

@@ -1,0 +1,111 @@
+"""From what is asked of a restyle to the engine's request."""
+
+from dataclasses import replace
+
+import pytest
+
+from bot.errors import LimitReached, UserError
+from bot.studio import restyling
+from bot.studio.contract import Detail, Restyling
+from bot.studio.restyling import Content, Look
+from engine.api import EngineConfig, StyleMethod, StyleReference, Stylize, open_catalogue
+
+PHOTO = Content(b"png", 3000, 2000, "a red fox")
+NIGHT = Look(StyleReference(preset="starry-night"), "The Starry Night")
+WAVE = Look(StyleReference(image=b"wave", weight=0.5), "wave")
+MODEL = open_catalogue(EngineConfig()).default
+
+
+def request_of(content: Content = PHOTO, asked: Restyling | None = None) -> Stylize:
+    return restyling.request_for(content, [NIGHT, WAVE], asked or Restyling(), MODEL, b"")
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("starry night:0.4", ("starry night", 0.4)),
+        ("wave", ("wave", 1.0)),
+        (" wave : 2 ", ("wave", 2.0)),
+        ("wave:", ("wave:", 1.0)),
+        ("a:b", ("a:b", 1.0)),
+    ],
+)
+def test_a_weight_may_follow_a_name(text: str, read: tuple[str, float]) -> None:
+    assert restyling.read_weighted(text) == read
+
+
+def test_a_large_photograph_becomes_what_is_quick_unless_more_is_asked() -> None:
+    assert request_of().size == restyling.USUAL_SIDE
+    assert request_of(asked=Restyling(size=4000)).size == 4000
+    assert request_of(replace(PHOTO, width=640, height=480)).size == 0, "it keeps its own"
+    slow = Restyling(method=StyleMethod.OPTIMISE)
+    assert request_of(asked=slow).size == restyling.USUAL_OPTIMISED_SIDE
+
+
+def test_a_checkpoint_is_asked_for_sizes_it_can_draw() -> None:
+    drawn = request_of(asked=Restyling(method=StyleMethod.DIFFUSION))
+    assert drawn.size == max(MODEL.size_for(3, 2))
+    assert drawn.model == MODEL.name
+    with pytest.raises(LimitReached, match=f"at most {MODEL.max_side}"):
+        request_of(asked=Restyling(method=StyleMethod.DIFFUSION, size=MODEL.max_side + 1))
+
+
+def test_only_variations_leave_the_style() -> None:
+    assert request_of().perturbation == 0
+    several = request_of(asked=Restyling(variations=3, seed=7))
+    assert (several.image_count, several.seed) == (3, 7)
+    assert several.perturbation > 0
+
+
+def test_detail_is_the_number_of_an_optimisers_iterations() -> None:
+    counts = [request_of(asked=Restyling(detail=detail)).iterations for detail in Detail]
+    assert counts == sorted(counts)
+    assert len(set(counts)) == 3
+
+
+@pytest.mark.parametrize("variations", [0, 5])
+def test_too_many_variations_are_refused_with_the_number(variations: int) -> None:
+    with pytest.raises(LimitReached, match=str(variations)):
+        request_of(asked=Restyling(variations=variations))
+
+
+def test_a_blend_goes_from_the_first_style_to_the_second_through_the_asked_share() -> None:
+    blend = restyling.blending(request_of(), 0.3)
+    assert blend.image_count == 5
+    seconds = [second for _, second in blend.image_weights]
+    assert seconds == pytest.approx([0, 0.15, 0.3, 0.65, 1])
+    assert [first + second for first, second in blend.image_weights] == pytest.approx([1] * 5)
+    with pytest.raises(LimitReached, match=r"not 1\.5"):
+        restyling.blending(request_of(), 1.5)
+
+
+def test_rerolling_a_restyle_never_repeats_the_picture() -> None:
+    once = request_of(asked=Restyling(seed=1))
+    again = restyling.anew(once)
+    assert again.seed != once.seed
+    assert again.perturbation > 0, "the fast network knows no other chance"
+    drawn = request_of(asked=Restyling(method=StyleMethod.DIFFUSION))
+    assert restyling.anew(drawn).perturbation == 0, "its noise is chance enough"
+
+
+def test_varying_one_step_of_a_blend_keeps_its_weights() -> None:
+    blend = restyling.blending(request_of(), 0.5)
+    near = restyling.near(blend, 1, is_strong=False)
+    assert [style.weight for style in near.styles] == [0.75, 0.25]
+    assert near.image_weights == ()
+    assert near.image_count == 4
+    [alone] = restyling.near(blend, 0, is_strong=True).styles
+    assert alone.preset == "starry-night"
+
+
+def test_words_say_what_is_shown_and_whose_look_it_has() -> None:
+    words = restyling.words_for(PHOTO, [NIGHT, WAVE])
+    assert words == "a red fox, in the style of The Starry Night and wave"
+    assert restyling.without_style(words) == "a red fox"
+    assert restyling.words_for(Content(b"", 1, 1), [WAVE]) == "a picture, in the style of wave"
+
+
+@pytest.mark.parametrize("weight", [0, -1, 11])
+def test_weights_that_make_no_sense_are_refused(weight: float) -> None:
+    with pytest.raises(UserError, match="weight"):
+        restyling.checked_weight(weight)
