@@ -119,7 +119,12 @@ class DiscordDeliverer:
         channel = self._client.get_partial_messageable(channel_id, guild_id=address.guild_id)
         ending = await self._ending(job, pngs, address, self._channel_limit(address))
         try:
-            await channel.send(view=ending.view(), files=ending.files(), nonce=job.id)
+            await channel.send(
+                view=ending.view(),
+                files=ending.files(),
+                nonce=job.id,
+                allowed_mentions=_mentioning(address.owner_id),
+            )
         except (discord.Forbidden, discord.NotFound) as error:
             log.info("job %s can't be shown in channel %s: %s", job.id, channel_id, error)
             return False
@@ -173,6 +178,12 @@ class DiscordDeliverer:
             return Ending(job, words, note=note or words("result.too_large"))
         alt_text = alt_text_of(words, job)
         return Ending(job, words, Shown(upload.data, f"{job.id}.{upload.suffix}", alt_text), note)
+
+
+def _mentioning(owner_id: int) -> discord.AllowedMentions:
+    """The owner alone is told of a message that comes so late."""
+    owner = discord.Object(owner_id)
+    return discord.AllowedMentions(everyone=False, roles=False, users=[owner])
 
 
 def alt_text_of(words: Words, job: JobView) -> str:

@@ -22,7 +22,7 @@ from bot.studio.contract import Studio
 from bot.studio.opening import open_studio
 from engine.testing import FakeEngine
 
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 SIMULATED_HOST = "cdn.simcord.invalid"
 
 
@@ -179,7 +179,9 @@ async def open_stage(
     """Everything set up; ended jobs, followers and studio are gone afterwards."""
     shutil.copy(template, folder / "atelier.db")
     env = simcord.Env(
-        discord.AutoShardedClient(intents=discord.Intents(guilds=True)), shard_count=1
+        discord.AutoShardedClient(intents=discord.Intents(guilds=True)),
+        shard_count=1,
+        settle_timeout=PATIENCE_S,
     )
     await env.start()
     with env.time_context():  # for what is not begun by the bot but writes to Discord

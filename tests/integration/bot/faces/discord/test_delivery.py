@@ -42,6 +42,16 @@ async def test_after_fifteen_minutes_the_result_is_a_message_in_the_channel(stag
     assert labels(result.response) == []
 
 
+async def test_a_late_result_tells_its_owner_and_nobody_else(stage):
+    await ended_late(stage, prompt="@everyone <@1> a fox")
+    await stage.until(lambda: has_ending(stage.messages()[-1]))
+    posts = [
+        r.json for r in stage.env.http_requests if r.path.endswith(f"{stage.channel.id}/messages")
+    ]
+    [allowed] = [post["allowed_mentions"] for post in posts]
+    assert allowed == {"parse": [], "users": [stage.alice.id]}
+
+
 async def test_a_private_result_that_is_late_is_a_direct_message(stage):
     await ended_late(stage, private=True)
     await stage.until(lambda: direct_messages(stage, stage.alice))
@@ -79,7 +89,7 @@ async def test_an_answer_that_was_deleted_meanwhile_is_posted_anew(stage):
 
 async def test_when_discord_fails_the_result_is_shown_later(stage):
     result = await begun(stage)
-    stage.env.inject_error("PATCH", "/webhooks/*", status=500, times=2)
+    stage.env.inject_error("PATCH", "/webhooks/*", status=500, times=1)
     stage.engine.stuck = False
     await stage.delivered(result)
 
