@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from engine.api import (
     Engine,
@@ -47,6 +48,9 @@ class Ran:
     ended: float
 
 
+Play: TypeAlias = Sequence[Ran]  # what became of all requests of one play
+
+
 async def run(engine: Engine, request: TextToImage, arrived: float) -> Ran:
     """Carry out a request and note its times."""
     joined: list[float] = []
@@ -64,7 +68,7 @@ async def play(
     requests: Sequence[TextToImage],
     gaps: Sequence[float],
     gate: AbstractAsyncContextManager[object],
-) -> list[Ran]:
+) -> Play:
     """Let the requests arrive one after the other; each passes `gate` before the engine has it."""
 
     async def arrive(request: TextToImage) -> Ran:
@@ -118,23 +122,26 @@ async def compare(engine: Engine, model: str, side: int, seconds: float) -> None
         count = max(8, round(load * seconds / unit))
         requests = some_requests(model, side, count, chance)
         gaps = [chance.expovariate(load / unit) for _ in requests]
-        solo = await play(engine, requests, gaps, asyncio.Semaphore(1))
-        shared = await play(engine, requests, gaps, nullcontext())
-        for way, ran in (("one at a time", solo), ("step batching", shared)):
+        ways = {"one at a time": asyncio.Semaphore(1), "step batching": nullcontext()}
+        plays: dict[str, list[Play]] = {way: [] for way in ways}
+        for way in (*ways, *reversed(ways)):  # what else the machine does hits both alike
+            plays[way].append(await play(engine, requests, gaps, ways[way]))
+        solo, shared = (plays[way] for way in ways)
+        for way, ran in plays.items():
             print(_line(load, way, ran, unit))
         print(_ratios(solo, shared))
 
 
-def _line(load: float, way: str, ran: Sequence[Ran], unit: float) -> str:
+def _line(load: float, way: str, plays: Sequence[Play], unit: float) -> str:
     figures = [
-        _throughput(ran) * unit,
-        *(value / unit for value in (*_latency(ran), *_joining(ran))),
+        _throughput(plays) * unit,
+        *(value / unit for value in (*_latency(plays), *_joining(plays))),
     ]
     columns = "{:<11.2f} {:<6.2f} {:<6.2f} {:<9.2f} {:.2f}".format(*figures)
-    return f"{load:<5} {way:<14} {len(ran):<9} {columns}"
+    return f"{load:<5} {way:<14} {sum(map(len, plays)):<9} {columns}"
 
 
-def _ratios(solo: Sequence[Ran], shared: Sequence[Ran]) -> str:
+def _ratios(solo: Sequence[Play], shared: Sequence[Play]) -> str:
     pairs = zip(
         (_throughput(solo), *_latency(solo), *_joining(solo)),
         (_throughput(shared), *_latency(shared), *_joining(shared)),
@@ -146,16 +153,17 @@ def _ratios(solo: Sequence[Ran], shared: Sequence[Ran]) -> str:
     )
 
 
-def _throughput(ran: Sequence[Ran]) -> float:
-    return len(ran) / (max(r.ended for r in ran) - min(r.arrived for r in ran))
+def _throughput(plays: Sequence[Play]) -> float:
+    seconds = sum(max(r.ended for r in ran) - min(r.arrived for r in ran) for ran in plays)
+    return sum(len(ran) for ran in plays) / seconds
 
 
-def _latency(ran: Sequence[Ran]) -> tuple[float, float]:
-    return _p50_p95([r.ended - r.arrived for r in ran])
+def _latency(plays: Sequence[Play]) -> tuple[float, float]:
+    return _p50_p95([r.ended - r.arrived for ran in plays for r in ran])
 
 
-def _joining(ran: Sequence[Ran]) -> tuple[float, float]:
-    return _p50_p95([r.joined - r.arrived for r in ran])
+def _joining(plays: Sequence[Play]) -> tuple[float, float]:
+    return _p50_p95([r.joined - r.arrived for ran in plays for r in ran])
 
 
 def _p50_p95(values: Sequence[float]) -> tuple[float, float]:

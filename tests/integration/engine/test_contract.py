@@ -16,6 +16,7 @@ from engine.requests import TextToImage, Upscale, UpscaleMethod, plain
 from engine.testing import FakeEngine, open_fake_engine
 
 pytestmark = [
+    pytest.mark.timeout(180),  # loading takes seconds, many on a busy machine
     pytest.mark.asyncio(loop_scope="module"),  # one engine for all tests: a real one takes seconds
     # diffusers' own, under NumPy 2
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),

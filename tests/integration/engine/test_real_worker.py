@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import logging
 import multiprocessing
 import os
 import signal
@@ -25,6 +26,7 @@ from engine.requests import (
 )
 
 pytestmark = [
+    pytest.mark.timeout(180),  # loading takes seconds, many on a busy machine
     pytest.mark.asyncio(loop_scope="module"),  # one engine for all tests: it takes seconds
     # diffusers' own, under NumPy 2
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
@@ -162,6 +164,26 @@ async def test_a_request_whose_worker_is_killed_gives_the_same_picture_when_run_
     again = await engine.run(a_request(steps=30), ignore)
     assert difference(expected.images, again.images) == 0
     assert engine.status().workers[0].restarts == 1
+
+
+async def test_two_models_with_room_for_one_do_not_push_each_other_out_at_every_step(
+    tiny_catalogue, caplog
+):
+    caplog.set_level(logging.INFO)
+    weights = (tiny_catalogue.parent / "tiny").rglob("*.safetensors")
+    size = sum(file.stat().st_size for file in weights)
+    config = EngineConfig(
+        devices=("cpu",),
+        catalogue_files=(tiny_catalogue,),
+        threads=1,
+        memory_budget_bytes=size + size // 2,
+    )
+    requests = [a_request(model=model, steps=12) for model in ("atelier-pack", "other")]
+    async with open_engine(config) as small:
+        endings = await asyncio.gather(*(small.run(request, ignore) for request in requests * 2))
+    assert all(len(ending.images) == 1 for ending in endings)
+    loaded = [r for r in caplog.records if "loaded" in r.getMessage()]
+    assert 2 <= len(loaded) <= 8  # taking turns step by step it would be fifty times
 
 
 async def test_in_exact_mode_company_changes_not_a_single_bit(tiny_catalogue):
