@@ -61,3 +61,9 @@ def read_table(path: Path) -> list[dict[str, str]]:
     """Rows of a tab-separated file with a header."""
     lines = path.read_text(encoding="utf-8").splitlines()
     return list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
+
+
+def page_prompts() -> list[str]:
+    """The sixty-four prompts of the page by which people judge the pack."""
+    text = (files("engine.training") / "page_prompts.txt").read_text(encoding="utf-8")
+    return text.splitlines()

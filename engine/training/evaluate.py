@@ -1,0 +1,363 @@
+"""Figures and sheets of the shipped pack, by one command.
+
+    python -m engine.training.evaluate --data DIR --work DIR --out docs/pack
+
+Writes `figures.json` and the sample sheets below `--out` and the figures into the model cards
+beside the weights. `--scale 0.2` asks a fifth of the questions.
+"""
+
+import argparse
+import csv
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from engine.models.families.pack import Networks, read_networks
+from engine.training.backgrounds import PAINTERS
+from engine.training.captions import LOOK_WORDS, RELATIONS, plural
+from engine.training.cards import write_cards
+from engine.training.denoise import Words, sample_pictures
+from engine.training.enlarge import large_pictures, psnr
+from engine.training.judge import (
+    Judge,
+    Judging,
+    LabelledScenes,
+    accuracy,
+    judged_looks,
+    judged_nouns,
+    kernel_distance,
+    labelled_scenes,
+)
+from engine.training.loop import Budget, Run, Settings
+from engine.training.monitors import contact_sheet, to_image
+from engine.training.pictures import read_pictures
+from engine.training.programs import PACK
+from engine.training.shapes import centre_of_colour, counted, stands
+from engine.training.subjects import SubjectLibrary
+from engine.training.texts import page_prompts
+
+STEPS, GUIDANCE = 24, 4.0  # what the catalogue names as defaults
+COUNTED = ("apple", "heart", "star", "balloon", "fish", "car", "rose", "orange", "bird", "cat")
+COLOUR_PAIRS = (("red", "blue"), ("green", "red"), ("blue", "yellow"), ("yellow", "red"))
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """The pack, the judge and where the pictures are."""
+
+    networks: Networks
+    words: Words
+    judge: Judge
+    data: Path
+    out: Path
+    scale: float
+
+    def draw(self, prompts: Sequence[str], seed: int = 0, **settings: Any) -> Tensor:
+        """Pictures (B, 3, 128, 128) of prompts, 16 at a time."""
+        values = {"steps": STEPS, "guidance_scale": GUIDANCE, **settings}
+        parts = [
+            sample_pictures(
+                self.networks.denoiser,
+                self.words,
+                self.networks.vae,
+                prompts[start : start + 16],
+                seed=seed + start,
+                **values,
+            )
+            for start in range(0, len(prompts), 16)
+        ]
+        return torch.cat(parts)
+
+    def number(self, full: int) -> int:
+        """How many of `full` questions this run asks."""
+        return max(4, round(full * self.scale))
+
+
+def as_bytes(pixels: Tensor) -> NDArray[np.uint8]:
+    """Pixels (B, 3, H, W) as bytes (B, H, W, 3)."""
+    array = pixels.clamp(0, 1).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1)
+    return np.ascontiguousarray(array.numpy())
+
+
+def as_pixels(array: NDArray[np.uint8]) -> Tensor:
+    """Bytes (B, H, W, 3) as pixels (B, 3, H, W)."""
+    return torch.from_numpy(array.copy()).permute(0, 3, 1, 2).float() / 255
+
+
+def adherence(bench: Bench, real: LabelledScenes) -> dict[str, Any]:
+    """What the judge names of generated pictures, for trained and for held-out pairs."""
+    trained, held_out = (SubjectLibrary.read(bench.data, split=s) for s in ("train", "validation"))
+    result: dict[str, Any] = {
+        "judge_on_held_out_real": _shares(
+            accuracy(bench.judge, as_pixels(real.pixels), real.labels), len(real.pixels)
+        )
+    }
+    for name, library, full in (("trained", trained, 300), ("held_out", held_out, 200)):
+        prompts, labels = _pair_prompts(library, bench.number(full))
+        pixels = bench.draw(prompts, seed=1000)
+        result[name] = _shares(accuracy(bench.judge, pixels, labels), len(prompts))
+        contact_sheet(pixels[:40], 10, prompts[:40]).save(bench.out / f"judged_{name}.png")
+    return result
+
+
+def _shares(found: tuple[float, ...], count: int) -> dict[str, float]:
+    names = ("subject", "look", "background")
+    return {key: round(value, 3) for key, value in zip(names, found, strict=True)} | {"n": count}
+
+
+def _pair_prompts(library: SubjectLibrary, count: int) -> tuple[list[str], NDArray[np.int64]]:
+    nouns, looks, grounds = judged_nouns(), judged_looks(), list(PAINTERS)
+    pairs = [(look, noun) for look, table in library.common.items() for noun in table]
+    pairs = [pair for pair in pairs if pair[0] not in {"photo", "doodle"}]
+    scenes = {
+        "sunset": "at sunset", "starry sky": "under a starry sky", "forest": "in a forest",
+        "snow": "in the snow", "beach": "on the beach", "hills": "on green hills",
+        "sea": "in front of the sea", "city": "in the city", "desert": "in the desert",
+    }  # fmt: skip
+    rng = np.random.default_rng(9)
+    prompts, labels = [], []
+    for _ in range(count):
+        look, noun = pairs[int(rng.integers(len(pairs)))]
+        ground = str(rng.choice(list(scenes)))
+        prompts.append(f"{noun} {scenes[ground]}, {LOOK_WORDS[look][0]}")
+        labels.append((nouns.index(noun), looks.index(look), grounds.index(ground)))
+    return prompts, np.asarray(labels)
+
+
+def likeness(bench: Bench, real: LabelledScenes) -> dict[str, Any]:
+    """KID to real scenes, diversity of one prompt, distance to the nearest training scene."""
+    count = bench.number(240)
+    plans = real.plans[:count]
+    prompts = [f"{p.items[0].noun}, {LOOK_WORDS[p.look][0]}" for p in plans]
+    made = bench.draw(prompts, seed=5000)
+    other = labelled_scenes(bench.data, 2 * count, 91)
+    ours, theirs, real_too = (
+        _features(bench.judge, part)
+        for part in (made, as_pixels(real.pixels[:count]), as_pixels(other.pixels))
+    )
+    seeds = bench.draw(["a cat, glossy 3D"] * 16, seed=40)
+    contact_sheet(seeds, 8).save(bench.out / "seeds.png")
+    nearest = torch.cdist(ours, real_too).min(1)
+    usual = torch.cdist(theirs, real_too).min(1)
+    rows = list(range(min(12, count)))
+    found = as_pixels(other.pixels[nearest.indices[rows].numpy()])
+    wide = F.interpolate(found, made.shape[-2:], mode="nearest")
+    contact_sheet(torch.cat([made[rows], wide]), len(rows)).save(bench.out / "nearest.png")
+    return {
+        "kid": round(kernel_distance(ours, theirs), 4),
+        "kid_of_real_to_real": round(kernel_distance(theirs, real_too), 4),
+        "diversity_16_seeds": round(_spread(_features(bench.judge, seeds)), 3),
+        "diversity_real_scenes": round(_spread(theirs[:64]), 3),
+        "nearest_training_distance": round(float(nearest.values.mean()), 3),
+        "nearest_distance_of_held_out_real": round(float(usual.values.mean()), 3),
+        "n": count,
+    }
+
+
+@torch.no_grad()
+def _features(judge: Judge, pixels: Tensor) -> Tensor:
+    parts = [judge(pixels[start : start + 64]).features for start in range(0, len(pixels), 64)]
+    return torch.cat(parts)
+
+
+def _spread(features: Tensor) -> float:
+    """Mean distance between any two of the features (N, D)."""
+    distances = torch.cdist(features, features)
+    return float(distances.sum() / (len(features) * (len(features) - 1)))
+
+
+def arrangement(bench: Bench) -> dict[str, Any]:
+    """Shares of right counts (1-4) and positions, by simple vision on plain grounds."""
+    rng = np.random.default_rng(3)
+    numbers = ["one", "two", "three", "four"]
+    prompts, wanted = [], []
+    for index in range(bench.number(120)):
+        noun, count = str(rng.choice(COUNTED)), index % 4 + 1
+        things = noun if count == 1 else plural(noun)
+        prompts.append(f"{numbers[count - 1]} {things} on a white background, flat")
+        wanted.append(count)
+    pictures = as_bytes(bench.draw(prompts, seed=7000))
+    counts = [counted(picture) for picture in pictures]
+    contact_sheet(as_pixels(pictures[:40]), 10, prompts[:40]).save(bench.out / "counts.png")
+    right = [c == w for c, w in zip(counts, wanted, strict=True)]
+    by_number = {
+        str(n): round(float(np.mean([r for r, w in zip(right, wanted, strict=True) if w == n])), 3)
+        for n in (1, 2, 3, 4)
+    }
+    return {
+        "counts_right": round(float(np.mean(right)), 3),
+        "by_count": by_number,
+        "n_counts": len(right),
+        **_positions(bench, rng),
+    }
+
+
+def _positions(bench: Bench, rng: np.random.Generator) -> dict[str, Any]:
+    prompts, asked = [], []
+    for index in range(bench.number(80)):
+        relation = list(RELATIONS)[index % 4]
+        one, two = COLOUR_PAIRS[int(rng.integers(len(COLOUR_PAIRS)))]
+        noun, other = rng.choice(COUNTED, 2, replace=False)
+        prompts.append(f"a {one} {noun} {relation} a {two} {other} on a white background, flat")
+        asked.append((one, two, relation))
+    pictures = as_bytes(bench.draw(prompts, seed=8000))
+    contact_sheet(as_pixels(pictures[:40]), 10, prompts[:40]).save(bench.out / "positions.png")
+    right = [
+        stands(centre_of_colour(picture, one), centre_of_colour(picture, two), relation)
+        for picture, (one, two, relation) in zip(pictures, asked, strict=True)
+    ]
+    return {"positions_right": round(float(np.mean(right)), 3), "n_positions": len(right)}
+
+
+@torch.no_grad()
+def fidelity(bench: Bench) -> dict[str, Any]:
+    """Reconstruction and enlargement in dB, on held-out drawings and on photographs."""
+    vae, upscaler = bench.networks.vae, bench.networks.upscaler
+    drawings = as_pixels(large_pictures(bench.data, bench.number(48), 5, split="validation"))
+    scenes = F.interpolate(drawings, scale_factor=0.5, mode="bicubic", antialias=True).clamp(0, 1)
+    result: dict[str, Any] = {
+        "vae_held_out_drawings_db": round(psnr(vae.decode(vae.encode(scenes)), scenes), 2),
+        "n_drawings": len(drawings),
+    }
+    photos = _photographs(bench.data)
+    if photos is not None:
+        result["vae_kodak_db"] = round(psnr(vae.decode(vae.encode(photos)), photos), 2)
+    for name, large in (("drawings", drawings), ("kodak", photos)):
+        if large is None:
+            continue
+        for factor in (2, 4):
+            small = F.interpolate(
+                large, scale_factor=1 / factor, mode="bicubic", antialias=True
+            ).clamp(0, 1)
+            bicubic = F.interpolate(small, scale_factor=factor, mode="bicubic").clamp(0, 1)
+            ours = upscaler.enlarge(small, factor)
+            result[f"upscaler_x{factor}_{name}_db"] = round(psnr(ours, large), 2)
+            result[f"bicubic_x{factor}_{name}_db"] = round(psnr(bicubic, large), 2)
+            if name == "drawings":
+                rows = torch.cat([bicubic[:6], ours[:6], large[:6]])
+                contact_sheet(rows, 6).save(bench.out / f"upscaler_x{factor}.png")
+    rows = torch.cat([scenes[:8], vae.decode(vae.encode(scenes[:8]))])
+    contact_sheet(rows, 8).save(bench.out / "reconstruction.png")
+    return result
+
+
+def _photographs(data: Path) -> Tensor | None:
+    pictures = [p for p in read_pictures(data) if p.source.name == "kodak"]
+    if not pictures:
+        return None
+    crops = []
+    for picture in pictures:
+        image = picture.open().convert("RGB")
+        box = (image.width // 2 - 128, image.height // 2 - 128)
+        crops.append(np.asarray(image.crop((*box, box[0] + 256, box[1] + 256))))
+    return as_pixels(np.stack(crops))
+
+
+def speed(bench: Bench) -> dict[str, Any]:
+    """Seconds for four pictures at default steps and as a draft, upscaled to 256 pixels."""
+    result: dict[str, Any] = {"threads": torch.get_num_threads()}
+    for name, steps in (("default", STEPS), ("draft", 8)):
+        started = time.perf_counter()
+        pixels = bench.draw(["a cat on the beach, cartoon"] * 4, steps=steps)
+        bench.networks.upscaler.enlarge(pixels, 2)
+        result[f"four_pictures_{name}_s"] = round(time.perf_counter() - started, 2)
+    return result
+
+
+def sheets(bench: Bench) -> dict[str, Any]:
+    """The page of 64 pictures, the draft page, wide and tall ones, and PartiPrompts."""
+    prompts = page_prompts()
+    pixels = bench.networks.upscaler.enlarge(bench.draw(prompts, seed=64), 2)
+    page = contact_sheet(pixels, 8, prompts)
+    page.resize((page.width // 2, page.height // 2), Image.Resampling.LANCZOS).save(
+        bench.out / "page.png", optimize=True
+    )
+    for index in (0, 9, 18):
+        to_image(pixels[index]).save(bench.out / f"example_{index}.png")
+    drafts = bench.draw(prompts[:16], seed=64, steps=8, guidance_scale=3.0)
+    contact_sheet(drafts, 8, prompts[:16]).save(bench.out / "draft.png")
+    for name, size in (("wide", (96, 144)), ("tall", (144, 96))):
+        odd = bench.draw(prompts[:8], seed=3, size=size)
+        contact_sheet(odd, 8, prompts[:8]).save(bench.out / f"{name}.png")
+    return {"prompts_on_page": len(prompts)}
+
+
+def parti(bench: Bench, table: Path) -> dict[str, Any]:
+    """Draw prompts of PartiPrompts: none may fail; a sheet shows the first ones."""
+    with table.open(encoding="utf-8") as lines:
+        rows = list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
+    prompts = [row["Prompt"] for row in rows][: bench.number(len(rows))]
+    pixels = bench.draw(prompts, seed=1, steps=8)
+    contact_sheet(pixels[:64], 8, prompts[:64]).save(bench.out / "parti.png")
+    is_sound = bool(torch.isfinite(pixels).all())
+    return {"parti_prompts": len(prompts), "parti_all_finite": is_sound}
+
+
+def trained_judge(data: Path, work: Path, minutes: float) -> Judge:
+    """The judge of `work`, trained there first if it is not yet."""
+    with torch.random.fork_rng():
+        torch.default_generator.manual_seed(6)
+        judge = Judge(len(judged_nouns()), len(judged_looks()), len(PAINTERS))
+    kept = work / "judge" / "finished.pt"
+    if not kept.exists():
+        settings = Settings(work / "judge", Budget(minutes=minutes), seed=6, ema=0.99)
+        Run(Judging(judge, labelled_scenes(data, 16_000, 31)), settings).train()
+        torch.save(judge.state_dict(), kept)
+    judge.load_state_dict(torch.load(kept, weights_only=True))
+    return judge.eval().requires_grad_(requires_grad=False)
+
+
+def evaluate(
+    data: Path, work: Path, out: Path, *, pack: Path, scale: float, minutes: float, prompts: Path
+) -> dict[str, Any]:
+    """Run every measurement; returns the figures that were written."""
+    out.mkdir(parents=True, exist_ok=True)
+    networks = read_networks(pack)
+    words = Words(networks.tokenizer, networks.text_encoder)
+    bench = Bench(networks, words, trained_judge(data, work, minutes), data, out, scale)
+    real = labelled_scenes(data, bench.number(600), 32, split="validation")
+    figures: dict[str, Any] = {"scale": scale, "steps": STEPS, "guidance_scale": GUIDANCE}
+    measures: dict[str, Callable[[], dict[str, Any]]] = {
+        "speed": partial(speed, bench),
+        "fidelity": partial(fidelity, bench),
+        "sheets": partial(sheets, bench),
+        "adherence": partial(adherence, bench, real),
+        "arrangement": partial(arrangement, bench),
+        "likeness": partial(likeness, bench, real),
+    }
+    if prompts.exists():
+        measures["parti"] = partial(parti, bench, prompts)
+    for name, measure in measures.items():
+        figures[name] = measure()
+        print(name, json.dumps(figures[name]), flush=True)
+        (out / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
+    write_cards(pack, figures)
+    return figures
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure the pack as the arguments ask."""
+    parser = argparse.ArgumentParser(prog="engine.training.evaluate", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True, help="keeps the judge between runs")
+    parser.add_argument("--out", type=Path, default=Path("docs/pack"))
+    parser.add_argument("--pack", type=Path, default=PACK)
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the questions asked")
+    parser.add_argument("--minutes", type=float, default=8.0, help="for training the judge")
+    parser.add_argument("--prompts", type=Path, default=Path("parti_prompts.tsv"))
+    evaluate(**vars(parser.parse_args(argv)))
+
+
+if __name__ == "__main__":
+    main()
