@@ -1,7 +1,8 @@
-"""`atelier imagine`: a job from the command line, with a progress bar."""
+"""`atelier imagine`, and how any job of the command line is followed by a progress bar."""
 
 import asyncio
 import re
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,19 +49,51 @@ async def draw(
     Raises:
         UserError: the prompt or a picture can't be used, or a job failed.
     """
-    async with opening as studio:
-        jobs = await studio.imagine(
+    return await submit(
+        opening,
+        lambda studio: studio.imagine(
             OPERATOR,
             ask.prompt,
             NOWHERE,
             source=ask.source,
             style=ask.style,
             confirmed=ask.confirmed,
-        )
+        ),
+        out,
+        console,
+    )
+
+
+async def submit(
+    opening: AbstractAsyncContextManager[Studio],
+    ordered: Callable[[Studio], Awaitable[Sequence[JobView]]],
+    out: Path,
+    console: Console,
+) -> list[Path]:
+    """Order jobs of an opened studio, wait for them and write their pictures.
+
+    Raises:
+        UserError: what is asked can't be done, or a job failed.
+    """
+    async with opening as studio:
+        jobs = await ordered(studio)
         with _bars(console) as bars:
             ended = await asyncio.gather(*(_follow(studio, job, bars) for job in jobs))
         pngs = [png for job in ended for png in await _fetch(studio, job)]
     return await asyncio.to_thread(_write, pngs, out)
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a file that was named.
+
+    Raises:
+        UserError: it can't be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        msg = f"{path} can't be read: {error.strerror}"
+        raise UserError(msg) from None
 
 
 def _bars(console: Console) -> Progress:

@@ -14,12 +14,13 @@ from rich.console import Console
 
 from bot.errors import BadConfiguration, UserError
 from bot.faces.console import doctor as diagnosis
-from bot.faces.console import drawing, gallery_table
+from bot.faces.console import drawing, gallery_table, restyling
 from bot.faces.console.application import Application
 from bot.logs import start_logging
 from bot.settings import Settings, read_settings, shown_database_url
-from bot.studio.contract import GalleryQuery, GalleryScope
-from engine.api import EngineError
+from bot.studio.contract import Detail, GalleryQuery, GalleryScope, Restyling
+from bot.studio.restyling import MAX_VARIATIONS
+from engine.api import MAX_SEED, EngineError, KeepColour, StyleMethod
 
 commands = typer.Typer(
     help="Atelier: a self-hosted art studio for chat.",
@@ -27,6 +28,8 @@ commands = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+styles = typer.Typer(help="Keep pictures as styles, by name.", no_args_is_help=True)
+commands.add_typer(styles, name="style")
 err = Console(stderr=True)
 
 
@@ -58,6 +61,77 @@ def imagine(
         written = asyncio.run(drawing.draw(studio, ask, out or drawing.default_path(prompt), err))
         for path in written:
             typer.echo(path)
+
+
+@commands.command()
+def stylize(
+    context: typer.Context,
+    content: Annotated[str, typer.Argument(help="A picture's file, or the id of an image.")],
+    style: Annotated[
+        str, typer.Option(help="Whose look: a file, a saved name or a painting; NAME:0.4 weighs.")
+    ],
+    style2: Annotated[str | None, typer.Option(help="Another look; so up to --style4.")] = None,
+    style3: Annotated[str | None, typer.Option(hidden=True)] = None,
+    style4: Annotated[str | None, typer.Option(hidden=True)] = None,
+    out: Annotated[
+        Path, typer.Option(help="Where the picture goes; several get -1, -2 ... added.")
+    ] = Path("restyled.png"),
+    strength: Annotated[float, typer.Option(min=0, max=1, help="0 keeps the picture.")] = 1.0,
+    method: Annotated[StyleMethod, typer.Option()] = StyleMethod.FAST,
+    detail: Annotated[Detail, typer.Option(help="Of --method optimise.")] = Detail.NORMAL,
+    keep_colour: Annotated[KeepColour, typer.Option()] = KeepColour.NO,
+    size: Annotated[int, typer.Option(help="Longer side in pixels.")] = 0,
+    seed: Annotated[int | None, typer.Option(min=0, max=MAX_SEED)] = None,
+    variations: Annotated[int, typer.Option(min=1, max=MAX_VARIATIONS)] = 1,
+    mask: Annotated[Path | None, typer.Option(help="White is restyled, black is kept.")] = None,
+    model: Annotated[str | None, typer.Option(help="Of --method diffusion.")] = None,
+    blend: Annotated[
+        float | None, typer.Option(help="Five steps between two styles; 0.3 is in the middle.")
+    ] = None,
+) -> None:
+    """Give a picture another's look."""
+    with _complaints():
+        asked = Restyling(
+            strength=strength,
+            method=method,
+            detail=detail,
+            keep_colour=keep_colour,
+            size=size,
+            seed=seed,
+            variations=variations,
+            mask=_read(mask) or b"",
+            model=model,
+        )
+        chosen = [restyling.read_style(text) for text in (style, style2, style3, style4) if text]
+        ask = restyling.Ask(restyling.read_content(content), tuple(chosen), asked, blend)
+        studio = _application(context).open_studio_of(_quiet_settings())
+        for path in asyncio.run(restyling.restyle(studio, ask, out, err)):
+            typer.echo(path)
+
+
+@styles.command("list")
+def list_styles(context: typer.Context) -> None:
+    """List the styles that --style may name."""
+    with _complaints():
+        studio = _application(context).open_studio_of(_quiet_settings(), with_engine=False)
+        asyncio.run(restyling.list_styles(studio, Console()))
+
+
+@styles.command("save")
+def save_style(context: typer.Context, name: str, picture: Path) -> None:
+    """Keep a picture's look under a name."""
+    with _complaints():
+        data = drawing.read_file(picture)
+        studio = _application(context).open_studio_of(_quiet_settings(), with_engine=False)
+        asyncio.run(restyling.save_style(studio, name, data))
+
+
+@styles.command("delete")
+def delete_style(context: typer.Context, name: str) -> None:
+    """Forget a saved style."""
+    with _complaints():
+        studio = _application(context).open_studio_of(_quiet_settings(), with_engine=False)
+        asyncio.run(restyling.delete_style(studio, name))
 
 
 @commands.command()
@@ -118,13 +192,7 @@ def _quiet_settings() -> Settings:
 
 
 def _read(path: Path | None) -> bytes | None:
-    if path is None:
-        return None
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        msg = f"{path} can't be read: {error.strerror}"
-        raise UserError(msg) from None
+    return None if path is None else drawing.read_file(path)
 
 
 @contextlib.contextmanager

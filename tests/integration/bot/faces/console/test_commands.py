@@ -162,3 +162,34 @@ def test_the_service_says_where_it_is_and_stops_when_told(env, tmp_path):
     assert f"The studio is at {address}" in out
     assert "Discord is off" in out
     assert "Traceback" not in out
+
+
+def test_stylize_writes_the_restyled_picture(atelier, tmp_path):
+    Image.new("RGB", (40, 30), "teal").save(tmp_path / "photo.jpg")
+    Image.new("RGB", (30, 30), "navy").save(tmp_path / "wave.jpg")
+    done = atelier(
+        *("stylize", "photo.jpg", "--style", "wave.jpg", "--style2", "starry night:0.4"),
+        *("--strength", "0.8", "--seed", "3", "--out", "out.png"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "out.png"
+    with Image.open(tmp_path / "out.png") as image:
+        assert image.size == (40, 30)
+        assert 'Styles: "picture:1, starry-night:0.4"' in image.text["parameters"]
+
+
+def test_a_saved_style_is_listed_beside_the_paintings(atelier, tmp_path):
+    Image.new("RGB", (40, 30), "teal").save(tmp_path / "photo.jpg")
+    assert atelier("style", "save", "My Wave", "photo.jpg").returncode == 0
+    listed = atelier("style", "list").stdout
+    assert re.search(r"my-wave\s+saved", listed)
+    assert "Vincent van Gogh" in listed
+
+
+def test_a_blend_is_five_pictures(atelier, tmp_path):
+    Image.new("RGB", (40, 30), "teal").save(tmp_path / "photo.jpg")
+    done = atelier(
+        *("stylize", "photo.jpg", "--style", "udnie", "--style2", "great-wave"),
+        *("--blend", "0.3", "--out", "blend.png"),
+    )
+    assert done.stdout.split() == [f"blend-{i}.png" for i in range(1, 6)], done.stderr

@@ -1,0 +1,102 @@
+"""`atelier stylize` and `atelier style`: what is typed, as the studio takes it."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bot.errors import UserError
+from bot.faces.console.drawing import NOWHERE, OPERATOR, read_file, submit
+from bot.studio.contract import JobView, Restyling, Studio, StyleChoice
+from bot.studio.restyling import read_weighted
+
+_PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif"})
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What the command line asks for."""
+
+    content: bytes | str  # a picture, or the id of an image in the gallery
+    styles: tuple[StyleChoice, ...]
+    restyling: Restyling
+    blend: float | None = None  # the share of the second style in the middle of five steps
+
+
+def read_style(text: str) -> StyleChoice:
+    """A style as typed: a file, a name or an image's id, each with `:WEIGHT` after it or not.
+
+    Raises:
+        UserError: the file can't be read.
+    """
+    name, weight = (text, 1.0) if Path(text).is_file() else read_weighted(text)
+    picture = _picture(name)
+    return StyleChoice(name="" if picture else name, upload=picture, weight=weight)
+
+
+def read_content(text: str) -> bytes | str:
+    """A file's picture, or the id of an image as it was typed.
+
+    Raises:
+        UserError: the file can't be read.
+    """
+    return _picture(text) or text
+
+
+async def restyle(
+    opening: AbstractAsyncContextManager[Studio], ask: Ask, out: Path, console: Console
+) -> list[Path]:
+    """Restyle a picture and write the results; return their paths.
+
+    Raises:
+        UserError: a picture or style can't be used, or the job failed.
+    """
+
+    async def ordered(studio: Studio) -> Sequence[JobView]:
+        if ask.blend is None:
+            return (
+                await studio.stylize(OPERATOR, ask.content, ask.styles, NOWHERE, ask.restyling),
+            )
+        if len(ask.styles) != 2:
+            raise UserError("a blend is between two styles: give --style and --style2")
+        first, second = ask.styles
+        job = await studio.blend_styles(
+            OPERATOR, ask.content, (first, second), NOWHERE, ask.restyling, share=ask.blend
+        )
+        return (job,)
+
+    return await submit(opening, ordered, out, console)
+
+
+async def list_styles(opening: AbstractAsyncContextManager[Studio], console: Console) -> None:
+    """Print the styles that may be named."""
+    async with opening as studio:
+        table = Table("name", "what it is", box=None, header_style="bold")
+        for style in await studio.styles(OPERATOR):
+            table.add_row(style.name, style.title if style.is_preset else "saved")
+        console.print(table)
+
+
+async def save_style(
+    opening: AbstractAsyncContextManager[Studio], name: str, picture: bytes
+) -> None:
+    """Keep a picture's look under a name."""
+    async with opening as studio:
+        await studio.save_style(OPERATOR, name, picture)
+
+
+async def delete_style(opening: AbstractAsyncContextManager[Studio], name: str) -> None:
+    """Forget a style."""
+    async with opening as studio:
+        await studio.delete_style(OPERATOR, name)
+
+
+def _picture(text: str) -> bytes:
+    """The file's bytes; none where the text is a name rather than a file."""
+    path = Path(text)
+    if path.is_file() or path.suffix.lower() in _PICTURES or "/" in text:
+        return read_file(path)
+    return b""
