@@ -46,7 +46,8 @@ class TrainStyleTransfer:
         """Content + statistics + Gram + smoothness, and identity for some rows."""
         assert isinstance(network, StyleTransfer)
         rng = draw.numpy
-        crop = int(rng.choice((64, 96, 128)))
+        # Small crops teach most for their cost; large ones keep the statistics honest.
+        crop = int(rng.choice((64, 96, 128), p=(0.6, 0.3, 0.1)))
         count = max(4, self.batch * 96**2 // crop**2)
         content = random_crops(self.contents, rng.integers(0, len(self.contents), count), crop, rng)
         style = random_crops(self.styles, rng.integers(0, len(self.styles), count), crop, rng)
