@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from bot.faces.web.app import open_web
 from bot.faces.web.config import WebConfig
 from bot.studio.opening import open_studio
 from engine.testing import FakeEngine
+
+expect.set_options(timeout=20_000)  # machines that test are busy ones
 
 ARTEFACTS = Path(__file__).parents[3] / "artefacts"
 ARGUMENTS = [

@@ -40,10 +40,19 @@ export class Feed {
   async load() {
     const told = await read(`/api/jobs?limit=${PAGE}`);
     for (const job of told.jobs) this.take(job);
+    await this.catchUp(told.jobs);
     if (this.cursor === null) this.cursor = told.cursor;
     this.hasLoaded = true;
     this.showEmpty();
     this.fillScreen();
+  }
+
+  /** Jobs under way that are no longer on the first page. */
+  async catchUp(jobs) {
+    const known = new Set(jobs.map((job) => job.id));
+    for (const [id, card] of this.cards) {
+      if (!ENDED.has(card.job.status) && !known.has(id)) this.take(await read(`/api/jobs/${id}`));
+    }
   }
 
   /** Ask for the present; used when events may have been missed. */
@@ -115,7 +124,12 @@ export class Feed {
   }
 
   tick() {
-    for (const card of this.cards.values()) card.tick();
+    let open = 0;
+    for (const card of this.cards.values()) {
+      card.tick();
+      if (!ENDED.has(card.job.status)) open += 1;
+    }
+    document.title = open ? `(${open}) Atelier` : "Atelier";
   }
 
   showEmpty() {

@@ -2,26 +2,28 @@
 
 const POLL_MS = 3000;
 const RECONNECT_MS = 4000;
+const REST_MS = 60_000; // a page out of sight so long gives its stream back; browsers allow six
 
 /** Call `onjob(job)` for each change; `refresh()` asks for the present; `onstate(isUp)` tells of the line. */
 export function listen({ onjob, refresh, onstate }) {
   let source = null;
   let polling = null;
   let isUp = null;
+  let resting = null;
 
   function up() {
     clearInterval(polling);
     polling = null;
     if (isUp === false) onstate(true);
-    if (isUp !== null) refresh();
     isUp = true;
+    refresh(); // what changed before the stream was open
   }
 
   function down() {
     if (isUp !== false) onstate(false);
     isUp = false;
     polling ??= setInterval(refresh, POLL_MS);
-    if (source.readyState === EventSource.CLOSED) setTimeout(connect, RECONNECT_MS);
+    if (source?.readyState === EventSource.CLOSED) setTimeout(connect, RECONNECT_MS);
   }
 
   function connect() {
@@ -32,11 +34,19 @@ export function listen({ onjob, refresh, onstate }) {
     source.addEventListener("job", (event) => onjob(JSON.parse(event.data)));
   }
 
+  function rest() {
+    source?.close();
+    source = null;
+  }
+
   connect();
   document.addEventListener("visibilitychange", () => {
-    if (!document.hidden) refresh(); // phones let streams sleep
+    clearTimeout(resting);
+    if (document.hidden) resting = setTimeout(rest, REST_MS);
+    else if (source) refresh(); // phones let streams sleep
+    else connect();
   });
   // A page that is left must not look like a lost connection.
-  addEventListener("pagehide", () => source.close());
+  addEventListener("pagehide", rest);
   addEventListener("pageshow", (event) => event.persisted && connect());
 }

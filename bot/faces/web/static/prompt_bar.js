@@ -182,7 +182,7 @@ export class PromptBar {
 
   // ---- sending
 
-  async submit(isConfirmed = false) {
+  submit() {
     const text = this.text.trim();
     if (!text && !this.pictures.size) {
       notice(t("emptyPrompt"));
@@ -191,6 +191,10 @@ export class PromptBar {
     }
     const sent = { text, pictures: [...this.pictures], remixed: this.remixed };
     this.clear();
+    this.deliver(sent, false);
+  }
+
+  async deliver(sent, isConfirmed) {
     try {
       this.onjobs((await this.post(sent, isConfirmed)).jobs);
     } catch (error) {
@@ -206,22 +210,17 @@ export class PromptBar {
   }
 
   async refused(error, sent) {
-    if (error.status === 409 && error.count) {
-      const text = t("confirmText", { count: error.count });
-      if (await confirmed(t("confirmTitle", { count: error.count }), text, t("confirmYes"))) {
-        this.restore(sent);
-        await this.submit(true);
-        return;
-      }
+    if (error.count && !sent.remixed) {
+      const [title, text] = [t("confirmTitle", { count: error.count }), t("confirmText", { count: error.count })];
+      if (await confirmed(title, text, t("confirmYes"))) this.deliver(sent, true);
+      else this.restore(sent);
+      return;
     }
-    this.restore(sent);
-    if (error.status === 400 && error.position !== undefined && !sent.remixed) {
-      this.problem = { ...error, error: error.message };
-      this.tellProblem();
-      this.mark();
-    } else if (error.status !== 409) {
-      complain(error);
-    }
+    const isBack = this.restore(sent);
+    if (error.position === undefined || !isBack) return complain(error);
+    this.problem = { ...error, error: error.message };
+    this.tellProblem();
+    this.mark();
   }
 
   clear() {
@@ -233,11 +232,12 @@ export class PromptBar {
 
   /** Nothing typed is ever lost: what was refused comes back, unless something new is there. */
   restore({ text, pictures, remixed }) {
-    if (this.text.trim()) return;
+    if (this.text.trim() || this.pictures.size) return false;
     this.pictures = new Map(pictures);
     this.remixed = remixed;
     this.drawAttached();
     this.write(text);
+    return true;
   }
 
   // ---- pictures and remixes
