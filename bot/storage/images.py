@@ -261,21 +261,6 @@ class Images:
         """Undo a deletion."""
         await self._set(image_id, deleted_at=None)
 
-    async def purge(self, now: datetime, limit: int = 500) -> list[str]:
-        """Forget images deleted long enough ago; returns the file keys that nothing uses now."""
-        old = (
-            select(ImageRow.number, ImageRow.file_key)
-            .where(ImageRow.deleted_at <= now - RESTORABLE)
-            .limit(limit)
-        )
-        async with self._database.writing() as session:
-            rows = (await session.execute(old)).all()
-            numbers = [row.number for row in rows]
-            await session.execute(delete(ImageRow).where(ImageRow.number.in_(numbers)))
-            keys = {row.file_key for row in rows}
-            in_use = select(ImageRow.file_key).where(ImageRow.file_key.in_(keys))
-            return sorted(keys - set(await session.scalars(in_use)))
-
     async def _one(self, viewer: Viewer, condition: ColumnElement[bool]) -> SeenImage:
         query = _seen_by(viewer.owner_id).where(
             condition, ImageRow.deleted_at.is_(None), _visible_to(viewer)

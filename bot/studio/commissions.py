@@ -6,7 +6,7 @@ from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from bot.errors import ConfirmationNeeded, LimitReached, NotAllowed, NotFound, UnusablePicture
-from bot.prompts import Flags, ParsedPrompt, PromptPart, Span, format_prompt, parse
+from bot.prompts import NONE, Flags, ParsedPrompt, PromptPart, Span, Wildcards, format_prompt, parse
 from bot.storage.files import ImageFiles
 from bot.storage.images import SeenImage
 from bot.storage.jobs import JobRow, Jobs, NewJob
@@ -105,6 +105,7 @@ class Commissions:
         decoder: UploadDecoder,
         now: Clock,
         link_hosts: frozenset[str] = LINK_HOSTS,
+        wildcards: Wildcards = NONE,
     ) -> None:
         self._jobs = jobs
         self._files = files
@@ -114,6 +115,7 @@ class Commissions:
         self._decoder = decoder
         self._now = now
         self._link_hosts = link_hosts
+        self._wildcards = wildcards
         self.fetch_picture: FetchPicture | None = None
 
     async def imagine(
@@ -133,6 +135,7 @@ class Commissions:
             text,
             terms.preferences,
             cap=terms.limits.permutations or 1,
+            wildcards=self._wildcards,
             has_picture=source is not None or style is not None,
         )
         for wish in wishes:
@@ -407,7 +410,9 @@ class Commissions:
     async def _remixed(
         self, caller: Caller, order: _Order, request: Request, text: str, terms: _Terms
     ) -> _Order:
-        wishes = read_wishes(text, terms.preferences, cap=1, has_picture=True)
+        wishes = read_wishes(
+            text, terms.preferences, cap=1, wildcards=self._wildcards, has_picture=True
+        )
         wish = wishes[0]
         info = model_of(wish, self._catalogue)
         policy.require_model(info.name, terms.rules)

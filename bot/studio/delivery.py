@@ -9,6 +9,7 @@ import logging
 from datetime import timedelta
 
 from bot.errors import NotFound, StorageUnavailable
+from bot.logs import about_job
 from bot.storage.images import Images
 from bot.storage.jobs import JobRow, Jobs
 from bot.studio.clock import Clock
@@ -76,13 +77,14 @@ class Delivery:
             pass
 
     async def _deliver_one(self, row: JobRow) -> None:
-        try:
-            await self._deliver(row)
-        except StorageUnavailable:
-            logger.warning("job %s: its delivery waits for the database", row.id)
-        finally:
-            self._under_way.discard(row.id)
-            self._news.set()
+        with about_job(row.id):
+            try:
+                await self._deliver(row)
+            except StorageUnavailable:
+                logger.warning("its delivery waits for the database")
+            finally:
+                self._under_way.discard(row.id)
+                self._news.set()
 
     async def _deliver(self, row: JobRow) -> None:
         now = self._now()
@@ -93,7 +95,7 @@ class Delivery:
         except StorageUnavailable:
             raise
         except Exception:  # whatever a chat does, the ending is shown later
-            logger.warning("job %s: could not be delivered", row.id, exc_info=True)
+            logger.warning("could not be delivered", exc_info=True)
             await self._postpone(row)
         else:
             await self._jobs.delivered(row.id, now=self._now())
@@ -105,14 +107,14 @@ class Delivery:
             try:
                 pngs.append(await self._pictures.png(seen.row.file_key))
             except NotFound:
-                logger.error("job %s: the file of image %s is gone", row.id, seen.row.id)
+                logger.error("the file of image %s is gone", seen.row.id)
         async with asyncio.timeout(TIMEOUT.total_seconds()):
             await self._deliverers[row.face].deliver(job_view(row, images), tuple(pngs))
 
     async def _postpone(self, row: JobRow) -> None:
         now = self._now()
         if row.ended_at and now - row.ended_at > GIVEN_UP_AFTER:
-            logger.error("job %s: delivery is given up after %s", row.id, GIVEN_UP_AFTER)
+            logger.error("delivery is given up after %s", GIVEN_UP_AFTER)
             await self._jobs.delivered(row.id, now=now)
             return
         pause_s = pause_after(row.delivery_attempts)

@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bot.prompts import NONE as NO_WILDCARDS
+from bot.prompts import Wildcards
 from bot.storage import migration
 from bot.storage.database import open_database
 from bot.storage.files import ImageFiles, ImageFolder
@@ -15,6 +17,7 @@ from bot.storage.images import Images
 from bot.storage.jobs import Jobs
 from bot.storage.lock import scheduler_lock
 from bot.storage.members import Members
+from bot.storage.purging import Purging
 from bot.storage.styles import Styles
 from bot.studio.clock import Clock, utc_now
 from bot.studio.commissions import LINK_HOSTS, Commissions
@@ -22,6 +25,7 @@ from bot.studio.contract import Limits
 from bot.studio.delivery import Delivery
 from bot.studio.gallery import Gallery
 from bot.studio.house import House
+from bot.studio.janitor import Janitor
 from bot.studio.pictures import Pictures
 from bot.studio.policy import DEFAULT_LIMITS
 from bot.studio.scheduler import Parts
@@ -44,6 +48,7 @@ async def open_studio(
     migrate: bool = True,
     is_running: bool = True,
     link_hosts: frozenset[str] = LINK_HOSTS,
+    wildcards: Wildcards = NO_WILDCARDS,
     now: Clock = utc_now,
 ) -> AsyncIterator[Atelier]:
     """Open files and database, bring the latter up to date, and run the studio's tasks.
@@ -85,6 +90,7 @@ async def open_studio(
             decoder=UploadDecoder(upload_limits),
             now=now,
             link_hosts=link_hosts,
+            wildcards=wildcards,
         )
         studio = Atelier(
             parts=Parts(engine, jobs, files, pictures, lock, now),
@@ -94,6 +100,7 @@ async def open_studio(
             house=house,
             commissions=commissions,
             delivery=Delivery(jobs, images, pictures, now),
+            janitor=Janitor(Purging(database), files, now),
             slots=slots,
         )
         if is_running:

@@ -14,6 +14,7 @@ from functools import partial
 from typing import TypeAlias, TypeVar
 
 from bot.errors import NotFound, StorageUnavailable
+from bot.logs import about_job
 from bot.storage.files import ImageFiles
 from bot.storage.images import ImageRow
 from bot.storage.jobs import QUEUED, Held, JobRow, Jobs, Outcome
@@ -73,7 +74,7 @@ class Parts:
     now: Clock
 
 
-class _FilesFailed(Exception):  # noqa: N818  says what happened
+class _FilesFailed(Exception):
     """Files could not be read or written for longer than it makes sense to wait."""
 
 
@@ -192,7 +193,7 @@ class Scheduler:
                 self.queue.ended(ticket.job_id, self._moment(), device_s=0.0)
                 self.queue.put(ticket, self._moment())
                 return
-            task = attempts.create_task(self._attempt(ticket), name=f"job {ticket.job_id}")
+            task = attempts.create_task(self._named_attempt(ticket), name=f"job {ticket.job_id}")
             self._running[ticket.job_id] = Running(task)
 
     def _runs_alone(self) -> bool:
@@ -226,6 +227,10 @@ class Scheduler:
         await self._parts.jobs.recover_expired(now=now, keep=set(self._running))
         self._reads_all = True  # numbers may become visible out of order
 
+    async def _named_attempt(self, ticket: Ticket) -> None:
+        with about_job(ticket.job_id):
+            await self._attempt(ticket)
+
     async def _attempt(self, ticket: Ticket) -> None:
         """Carry out one attempt, from claim to commit; no error leaves it."""
         device_s: float | None = 0.0
@@ -238,7 +243,7 @@ class Scheduler:
             await asyncio.sleep(FIRST_PAUSE_S)
         except asyncio.CancelledError:
             # Its row has ended, or this process is closing and the next start runs it again.
-            logger.debug("job %s: the attempt is stopped", ticket.job_id)
+            logger.debug("the attempt is stopped")
         finally:
             self._running.pop(ticket.job_id, None)
             self.queue.ended(ticket.job_id, self._moment(), device_s)
@@ -263,7 +268,7 @@ class Scheduler:
         except (EngineError, UnreadableRequest, NotFound, _FilesFailed) as error:
             await self._fail(row, str(error))
         except Exception:
-            logger.exception("job %s: failed for a reason nobody foresaw", row.id)
+            logger.exception("failed for a reason nobody foresaw")
             await self._fail(row, "something unexpected went wrong here; the operator can see it")
         else:
             await self._finish(row, outcome)
@@ -278,7 +283,7 @@ class Scheduler:
         self._on_change(row.id)
 
     async def _fail(self, row: JobRow, reason: str) -> None:
-        logger.info("job %s: failed: %s", row.id, reason)
+        logger.info("failed: %s", reason)
         await _insistently(
             lambda: self._parts.jobs.fail(row.id, row.attempt, reason, now=self._parts.now())
         )
@@ -291,7 +296,7 @@ class Scheduler:
             reason = f"{error}; that happened {deaths} times with this job, so it was given up"
             await self._fail(row, reason)
             return
-        logger.warning("job %s: its worker died (%d of %d)", row.id, deaths, MAX_DEATHS)
+        logger.warning("its worker died (%d of %d)", deaths, MAX_DEATHS)
         not_before = self._parts.now() + DEATH_PAUSE
         await _insistently(
             lambda: self._parts.jobs.requeue(

@@ -31,6 +31,7 @@ from bot.studio.contract import (
 from bot.studio.delivery import Delivery
 from bot.studio.gallery import Gallery, cursor_after, read_cursor
 from bot.studio.house import House
+from bot.studio.janitor import Janitor
 from bot.studio.scheduler import Parts, Running, Scheduler
 from bot.studio.updates import Updates
 from bot.studio.views import job_view
@@ -56,6 +57,7 @@ class Atelier:
         house: House,
         commissions: Commissions,
         delivery: Delivery,
+        janitor: Janitor,
         slots: int,
     ) -> None:
         self._engine: Engine = parts.engine
@@ -67,6 +69,7 @@ class Atelier:
         self._house = house
         self._commissions = commissions
         self._delivery = delivery
+        self._janitor = janitor
         self._updates = Updates()
         self._changed: asyncio.Queue[str] = asyncio.Queue()
         self.scheduler = Scheduler(
@@ -79,6 +82,7 @@ class Atelier:
             tasks.create_task(self.scheduler.run(), name="scheduler")
             tasks.create_task(self._delivery.run(), name="delivery")
             tasks.create_task(self._announce(), name="announcer")
+            tasks.create_task(self._janitor.run(), name="janitor")
 
     @property
     def catalogue(self) -> Catalogue:

@@ -83,9 +83,7 @@ class Chaos:
         clients = [asyncio.create_task(self._ask(number)) for number in range(CLIENTS)]
         try:
             for number in range(1, self._kills + 1):
-                if self._random.random() > KILLED_IN_START:
-                    await self._ready()
-                await asyncio.sleep(self._random.uniform(0.0, 1.2))
+                await self._wait_for_an_instant()
                 target = self._random.choice(TARGETS)
                 await self._kill(target)
                 tell(f"kill {number}: {target}; {len(self.report.accepted)} jobs accepted")
@@ -102,6 +100,18 @@ class Chaos:
         self._bot = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.chaos.bot", self._folder, self._database_url, cwd=ROOT
         )
+
+    async def _wait_for_an_instant(self) -> None:
+        """Mostly while jobs run, sometimes while the bot starts."""
+        if self._random.random() > KILLED_IN_START:
+            await self._ready()
+            enough = len(self.report.accepted) + self._random.randint(1, 5)
+
+            async def has_accepted() -> bool:
+                return len(self.report.accepted) >= enough
+
+            await _comes_true(has_accepted, 5.0, pause_s=0.02)
+        await asyncio.sleep(self._random.uniform(0.0, 0.7))
 
     async def _ready(self) -> None:
         """Wait until the bot takes jobs."""

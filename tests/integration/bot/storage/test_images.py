@@ -131,17 +131,3 @@ async def test_a_deleted_image_can_be_restored_for_a_day(jobs, images) -> None:
         await images.deleted(row.id, NOON + timedelta(hours=25))
     await images.restore(row.id)
     assert await found(images, "gone") == ["gone"]
-
-
-async def test_purging_forgets_old_deletions_and_names_files_nobody_uses(jobs, images) -> None:
-    first, second, kept = await keep(
-        jobs, {"file_key": "same.png"}, {"file_key": "own.png"}, {"file_key": "same.png"}
-    )
-    await images.delete(first.id, NOON)
-    await images.delete(second.id, NOON)
-    assert await images.purge(NOON + timedelta(hours=1)) == []
-    assert await images.purge(NOON + timedelta(hours=25)) == ["own.png"]
-    assert [seen.row.id for seen in await images.page(ME, ImageFilter(), below=None, limit=9)] == [
-        kept.id
-    ]
-    assert await found(images, "fox") == ["a fox"]

@@ -40,7 +40,7 @@ async def test_the_ending_is_delivered_with_its_pictures_and_address(open_here: 
     async with open_here() as studio:
         studio.register_deliverer("discord", chat)
         [job] = await studio.imagine(MEMBER, "a fox" + QUICK, CHAT)
-        await asyncio.wait_for(chat.news.wait(), 10)
+        await asyncio.wait_for(chat.news.wait(), 50)
         await asyncio.sleep(0.2)
         [(shown, pngs)] = chat.shown
         assert (shown.id, shown.state, shown.destination) == (job.id, JobState.FINISHED, CHAT)
@@ -52,7 +52,7 @@ async def test_a_chat_that_is_away_is_tried_again(open_here: Open) -> None:
     async with open_here() as studio:
         studio.register_deliverer("discord", chat)
         await studio.imagine(MEMBER, "a fox" + QUICK, CHAT)
-        await asyncio.wait_for(chat.news.wait(), 20)
+        await asyncio.wait_for(chat.news.wait(), 50)
         await asyncio.sleep(0.2)
     assert (chat.calls, len(chat.shown)) == (3, 1)
 
@@ -64,7 +64,7 @@ async def test_what_was_not_delivered_is_delivered_after_a_restart(open_here: Op
     chat = Chat()
     async with open_here() as studio:
         studio.register_deliverer("discord", chat)
-        await asyncio.wait_for(chat.news.wait(), 10)
+        await asyncio.wait_for(chat.news.wait(), 50)
     assert [shown.id for shown, _ in chat.shown] == [job.id]
     async with open_here() as studio:
         studio.register_deliverer("discord", chat)

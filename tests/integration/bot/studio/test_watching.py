@@ -66,7 +66,7 @@ async def test_all_of_a_members_jobs_can_be_watched_together(studio: Atelier) ->
     await asyncio.sleep(0)
     await studio.imagine(OTHER, "a cat" + QUICK, WEB)
     jobs = await studio.imagine(MEMBER, "{a, b}" + QUICK, WEB)
-    await asyncio.wait_for(watching, 10)
+    await asyncio.wait_for(watching, 50)
     assert endings == {job.id for job in jobs}
 
 

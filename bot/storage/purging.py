@@ -1,0 +1,43 @@
+"""Forgets images that were deleted long enough ago, and tells which files nothing needs now."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bot.storage.database import Database
+from bot.storage.images import RESTORABLE, ImageRow
+from bot.storage.jobs import JobFileRow
+from bot.storage.styles import StyleRow
+
+AT_ONCE = 500  # images of one transaction
+
+
+class Purging:
+    """Removes rows for good."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def forget_deleted(self, now: datetime) -> list[str]:
+        """Forget some images that can't be restored any more; returns file keys now unused."""
+        old = (
+            select(ImageRow.number, ImageRow.file_key)
+            .where(ImageRow.deleted_at <= now - RESTORABLE)
+            .limit(AT_ONCE)
+        )
+        async with self._database.writing() as session:
+            rows = (await session.execute(old)).all()
+            numbers = [row.number for row in rows]
+            await session.execute(delete(ImageRow).where(ImageRow.number.in_(numbers)))
+            keys = {row.file_key for row in rows}
+            return sorted(keys - await _in_use(session, keys))
+
+
+async def _in_use(session: AsyncSession, keys: Collection[str]) -> set[str]:
+    """Which of some files an image, a request of a job or a style still needs."""
+    in_use: set[str] = set()
+    for column in (ImageRow.file_key, JobFileRow.file_key, StyleRow.file_key):
+        in_use |= set(await session.scalars(select(column).where(column.in_(keys))))
+    return in_use
