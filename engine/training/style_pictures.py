@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 import numpy as np
 import torch
@@ -62,7 +63,7 @@ def look_of(picture: Picture) -> str:
     """The look of a picture by its set's columns."""
     if picture.source.name == "emoji":
         return f"{picture.columns.get('vendor', '')} {picture.columns.get('style', '')}"
-    return f"{picture.source.name} {picture.file.split('/')[0]}"
+    return f"{picture.source.name} {PurePosixPath(picture.file).parent}"
 
 
 def is_painting(picture: Picture) -> bool:
