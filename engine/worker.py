@@ -2,37 +2,31 @@
 
     tick:  line of calls --batching--> shares of one key --executor--> results --> pipelines resume
 
-A pipeline is resumed only when its result is there, so a pass that ran out of memory is simply
-repeated with half the rows, and one that failed is repeated for each request alone.
+A pipeline is resumed only when its result is there, so that a pass that failed can be repeated.
 """
 
-import gc
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import torch
-from torch import Tensor
 
-from engine import batching, registry
+from engine import batching, passes, registry
 from engine.batching import RowCaps, Share, Waiting
 from engine.calls import Call, Pause, Pipeline, Report
 from engine.errors import (
     EngineError,
-    ModelUnavailable,
-    NotANumber,
     OutOfMemory,
-    UnknownModel,
-    Unsupported,
 )
 from engine.events import Failed, Finished, Picture, Progress, Started, Timings
 from engine.messages import Cancel, Order, Ready, Start
 from engine.models.catalogue import open_catalogue
 from engine.models.shelf import Shelf
+from engine.passes import Executor
 from engine.requests import Request
 from engine.turns import Turns
 from engine.worker_process import Link, Send
@@ -42,26 +36,9 @@ log = logging.getLogger(__name__)
 PROGRESS_INTERVAL_S = 0.1  # between two reports of one request, previews excepted
 MOST_ROWS = 32  # of one pass, however fast it is
 LOADING = "loading"
-_OF_THE_MODEL = (ModelUnavailable, UnknownModel, Unsupported)  # errors that all calls share
 
 Clock: TypeAlias = Callable[[], float]  # seconds
 BeginPipeline: TypeAlias = Callable[[Request], Pipeline]
-
-
-class Executor(Protocol):
-    """Computes calls; `models.shelf.Shelf` does."""
-
-    def execute(self, calls: Sequence[Call]) -> Sequence[Any]:
-        """Return a result for each call, all of one batch key, from one pass of all their rows.
-
-        Raises:
-            MemoryError, torch.OutOfMemoryError: try with fewer rows.
-        """
-        ...
-
-    def kept(self) -> tuple[int, tuple[str, ...]]:
-        """Bytes and names of the models in memory; any thread may ask."""
-        ...
 
 
 @dataclass(slots=True, eq=False)
@@ -76,19 +53,32 @@ class _Running:
     loading_s: float = 0.0
     device_s: float = 0.0
     call: Call = field(default_factory=Pause)
+    key: Hashable = None  # of the call
+    row_count: int = 1
     parts: list[Any] = field(default_factory=list)  # results of the rows that are done
     rows_done: int = 0
 
     def ask(self, call: Call) -> None:
-        """Wait for this call from now on."""
-        batching.row_count(call)  # refuses what is no call
-        self.call, self.parts, self.rows_done = call, [], 0
+        """Wait for this call from now on.
+
+        Raises:
+            TypeError: it is no call.
+            ValueError: it has no rows.
+        """
+        self.row_count = batching.row_count(call)
+        if not self.row_count:
+            raise ValueError(f"{type(call).__name__} without rows")
+        self.call, self.key = call, call.batch_key
+        self.parts, self.rows_done = [], 0
 
     def waiting(self) -> Waiting:
         """Its place in the line."""
-        call = self.call
-        rows = batching.row_count(call)
-        return Waiting(call.batch_key, self.rows_done, rows, batching.can_be_cut(call))
+        can_be_cut = batching.can_be_cut(self.call)
+        return Waiting(self.key, self.rows_done, self.row_count, can_be_cut)
+
+    def rows(self, share: Share) -> Call:
+        """The part of its call that is computed now."""
+        return batching.rows_of(self.call, share.start, share.stop)
 
     def result(self) -> Any:
         """The result of the whole call, once all rows are done."""
@@ -186,10 +176,7 @@ class Worker:
 
     def _compute(self, jobs: list[_Running], shares: list[Share]) -> list[Any] | None:
         """Return a result or an error for each share; None if a smaller batch should be tried."""
-        calls = [
-            batching.rows_of(job.call, share.start, share.stop)
-            for job, share in zip(jobs, shares, strict=True)
-        ]
+        calls = [job.rows(share) for job, share in zip(jobs, shares, strict=True)]
         begun = self._clock()
         for job in jobs:
             job.begun_at = begun if job.begun_at is None else job.begun_at
@@ -198,30 +185,19 @@ class Worker:
         rows = sum(len(share) for share in shares)
         self._in_pass = jobs
         self._loading_s, self._loading_since = 0.0, None
-        outcome = _attempt(self._executor, calls)
-        if isinstance(outcome, OutOfMemory) and (len(calls) > 1 or _has_more_rows(calls[0])):
-            log.warning("no memory for %d rows of %s", rows, calls[0].batch_key)
-            _free_memory()
-            self._caps.ran_out(calls[0].batch_key, rows)
+        outcome = passes.compute(self._executor, calls)
+        if outcome is None:
+            self._caps.ran_out(jobs[0].key, rows)
             return None
-        is_whole = not isinstance(outcome, Exception)
-        results = outcome if is_whole else self._each_alone(calls, outcome)
         now = self._clock()
         seconds = now - begun - self._loading_s
         self._turns.ran(calls[0], seconds, self._loading_s, now)
-        if is_whole:
-            self._caps.ran(calls[0].batch_key, rows, seconds)
+        if outcome.is_one_pass:
+            self._caps.ran(jobs[0].key, rows, seconds)
         for job, share in zip(jobs, shares, strict=True):
             job.device_s += seconds * len(share) / rows
             job.loading_s += self._loading_s
-        return results
-
-    def _each_alone(self, calls: list[Call], error: Exception) -> list[Any]:
-        """Find out whose fault it is: nothing is handed back yet, so all can be tried again."""
-        if len(calls) == 1 or isinstance(error, _OF_THE_MODEL):
-            return [error for _ in calls]
-        outcomes = [_attempt(self._executor, [call]) for call in calls]
-        return [outcome if isinstance(outcome, Exception) else outcome[0] for outcome in outcomes]
+        return outcome.results
 
     def _hand_back(self, job: _Running, share: Share, outcome: Any) -> None:
         if isinstance(outcome, Exception):
@@ -229,7 +205,7 @@ class Worker:
             return
         job.parts.append(outcome)
         job.rows_done += len(share)
-        if job.rows_done < batching.row_count(job.call):
+        if job.rows_done < job.row_count:
             self._line.append(job)
         else:
             self._resume(job, job.result())
@@ -306,56 +282,6 @@ def _versions(device: torch.device) -> dict[str, str]:
     return {"engine": engine, "torch": torch.__version__, "device": name}
 
 
-def _attempt(executor: Executor, calls: Sequence[Call]) -> Any:
-    """Return the results, or the error without the frames that keep its tensors in memory."""
-    try:
-        return _without_nan(executor.execute(calls))
-    except Exception as error:  # noqa: BLE001  it is thrown into the pipeline that asked
-        if is_out_of_memory(error):
-            return OutOfMemory("the device has too little memory: ask for fewer or smaller images")
-        return error
-
-
-def _has_more_rows(call: Call) -> bool:
-    return batching.can_be_cut(call) and batching.row_count(call) > 1
-
-
-def _without_nan(results: Sequence[Any]) -> list[Any]:
-    """Put an error in the place of each result that is not finite; one look at the device."""
-    checks = [_is_finite(result) for result in results]
-    is_finite = torch.stack(checks).tolist() if checks else []
-    return [
-        result if good else _not_a_number() for result, good in zip(results, is_finite, strict=True)
-    ]
-
-
-def _is_finite(result: Any) -> Tensor:
-    """Return a truth value that is still on the device, for a tensor or a tuple of tensors."""
-    parts = result if isinstance(result, tuple) else (result,)
-    checks = [part.isfinite().all() for part in parts if isinstance(part, Tensor)]
-    return torch.stack(checks).all() if checks else torch.tensor(True)  # noqa: FBT003
-
-
-def _not_a_number() -> NotANumber:
-    return NotANumber(
-        "the network's numbers overflowed: try another sampler, a lower guidance or other words"
-    )
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Tell whether fewer rows could have helped."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError | OutOfMemory):
-        return True
-    # torch has no class of its own for the CPU's allocator.
-    return isinstance(error, RuntimeError) and "not enough memory" in str(error)
-
-
-def _free_memory() -> None:
-    if torch.cuda.is_available():
-        gc.collect()
-        torch.cuda.empty_cache()
-
-
 def _close(job: _Running) -> None:
     try:
         job.pipeline.close()
@@ -367,7 +293,7 @@ def as_engine_error(number: int, error: Exception) -> EngineError:
     """Translate any error into one that the host, which has no torch, can unpickle."""
     if isinstance(error, EngineError):
         return error
-    if is_out_of_memory(error):
+    if passes.is_out_of_memory(error):
         return OutOfMemory("there is too little memory: ask for fewer or smaller images")
     log.error("request %d failed", number, exc_info=error)
     return EngineError(f"the engine failed with {type(error).__name__}: {error}")

@@ -19,7 +19,10 @@ from multiprocessing.connection import Connection
 from typing import Protocol, TypeAlias
 
 from engine.config import EngineConfig
+from engine.errors import EngineError
 from engine.messages import NO_REQUEST, Heartbeat, Logged, Order, Ready, Report
+
+log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 1.0
 
@@ -78,7 +81,11 @@ def run(begin: Begin, link: Link) -> None:
     threading.Thread(target=pulse.beat, name="heartbeat", daemon=True).start()
     threading.Thread(target=_read, args=(link.orders, inbox), name="orders", daemon=True).start()
     with pulse.busy():
-        work, ready = begin(link, outbox.send)
+        try:
+            work, ready = begin(link, outbox.send)
+        except EngineError as error:  # the operator must mend something: no traceback
+            log.critical("the worker of %s can't start: %s", link.device, error)
+            raise SystemExit(1) from error
     pulse.kept = work.kept
     outbox.send(NO_REQUEST, ready)
     _loop(work, inbox, pulse)

@@ -152,6 +152,24 @@ def _end_at_once(link):
     raise SystemExit(3)
 
 
+async def test_why_a_worker_cannot_start_is_in_the_log_without_a_traceback(caplog, capfd):
+    async with host.open_host(ONE, _has_no_device) as engine:
+        with pytest.raises(WorkerDied):
+            await engine.run(a_request(), ignore)
+    assert "the worker of fake can't start: this machine has no fake" in caplog.text
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def _has_no_device(link):
+    from engine import worker_process
+    from engine.errors import Unsupported
+
+    def begin(link, send):
+        raise Unsupported("this machine has no fake")
+
+    worker_process.run(begin, link)
+
+
 async def test_a_large_request_does_not_block_the_event_loop():
     content = io.BytesIO()
     Image.frombytes("RGB", (2000, 2000), os.urandom(12_000_000)).save(content, "BMP")

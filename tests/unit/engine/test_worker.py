@@ -155,6 +155,11 @@ def broken_later(request):
     raise ZeroDivisionError("oops")
 
 
+def yields_no_rows(request):
+    empty = torch.zeros(0, 1, 2)
+    yield Denoise(NETWORK, torch.zeros(0, 4, 8, 8), torch.zeros(0), Conditioning(*[empty] * 3))
+
+
 def yields_nonsense(request):
     yield "fox"
 
@@ -165,7 +170,8 @@ def ends_with_nonsense(request):
 
 
 @pytest.mark.parametrize(
-    "broken", [broken_at_once, broken_later, yields_nonsense, ends_with_nonsense]
+    "broken",
+    [broken_at_once, broken_later, yields_no_rows, yields_nonsense, ends_with_nonsense],
 )
 def test_a_broken_pipeline_fails_its_own_request_only(broken, reports, networks):
     worker = a_worker(

@@ -1,0 +1,115 @@
+"""One pass through a network: what to do when there is too little memory, an error, or NaN.
+
+out of memory   fewer rows are tried; only a batch of one row fails
+an error        each call is tried alone, so that the guilty one fails alone
+NaN             the calls whose rows they are fail
+"""
+
+import gc
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from engine import batching
+from engine.calls import Call
+from engine.errors import ModelUnavailable, NotANumber, OutOfMemory, UnknownModel, Unsupported
+
+log = logging.getLogger(__name__)
+
+_OF_THE_MODEL = (ModelUnavailable, UnknownModel, Unsupported)  # errors that all calls share
+
+
+class Executor(Protocol):
+    """Computes calls; `models.shelf.Shelf` does."""
+
+    def execute(self, calls: Sequence[Call]) -> Sequence[Any]:
+        """Return a result for each call, all of one batch key, from one pass of all their rows.
+
+        Raises:
+            MemoryError, torch.OutOfMemoryError: try with fewer rows.
+        """
+        ...
+
+    def kept(self) -> tuple[int, tuple[str, ...]]:
+        """Bytes and names of the models in memory; any thread may ask."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of each call: its result, or the error that is its own."""
+
+    results: list[Any]
+    is_one_pass: bool  # so that its time tells something of later ones
+
+
+def compute(executor: Executor, calls: Sequence[Call]) -> Outcome | None:
+    """Compute calls of one batch key; None if they should be tried again with fewer rows."""
+    outcome = _attempt(executor, calls)
+    if isinstance(outcome, list):
+        return Outcome(outcome, is_one_pass=True)
+    if isinstance(outcome, OutOfMemory) and _can_be_fewer(calls):
+        log.warning("too little memory for %d calls of %s", len(calls), calls[0].batch_key)
+        _free_memory()
+        return None
+    if len(calls) == 1 or isinstance(outcome, _OF_THE_MODEL):
+        return Outcome([outcome for _ in calls], is_one_pass=False)
+    # Nothing has been handed back yet, so each can be tried again.
+    alone = (_attempt(executor, [call]) for call in calls)
+    results = [one[0] if isinstance(one, list) else one for one in alone]
+    return Outcome(results, is_one_pass=False)
+
+
+def _can_be_fewer(calls: Sequence[Call]) -> bool:
+    first = calls[0]
+    return len(calls) > 1 or (batching.can_be_cut(first) and batching.row_count(first) > 1)
+
+
+def _attempt(executor: Executor, calls: Sequence[Call]) -> list[Any] | Exception:
+    """Return the results, or what went wrong; lack of memory as `OutOfMemory`, without frames."""
+    try:
+        return _without_nan(executor.execute(calls))
+    except Exception as error:  # noqa: BLE001  it is thrown into the pipeline that asked
+        if is_out_of_memory(error):
+            return OutOfMemory("the device has too little memory: ask for fewer or smaller images")
+        return error
+
+
+def _without_nan(results: Sequence[Any]) -> list[Any]:
+    """Put an error in the place of each result that is not finite; one look at the device."""
+    checks = [_is_finite(result) for result in results]
+    is_finite = torch.stack(checks).tolist() if checks else []
+    return [
+        result if good else _not_a_number() for result, good in zip(results, is_finite, strict=True)
+    ]
+
+
+def _is_finite(result: Any) -> Tensor:
+    """Return a truth value that is still on the device, for a tensor or a tuple of tensors."""
+    parts = result if isinstance(result, tuple) else (result,)
+    checks = [part.isfinite().all() for part in parts if isinstance(part, Tensor)]
+    return torch.stack(checks).all() if checks else torch.tensor(True)  # noqa: FBT003
+
+
+def _not_a_number() -> NotANumber:
+    return NotANumber(
+        "the network's numbers overflowed: try another sampler, a lower guidance or other words"
+    )
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Tell whether fewer rows could have helped."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError | OutOfMemory):
+        return True
+    # torch has no class of its own for the CPU's allocator.
+    return isinstance(error, RuntimeError) and "not enough memory" in str(error)
+
+
+def _free_memory() -> None:
+    if torch.cuda.is_available():
+        gc.collect()
+        torch.cuda.empty_cache()
