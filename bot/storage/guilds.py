@@ -27,17 +27,11 @@ class Guilds:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def preferences(self, guild_id: int) -> dict[str, Any]:
-        """Defaults of a guild; empty where nothing is set."""
+    async def settings(self, guild_id: int) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Preferences and rules of a guild; empty where nothing is set."""
         async with self._database.reading() as session:
             row = await session.get(GuildRow, guild_id)
-            return row.preferences if row else {}
-
-    async def rules(self, guild_id: int) -> dict[str, Any]:
-        """Rules of a guild; empty where nothing is set."""
-        async with self._database.reading() as session:
-            row = await session.get(GuildRow, guild_id)
-            return row.rules if row else {}
+            return (row.preferences, row.rules) if row else ({}, {})
 
     async def set_preferences(
         self, guild_id: int, preferences: dict[str, Any], now: datetime

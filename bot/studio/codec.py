@@ -7,6 +7,7 @@ Fields that a newer version added get their defaults; those it dropped are left 
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -19,7 +20,7 @@ _KINDS: Mapping[str, type[Request]] = {
 }
 
 
-class UnreadableRequest(Exception):  # noqa: N818  says what happened
+class UnreadableRequest(Exception):
     """A stored request is of no kind this version knows."""
 
 
@@ -40,8 +41,7 @@ def decode_request(stored: Mapping[str, Any], files: Mapping[str, bytes]) -> Req
     if kind is None:
         raise UnreadableRequest(f"a request of kind {stored.get('kind')} is not known here")
     try:
-        adapter: TypeAdapter[Request] = TypeAdapter(kind)
-        return adapter.validate_python(_with_bytes(stored["fields"], files))
+        return _adapters()[kind].validate_python(_with_bytes(stored["fields"], files))
     except (ValidationError, InvalidRequest, KeyError) as error:
         raise UnreadableRequest(f"the stored request can't be read: {error}") from error
 
@@ -57,6 +57,11 @@ def file_keys(stored: Any) -> Iterator[str]:
     elif isinstance(stored, list | tuple):
         for value in stored:
             yield from file_keys(value)
+
+
+@cache
+def _adapters() -> Mapping[type[Request], TypeAdapter[Request]]:
+    return {kind: TypeAdapter(kind) for kind in _KINDS.values()}
 
 
 def _is_reference(value: Mapping[str, Any]) -> bool:

@@ -29,7 +29,6 @@ from bot.studio.contract import (
     Caller,
     Destination,
     GalleryQuery,
-    GuildRules,
     Limits,
     Operation,
     Preferences,
@@ -37,7 +36,7 @@ from bot.studio.contract import (
     StyleChoice,
 )
 from bot.studio.gallery import Gallery
-from bot.studio.house import House
+from bot.studio.house import House, Terms
 from bot.studio.pictures import JOB_KEY, shown_words
 from bot.studio.restyling import STYLE_MODEL, Content, Look, checked_weight
 from bot.studio.speeds import work_of
@@ -67,15 +66,6 @@ LINK_HOSTS = frozenset({"cdn.discordapp.com", "media.discordapp.net"})
 SUBTLE, STRONG = 0.25, 0.6  # share of new noise in a variation
 SUBTLE_STRENGTH, STRONG_STRENGTH = 0.35, 0.65  # where a variation begins with the picture itself
 MAX_UPSCALED_SIDE = 4096  # pixels
-
-
-@dataclass(frozen=True, slots=True)
-class _Terms:
-    """What counts for one caller here and now."""
-
-    preferences: Preferences
-    rules: GuildRules
-    limits: Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,11 +252,10 @@ class Commissions:
             order = self._described(parameters, terms)
         return await self._commit_one(caller, order, destination, terms)
 
-    async def _terms(self, caller: Caller) -> _Terms:
-        rules = await self._house.rules(caller)
-        policy.require_place(caller, rules)
-        preferences = await self._house.effective_preferences(caller)
-        return _Terms(preferences, rules, await self._house.limits(caller, rules))
+    async def _terms(self, caller: Caller) -> Terms:
+        terms = await self._house.terms(caller)
+        policy.require_place(caller, terms.rules)
+        return terms
 
     async def _cleaned(self, data: bytes | None, name: str) -> Upload | None:
         if data is None:
@@ -408,7 +397,7 @@ class Commissions:
         )
 
     async def _remixed(
-        self, caller: Caller, order: _Order, request: Request, text: str, terms: _Terms
+        self, caller: Caller, order: _Order, request: Request, text: str, terms: Terms
     ) -> _Order:
         wishes = read_wishes(
             text, terms.preferences, cap=1, wildcards=self._wildcards, has_picture=True
@@ -437,7 +426,7 @@ class Commissions:
         )
 
     async def _recorded(
-        self, caller: Caller, parameters: GenerationParameters, terms: _Terms
+        self, caller: Caller, parameters: GenerationParameters, terms: Terms
     ) -> _Order | None:
         """Our own record of the job that made a picture, if the caller may see it."""
         job_id = dict(parameters.others).get(JOB_KEY)
@@ -462,7 +451,7 @@ class Commissions:
             parent_job_id=parent.id,
         )
 
-    def _described(self, parameters: GenerationParameters, terms: _Terms) -> _Order:
+    def _described(self, parameters: GenerationParameters, terms: Terms) -> _Order:
         """A job from parameters that another studio may have written."""
         parsed = self._read_described(parameters)
         wish = Wish(format_prompt(parsed), parsed, parsed.flags.seed or new_seed())
@@ -497,14 +486,14 @@ class Commissions:
         return replace(parsed, parts=parts, flags=flags)
 
     async def _commit_one(
-        self, caller: Caller, order: _Order, destination: Destination, terms: _Terms
+        self, caller: Caller, order: _Order, destination: Destination, terms: Terms
     ) -> JobRow:
         if order.model != STYLE_MODEL:
             policy.require_model(order.model, terms.rules)
         return (await self._commit(caller, [order], destination, terms))[0]
 
     async def _commit(
-        self, caller: Caller, orders: list[_Order], destination: Destination, terms: _Terms
+        self, caller: Caller, orders: list[_Order], destination: Destination, terms: Terms
     ) -> list[JobRow]:
         """Keep the files of requests, then the rows: from then on the jobs are promised."""
         new = []
@@ -580,7 +569,7 @@ def _is_private_restyle(
     return bool(is_own_secret or preferences.is_private)
 
 
-def _stays_private(caller: Caller, parent: JobRow, terms: _Terms) -> bool:
+def _stays_private(caller: Caller, parent: JobRow, terms: Terms) -> bool:
     if parent.owner_id == caller.owner_id:
         return parent.is_private
     return bool(terms.preferences.is_private)

@@ -3,6 +3,7 @@
 import re
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from bot.errors import LimitReached, NotAllowed, NotFound, UserError
 from bot.prompts import load_presets, parse, preset_named
@@ -20,6 +21,15 @@ from engine.api import MAX_IMAGES, Catalogue, StyleReference, style_presets
 MAX_STYLES = 100  # of one member
 _STYLE_NAME = re.compile(r"[^\W_][\w-]{0,38}")
 RANDOM = "random"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What counts for one caller here and now."""
+
+    preferences: Preferences
+    rules: GuildRules
+    limits: Limits
 
 
 class House:
@@ -59,9 +69,7 @@ class House:
 
     async def guild_preferences(self, caller: Caller) -> Preferences:
         """Defaults of the caller's guild."""
-        if caller.guild_id is None:
-            return Preferences()
-        return policy.read_preferences(await self._guilds.preferences(caller.guild_id))
+        return (await self._guild(caller))[0]
 
     async def set_guild_preferences(self, caller: Caller, preferences: Preferences) -> None:
         """Replace the guild's defaults.
@@ -75,16 +83,15 @@ class House:
         stored = policy.stored_preferences(preferences)
         await self._guilds.set_preferences(guild_id, stored, self._now())
 
-    async def effective_preferences(self, caller: Caller) -> Preferences:
-        """The caller's own defaults over the guild's."""
-        own, guild = await self.preferences(caller), await self.guild_preferences(caller)
-        return policy.merged_preferences(own, guild)
-
     async def rules(self, caller: Caller) -> GuildRules:
         """What admins decided for the caller's guild."""
-        if caller.guild_id is None:
-            return GuildRules()
-        return policy.read_rules(await self._guilds.rules(caller.guild_id))
+        return (await self._guild(caller))[1]
+
+    async def terms(self, caller: Caller) -> Terms:
+        """What counts for the caller here and now: own defaults over the guild's, rules, caps."""
+        guild, rules = await self._guild(caller)
+        preferences = policy.merged_preferences(await self.preferences(caller), guild)
+        return Terms(preferences, rules, policy.effective_limits(caller, rules, self._limits))
 
     async def set_rules(self, caller: Caller, rules: GuildRules) -> None:
         """Replace the guild's rules.
@@ -100,10 +107,6 @@ class House:
         for limits in (rules.limits, *rules.role_limits.values()):
             policy.require_usable(limits)
         await self._guilds.set_rules(guild_id, policy.stored_rules(rules), self._now())
-
-    async def limits(self, caller: Caller, rules: GuildRules) -> Limits:
-        """The caps that count for the caller."""
-        return policy.effective_limits(caller, rules, self._limits)
 
     async def save_style(self, caller: Caller, name: str, png: bytes) -> None:
         """Keep a cleaned picture as a style reference.
@@ -199,6 +202,12 @@ class House:
         if wanted not in {row.name for row in rows}:
             raise NotFound(f"you keep no style called {wanted[:40]}")
         await self._styles.remove(caller.owner_id, wanted)
+
+    async def _guild(self, caller: Caller) -> tuple[Preferences, GuildRules]:
+        if caller.guild_id is None:
+            return Preferences(), GuildRules()
+        preferences, rules = await self._guilds.settings(caller.guild_id)
+        return policy.read_preferences(preferences), policy.read_rules(rules)
 
     async def _usable(self, caller: Caller) -> Sequence[StyleRow]:
         return await self._styles.usable(caller.owner_id, caller.guild_id)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, fields, replace
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -114,7 +115,7 @@ def may_remove_image(caller: Caller, owner_id: int, guild_id: int | None) -> boo
 
 def read_rules(stored: Mapping[str, Any]) -> GuildRules:
     """Rules as a row keeps them."""
-    return TypeAdapter(GuildRules).validate_python(dict(stored))
+    return _rules_adapter().validate_python(dict(stored)) if stored else GuildRules()
 
 
 def stored_rules(rules: GuildRules) -> dict[str, Any]:
@@ -126,12 +127,22 @@ def stored_rules(rules: GuildRules) -> dict[str, Any]:
 
 def read_preferences(stored: Mapping[str, Any]) -> Preferences:
     """Preferences as a row keeps them."""
-    return TypeAdapter(Preferences).validate_python(dict(stored))
+    return _preferences_adapter().validate_python(dict(stored)) if stored else Preferences()
 
 
 def stored_preferences(preferences: Preferences) -> dict[str, Any]:
     """Preferences as a row keeps them: what is set, and no more."""
     return {name: value for name, value in asdict(preferences).items() if value is not None}
+
+
+@cache
+def _rules_adapter() -> TypeAdapter[GuildRules]:
+    return TypeAdapter(GuildRules)
+
+
+@cache
+def _preferences_adapter() -> TypeAdapter[Preferences]:
+    return TypeAdapter(Preferences)
 
 
 def _administers(caller: Caller, guild_id: int | None) -> bool:

@@ -159,9 +159,12 @@ class Scheduler:
     async def _work(self, attempts: asyncio.TaskGroup) -> None:
         """Start what may run, until another process has the lock."""
         renew_at = self._moment() + RENEWAL_S
+        read_at = self._moment()
         while True:
             self._news.clear()
-            await self._read_new()
+            if self._reads_all or self._moment() >= read_at:
+                await self._read_new()
+                read_at = self._moment() + POLL_S
             self._fill_slots(attempts)
             await self._wait()
             if self._moment() >= renew_at:

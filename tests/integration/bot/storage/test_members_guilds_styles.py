@@ -18,8 +18,8 @@ async def test_what_is_set_replaces_what_was_set(database: Database) -> None:
     assert await members.preferences(1) == {"model": "b"}
     await guilds.set_rules(2**62, {"allowed_models": ["a"]}, NOON)
     await guilds.set_preferences(2**62, {"model": "a"}, NOON)
-    assert await guilds.rules(2**62) == {"allowed_models": ["a"]}
-    assert await guilds.preferences(2**62) == {"model": "a"}
+    assert await guilds.settings(2**62) == ({"model": "a"}, {"allowed_models": ["a"]})
+    assert await guilds.settings(3) == ({}, {})
 
 
 async def test_an_own_style_counts_more_than_a_shared_one(database: Database) -> None:
