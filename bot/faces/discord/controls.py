@@ -8,6 +8,7 @@ from bot.faces.discord.cards import Row
 from bot.faces.discord.components.details import InfoButton, JobInfoButton
 from bot.faces.discord.components.keeping import DeleteButton, FavouriteButton, PickButton
 from bot.faces.discord.components.reroll import RemixButton, RerollButton
+from bot.faces.discord.components.restyle import RestyleButton, RestylePickButton
 from bot.faces.discord.components.variations import UpscaleButton, VaryButton
 from bot.faces.discord.localisation import Words
 from bot.studio.contract import ImageView, JobView, Operation
@@ -21,6 +22,7 @@ def job_controls(words: Words, job: JobView) -> list[Row]:
         return image_controls(words, job.images[0])
     larger = [UpscaleButton(image.id, f"U{image.index + 1}") for image in job.images]
     nearer = [VaryButton(image.id, f"V{image.index + 1}", is_strong=True) for image in job.images]
+    restyle = RestylePickButton(job.id, words("buttons.restyle"))
     whole = [
         RerollButton(job.id, words("buttons.reroll")),
         RemixButton(job.id, words("buttons.remix")),
@@ -28,7 +30,7 @@ def job_controls(words: Words, job: JobView) -> list[Row]:
         PickButton("delete", job.id, words("buttons.delete")),
         JobInfoButton(job.id),
     ]
-    return [*_rows(larger), *_rows(nearer), whole]
+    return [*_rows(larger), *_rows([*nearer, restyle]), whole]
 
 
 def image_controls(words: Words, image: ImageView) -> list[Row]:
@@ -38,6 +40,7 @@ def image_controls(words: Words, image: ImageView) -> list[Row]:
         UpscaleButton(image.id, words("buttons.upscale", factor=4), factor=4),
         VaryButton(image.id, words("buttons.vary_subtle"), is_strong=False),
         VaryButton(image.id, words("buttons.vary_strong"), is_strong=True),
+        RestyleButton(image.id, words("buttons.restyle")),
     ]
     again: list[discord.ui.Item[Any]] = []
     if image.operation is not Operation.UPSCALE:  # it would only be made once more

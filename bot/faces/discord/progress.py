@@ -20,14 +20,24 @@ CANCEL_BUTTONS = 5  # of a board with several jobs; the others by /cancel
 
 
 class ProgressMessage:
-    """Shows the jobs of one answer until all have ended, or until the answer can't be edited."""
+    """Shows the jobs of one answer until all have ended, or until the answer can't be edited.
+
+    With `is_result` there is one job, whose result will take the place of its progress.
+    """
 
     def __init__(
-        self, client: FaceClient, caller: Caller, jobs: Sequence[JobView], address: ChatAddress
+        self,
+        client: FaceClient,
+        caller: Caller,
+        jobs: Sequence[JobView],
+        address: ChatAddress,
+        *,
+        is_result: bool,
     ) -> None:
         self._client = client
         self._caller = caller
         self._address = address
+        self._is_result = is_result
         self._words = Words(address.locale)
         self._updates = {job.id: JobUpdate(job) for job in jobs}
         self._changed = asyncio.Event()
@@ -63,15 +73,11 @@ class ProgressMessage:
             self._changed.clear()
             has_ended = all(update.job.state.is_final for update in self._updates.values())
             has_ended = has_ended or all(watcher.done() for watcher in self._watchers)
-            if has_ended and self._is_single:
+            if has_ended and self._is_result:
                 return
             if not await self._show() or has_ended:
                 return
             await asyncio.sleep(self._client.options.edit_interval_s)
-
-    @property
-    def _is_single(self) -> bool:
-        return self._address.message_id is not None and len(self._updates) == 1
 
     async def _show(self) -> bool:
         """Bring the message up to date; False where it is not ours to edit any more."""
@@ -80,7 +86,7 @@ class ProgressMessage:
         if looks == self._shown:
             return True
         async with self._client.turns.progress(updates[0].job.id) as is_allowed:
-            if not is_allowed and self._is_single:
+            if not is_allowed and self._is_result:
                 return False
             try:
                 await self._edit(updates)
@@ -90,7 +96,7 @@ class ProgressMessage:
         return True
 
     async def _edit(self, updates: Sequence[JobUpdate]) -> None:
-        if len(updates) > 1:
+        if not self._is_result:
             await edit_answer(self._client, self._address, self._board(updates))
             return
         update = updates[0]

@@ -10,8 +10,10 @@ from bot.faces.discord.commands.gallery import gallery, show
 from bot.faces.discord.commands.imagine import imagine
 from bot.faces.discord.commands.info import help_command, info
 from bot.faces.discord.commands.jobs import cancel, history, queue
-from bot.faces.discord.commands.menus import make_again, message_info, use_as_style
+from bot.faces.discord.commands.menus import make_again, message_info, restyle, use_as_style
 from bot.faces.discord.commands.settings import settings
+from bot.faces.discord.commands.styles import StyleCommands
+from bot.faces.discord.commands.stylize import stylize
 from bot.faces.discord.components.cancel import CancelButton
 from bot.faces.discord.components.confirmation import ConfirmButton, DismissButton
 from bot.faces.discord.components.details import InfoButton, JobInfoButton
@@ -24,6 +26,7 @@ from bot.faces.discord.components.keeping import (
     RestoreButton,
 )
 from bot.faces.discord.components.reroll import REMIX_FORM, RemixButton, RerollButton
+from bot.faces.discord.components.restyle import LookMenu, RestyleButton, RestylePickButton
 from bot.faces.discord.components.style import STYLE_FORM, DrawInStyleButton
 from bot.faces.discord.components.variations import UpscaleButton, VaryButton
 from bot.faces.discord.forms import FormAnswer
@@ -34,6 +37,7 @@ Command: TypeAlias = (
 
 COMMANDS: tuple[Command, ...] = (
     imagine,
+    stylize,
     gallery,
     show,
     history,
@@ -42,8 +46,10 @@ COMMANDS: tuple[Command, ...] = (
     settings,
     info,
     help_command,
+    StyleCommands(),
     AdminCommands(),
     make_again,
+    restyle,
     use_as_style,
     message_info,
 )
@@ -57,6 +63,7 @@ BUTTONS: tuple[type[discord.ui.DynamicItem[Any]], ...] = (
     FavouriteButton,
     InfoButton,
     JobInfoButton,
+    LookMenu,
     OlderJobsButton,
     OpenMenu,
     PageMenu,
@@ -64,6 +71,8 @@ BUTTONS: tuple[type[discord.ui.DynamicItem[Any]], ...] = (
     RemixButton,
     RerollButton,
     RestoreButton,
+    RestyleButton,
+    RestylePickButton,
     TurnButton,
     UpscaleButton,
     VaryButton,

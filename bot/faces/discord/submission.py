@@ -58,7 +58,10 @@ class Answer:
             # What made it private was not known before; the deliverer shows it to its owner alone.
             await edit_answer(interaction.client, address, secret_card(Words(address.locale)))
             return
-        await interaction.client.follow(ProgressMessage(interaction.client, caller, jobs, address))
+        message = ProgressMessage(
+            interaction.client, caller, jobs, address, is_result=not has_several
+        )
+        await interaction.client.follow(message)
 
 
 async def acknowledge(interaction: Interaction, *, is_ephemeral: bool) -> Answer:

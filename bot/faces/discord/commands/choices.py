@@ -6,7 +6,8 @@ from bot.faces.discord.cards import shortened
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import CHINESE, Words, phrase
 from bot.prompts import load_presets
-from bot.studio.contract import JobView
+from bot.studio.contract import JobView, StyleView
+from bot.studio.restyling import read_weighted
 
 CHOICES_MAX = 25
 CHOICE_LENGTH_MAX = 100
@@ -33,6 +34,30 @@ async def complete_preset(interaction: Interaction, current: str) -> list[app_co
         for preset in load_presets()
         if typed in f"{preset.name} {preset.title} {preset.title_zh}".casefold()
     ]
+    return found[:CHOICES_MAX]
+
+
+async def complete_style(interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
+    """Styles that match what is typed, with the weight that was typed after them."""
+    typed, weight = read_weighted(current)
+    suffix = "" if typed == current.strip() else f":{weight:g}"
+    found = await _styles_like(interaction, typed)
+    return [_choice(f"{style.title}{suffix}", f"{style.name}{suffix}") for style in found]
+
+
+async def complete_own_style(
+    interaction: Interaction, current: str
+) -> list[app_commands.Choice[str]]:
+    """The member's own styles that match what is typed."""
+    found = await _styles_like(interaction, current)
+    own = [style for style in found if style.owner_id == interaction.user.id]
+    return [_choice(style.name, style.name) for style in own]
+
+
+async def _styles_like(interaction: Interaction, typed: str) -> list[StyleView]:
+    wanted = typed.strip().casefold()
+    styles = await interaction.client.studio.styles(caller_of(interaction))
+    found = [style for style in styles if wanted in f"{style.name} {style.title}".casefold()]
     return found[:CHOICES_MAX]
 
 

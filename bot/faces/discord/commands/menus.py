@@ -1,15 +1,17 @@
-"""Context menus of a message: Make again, Use as style, Info."""
+"""Context menus of a message: Make again, Restyle, Use as style, Info."""
 
 import hashlib
 import re
+from pathlib import PurePosixPath
 
 import discord
 from discord import app_commands
 
 from bot.errors import NotFound
-from bot.faces.discord.cards import card
+from bot.faces.discord.cards import Shown, card
 from bot.faces.discord.components.details import job_details
 from bot.faces.discord.components.identifiers import IMAGE, JOB
+from bot.faces.discord.components.restyle import UPLOAD, ask_look
 from bot.faces.discord.components.style import DrawInStyleButton
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words, phrase
@@ -64,16 +66,38 @@ async def use_as_style(interaction: Interaction, message: discord.Message) -> No
     await interaction.edit_original_response(view=view)
 
 
+@app_commands.context_menu(name=phrase("commands.restyle.name"))
+@app_commands.allowed_installs(guilds=True, users=True)
+@app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
+async def restyle(interaction: Interaction, message: discord.Message) -> None:
+    """Ask which look the picture shall take; the question holds a picture that is not ours."""
+    await interaction.response.defer(thinking=True, ephemeral=True)
+    image_id = await _image_in(interaction, message)
+    if image_id is not None:
+        await ask_look(interaction, image_id)
+        return
+    attachment = first_picture(interaction, message)
+    picture = await fetch_upload(interaction, attachment)
+    suffix = PurePosixPath(attachment.filename).suffix.lower() or ".png"
+    shown = Shown(picture, f"content{suffix}", Words(interaction.locale.value)("restyle.alt"))
+    await ask_look(interaction, UPLOAD, shown)
+
+
 async def picture_of(interaction: Interaction, message: discord.Message) -> bytes:
     """The picture of a message: the gallery's original where it is ours, else the attachment."""
-    studio, caller = interaction.client.studio, caller_of(interaction)
+    image_id = await _image_in(interaction, message)
+    if image_id is not None:
+        return await interaction.client.studio.image_png(caller_of(interaction), image_id)
+    return await fetch_upload(interaction, first_picture(interaction, message))
+
+
+async def _image_in(interaction: Interaction, message: discord.Message) -> str | None:
+    """The image of the gallery that a message shows first; None where it is not ours."""
     image_id = named_in(interaction, message, _OF_IMAGE)
     if image_id is None and (job_id := named_in(interaction, message, _OF_JOB)):
-        job = await studio.job(caller, job_id)
+        job = await interaction.client.studio.job(caller_of(interaction), job_id)
         image_id = job.images[0].id if job.images else None
-    if image_id is not None:
-        return await studio.image_png(caller, image_id)
-    return await fetch_upload(interaction, first_picture(interaction, message))
+    return image_id
 
 
 def named_in(

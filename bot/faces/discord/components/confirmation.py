@@ -23,6 +23,8 @@ from bot.prompts import PromptError, count_expansions, expand, parse
 from bot.studio.contract import Caller, Destination, JobView
 
 _FENCE = "```\n", "\n```"
+_DRAWN = re.compile(r"\||\$\$|__")  # something of the prompt is drawn when it is submitted
+_MULTIPLYING = re.compile(r"\{[^{}|]*,[^{}|]*\}|(?:--|[–—])r(?:epeat)?\b", re.IGNORECASE)
 _PRIVACY = {"p": True, "o": False, "u": None}  # private, open, unsaid
 
 
@@ -47,7 +49,8 @@ class Wish:
 async def imagine_in(answer: Answer, wish: Wish, *, is_confirmed: bool = False) -> None:
     """Submit a wish and show its progress; ask first where it makes many jobs."""
     interaction = answer.interaction
-    is_private = await _resolved_privacy(interaction, wish)
+    said = stated_privacy(wish.text)
+    is_private = await resolved_privacy(interaction, wish.is_private if said is None else said)
     if is_private and not answer.is_ephemeral and interaction.guild_id is not None:
         await answer.become_ephemeral()
 
@@ -63,9 +66,15 @@ async def imagine_in(answer: Answer, wish: Wish, *, is_confirmed: bool = False) 
         )
 
     try:
-        await answer.run(submit, has_several=expected_jobs(wish.text) > 1)
+        await answer.run(submit, has_several=may_make_several(wish.text))
     except ConfirmationNeeded as question:
         await _ask(interaction, wish, question.count)
+
+
+def may_make_several(text: str) -> bool:
+    """Whether a prompt may make more than one job, whatever is drawn for it."""
+    draws = _DRAWN.search(text) and _MULTIPLYING.search(text)
+    return bool(draws) or expected_jobs(text) > 1
 
 
 def expected_jobs(text: str) -> int:
@@ -78,11 +87,11 @@ def expected_jobs(text: str) -> int:
     return count * (flags.repeat or 1)
 
 
-async def _resolved_privacy(interaction: Interaction, wish: Wish) -> bool | None:
+async def resolved_privacy(
+    interaction: Interaction,
+    said: bool | None,  # noqa: FBT001
+) -> bool | None:
     """Who may see the result, as far as it must be known before it is shown."""
-    said = stated_privacy(wish.text)
-    if said is None:
-        said = wish.is_private
     if said is not None:
         return said
     studio, caller = interaction.client.studio, caller_of(interaction)

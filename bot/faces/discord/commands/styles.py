@@ -1,0 +1,154 @@
+"""/style: the looks a member keeps by name, and the steps between two of them."""
+
+import discord
+from discord import app_commands
+
+from bot.faces.discord.cards import Shown, card
+from bot.faces.discord.commands.choices import complete_own_style, complete_style
+from bot.faces.discord.commands.stylize import STYLE_LENGTH_MAX, choice_named
+from bot.faces.discord.components.restyle import blend_in
+from bot.faces.discord.components.style import DrawInStyleButton
+from bot.faces.discord.face import Interaction, caller_of
+from bot.faces.discord.localisation import Words, described, phrase
+from bot.faces.discord.pictures import fitting_upload
+from bot.faces.discord.submission import acknowledge
+from bot.faces.discord.uploads import fetch_upload
+from bot.studio.contract import Restyling, StyleView
+
+NAME_MAX = 40  # characters
+SHOWN = 60  # saved styles in a list
+
+
+class StyleCommands(app_commands.Group):
+    """A library of looks."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            name=phrase("commands.style.name"),
+            description=phrase("commands.style.description"),
+            allowed_installs=app_commands.AppInstallationType(guild=True, user=True),
+            allowed_contexts=app_commands.AppCommandContext(
+                guild=True, dm_channel=True, private_channel=True
+            ),
+        )
+
+    @app_commands.command(
+        name=phrase("commands.style-save.name"),
+        description=phrase("commands.style-save.description"),
+    )
+    @app_commands.describe(**described("style-save", "name", "picture"))
+    async def save(
+        self,
+        interaction: Interaction,
+        name: app_commands.Range[str, 1, NAME_MAX],
+        picture: discord.Attachment,
+    ) -> None:
+        """Keep a picture's look, in place of an older one of that name."""
+        await interaction.response.defer(thinking=True, ephemeral=True)
+        words, caller = Words(interaction.locale.value), caller_of(interaction)
+        data = await fetch_upload(interaction, picture)
+        await interaction.client.studio.save_style(caller, name, data)
+        kept = "-".join(name.casefold().split())
+        button = DrawInStyleButton(kept, words("buttons.draw_in_style"))
+        view = card(words("style.kept", name=kept), rows=[[button]])
+        await interaction.edit_original_response(view=view)
+
+    @app_commands.command(
+        name=phrase("commands.style-list.name"),
+        description=phrase("commands.style-list.description"),
+    )
+    async def list(self, interaction: Interaction) -> None:
+        """List what may be named as a style."""
+        await interaction.response.defer(thinking=True, ephemeral=True)
+        words, caller = Words(interaction.locale.value), caller_of(interaction)
+        styles = await interaction.client.studio.styles(caller)
+        saved = [_line(words, style, caller.owner_id) for style in styles if not style.is_preset]
+        shipped = [f"`{style.name}` {style.title}" for style in styles if style.is_preset]
+        own = "\n".join(saved[:SHOWN]) or words("style.none")
+        texts = (words("style.own"), own, words("style.shipped"), "\n".join(shipped))
+        await interaction.edit_original_response(view=card(*texts))
+
+    @app_commands.command(
+        name=phrase("commands.style-show.name"),
+        description=phrase("commands.style-show.description"),
+    )
+    @app_commands.describe(**described("style-show", "name"))
+    @app_commands.autocomplete(name=complete_style)
+    async def show(self, interaction: Interaction, name: str) -> None:
+        """Show the picture of a saved style, to this member alone."""
+        await interaction.response.defer(thinking=True, ephemeral=True)
+        words = Words(interaction.locale.value)
+        png = await interaction.client.studio.style_png(caller_of(interaction), name)
+        upload = await fitting_upload(png, interaction.filesize_limit)
+        shown = []
+        if upload is not None:
+            alt_text = words("style.alt", name=name)
+            shown = [Shown(upload.data, f"style.{upload.suffix}", alt_text)]
+        view = card(words("style.kept", name=name), pictures=shown)
+        await interaction.edit_original_response(
+            view=view, attachments=[picture.file() for picture in shown]
+        )
+
+    @app_commands.command(
+        name=phrase("commands.style-share.name"),
+        description=phrase("commands.style-share.description"),
+    )
+    @app_commands.describe(**described("style-share", "name", "shared"))
+    @app_commands.autocomplete(name=complete_own_style)
+    async def share(
+        self,
+        interaction: Interaction,
+        name: str,
+        shared: bool = True,  # noqa: FBT001, FBT002
+    ) -> None:
+        """Let the server use a style, or no more."""
+        await interaction.response.defer(thinking=True, ephemeral=True)
+        words = Words(interaction.locale.value)
+        await interaction.client.studio.share_style(caller_of(interaction), name, on=shared)
+        text = words("style.shared" if shared else "style.unshared", name=name)
+        await interaction.edit_original_response(content=text)
+
+    @app_commands.command(
+        name=phrase("commands.style-delete.name"),
+        description=phrase("commands.style-delete.description"),
+    )
+    @app_commands.describe(**described("style-delete", "name"))
+    @app_commands.autocomplete(name=complete_own_style)
+    async def delete(self, interaction: Interaction, name: str) -> None:
+        """Forget a style."""
+        await interaction.response.defer(thinking=True, ephemeral=True)
+        words = Words(interaction.locale.value)
+        await interaction.client.studio.delete_style(caller_of(interaction), name)
+        await interaction.edit_original_response(content=words("style.deleted", name=name))
+
+    @app_commands.command(
+        name=phrase("commands.style-blend.name"),
+        description=phrase("commands.style-blend.description"),
+    )
+    @app_commands.describe(
+        **described("style-blend", "first", "second", "share", "content", "strength", "private")
+    )
+    @app_commands.autocomplete(first=complete_style, second=complete_style)
+    async def blend(
+        self,
+        interaction: Interaction,
+        first: app_commands.Range[str, 1, STYLE_LENGTH_MAX],
+        second: app_commands.Range[str, 1, STYLE_LENGTH_MAX],
+        share: app_commands.Range[float, 0.0, 1.0] = 0.5,
+        content: discord.Attachment | None = None,
+        strength: app_commands.Range[float, 0.0, 1.0] = 1.0,
+        private: bool | None = None,  # noqa: FBT001
+    ) -> None:
+        """Show five steps from one style to another, on a picture or the newest one."""
+        is_ephemeral = bool(private) and interaction.guild_id is not None
+        answer = await acknowledge(interaction, is_ephemeral=is_ephemeral)
+        picture = await fetch_upload(interaction, content) if content else None
+        asked = Restyling(strength=strength, is_private=private)
+        pair = (choice_named(first), choice_named(second))
+        await blend_in(answer, picture, pair, asked, share)
+
+
+def _line(words: Words, style: StyleView, owner_id: int) -> str:
+    if style.owner_id != owner_id:
+        return f"`{style.name}` {words('style.of_server')}"
+    return f"`{style.name}` {words('style.is_shared')}" if style.is_shared else f"`{style.name}`"

@@ -1,0 +1,177 @@
+"""Restyling a picture: a button under results, and the menu of looks it opens.
+
+The menu names the image in its custom_id; an uploaded picture it holds as its own attachment.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Self
+
+import discord
+
+from bot.errors import NotFound
+from bot.faces.discord.cards import Shown, card, shortened
+from bot.faces.discord.components.confirmation import resolved_privacy
+from bot.faces.discord.components.identifiers import IMAGE, JOB
+from bot.faces.discord.components.lasting import LastingButton, LastingMenu
+from bot.faces.discord.face import Interaction, caller_of
+from bot.faces.discord.localisation import Words
+from bot.faces.discord.submission import Answer, acknowledge
+from bot.faces.discord.uploads import fetch_upload
+from bot.studio.contract import (
+    AS_USUAL,
+    Caller,
+    Destination,
+    JobView,
+    Restyling,
+    StyleChoice,
+    StyleView,
+)
+
+UPLOAD = "upload"  # in place of an image's id
+OPTIONS_MAX = 25
+LABEL_MAX = 100  # characters
+_RANDOM = "random"
+
+
+async def restyle_in(
+    answer: Answer, content: bytes | str, styles: Sequence[StyleChoice], asked: Restyling
+) -> None:
+    """Submit a restyle and show its progress in the answer."""
+    studio = answer.interaction.client.studio
+    asked = await _hidden_where_private(answer, asked)
+
+    async def submit(caller: Caller, destination: Destination) -> tuple[JobView, ...]:
+        return (await studio.stylize(caller, content, styles, destination, asked),)
+
+    await answer.run(submit)
+
+
+async def blend_in(
+    answer: Answer,
+    content: bytes | None,
+    styles: tuple[StyleChoice, StyleChoice],
+    asked: Restyling,
+    share: float,
+) -> None:
+    """Submit the steps between two styles and show their progress in the answer."""
+    studio = answer.interaction.client.studio
+    asked = await _hidden_where_private(answer, asked)
+
+    async def submit(caller: Caller, destination: Destination) -> tuple[JobView, ...]:
+        job = await studio.blend_styles(caller, content, styles, destination, asked, share=share)
+        return (job,)
+
+    await answer.run(submit)
+
+
+async def _hidden_where_private(answer: Answer, asked: Restyling) -> Restyling:
+    """Hide the answer where the result is private; what is left unsaid follows the content."""
+    interaction = answer.interaction
+    if not await resolved_privacy(interaction, asked.is_private):
+        return asked
+    if not answer.is_ephemeral and interaction.guild_id is not None:
+        await answer.become_ephemeral()
+    return replace(asked, is_private=True)
+
+
+class RestyleButton(LastingButton, template=f"restyle:{IMAGE}"):
+    """Asks which look an image shall take; the new job belongs to whoever chooses."""
+
+    def __init__(self, image_id: str, label: str) -> None:
+        super().__init__(
+            discord.ui.Button(label=label, emoji="🎨", custom_id=f"restyle:{image_id}")
+        )
+        self.image_id = image_id
+
+    @classmethod
+    def restored(cls, match: re.Match[str], label: str) -> Self:
+        """The button of an earlier message."""
+        return cls(match["image"], label)
+
+    async def pressed(self, interaction: Interaction) -> None:
+        """Show the menu of looks, to this member alone."""
+        await interaction.response.defer(thinking=True, ephemeral=True)
+        await ask_look(interaction, self.image_id)
+
+
+class RestylePickButton(LastingButton, template=f"restyle-one:{JOB}"):
+    """Asks which of a job's images shall take another look."""
+
+    def __init__(self, job_id: str, label: str) -> None:
+        super().__init__(
+            discord.ui.Button(label=label, emoji="🎨", custom_id=f"restyle-one:{job_id}")
+        )
+        self.job_id = job_id
+
+    @classmethod
+    def restored(cls, match: re.Match[str], label: str) -> Self:
+        """The button of an earlier message."""
+        return cls(match["job"], label)
+
+    async def pressed(self, interaction: Interaction) -> None:
+        """Show a button for each image, to this member alone."""
+        words = Words(interaction.locale.value)
+        await interaction.response.defer(thinking=True, ephemeral=True)
+        job = await interaction.client.studio.job(caller_of(interaction), self.job_id)
+        buttons = [RestyleButton(image.id, str(image.index + 1)) for image in job.images]
+        rows = [buttons[start : start + 5] for start in range(0, len(buttons), 5)]
+        await interaction.edit_original_response(view=card(words("restyle.which"), rows=rows))
+
+
+class LookMenu(LastingMenu, template=rf"look:(?P<content>[0-9a-z]{{8,12}}|{UPLOAD})"):
+    """The looks a picture may take."""
+
+    def __init__(
+        self, content: str, options: list[discord.SelectOption], placeholder: str = ""
+    ) -> None:
+        super().__init__(
+            discord.ui.Select(
+                custom_id=f"look:{content}", options=options, placeholder=placeholder or None
+            )
+        )
+        self.content = content
+
+    @classmethod
+    def restored(cls, match: re.Match[str], options: list[discord.SelectOption]) -> Self:
+        """The menu of an earlier message."""
+        return cls(match["content"], options)
+
+    async def chosen(self, interaction: Interaction, value: str) -> None:
+        """Restyle the image, or the picture that the menu's message holds."""
+        answer = await acknowledge(interaction, is_ephemeral=False)
+        content = await self._content(interaction)
+        await restyle_in(answer, content, [StyleChoice(name=value)], AS_USUAL)
+
+    async def _content(self, interaction: Interaction) -> bytes | str:
+        if self.content != UPLOAD:
+            return self.content
+        message = interaction.message
+        if message is None or not message.attachments:
+            raise NotFound(Words(interaction.locale.value)("upload.none"))
+        return await fetch_upload(interaction, message.attachments[0])
+
+
+async def ask_look(interaction: Interaction, content: str, shown: Shown | None = None) -> None:
+    """Turn the acknowledged answer into the menu of looks for an image or a shown upload."""
+    words = Words(interaction.locale.value)
+    styles = await interaction.client.studio.styles(caller_of(interaction))
+    options = [_option(style) for style in _most_wanted(styles)]
+    options.append(discord.SelectOption(label=words("restyle.random"), value=_RANDOM, emoji="🎲"))
+    menu = LookMenu(content, options, words("restyle.choose"))
+    rows: list[list[discord.ui.Item[Any]]] = [[menu]]
+    view = card(words("restyle.question"), pictures=[shown] if shown else [], rows=rows)
+    files = [shown.file()] if shown else []
+    await interaction.edit_original_response(view=view, attachments=files)
+
+
+def _most_wanted(styles: Sequence[StyleView]) -> list[StyleView]:
+    """As many as a menu holds, beside the random one: all that ship, and saved ones before."""
+    shipped = [style for style in styles if style.is_preset]
+    saved = [style for style in styles if not style.is_preset]
+    return [*saved[: OPTIONS_MAX - 1 - len(shipped)], *shipped]
+
+
+def _option(style: StyleView) -> discord.SelectOption:
+    return discord.SelectOption(label=shortened(style.title, LABEL_MAX), value=style.name)

@@ -1,0 +1,215 @@
+"""/stylize, /style, and restyling by menus and buttons."""
+
+import pytest
+
+from bot.studio.contract import Caller, JobState, Operation
+from engine.api import KeepColour, StyleMethod, Stylize
+from tests.integration.bot.faces.discord.stage import (
+    attached,
+    gallery_items,
+    labels,
+    parts,
+    png_bytes,
+    text,
+)
+
+PHOTO = ("photo.png", png_bytes(48))
+
+
+def choices(message) -> list[str]:
+    """The values of a message's menu."""
+    [menu] = [part for part in parts(message) if part["type"] == 3]
+    return [option["value"] for option in menu["options"]]
+
+
+def menu_id(message) -> str:
+    [menu] = [part for part in parts(message) if part["type"] == 3]
+    return menu["custom_id"]
+
+
+async def newest(stage, member):
+    [job] = (await stage.studio.history(Caller(owner_id=member.id), limit=1))[0]
+    return job
+
+
+async def test_stylize_shows_the_picture_in_another_look_with_buttons_and_alt_text(stage):
+    result = await stage.alice.slash(
+        stage.channel, "stylize", content=PHOTO, style="starry-night", strength=0.7, seed=5
+    )
+    message = await stage.delivered(result)
+    assert attached(stage, message).size == (48, 48)
+    assert "in the style of The Starry Night" in text(message)
+    assert "restyled" in text(message)
+    [item] = gallery_items(message)
+    assert item["description"].startswith("Restyled image")
+    assert "Restyle" in labels(message)
+    [request] = stage.engine.requests
+    assert isinstance(request, Stylize)
+    assert (request.styles[0].preset, request.strength, request.seed) == ("starry-night", 0.7, 5)
+
+
+async def test_every_option_reaches_the_engine(stage):
+    await stage.studio.save_style(Caller(owner_id=stage.alice.id), "wave", png_bytes())
+    result = await stage.alice.slash(
+        stage.channel,
+        "stylize",
+        content=PHOTO,
+        style="wave:2",
+        style_image=("look.png", png_bytes(32)),
+        style2="Udnie:0.4",
+        method="optimise",
+        keep_colour="luminance",
+        detail="draft",
+        size=96,
+        variations=2,
+        mask=("mask.png", png_bytes(16, "white")),
+    )
+    message = await stage.delivered(result)
+    assert len((await newest(stage, stage.alice)).images) == 2
+    [request] = stage.engine.requests
+    assert isinstance(request, Stylize)
+    assert [style.weight for style in request.styles] == [2, 0.4, 1]
+    assert (request.method, request.keep_colour) == (StyleMethod.OPTIMISE, KeepColour.LUMINANCE)
+    assert (request.size, request.image_count, request.iterations) == (96, 2, 60)
+    assert request.mask
+    assert labels(message)[:5] == ["U1", "U2", "V1", "V2", "Restyle"]
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({}, "name a style"),
+        ({"style": "nosuch"}, "no style called nosuch"),
+        ({"style": "udnie:99"}, "at most 10"),
+        ({"style": "udnie", "mask": ("mask.png", png_bytes()[:50])}, "the mask is damaged"),
+        ({"style_image": ("look.png", b"no picture")}, "the style is no PNG"),
+    ],
+)
+async def test_what_cannot_be_done_is_answered_with_a_cure(stage, given, says):
+    result = await stage.alice.slash(stage.channel, "stylize", content=PHOTO, **given)
+    assert says in text(result.response)
+    assert stage.engine.requests == []
+
+
+async def test_a_private_restyle_is_seen_by_its_owner_alone(stage):
+    options = {"content": PHOTO, "style": "udnie", "private": True}
+    result = await stage.alice.slash(stage.channel, "stylize", **options)
+    message = await stage.delivered(result)
+    assert message.ephemeral
+    assert (await newest(stage, stage.alice)).is_private
+
+
+async def test_styles_are_completed_by_name_and_title_and_keep_their_weight(stage):
+    await stage.studio.save_style(Caller(owner_id=stage.alice.id), "my wave", png_bytes())
+
+    async def typed(value):
+        found = await stage.alice.autocomplete(
+            stage.channel, "stylize", "style", value, content=PHOTO
+        )
+        return [choice["value"] for choice in found]
+
+    assert (await typed("wave")) == ["my-wave", "great-wave"]
+    assert (await typed("gogh:0.4")) == ["starry-night:0.4"]
+    assert len(await typed("")) == 9
+
+
+async def test_the_library_saves_lists_shows_shares_and_deletes(stage):
+    saved = await stage.alice.slash(
+        stage.channel, "style save", name="My Wave", picture=("wave.png", png_bytes())
+    )
+    assert "my-wave" in text(saved.response)
+    assert saved.ephemeral
+    listed = text((await stage.alice.slash(stage.channel, "style list")).response)
+    assert "`my-wave`" in listed
+    assert "Vincent van Gogh" in listed
+    shown = await stage.alice.slash(stage.channel, "style show", name="my-wave")
+    assert attached(stage, shown.response).size == (64, 64)
+    refused = await stage.bob.slash(stage.channel, "style show", name="my-wave")
+    assert "no style called" in text(refused.response)
+    await stage.alice.slash(stage.channel, "style share", name="my-wave")
+    shown = await stage.bob.slash(stage.channel, "style show", name="my-wave")
+    assert attached(stage, shown.response).size == (64, 64)
+    assert "shared with this server" in text(
+        (await stage.bob.slash(stage.channel, "style list")).response
+    )
+    await stage.alice.slash(stage.channel, "style delete", name="my-wave")
+    gone = await stage.alice.slash(stage.channel, "style show", name="my-wave")
+    assert "no style called" in text(gone.response)
+
+
+async def test_a_blend_is_a_grid_of_five_steps(stage):
+    result = await stage.alice.slash(
+        stage.channel, "style blend", first="udnie", second="great-wave", share=0.3, content=PHOTO
+    )
+    message = await stage.delivered(result)
+    assert "Grid of 5 pictures" in gallery_items(message)[0]["description"]
+    [request] = stage.engine.requests
+    assert isinstance(request, Stylize)
+    assert request.image_weights[2] == (0.7, 0.3)
+    components = list(parts(message))
+    assert len(components) <= 40
+
+
+async def test_a_button_under_a_result_asks_for_the_look_and_works_after_a_restart(stage):
+    drawn = await stage.imagine(prompt="a red fox", count=1)
+    await stage.connect()
+    question = await stage.bob.click(drawn, label="Restyle")
+    assert question.ephemeral
+    offered = choices(question.response)
+    assert offered[0] == "starry-night"
+    assert offered[-1] == "random"
+    chosen = await stage.bob.select(
+        question.response, ["great-wave"], custom_id=menu_id(question.response)
+    )
+    message = await stage.delivered(chosen)
+    assert not message.ephemeral
+    job = await newest(stage, stage.bob)
+    assert (job.operation, job.state) == (Operation.STYLIZE, JobState.FINISHED)
+    assert job.prompt == "a red fox, in the style of The Great Wave off Kanagawa"
+    assert job.parent_id
+
+
+async def test_under_a_grid_it_is_asked_which_picture_is_meant(stage):
+    grid = await stage.imagine(prompt="a red fox")
+    which = await stage.alice.click(grid, label="Restyle")
+    assert labels(which.response) == ["1", "2", "3", "4"]
+    question = await stage.alice.click(which.response, label="3")
+    chosen = await stage.alice.select(
+        question.response, ["udnie"], custom_id=menu_id(question.response)
+    )
+    await stage.delivered(chosen)
+    job = await newest(stage, stage.alice)
+    third = await stage.studio.image(Caller(owner_id=stage.alice.id), job.parent_id)
+    assert third.index == 2
+
+
+async def test_the_context_menu_restyles_a_picture_that_somebody_posted(stage):
+    posted = await stage.alice.send(stage.channel, attachments=[PHOTO])
+    question = await stage.bob.context_menu(stage.channel, "Restyle", posted)
+    assert attached(stage, question.response).size == (48, 48)
+    chosen = await stage.bob.select(question.response, ["udnie"], custom_id="look:upload")
+    message = await stage.delivered(chosen)
+    assert attached(stage, message).size == (48, 48)
+
+
+async def test_the_context_menu_restyles_a_result_with_its_lineage(stage):
+    drawn = await stage.imagine(prompt="a red fox", count=1)
+    question = await stage.bob.context_menu(stage.channel, "Restyle", drawn.message)
+    chosen = await stage.bob.select(
+        question.response, ["udnie"], custom_id=menu_id(question.response)
+    )
+    await stage.delivered(chosen)
+    assert (await newest(stage, stage.bob)).parent_id
+
+
+async def test_a_private_image_is_restyled_for_its_owner_alone(stage):
+    result = await stage.alice.slash(stage.channel, "imagine", prompt="a fox --private", count=1)
+    drawn = await stage.delivered(result)
+    question = await stage.alice.click(drawn, label="Restyle")
+    chosen = await stage.alice.select(
+        question.response, ["udnie"], custom_id=menu_id(question.response)
+    )
+    await stage.answered(chosen, "private")
+    await stage.until(lambda: any("in the style of Udnie" in text(m) for m in stage.messages()))
+    [shown] = [m for m in stage.messages() if "in the style of Udnie" in text(m)]
+    assert shown.ephemeral
