@@ -12,7 +12,8 @@ from engine.calls import Conditioning
 from engine.models.catalogue import ModelInfo
 from engine.models.families import OnLoad, Place
 from engine.models.families.clip_text import padded
-from engine.models.families.stable_diffusion import Folder, SingleFile, StableDiffusion
+from engine.models.families.parts import read_parts
+from engine.models.families.stable_diffusion import StableDiffusion
 from engine.requests import Span
 
 
@@ -45,5 +46,4 @@ def load(info: ModelInfo, files: Path, place: Place, on_progress: OnLoad) -> Sta
         ModelUnavailable: the files are missing, broken or of another family.
         UnsafeCheckpoint: they would run code.
     """
-    reader = SingleFile if files.is_file() else Folder
-    return StableDiffusionXL(info, place, reader(info, files, place, on_progress).parts())
+    return StableDiffusionXL(info, place, read_parts(info, files, place, on_progress))
