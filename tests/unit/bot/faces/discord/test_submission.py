@@ -4,7 +4,7 @@ import pytest
 
 from bot.errors import NotFound
 from bot.faces.discord.commands.imagine import with_flags, with_preset
-from bot.faces.discord.components.confirmation import expected_jobs
+from bot.faces.discord.components.confirmation import expected_jobs, may_make_several
 from bot.faces.discord.localisation import Words
 from bot.faces.discord.submission import stated_privacy
 from bot.prompts import parse
@@ -39,6 +39,21 @@ def test_flags_say_who_may_see_a_result(text, is_private):
 )
 def test_the_number_of_jobs_is_known_beforehand(text, count):
     assert expected_jobs(text) == count
+
+
+@pytest.mark.parametrize(
+    ("text", "is_possible"),
+    [
+        ("a fox, an owl", False),
+        ("a {fox|owl}, sunset", False),
+        ("a {fox, owl}", True),
+        ("a {bear|{fox, owl}}", True),
+        ("a fox {|--repeat 3}", True),
+        ("a __animal__ --r 2", True),
+    ],
+)
+def test_several_jobs_are_reckoned_with_whatever_is_drawn(text, is_possible):
+    assert may_make_several(text) is is_possible
 
 
 def test_options_become_flags_and_absent_ones_do_not():
