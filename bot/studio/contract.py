@@ -249,6 +249,7 @@ class StyleView:
     title: str  # of a painting: with artist and year, in the caller's language
     owner_id: int | None = None  # None: it ships
     is_shared: bool = False  # with the guild
+    colours: tuple[str, ...] = ()  # of a painting, as #rrggbb, from dark to light
 
     @property
     def is_preset(self) -> bool:

@@ -140,7 +140,7 @@ class House:
                     is_shared=row.guild_id is not None,
                 )
         shipped = (
-            StyleView(name=preset.name, title=preset.titled(caller.locale))
+            StyleView(name=preset.name, title=preset.titled(caller.locale), colours=preset.colours)
             for preset in style_presets()
         )
         return (*views.values(), *shipped)

@@ -18,6 +18,7 @@ class StylePresetInfo:
     artist: str
     artist_zh: str
     year: str
+    colours: tuple[str, ...]  # four of its own as #rrggbb, from dark to light
     source: str  # the picture's place in the training data
 
     def titled(self, locale: str = "en-US") -> str:
@@ -31,4 +32,7 @@ class StylePresetInfo:
 def style_presets() -> tuple[StylePresetInfo, ...]:
     """All of them, in the order of the file."""
     table = tomllib.loads(FILE.read_text(encoding="utf-8"))
-    return tuple(StylePresetInfo(name=name, **values) for name, values in table.items())
+    return tuple(
+        StylePresetInfo(name=name, **values | {"colours": tuple(values["colours"])})
+        for name, values in table.items()
+    )

@@ -5,6 +5,7 @@
 /api/events          changes of all own jobs
 /api/images          the gallery; /api/images/{id}, .png, .webp; .../vary and its kind
 /p/...               one picture by its signed link, without login
+/api/styles          looks by name: GET, POST; /api/styles/{name} DELETE, .png
 /api/check           what is wrong with a prompt, while it is typed
 /healthz, /metrics   for operators
 """
@@ -16,7 +17,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from bot.faces.web import events, images, jobs, links, login, observation, pages, words
+from bot.faces.web import events, images, jobs, links, login, observation, pages, restyles, words
 from bot.faces.web.config import WebConfig
 from bot.faces.web.context import CONFIG, FACE, STUDIO
 from bot.faces.web.gates import add_headers, check_host, check_login, check_origin
@@ -57,6 +58,7 @@ _ROUTES = (
     web.get(_IMAGE, images.show),
     web.post(f"{_IMAGE}/vary", images.vary),
     web.post(f"{_IMAGE}/upscale", images.upscale),
+    web.post(f"{_IMAGE}/restyle", images.restyle),
     web.post(f"{_IMAGE}/reroll", images.reroll),
     web.post(f"{_IMAGE}/remix", images.remix),
     web.post(f"{_IMAGE}/again", images.make_again),
@@ -66,6 +68,10 @@ _ROUTES = (
     web.post(f"{_IMAGE}/delete", images.delete),
     web.post(f"{_IMAGE}/restore", images.restore),
     web.get(links.ROUTE, links.signed_picture),
+    web.get("/api/styles", restyles.list_styles),
+    web.post("/api/styles", restyles.save_style),
+    web.get("/api/styles/{name}.png", restyles.style_png),
+    web.delete("/api/styles/{name}", restyles.delete_style),
     web.get("/api/models", words.models),
     web.get("/api/presets", words.presets),
     web.get("/api/flags", words.flags),

@@ -11,11 +11,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from bot.faces.web.archives import write_archive
 from bot.faces.web.context import DESTINATION, caller_of, studio_of
 from bot.faces.web.jobs import accepted
+from bot.faces.web.restyles import restyle as started_restyle
 from bot.faces.web.submissions import (
     Favourite,
     Nothing,
     Publish,
     Remix,
+    Restyle,
     Tags,
     Upscale,
     Vary,
@@ -130,6 +132,13 @@ async def upscale(request: web.Request) -> web.Response:
             caller_of(request), request.match_info["id"], DESTINATION, factor=body.factor
         )
     )
+
+
+async def restyle(request: web.Request) -> web.Response:
+    """`POST /api/images/{id}/restyle`: the image in another look."""
+    body = await body_of(request, Restyle)
+    image_id = request.match_info["id"]
+    return accepted(await started_restyle(request, body, image_id, is_private=body.private))
 
 
 async def reroll(request: web.Request) -> web.Response:

@@ -5,7 +5,9 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
+from bot.errors import NotFound
 from bot.faces.web.context import DESTINATION, caller_of, studio_of
+from bot.faces.web.restyles import restyle
 from bot.faces.web.submissions import Imagine, Nothing, Remix, Upload, body_of
 from bot.faces.web.views import job_json, jobs_json
 from bot.studio.contract import JobView
@@ -26,11 +28,18 @@ def accepted(*jobs: JobView) -> web.Response:
 
 
 async def start(request: web.Request) -> web.Response:
-    """`POST /api/jobs`: make jobs from a prompt."""
+    """`POST /api/jobs`: make jobs from a prompt, or restyle a picture."""
     body = await body_of(request, Imagine)
+    asked = body.restyle()
+    if asked is not None:
+        content = asked.content or asked.image
+        if not content:
+            raise NotFound("there is nothing to restyle: send content, or an image's id")
+        hidden = body.private if asked.private is None else asked.private
+        return accepted(await restyle(request, asked, content, is_private=hidden))
     jobs = await studio_of(request).imagine(
         caller_of(request),
-        body.text,
+        body.text or "",
         DESTINATION,
         source=body.source,
         style=body.style,

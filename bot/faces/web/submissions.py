@@ -3,12 +3,16 @@
 import base64
 import binascii
 import json
-from typing import Annotated, Any, TypeVar
+from collections.abc import Iterator
+from typing import Annotated, Any, Self, TypeVar
 
 from aiohttp import BodyPartReader, web
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from bot.faces.web.context import CONFIG
+from bot.studio.contract import Detail
+from bot.studio.restyling import MAX_VARIATIONS
+from engine.api import MAX_SEED, MAX_STYLES, KeepColour, StyleMethod
 
 TEXT_MAX = 20_000  # characters of a prompt; the grammar has its own, smaller limits
 
@@ -30,6 +34,17 @@ def picture_bytes(value: object) -> object:
         raise ValueError(msg) from None
 
 
+def parsed_json(value: object) -> object:
+    """Read a field of a multipart form that holds JSON; other values are left alone."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (json.JSONDecodeError, RecursionError):
+        msg = "is not valid JSON"
+        raise ValueError(msg) from None
+
+
 Text = Annotated[str, Field(max_length=TEXT_MAX)]
 Picture = Annotated[bytes, BeforeValidator(picture_bytes), Field(min_length=1)]
 
@@ -40,14 +55,86 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Imagine(Body):
-    """`POST /api/jobs`."""
+class Look(Body):
+    """One style of a restyle: a name, an image's id, or a picture."""
 
-    text: Text
+    name: Annotated[str, Field(max_length=100)] = ""
+    picture: Picture | None = None
+    weight: Annotated[float, Field(gt=0, le=10)] = 1.0
+
+    @model_validator(mode="after")
+    def _is_something(self) -> Self:
+        if bool(self.name) == bool(self.picture):
+            msg = "a style is a name or a picture"
+            raise ValueError(msg)
+        return self
+
+
+class Restyle(Body):
+    """What `stylize` of `POST /api/jobs` holds, and the body of `.../restyle`."""
+
+    content: Picture | None = None
+    image: str | None = None  # of the gallery, in place of `content`
+    styles: Annotated[tuple[Look, ...], Field(max_length=MAX_STYLES)] = ()
+    strength: Annotated[float, Field(ge=0, le=1)] = 1.0
+    method: StyleMethod = StyleMethod.FAST
+    detail: Detail = Detail.NORMAL
+    keep_colour: KeepColour = KeepColour.NO
+    size: Annotated[int, Field(ge=0, le=4096)] = 0
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = None
+    variations: Annotated[int, Field(ge=1, le=MAX_VARIATIONS)] = 1
+    model: str | None = None
+    mask: Picture | None = None
+    blend: Annotated[float, Field(ge=0, le=1)] | None = None  # share of the second of two styles
+    private: bool | None = None
+
+    @model_validator(mode="after")
+    def _has_pair_to_blend(self) -> Self:
+        if self.blend is not None and len(self.styles) != 2:
+            msg = "a blend is between two styles"
+            raise ValueError(msg)
+        return self
+
+
+class NamedStyle(Body):
+    """`POST /api/styles`."""
+
+    name: Annotated[str, Field(min_length=1, max_length=40)]
+    picture: Picture
+
+
+class Imagine(Body):
+    """`POST /api/jobs`: `text`, or `stylize` and its pictures.
+
+    A multipart form sends `stylize` as JSON, and beside it the files `content`, `style` (which
+    joins the styles) and `mask`.
+    """
+
+    text: Text | None = None
+    stylize: Annotated[Restyle | None, BeforeValidator(parsed_json)] = None
+    content: Picture | None = None
+    mask: Picture | None = None
     source: Picture | None = None
     style: Picture | None = None
     private: bool | None = None  # None: flags and preferences decide
     confirmed: bool = False
+
+    @model_validator(mode="after")
+    def _asks_for_one_thing(self) -> Self:
+        if (self.text is None) == (self.stylize is None):
+            msg = "text is needed, or stylize in its place"
+            raise ValueError(msg)
+        return self
+
+    def restyle(self) -> Restyle | None:
+        """What is to be restyled, with the files of a form in their places."""
+        if self.stylize is None:
+            return None
+        files = {"content": self.content, "mask": self.mask}
+        given: dict[str, Any] = {name: data for name, data in files.items() if data}
+        if self.style:
+            given["styles"] = (*self.stylize.styles, Look(picture=self.style))
+        return Restyle.model_validate(dict(self.stylize) | given)
 
 
 class Typed(Body):
@@ -159,6 +246,19 @@ async def _part(part: BodyPartReader, limit_bytes: int) -> bytes:
 
 
 def _check_sizes(body: BaseModel, limit_bytes: int) -> None:
-    for _, value in body:
-        if isinstance(value, bytes) and len(value) > limit_bytes:
-            raise web.HTTPRequestEntityTooLarge(limit_bytes, len(value))
+    for size in _picture_sizes(body):
+        if size > limit_bytes:
+            raise web.HTTPRequestEntityTooLarge(limit_bytes, size)
+
+
+def _picture_sizes(value: object) -> Iterator[int]:
+    """The size in bytes of each picture in a body, however deep."""
+    match value:
+        case bytes():
+            yield len(value)
+        case BaseModel():
+            for _, inner in value:
+                yield from _picture_sizes(inner)
+        case tuple():
+            for inner in value:
+                yield from _picture_sizes(inner)

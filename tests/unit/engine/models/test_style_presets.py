@@ -17,6 +17,12 @@ def test_a_painting_is_titled_in_both_languages() -> None:
     assert night.titled("zh-CN") == "星月夜（文森特·梵高，1889）"
 
 
+def test_a_painting_is_hinted_at_by_four_of_its_colours() -> None:
+    for preset in style_presets():
+        assert len(set(preset.colours)) == 4
+        assert all(re.fullmatch(r"#[0-9a-f]{6}", colour) for colour in preset.colours)
+
+
 def test_each_source_is_another_picture() -> None:
     sources = {preset.source for preset in style_presets()}
     assert len(sources) == 8

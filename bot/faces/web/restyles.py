@@ -1,0 +1,100 @@
+"""Restyling over HTTP: the looks on offer, and jobs that give a picture one of them."""
+
+from dataclasses import replace
+from typing import Any
+
+from aiohttp import web
+
+from bot.faces.web.context import DESTINATION, caller_of, studio_of
+from bot.faces.web.submissions import Look, NamedStyle, Restyle, body_of
+from bot.studio.contract import Detail, JobView, Restyling, StyleChoice, StyleView
+from bot.studio.restyling import BLEND_STEPS
+from engine.api import KeepColour, StyleMethod
+
+
+async def restyle(
+    request: web.Request,
+    asked: Restyle,
+    content: bytes | str,
+    *,
+    is_private: bool | None,
+) -> JobView:
+    """Start the job that a body asks for; with `blend` the steps between two looks.
+
+    Raises:
+        UserError: something can't be used; says what to change.
+    """
+    studio, caller = studio_of(request), caller_of(request)
+    styles = [_choice(look) for look in asked.styles]
+    restyling = Restyling(
+        strength=asked.strength,
+        method=asked.method,
+        detail=asked.detail,
+        keep_colour=asked.keep_colour,
+        size=asked.size,
+        seed=asked.seed,
+        variations=asked.variations,
+        model=asked.model,
+        mask=asked.mask or b"",
+        is_private=is_private,
+    )
+    if asked.blend is None:
+        return await studio.stylize(caller, content, styles, DESTINATION, restyling)
+    first, second = styles
+    return await studio.blend_styles(
+        caller, content, (first, second), DESTINATION, restyling, share=asked.blend
+    )
+
+
+async def list_styles(request: web.Request) -> web.Response:
+    """`GET /api/styles`: saved looks, then the paintings that ship.
+
+    Titled in the `language` of the query, else in the browser's.
+    """
+    caller = caller_of(request)
+    caller = replace(caller, locale=request.query.get("language", caller.locale))
+    styles = await studio_of(request).styles(caller)
+    return web.json_response(
+        {
+            "styles": [_style_json(style) for style in styles],
+            "methods": list(StyleMethod),
+            "colours": list(KeepColour),
+            "details": list(Detail),
+            "blend_steps": BLEND_STEPS,
+        }
+    )
+
+
+async def save_style(request: web.Request) -> web.Response:
+    """`POST /api/styles`: keep a picture's look under a name."""
+    body = await body_of(request, NamedStyle)
+    await studio_of(request).save_style(caller_of(request), body.name, body.picture)
+    return await list_styles(request)
+
+
+async def delete_style(request: web.Request) -> web.Response:
+    """`DELETE /api/styles/{name}`: forget a saved look."""
+    await studio_of(request).delete_style(caller_of(request), request.match_info["name"])
+    return await list_styles(request)
+
+
+async def style_png(request: web.Request) -> web.Response:
+    """`GET /api/styles/{name}.png`: the picture of a saved look."""
+    png = await studio_of(request).style_png(caller_of(request), request.match_info["name"])
+    return web.Response(body=png, content_type="image/png")
+
+
+def _choice(look: Look) -> StyleChoice:
+    return StyleChoice(upload=look.picture or b"", name=look.name, weight=look.weight)
+
+
+def _style_json(style: StyleView) -> dict[str, Any]:
+    picture = None if style.is_preset else f"/api/styles/{style.name}.png"
+    return {
+        "name": style.name,
+        "title": style.title,
+        "preset": style.is_preset,
+        "shared": style.is_shared,
+        "picture": picture,
+        "colours": style.colours,
+    }

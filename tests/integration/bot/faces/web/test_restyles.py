@@ -1,0 +1,126 @@
+import io
+import json
+
+import pytest
+from aiohttp import FormData
+from PIL import Image
+
+from bot.faces.web.config import WebConfig
+from engine.api import KeepColour, StyleMethod, Stylize
+from tests.integration.bot.faces.web.test_jobs import data_url, picture
+
+NIGHT = {"name": "starry-night"}
+
+
+async def start(client, finish, body, path="/api/jobs"):
+    answer = await client.post(path, json=body)
+    assert answer.status == 202, await answer.text()
+    return await finish((await answer.json())["id"])
+
+
+async def test_a_picture_is_restyled_as_asked(client, engine, finish):
+    asked = {
+        "content": data_url(picture()),
+        "styles": [NIGHT, {"picture": data_url(picture()), "weight": 0.5}],
+        "strength": 0.7,
+        "method": "optimise",
+        "detail": "draft",
+        "keep_colour": "matched",
+        "size": 128,
+        "seed": 5,
+        "variations": 2,
+        "mask": data_url(picture()),
+    }
+    job = await start(client, finish, {"stylize": asked})
+    assert job["operation"] == "stylize"
+    assert [image["seed"] for image in job["images"]] == [5, 6]
+    assert job["images"][0]["width"] == 128
+    [request] = engine.requests
+    assert isinstance(request, Stylize)
+    assert (request.method, request.keep_colour) == (StyleMethod.OPTIMISE, KeepColour.MATCHED)
+    assert [style.weight for style in request.styles] == [1, 0.5]
+    assert request.mask
+
+
+async def test_an_image_of_the_gallery_is_restyled_in_place(client, finish, imagine):
+    drawn = (await imagine("a red fox --images 1"))["images"][0]
+    job = await start(client, finish, {"styles": [NIGHT]}, f"/api/images/{drawn['id']}/restyle")
+    assert job["parent"] == drawn["id"]
+    assert job["prompt"] == "a red fox, in the style of The Starry Night"
+    other = {"stylize": {"image": drawn["id"], "styles": [{"name": "udnie"}]}, "private": True}
+    assert (await start(client, finish, other))["private"]
+
+
+async def test_a_form_carries_the_pictures_as_files(client, engine, finish):
+    form = FormData()
+    form.add_field("stylize", json.dumps({"styles": [NIGHT], "strength": 0.5}))
+    form.add_field("content", picture("JPEG", (40, 30)), filename="photo.jpg")
+    form.add_field("style", picture("WEBP"), filename="look.webp")
+    answer = await client.post("/api/jobs", data=form)
+    assert answer.status == 202, await answer.text()
+    job = await finish((await answer.json())["id"])
+    assert job["images"][0]["width"] == 40
+    assert len(engine.requests[0].styles) == 2
+
+
+async def test_a_blend_is_five_pictures(client, finish):
+    asked = {"content": data_url(picture()), "styles": [NIGHT, {"name": "udnie"}], "blend": 0.3}
+    job = await start(client, finish, {"stylize": asked})
+    assert len(job["images"]) == 5
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "says"),
+    [
+        ({}, 400, "text is needed"),
+        ({"text": "a fox", "stylize": {}}, 400, "text is needed"),
+        ({"stylize": {"styles": [NIGHT]}}, 404, "nothing to restyle"),
+        ({"stylize": {"image": "abcdefgh12", "styles": [NIGHT]}}, 404, "no such image"),
+        ({"stylize": {"content": data_url(b"x"), "styles": [NIGHT]}}, 400, "the picture is no"),
+        ({"stylize": {"content": data_url(picture()), "styles": []}}, 429, "1 to 8 styles"),
+        ({"stylize": {"content": data_url(picture()), "styles": [{}]}}, 400, "name or a picture"),
+        ({"stylize": {"styles": [NIGHT], "strength": 2}}, 400, "stylize.strength"),
+        ({"stylize": {"styles": [NIGHT], "blend": 0.5}}, 400, "between two styles"),
+        ({"stylize": {"styles": [{"name": "x", "weight": 0}]}}, 400, "weight"),
+        ({"stylize": {"styls": []}}, 400, "styls"),
+    ],
+)
+async def test_what_cannot_be_restyled_is_refused_with_the_reason(client, body, status, says):
+    answer = await client.post("/api/jobs", json=body)
+    told = await answer.json()
+    assert answer.status == status, told
+    assert says in told["error"]
+
+
+async def test_looks_are_saved_listed_shown_and_deleted(client):
+    saved = await client.post(
+        "/api/styles", json={"name": "My Wave", "picture": data_url(picture())}
+    )
+    assert saved.status == 200, await saved.text()
+    listed = (await (await client.get("/api/styles")).json())["styles"]
+    assert [listed[0]["name"], listed[0]["preset"]] == ["my-wave", False]
+    assert sum(style["preset"] for style in listed) == 8
+    shown = await client.get(listed[0]["picture"])
+    assert Image.open(io.BytesIO(await shown.read())).format == "PNG"
+    assert (await client.delete("/api/styles/my-wave")).status == 200
+    assert (await client.get("/api/styles/my-wave.png")).status == 404
+
+
+async def test_looks_are_titled_in_the_language_of_the_browser(client):
+    chinese = await client.get("/api/styles", headers={"Accept-Language": "zh-CN,zh"})
+    titles = [style["title"] for style in (await chinese.json())["styles"]]
+    assert any("梵高" in title for title in titles)
+    english = await client.get("/api/styles?language=en", headers={"Accept-Language": "zh"})
+    titles = [style["title"] for style in (await english.json())["styles"]]
+    assert "The Starry Night (Vincent van Gogh, 1889)" in titles
+
+
+class TestSmallUploads:
+    @pytest.fixture
+    def config(self) -> WebConfig:
+        return WebConfig(upload_max_bytes=200)
+
+    async def test_a_picture_deep_in_the_body_is_measured_too(self, client):
+        asked = {"content": data_url(b"x"), "styles": [{"picture": data_url(bytes(201))}]}
+        answer = await client.post("/api/jobs", json={"stylize": asked})
+        assert answer.status == 413
