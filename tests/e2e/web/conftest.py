@@ -14,7 +14,7 @@ from bot.faces.web.config import WebConfig
 from bot.studio.opening import open_studio
 from engine.testing import FakeEngine
 
-expect.set_options(timeout=20_000)  # machines that test are busy ones
+expect.set_options(timeout=30_000)  # machines that test are busy ones
 
 ARTEFACTS = Path(__file__).parents[3] / "artefacts"
 ARGUMENTS = [
@@ -85,7 +85,7 @@ async def studio_page(browser: Browser, address: str, **looks: object) -> AsyncI
     looks.setdefault("viewport", {"width": 1280, "height": 800})
     looks.setdefault("locale", "en-US")
     context = await browser.new_context(reduced_motion="reduce", **looks)  # type: ignore[arg-type]
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(40_000)
     opened = await context.new_page()
     complaints: list[str] = []
     opened.on("pageerror", lambda error: complaints.append(str(error)))

@@ -6,7 +6,11 @@ import pytest
 from PIL import Image
 from playwright.async_api import expect
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.timeout(240),  # a browser on a busy machine is slow
+]
 
 FINISHED = '.job[data-status="finished"]'
 

@@ -1,4 +1,7 @@
-from bot.errors import StorageUnavailable
+import asyncio
+import sqlite3
+from contextlib import closing
+
 from engine.api import EngineStatus, WorkerStatus
 
 
@@ -47,17 +50,23 @@ async def test_the_status_tells_queue_workers_errors_and_versions(client):
     assert "aiohttp" in told["versions"]
 
 
-async def test_while_the_database_is_away_health_says_so_and_jobs_are_refused_kindly(
-    client, studio, monkeypatch
+async def test_while_the_database_fails_health_says_so_and_jobs_are_refused_kindly(
+    client, tmp_path
 ):
-    async def away(*_args, **_kwargs):
-        raise StorageUnavailable("the database does not answer; nothing was lost, try again")
+    async def run(statement):
+        def executed():
+            with closing(sqlite3.connect(tmp_path / "atelier.db", timeout=20)) as database:
+                database.execute(statement)
 
-    # The database itself is taken away in the studio's own tests; here its error is told.
-    monkeypatch.setattr(studio, "queue", away)
-    monkeypatch.setattr(studio, "imagine", away)
+        await asyncio.to_thread(executed)  # the studio must be able to end what it writes
+
+    await run("ALTER TABLE jobs RENAME TO elsewhere")
     assert (await client.get("/healthz")).status == 503
-    answer = await client.post("/api/jobs", json={"text": "a fox"})
-    assert answer.status == 503
-    assert "Retry-After" in answer.headers
+    refused = await client.post("/api/jobs", json={"text": "a fox"})
+    assert refused.status == 503
+    assert "Retry-After" in refused.headers
+    assert "nothing was lost" in (await refused.json())["error"]
     assert (await client.get("/metrics")).status == 200
+    await run("ALTER TABLE elsewhere RENAME TO jobs")
+    assert (await client.get("/healthz")).status == 200
+    assert (await client.post("/api/jobs", json={"text": "a fox"})).status == 202

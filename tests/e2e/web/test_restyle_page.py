@@ -1,0 +1,83 @@
+"""Restyling on the studio page, in a real browser."""
+
+import pytest
+from playwright.async_api import expect
+
+from engine.api import KeepColour, StyleMethod, Stylize
+from tests.e2e.web.test_studio_page import FINISHED, drop, gradient, make_and_wait
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.timeout(240),
+]
+
+
+def bench(page):
+    return page.get_by_role("dialog", name="Which look shall it take?")
+
+
+async def test_a_dropped_picture_takes_the_look_of_two_paintings(page, engine, artefacts):
+    await drop(page, gradient())
+    await page.get_by_role("button", name="Restyle it").click()
+    dialog = bench(page)
+    start = dialog.get_by_role("button", name="Restyle", exact=True)
+    await expect(start).to_be_disabled()
+    await dialog.get_by_role("button", name="Starry Night").click()
+    await dialog.get_by_role("button", name="Udnie").click()
+    await dialog.get_by_label("Udnie").last.fill("0.4")
+    await dialog.get_by_label("Strength").fill("0.7")
+    await dialog.get_by_label("Method").select_option("optimise")
+    await dialog.get_by_label("Detail").select_option("draft")
+    await dialog.get_by_label("Colours").select_option("luminance")
+    await page.screenshot(path=artefacts / "restyle-bench.png")
+    await start.click()
+    await expect(page.locator(FINISHED)).to_have_count(1)
+    [request] = engine.requests
+    assert isinstance(request, Stylize)
+    assert [style.weight for style in request.styles] == [1, 0.4]
+    assert (request.strength, request.iterations) == (0.7, 60)
+    assert (request.method, request.keep_colour) == (StyleMethod.OPTIMISE, KeepColour.LUMINANCE)
+
+
+async def test_a_picture_of_the_feed_is_restyled_from_the_lightbox(page, engine):
+    await make_and_wait(page, "a red fox --images 1")
+    await page.locator(".tile img").first.click()
+    await page.get_by_role("button", name="Restyle").click()
+    await bench(page).get_by_role("button", name="Great Wave").click()
+    await bench(page).get_by_role("button", name="Restyle", exact=True).click()
+    await expect(page.locator(FINISHED)).to_have_count(2)
+    await expect(page.locator(".job").first).to_contain_text("Great Wave off Kanagawa")
+
+
+async def test_a_picture_of_ones_own_lends_its_look_and_a_blend_has_five_steps(page, engine):
+    await drop(page, gradient())
+    await page.get_by_role("button", name="Restyle it").click()
+    dialog = bench(page)
+    look = {"name": "look.png", "mimeType": "image/png", "buffer": gradient()}
+    await dialog.get_by_label("Your own picture").last.set_input_files(look)
+    await expect(dialog.get_by_role("button", name="look.png")).to_have_attribute(
+        "aria-pressed", "true"
+    )
+    await dialog.get_by_role("button", name="Shipwreck").click()
+    await dialog.get_by_label("Show five steps").check()
+    await dialog.get_by_role("button", name="Restyle", exact=True).click()
+    await expect(page.locator(f"{FINISHED} .tile")).to_have_count(5)
+    [request] = engine.requests
+    assert isinstance(request, Stylize)
+    assert request.styles[0].image
+    assert request.image_weights[2] == (0.5, 0.5)
+
+
+async def test_the_bench_fits_a_small_phone_in_chinese(phone, artefacts):
+    await phone.click("#language")
+    await expect(phone.locator("#prompt")).to_be_visible()
+    await drop(phone, gradient())
+    await phone.get_by_role("button", name="给它换画风").click()
+    await phone.get_by_role("button", name="星月夜").click()
+    wide = await phone.evaluate("document.documentElement.scrollWidth")
+    assert wide <= 360
+    box = await phone.get_by_role("button", name="换画风", exact=True).bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] <= 740
+    await phone.screenshot(path=artefacts / "restyle-phone.png")
