@@ -59,7 +59,7 @@ def _snapshot(
 
     folder = config.models_dir / "hub"
     try:
-        return _cached(repository, revision, folder)
+        return _cached(repository, revision, wanted, folder)
     except LocalEntryNotFoundError as error:
         if not config.allow_downloads:
             raise ModelUnavailable(
@@ -70,11 +70,19 @@ def _snapshot(
     return _fetched(info.name, repository, revision, wanted, folder)
 
 
-def _cached(repository: str, revision: str, folder: Path) -> Path:
+def _cached(repository: str, revision: str, wanted: list[str], folder: Path) -> Path:
     from huggingface_hub import snapshot_download
 
     return Path(
-        snapshot_download(repository, revision=revision, cache_dir=folder, local_files_only=True)
+        snapshot_download(
+            repository,
+            revision=revision,
+            cache_dir=folder,
+            # The same as when it was fetched, else the rest would count as missing.
+            allow_patterns=wanted,
+            ignore_patterns=_UNWANTED,
+            local_files_only=True,
+        )
     )
 
 
