@@ -120,23 +120,25 @@ async def test_a_broken_prompt_is_explained_where_the_member_waits(stage):
 
 
 async def test_each_expansion_gets_a_message_of_its_own(stage):
-    result = await stage.alice.slash(stage.channel, "imagine", prompt="a {red, blue} fox")
+    result = await stage.alice.slash(
+        stage.channel, "imagine", prompt="a {red, blue} fox --images 1"
+    )
     await stage.until(lambda: len(result.followups) == 2)
     shown = sorted(text(message).splitlines()[0] for message in result.followups)
-    assert shown == ["**a blue fox**", "**a red fox**"]
+    assert shown == ["**a blue fox --images 1**", "**a red fox --images 1**"]
     assert "2 of 2" in await stage.answered(result, "2 of 2")
 
 
 async def test_private_expansions_are_answered_in_private(stage):
     result = await stage.alice.slash(
-        stage.channel, "imagine", prompt="a {red, blue} fox", private=True
+        stage.channel, "imagine", prompt="a {red, blue} fox --images 1", private=True
     )
     await stage.until(lambda: len(result.followups) == 2)
     assert all(message.ephemeral for message in result.followups)
 
 
 async def test_many_jobs_are_asked_about_first(stage):
-    prompt = "a {red, blue, green, black, white} fox"
+    prompt = "a {red, blue, green, black, white} fox --images 1"
     result = await stage.alice.slash(
         stage.channel, "imagine", prompt=prompt, image=("photo.png", png_bytes())
     )
@@ -148,7 +150,7 @@ async def test_many_jobs_are_asked_about_first(stage):
 
 
 async def test_the_question_about_many_jobs_survives_a_restart(stage):
-    prompt = "a {red, blue, green, black, white} fox"
+    prompt = "a {red, blue, green, black, white} fox --images 1"
     result = await stage.alice.slash(stage.channel, "imagine", prompt=prompt)
     await stage.connect()
     confirmed = await stage.alice.click(result.response, label="Start 5 jobs")
@@ -156,7 +158,7 @@ async def test_the_question_about_many_jobs_survives_a_restart(stage):
 
 
 async def test_only_the_member_who_was_asked_may_start_many_jobs(stage):
-    prompt = "a {red, blue, green, black, white} fox"
+    prompt = "a {red, blue, green, black, white} fox --images 1"
     result = await stage.alice.slash(stage.channel, "imagine", prompt=prompt)
     refused = await stage.bob.click(result.response.message, label="Start 5 jobs")
     assert refused.ephemeral

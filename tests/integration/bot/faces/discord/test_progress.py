@@ -19,6 +19,7 @@ async def job_of(stage, member):
 
 
 async def test_progress_shows_percentage_preview_and_a_cancel_button(stage):
+    stage.engine.step_delay_s = 0.2
     result = await begun(stage)
     await stage.until(lambda: result.response.attachments)
     assert "a fox" in text(result.response)
