@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from engine.networks.text_encoder import Layer
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DenoiserConfig:
@@ -25,6 +27,7 @@ class DenoiserConfig:
     blocks: int = 2  # per stage, on the way down and on the way up
     heads: int = 4
     text_width: int = 256
+    adapter_layers: int = 2
 
 
 def time_features(t: Tensor, width: int) -> Tensor:
@@ -118,6 +121,30 @@ class Stage(nn.Module):
         return out if self.attention is None else self.attention(out, tokens)
 
 
+class TextAdapter(nn.Module):
+    """Reads the frozen encoder's tokens for what a picture needs of them.
+
+    Returns tokens of the same shape for attention, and a vector of the whole prompt that steers
+    every normalisation: what stands where, in which colour, which a mean of tokens would lose.
+    """
+
+    def __init__(self, width: int, layers: int, condition: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(Layer(width, 4) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+        self.to_condition = nn.Linear(width, condition)
+
+    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens (B, T, D), zero at padding -> tokens (B, T, D) and condition (B, C)."""
+        valid = tokens.abs().amax(dim=-1) > 0
+        x = tokens
+        for layer in self.layers:
+            x = layer(x, valid)
+        x = self.norm(x) * valid[..., None]
+        condition: Tensor = self.to_condition(x[:, 0])  # the start token has seen all others
+        return x, condition
+
+
 class Denoiser(nn.Module):
     """Velocity of noisy latents (B, C, h, w) at flow times (B,), given an encoded prompt."""
 
@@ -130,6 +157,7 @@ class Denoiser(nn.Module):
             nn.Linear(fine, condition), nn.SiLU(), nn.Linear(condition, condition)
         )
         self.pooled = nn.Linear(config.text_width, condition)
+        self.adapter = TextAdapter(config.text_width, config.adapter_layers, condition)
         # Two more channels hold each place's coordinates, so that "left" and "top" are plain.
         self.enter = nn.Conv2d(config.latent_channels + 2, fine, 3, padding=1)
         count = config.blocks
@@ -150,8 +178,9 @@ class Denoiser(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor, tokens: Tensor, pooled: Tensor) -> Tensor:
         """Predict noise - x_0; tokens (B, T, D) and pooled (B, D) come from the text encoder."""
+        tokens, whole = self.adapter(tokens)
         condition = self.time(time_features(t, self.config.widths[0])) + self.pooled(pooled)
-        condition = F.silu(condition)
+        condition = F.silu(condition + whole)
         x = self.enter(torch.cat([x, coordinates(x)], dim=1))
         skips: list[Tensor] = []
         for stage in self.down_fine:

@@ -20,6 +20,7 @@ from engine.training.monitors import contact_sheet
 from engine.training.store import SIZES, shard_size, whole_shards
 
 CAPTION_DROPOUT = 0.12
+TIME_SHIFT = 0.25  # to noisier times, where it is decided what is drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ class Denoise:
         dropped = torch.rand(count, generator=draw.torch) < CAPTION_DROPOUT
         tokens[dropped], pooled[dropped] = self.nothing[0][0], self.nothing[1][0]
         # Esser et al. 2024, https://arxiv.org/abs/2403.03206: middle times teach most.
-        t = torch.randn(count, generator=draw.torch).sigmoid()
+        t = (torch.randn(count, generator=draw.torch) + TIME_SHIFT).sigmoid()
         noise = torch.randn(latents.shape, generator=draw.torch)
         device = next(network.parameters()).device
         latents, noise, t = latents.to(device), noise.to(device), t.to(device)

@@ -113,9 +113,9 @@ class Settings:
 
 
 def learning_rate_factor(progress: float, images: int, warmup_images: int) -> float:
-    """Linear warm-up, constant for 40 % of the budget, then a cosine down to 1 %."""
+    """Linear warm-up, constant for 55 % of the budget, then a cosine down to 1 %."""
     warm = min(1.0, (images + 1) / max(1, warmup_images))
-    fall = max(0.0, (progress - 0.4) / 0.6)
+    fall = max(0.0, (progress - 0.55) / 0.45)
     return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, fall))))
 
 
