@@ -9,7 +9,7 @@ const SWIPE_PX = 50;
 const ENLARGED_MAX = 3; // small pictures are not blown up further
 
 export class Lightbox {
-  /** `deeds`: what can be done; `studio`: {write, remix, attach, reveal} of the page. */
+  /** `deeds`: what can be done; `studio`: {write, remix, attach, reveal, restyle} of the page. */
   constructor(deeds, studio) {
     this.deeds = deeds;
     this.studio = studio;
@@ -164,6 +164,7 @@ export class Lightbox {
       button("reroll", t("reroll"), start("reroll")),
       button("remix", t("remix"), () => (this.leaveFor(), this.studio.remix(image))),
       button("again", t("again"), start("again")),
+      button("brush", t("restyle"), () => this.studio.restyle({ image })),
       button("source", t("asPrompt"), withPicture("source")),
       button("palette", t("asStyle"), withPicture("style")));
   }

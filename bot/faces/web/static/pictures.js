@@ -4,7 +4,7 @@ import { ask, complain, notice } from "./notices.js";
 import { form, send } from "./server.js";
 import { t } from "./words.js";
 
-/** Listen for pictures; `use` holds `attach(role, blob)`, `write(text)`, `onjobs(jobs)`. */
+/** Listen for pictures; `use` holds `attach(role, blob)`, `restyle({file})`, `write(text)`, `onjobs(jobs)`. */
 export function receivePictures(use) {
   const veil = h("div", { class: "veil", hidden: true }, h("p", {}, icon("picture"), t("dropHere")));
   document.body.append(veil);
@@ -59,6 +59,7 @@ async function askWhatFor(file, use) {
     h("div", { class: "purposes" },
       h("img", { src: url, alt: "" }),
       h("div", { class: "options" },
+        choice("brush", "forRestyle", () => close("restyle")),
         choice("source", "forPrompt", () => close("source")),
         choice("palette", "forStyle", () => close("style")),
         choice("again", "forAgain", () => close("again")),
@@ -66,6 +67,7 @@ async function askWhatFor(file, use) {
   ]);
   URL.revokeObjectURL(url);
   if (purpose === "source" || purpose === "style") use.attach(purpose, file);
+  if (purpose === "restyle") use.restyle({ file });
   if (purpose === "again") makeAgain(file, use);
   if (purpose === "read") showParameters(file, use);
 }

@@ -5,6 +5,7 @@ import { Gallery } from "./gallery.js";
 import { Lightbox } from "./lightbox.js";
 import { listen } from "./live.js";
 import { complain, notice } from "./notices.js";
+import { askLook } from "./restyle.js";
 import { pickPicture, receivePictures } from "./pictures.js";
 import { PromptBar } from "./prompt_bar.js";
 import { read } from "./server.js";
@@ -46,7 +47,8 @@ async function build() {
     parts.feed.reread(images);
     parts.gallery.reload();
   };
-  parts.lightbox = new Lightbox(deeds, { write, remix, attach, reveal });
+  const restyle = (content) => askLook(content, deeds);
+  parts.lightbox = new Lightbox(deeds, { write, remix, attach, reveal, restyle });
   parts.feed = new Feed(document.getElementById("create"), {
     usual: { images: 4, ratio: standard.width / standard.height },
     known: (id) => parts.feed.images.find((image) => image.id === id),
@@ -67,9 +69,9 @@ async function build() {
     ...known,
     onjobs,
     recall: () => parts.feed.prompts,
-    onpick: () => pickPicture({ attach, write, onjobs }),
+    onpick: () => pickPicture({ attach, write, onjobs, restyle }),
   });
-  receivePictures({ attach, write, onjobs });
+  receivePictures({ attach, write, onjobs, restyle });
   followAddresses(parts);
   parts.lightbox.onend = () => parts.gallery.more();
   await parts.feed.load();

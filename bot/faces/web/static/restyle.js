@@ -1,0 +1,143 @@
+// Giving a picture another look: which looks, how strongly, by which method.
+import { fill, h, icon, paint } from "./dom.js";
+import { ask, complain } from "./notices.js";
+import { form, read } from "./server.js";
+import { language, t } from "./words.js";
+
+const MOST_LOOKS = 4;
+const METHODS = { fast: "methodFast", optimise: "methodOptimise", diffusion: "methodDiffusion" };
+const COLOURS = { no: "coloursStyle", luminance: "coloursPicture", matched: "coloursPalette" };
+const DETAILS = { draft: "detailDraft", normal: "detailNormal", fine: "detailFine" };
+
+/** Ask which look a picture takes, and start the job. `content`: {image} of the gallery or {file}. */
+export async function askLook(content, deeds) {
+  const known = await read(`/api/styles?language=${language()}`).catch(complain);
+  if (!known) return;
+  const url = content.image ? content.image.webp : URL.createObjectURL(content.file);
+  const wish = new Wish(known.styles);
+  const asked = await ask(t("restyleTitle"), (close) => wish.draw(url, content.image?.alt ?? "", close), { kind: "restyle" });
+  if (!content.image) URL.revokeObjectURL(url);
+  if (asked) await deeds.start("/api/jobs", await wish.body(content));
+  wish.forget();
+}
+
+class Wish {
+  constructor(styles) {
+    this.looks = styles.map((style) => ({ ...style, weight: 1 }));
+    this.chosen = [];
+    this.settings = { strength: 1, method: "fast", detail: "normal", keep_colour: "no", variations: 1 };
+    this.isBlend = false;
+  }
+
+  draw(url, alt, close) {
+    this.shelf = h("div", { class: "looks", role: "group", "aria-label": t("looks") });
+    this.weights = h("div", { class: "weights" });
+    this.detail = this.choice("detail", t("detail"), DETAILS);
+    this.go = h("button", { type: "button", class: "button primary", onclick: () => close(true) }, icon("brush"), h("span", {}, t("restyle")));
+    this.steps = h("label", { class: "pairing" }, h("input", { type: "checkbox", onchange: (event) => (this.isBlend = event.target.checked, this.refresh()) }), h("span", {}, t("blendSteps")));
+    this.refresh();
+    return [
+      h("div", { class: "bench" },
+        h("img", { src: url, alt }),
+        h("div", { class: "how" },
+          this.shelf, this.weights, this.steps,
+          this.slider("strength", t("strength")),
+          h("div", { class: "choices" },
+            this.choice("method", t("method"), METHODS), this.detail,
+            this.choice("keep_colour", t("keepColour"), COLOURS),
+            this.choice("variations", t("images"), { 1: null, 2: null, 3: null, 4: null }, Number)))),
+      h("footer", {}, h("button", { type: "button", class: "button", onclick: () => close(null) }, t("cancel")), this.go),
+    ];
+  }
+
+  refresh() {
+    const held = document.activeElement?.dataset?.look;
+    fill(this.shelf, this.looks.map((look) => this.card(look)), this.adder());
+    if (held) this.shelf.querySelector(`[data-look="${CSS.escape(held)}"]`)?.focus();
+    const isPair = this.chosen.length === 2;
+    this.isBlend &&= isPair;
+    this.steps.hidden = !isPair;
+    this.steps.querySelector("input").checked = this.isBlend;
+    const isMixed = this.chosen.length > 1 && !this.isBlend;
+    fill(this.weights, isMixed ? this.chosen.map((look) => this.slider("weight", parted(look.title)[0], look)) : []);
+    this.detail.hidden = this.settings.method !== "optimise";
+    this.go.disabled = this.chosen.length === 0;
+  }
+
+  card(look) {
+    const swatch = look.picture
+      ? h("img", { src: look.picture, alt: "" })
+      : h("span", { class: "swatch" }, look.colours.map((colour) => paint(h("i"), { "--colour": colour })));
+    const isChosen = this.chosen.includes(look);
+    const [name, by] = parted(look.title);
+    return h("button", {
+      type: "button", class: "look", "aria-pressed": String(isChosen), "data-look": look.name, title: look.title,
+      onclick: () => this.toggle(look, !isChosen),
+    }, swatch, h("span", {}, h("strong", {}, name), h("small", {}, by)));
+  }
+
+  toggle(look, isWanted) {
+    this.chosen = this.chosen.filter((one) => one !== look);
+    if (isWanted) this.chosen = [...this.chosen, look].slice(-MOST_LOOKS);
+    this.refresh();
+  }
+
+  adder() {
+    const input = h("input", { type: "file", accept: "image/png,image/jpeg,image/webp,image/gif,image/avif", class: "unseen", tabIndex: -1, "aria-label": t("ownLook"),
+      onchange: () => input.files[0] && this.add(input.files[0]) });
+    return [h("button", { type: "button", class: "look add", "data-look": "+", onclick: () => input.click() }, h("span", { class: "swatch" }, icon("picture")), h("span", {}, t("ownLook"))), input];
+  }
+
+  add(file) {
+    const look = { name: `upload ${this.looks.length}`, title: file.name, file, picture: URL.createObjectURL(file), weight: 1 };
+    this.looks.unshift(look);
+    this.toggle(look, true);
+  }
+
+  slider(name, label, holder = this.settings) {
+    const shown = h("output", {}, percent(holder[name]));
+    const input = h("input", { type: "range", min: "0.05", max: "1", step: "0.05", value: String(holder[name]), "aria-label": label,
+      oninput: () => {
+        holder[name] = Number(input.value);
+        shown.textContent = percent(holder[name]);
+      } });
+    return h("label", { class: "slide" }, h("span", {}, label), input, shown);
+  }
+
+  choice(name, label, words, convert = String) {
+    const select = h("select", { class: "control", "aria-label": label, "data-setting": name, onchange: () => {
+      this.settings[name] = convert(select.value);
+      this.refresh();
+    } }, Object.entries(words).map(([value, word]) => h("option", { value }, word ? t(word) : value)));
+    select.value = String(this.settings[name]);
+    return h("label", { class: "field-of" }, h("small", {}, label), select);
+  }
+
+  /** The body of the job, with pictures as data URLs or files. */
+  async body(content) {
+    const styles = await Promise.all(this.chosen.map(async ({ name, file, weight }) =>
+      file ? { picture: await dataUrl(file), weight } : { name, weight }));
+    const stylize = { ...this.settings, styles };
+    if (this.isBlend) stylize.blend = 0.5;
+    if (content.image) return { stylize: { ...stylize, image: content.image.id } };
+    return form({ stylize: JSON.stringify(stylize), content: content.file });
+  }
+
+  forget() {
+    for (const look of this.looks) if (look.file) URL.revokeObjectURL(look.picture);
+  }
+}
+
+/** A title such as "Udnie (Francis Picabia, 1913)" as name and maker. */
+const parted = (title) => (/^(.+?)\s*[(（](.+)[)）]$/.exec(title) ?? [title, title, ""]).slice(1);
+
+const percent = (share) => `${Math.round(share * 100)} %`;
+
+function dataUrl(file) {
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.addEventListener("load", () => resolve(reader.result));
+    reader.addEventListener("error", () => reject(reader.error));
+    reader.readAsDataURL(file);
+  });
+}
