@@ -10,7 +10,7 @@ const AHEAD_PX = 800; // how far below the screen jobs are fetched
 const ENDED = new Set(["finished", "failed", "cancelled"]);
 
 export class Feed {
-  /** `act` holds what can be done: `open(image, siblings)`, `write(text)`, `remix(image)`, `favourite(image)`. */
+  /** `act` holds what can be done: `open(image)`, `favourite(image)`, `start(path)`, `write(text)`. */
   constructor(root, act) {
     this.root = root;
     this.act = act;
@@ -21,7 +21,7 @@ export class Feed {
     this.edge = h("div", { class: "edge" });
     fill(root, this.empty, this.list, this.edge);
     this.drawEmpty();
-    new IntersectionObserver((seen) => seen.some((one) => one.isIntersecting) && this.older(), { rootMargin: `${AHEAD_PX}px` }).observe(this.edge);
+    whenNear(this.edge, AHEAD_PX, () => this.older());
     setInterval(() => this.tick(), 1000);
   }
 
@@ -34,7 +34,8 @@ export class Feed {
 
   /** All images of the feed in the order they are seen. */
   get images() {
-    return [...this.list.children].flatMap((element) => this.cards.get(element.dataset.job)?.job.images ?? []);
+    const cards = [...this.list.children].map((element) => this.cards.get(element.dataset.job));
+    return cards.flatMap((card) => card?.job.images ?? []);
   }
 
   async load() {
@@ -98,8 +99,8 @@ export class Feed {
     }
     const made = new JobCard(job, this.act);
     this.cards.set(job.id, made);
-    const after = [...this.list.children].find((element) => this.cards.get(element.dataset.job).job.created_at < job.created_at);
-    this.list.insertBefore(made.element, after ?? null);
+    const isOlder = (element) => this.cards.get(element.dataset.job).job.created_at < job.created_at;
+    this.list.insertBefore(made.element, [...this.list.children].find(isOlder) ?? null);
     this.showEmpty();
   }
 
@@ -152,14 +153,13 @@ class JobCard {
     this.tiles = h("div", { class: "tiles" });
     this.state = h("div", { class: "state" });
     this.side = h("div", { class: "side" });
-    this.element = h("article", { class: "job", "data-job": job.id }, h("div", { class: "wall" }, this.tiles, this.state), this.side);
+    const wall = h("div", { class: "wall" }, this.tiles, this.state);
+    this.element = h("article", { class: "job", "data-job": job.id }, wall, this.side);
     this.update(job);
   }
 
   update(job) {
-    // A poll that was under way may tell less than an event that came meanwhile.
-    if (this.job && ENDED.has(this.job.status) && !ENDED.has(job.status)) return;
-    if (this.job?.status === "running" && job.status === "running" && job.progress < this.job.progress) return;
+    if (this.job && isOutdated(job, this.job)) return;
     this.job = job;
     this.heardAt = performance.now();
     if (job.preview) this.preview = job.preview;
@@ -194,10 +194,11 @@ class JobCard {
     const first = job.images[0];
     paint(this.tiles, { "--ratio": first ? first.width / first.height : this.expectedRatio() });
     this.tiles.dataset.count = count;
-    const key = isOpen ? `open${count}` : job.images.map((image) => image.id + image.favourite + image.private).join();
+    const key = isOpen ? `open${count}` : job.images.map(stateOf).join();
     if (this.shown.tiles !== key) {
       this.shown.tiles = key;
-      fill(this.tiles, job.images.length ? job.images.map((image) => this.tile(image)) : Array.from({ length: isOpen ? count : 0 }, (_, index) => canvas(index)));
+      const blank = Array.from({ length: isOpen ? count : 0 }, (_, index) => canvas(index));
+      fill(this.tiles, job.images.length ? job.images.map((image) => this.tile(image)) : blank);
     }
     if (isOpen && this.preview) this.drawPreview(count);
   }
@@ -217,11 +218,12 @@ class JobCard {
   drawPreview(count) {
     const columns = count > 1 ? 2 : 1; // as the engine lays previews out
     const rows = Math.ceil(count / columns);
+    const percent = (place, places) => `${places > 1 ? (place / (places - 1)) * 100 : 0}%`;
     [...this.tiles.children].forEach((tile, index) => {
       paint(tile, {
         "--preview": `url("${this.preview}")`,
         "--size": `${columns * 100}% ${rows * 100}%`,
-        "--at": `${columns > 1 ? ((index % columns) / (columns - 1)) * 100 : 0}% ${rows > 1 ? (Math.floor(index / columns) / (rows - 1)) * 100 : 0}%`,
+        "--at": `${percent(index % columns, columns)} ${percent(Math.floor(index / columns), rows)}`,
       });
       tile.classList.add("previewed");
     });
@@ -229,7 +231,7 @@ class JobCard {
 
   tile(image) {
     const label = t("pictureOf", { n: image.index + 1, total: this.job.images.length, alt: image.alt });
-    const picture = h("img", { src: image.webp, alt: "", width: image.width, height: image.height, loading: "lazy", decoding: "async" });
+    const picture = thumbnail(image);
     const frame = h("a", { class: "frame", href: `/i/${image.id}`, "aria-label": label,
       onclick: (event) => plain(event) && (event.preventDefault(), this.act.open(image)) }, picture);
     const tile = h("div", { class: "tile", "data-image": image.id }, frame, this.quick(image));
@@ -243,7 +245,9 @@ class JobCard {
   }
 
   quick(image) {
-    const heart = button("heart", t(image.favourite ? "unfavourite" : "favourite"), () => this.act.favourite(image), { quiet: true, "aria-pressed": String(image.favourite) });
+    const label = t(image.favourite ? "unfavourite" : "favourite");
+    const pressed = { quiet: true, "aria-pressed": String(image.favourite) };
+    const heart = button("heart", label, () => this.act.favourite(image), pressed);
     const run = (path, body) => () => this.act.start(`/api/images/${image.id}/${path}`, body);
     return h("div", { class: "quick" },
       image.private ? h("span", { class: "badge", title: t("private") }, icon("lock")) : null,
@@ -258,14 +262,12 @@ class JobCard {
   drawState() {
     const { job } = this;
     if (job.status === "finished") return fill(this.state);
-    if (job.status === "failed" || job.status === "cancelled") {
-      return fill(this.state, h("p", { class: `ending ${job.status}` }, icon(job.status === "failed" ? "alert" : "close"),
-        h("span", {}, h("strong", {}, t(job.status)), job.status === "failed" && job.reason ? ` ${job.reason}` : "")));
-    }
+    if (ENDED.has(job.status)) return fill(this.state, ending(job));
     const percent = Math.round(job.progress * 100);
     paint(this.state, { "--progress": job.progress });
     if (!this.meter) {
-      this.meter = h("div", { class: "meter", role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100, "aria-label": t("status") }, h("i"));
+      const range = { "aria-valuemin": 0, "aria-valuemax": 100, "aria-label": t("status") };
+      this.meter = h("div", { class: "meter", role: "progressbar", ...range }, h("i"));
       this.line = h("span", { class: "eta" });
       this.stop = button("close", t("stop"), () => this.cancel(), { quiet: true, kind: "stop" });
       fill(this.state, this.line, this.stop, this.meter);
@@ -283,11 +285,12 @@ class JobCard {
     const left = job.estimate_s === null ? null : Math.max(1, job.estimate_s - since);
     if (job.status === "queued") {
       const place = job.position ? t("place", { position: job.position }) : t("queued");
-      this.line.textContent = [place, left && t("about", { time: duration(left) })].filter(Boolean).join(" · ");
+      this.line.textContent = joined(place, left && t("about", { time: duration(left) }));
     } else if (!job.total) {
       this.line.textContent = t("starting");
     } else {
-      this.line.textContent = [`${Math.round(job.progress * 100)} %`, left && t("left", { time: duration(left) })].filter(Boolean).join(" · ");
+      const percent = `${Math.round(job.progress * 100)} %`;
+      this.line.textContent = joined(percent, left && t("left", { time: duration(left) }));
     }
   }
 
@@ -310,17 +313,47 @@ class JobCard {
     this.shown.side = key;
     const [words, flags] = split(job.prompt);
     this.when = h("time", { datetime: job.created_at }, ago(job.created_at));
-    const meta = [t(`op-${job.operation}`), job.model].filter(Boolean).join(" · ");
+    const meta = joined(t(`op-${job.operation}`), job.model);
+    const again = () => this.act.start(`/api/jobs/${job.id}/reroll`);
     const chips = flags.split(/\s(?=--|—)/).filter(Boolean).map((one) => h("span", { class: "flag" }, one));
     fill(this.side,
       h("p", { class: "words" }, words || h("em", {}, t(`op-${job.operation}`))),
       chips.length ? h("p", { class: "flags" }, chips) : null,
       h("p", { class: "meta" }, job.private ? icon("lock") : null, h("span", {}, meta), this.when),
       h("div", { class: "deeds" },
-        ENDED.has(job.status) ? button("reroll", t("reroll"), () => this.act.start(`/api/jobs/${job.id}/reroll`), { kind: "small" }) : null,
+        ENDED.has(job.status) ? button("reroll", t("reroll"), again, { kind: "small" }) : null,
         button("remix", t("usePrompt"), () => this.act.write(job.prompt), { kind: "small" }),
         button("copy", t("copyPrompt"), () => copy(job.prompt), { quiet: true, kind: "small" })));
   }
+}
+
+/** Whether `job` tells less than `known`: a poll may be overtaken by an event. */
+function isOutdated(job, known) {
+  if (ENDED.has(known.status)) return !ENDED.has(job.status);
+  return known.status === "running" && job.status === "running" && job.progress < known.progress;
+}
+
+/** What of an image shows on its tile. */
+const stateOf = (image) => `${image.id}${image.favourite}${image.private}`;
+
+const joined = (...words) => words.filter(Boolean).join(" · ");
+
+function ending(job) {
+  const isFailed = job.status === "failed";
+  const reason = isFailed && job.reason ? ` ${job.reason}` : "";
+  return h("p", { class: `ending ${job.status}` }, icon(isFailed ? "alert" : "close"),
+    h("span", {}, h("strong", {}, t(job.status)), reason));
+}
+
+/** The small picture of an image, at its size from the start, so that nothing jumps. */
+export function thumbnail({ webp, width, height }) {
+  return h("img", { src: webp, alt: "", width, height, loading: "lazy", decoding: "async" });
+}
+
+/** Run `then` each time an element comes as near as `margin` pixels to the screen. */
+export function whenNear(element, margin, then) {
+  const seen = (entries) => entries.some((entry) => entry.isIntersecting) && then();
+  new IntersectionObserver(seen, { rootMargin: `${margin}px` }).observe(element);
 }
 
 function canvas(index) {

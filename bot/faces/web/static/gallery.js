@@ -1,6 +1,6 @@
 // The gallery: search, filters, endless scroll that keeps its place, choosing many.
 import { button, fill, h, icon, paint } from "./dom.js";
-import { plain } from "./feed.js";
+import { plain, thumbnail, whenNear } from "./feed.js";
 import { complain } from "./notices.js";
 import { read } from "./server.js";
 import { moment, t } from "./words.js";
@@ -18,18 +18,21 @@ export class Gallery {
     this.chosen = new Set();
     this.filters = { q: "", scope: "mine", favourite: false, model: "", before: "", ...remembered().filters };
     this.build();
-    new IntersectionObserver((seen) => seen.some((one) => one.isIntersecting) && this.more(), { rootMargin: `${AHEAD_PX}px` }).observe(this.edge);
+    whenNear(this.edge, AHEAD_PX, () => this.more());
     addEventListener("pagehide", () => this.remember());
   }
 
   build() {
-    this.field = h("input", { type: "search", placeholder: t("search"), "aria-label": t("searchLabel"), value: this.filters.q,
-      oninput: () => this.searchSoon(), enterkeyhint: "search" });
+    this.field = h("input", {
+      type: "search", placeholder: t("search"), "aria-label": t("searchLabel"), enterkeyhint: "search",
+      value: this.filters.q, oninput: () => this.searchSoon(),
+    });
     this.field.spellcheck = false;
     this.chips = h("div", { class: "filters", role: "toolbar", "aria-label": t("searchLabel") });
     this.count = h("span", { class: "count", role: "status" });
     this.wall = h("div", { class: "justified" });
-    this.empty = h("div", { class: "empty", hidden: true }, h("h2", {}, t("emptyGallery")), h("p", {}, t("emptyGalleryHint")));
+    this.empty = h("div", { class: "empty", hidden: true },
+      h("h2", {}, t("emptyGallery")), h("p", {}, t("emptyGalleryHint")));
     this.edge = h("div", { class: "edge" });
     this.basket = h("div", { class: "basket", hidden: true, role: "toolbar" });
     fill(this.root,
@@ -40,25 +43,39 @@ export class Gallery {
 
   drawChips() {
     const { filters } = this;
-    const chip = (label, drawing, isOn, change) => h("button", { type: "button", class: "control", "aria-pressed": String(isOn),
-      onclick: () => this.filter(change) }, drawing ? icon(drawing) : null, h("span", {}, label));
+    const chip = (label, drawing, isOn, change) => {
+      const looks = { type: "button", class: "control", "aria-pressed": String(isOn) };
+      return h("button", { ...looks, onclick: () => this.filter(change) },
+        drawing ? icon(drawing) : null, h("span", {}, label));
+    };
     // These write into the search, so that what is learnt here can be typed.
-    const word = (label, drawing, term) => chip(label, drawing, filters.q.split(" ").includes(term), { q: toggled(filters.q, term) });
-    const models = h("select", { class: "control", "aria-label": t("model"), onchange: (event) => this.filter({ model: event.target.value }) },
-      h("option", { value: "" }, t("model")), this.models.map((model) => h("option", { value: model.name, selected: model.name === filters.model }, model.title)));
-    const date = h("input", { type: "date", class: "control", "aria-label": t("until"), title: t("until"), value: filters.before,
-      onchange: (event) => this.filter({ before: event.target.value }) });
+    const word = (label, drawing, term) =>
+      chip(label, drawing, filters.q.split(" ").includes(term), { q: toggled(filters.q, term) });
+    const date = h("input", {
+      type: "date", class: "control", "aria-label": t("until"), title: t("until"),
+      value: filters.before, onchange: (event) => this.filter({ before: event.target.value }),
+    });
+    const isChoosing = Boolean(this.isChoosing);
+    const choosing = { "aria-pressed": String(isChoosing), onclick: () => this.choose(!isChoosing) };
     fill(this.chips,
       chip(t("mine"), null, filters.scope === "mine", { scope: "mine" }),
       chip(t("everyone"), null, filters.scope === "all", { scope: "all" }),
       chip(t("favourites"), "heart", filters.favourite, { favourite: !filters.favourite }),
       word(t("private"), "lock", "is:private"),
       word(t("upscales"), "enlarge", "op:upscale"),
-      this.models.length > 1 ? models : null,
+      this.models.length > 1 ? this.modelFilter() : null,
       date,
       this.count,
-      h("button", { type: "button", class: "control choose", "aria-pressed": String(Boolean(this.isChoosing)), onclick: () => this.choose(!this.isChoosing) },
+      h("button", { type: "button", class: "control choose", ...choosing },
         icon("select"), h("span", {}, t(this.isChoosing ? "done" : "select"))));
+  }
+
+  modelFilter() {
+    const { model: chosen } = this.filters;
+    const choice = ({ name, title }) => h("option", { value: name, selected: name === chosen }, title);
+    const onchange = (event) => this.filter({ model: event.target.value });
+    return h("select", { class: "control", "aria-label": t("model"), onchange },
+      h("option", { value: "" }, t("model")), this.models.map(choice));
   }
 
   filter(change) {
@@ -88,7 +105,8 @@ export class Gallery {
   remember() {
     if (!this.hasLoaded) return;
     const y = this.root.hidden ? this.leftAt : scrollY;
-    sessionStorage.setItem(PLACE_KEY, JSON.stringify({ filters: this.filters, count: this.images.length, y }));
+    const place = { filters: this.filters, count: this.images.length, y };
+    sessionStorage.setItem(PLACE_KEY, JSON.stringify(place));
   }
 
   query(limit, cursor) {
@@ -113,7 +131,8 @@ export class Gallery {
       fill(this.wall, this.images.map((image) => this.tile(image)));
       this.showCount(told.total);
     } catch (error) {
-      if (error.status === 404 || error.status === 400) this.count.textContent = error.message; // half a search
+      const isHalfTyped = error.status === 404 || error.status === 400;
+      if (isHalfTyped) this.count.textContent = error.message;
       else complain(error);
     }
   }
@@ -169,12 +188,15 @@ export class Gallery {
   }
 
   tile(image) {
-    const picture = h("img", { src: image.webp, alt: "", width: image.width, height: image.height, loading: "lazy", decoding: "async" });
-    const link = h("a", { class: "frame", href: `/i/${image.id}`, "aria-label": image.alt, title: moment(image.created_at),
-      onclick: (event) => this.clicked(event, image, tile) }, picture);
-    const marks = h("span", { class: "marks" }, image.private ? icon("lock") : null, image.favourite ? icon("heart") : null);
-    const tile = paint(h("div", { class: "tile", "data-image": image.id }, link, marks, h("span", { class: "tick" }, icon("check"))),
-      { "--ratio": image.width / image.height });
+    const link = h("a", {
+      class: "frame", href: `/i/${image.id}`, "aria-label": image.alt, title: moment(image.created_at),
+      onclick: (event) => this.clicked(event, image, tile),
+    }, thumbnail(image));
+    const marks = h("span", { class: "marks" },
+      image.private ? icon("lock") : null, image.favourite ? icon("heart") : null);
+    const tick = h("span", { class: "tick" }, icon("check"));
+    const tile = h("div", { class: "tile", "data-image": image.id }, link, marks, tick);
+    paint(tile, { "--ratio": image.width / image.height });
     if (this.chosen.has(image.id)) tile.dataset.chosen = "";
     return tile;
   }
@@ -236,10 +258,16 @@ export class Gallery {
     const count = this.chosen.size;
     this.basket.hidden = !count;
     const images = this.images.filter((image) => this.chosen.has(image.id));
+    const href = `/api/images.zip?ids=${[...this.chosen].join(",")}`;
+    const remove = () => {
+      this.choose(false);
+      this.deeds.delete(images);
+    };
     fill(this.basket,
       h("strong", {}, t("selected", { count })),
-      h("a", { class: "button small", href: `/api/images.zip?ids=${[...this.chosen].join(",")}`, download: "atelier.zip" }, icon("download"), h("span", {}, t("downloadMany"))),
-      button("bin", t("delete"), () => (this.choose(false), this.deeds.delete(images)), { kind: "small bad" }),
+      h("a", { class: "button small", href, download: "atelier.zip" },
+        icon("download"), h("span", {}, t("downloadMany"))),
+      button("bin", t("delete"), remove, { kind: "small bad" }),
       button("close", t("done"), () => this.choose(false), { quiet: true, kind: "small" }));
   }
 }

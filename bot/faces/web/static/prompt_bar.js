@@ -1,19 +1,21 @@
-// The prompt bar: text, marks of flags and errors in it, controls that write flags, pictures.
-import { button, fill, h, icon, paint } from "./dom.js";
-import { ask, complain, confirmed, notice } from "./notices.js";
-import { flag, hasPreset, imageCount, toUnits, withFlag, withPreset } from "./prompt_text.js";
+// The prompt bar: the text, marks of flags and errors in it, its pictures, and sending it.
+import { Controls } from "./controls.js";
+import { button, fill, h, icon } from "./dom.js";
+import { complain, confirmed, notice } from "./notices.js";
+import { toUnits } from "./prompt_text.js";
 import { form, send } from "./server.js";
-import { isChinese, t } from "./words.js";
+import { t } from "./words.js";
 
 const CHECK_MS = 220;
 const DRAFT_KEY = "atelier.text";
-const SHAPES = ["1:1", "4:5", "2:3", "9:16", "5:4", "3:2", "16:9", "2:1"];
+const OTHER_WORD = /did you mean (\S+?)[?.]?$/i;
 const FLAG_MARK = /(^|\s)((?:--|—|–)[a-z]+(?:[\s=:]+(?!--|—|–)[^\s,]+)?)/gi;
 
 export class PromptBar {
   /** `onjobs(jobs)` hears of jobs that were started; `recall()` gives earlier prompts. */
   constructor(root, { models, presets, flags, onjobs, recall, onpick }) {
-    Object.assign(this, { root, models, presets, flags, onjobs, recall, onpick });
+    Object.assign(this, { root, onjobs, recall, onpick });
+    this.lists = { models, presets, flags };
     this.pictures = new Map(); // role -> {blob, url}
     this.remixed = null; // image id
     this.problem = null;
@@ -37,10 +39,11 @@ export class PromptBar {
     });
     this.box.spellcheck = false;
     this.mirror = h("div", { class: "mirror", "aria-hidden": "true" });
-    this.sendButton = button("send", t("send"), () => this.submit(), { quiet: true, kind: "primary round", id: "send" });
+    const looks = { quiet: true, kind: "primary round", id: "send" };
+    this.sendButton = button("send", t("send"), () => this.submit(), looks);
     this.problemLine = h("p", { id: "problem", class: "problem", role: "status", hidden: true });
     this.attached = h("div", { class: "attached", hidden: true });
-    this.controls = h("div", { class: "controls", role: "toolbar", "aria-label": t("parameters") });
+    this.controls = new Controls(this, this.lists);
     fill(
       this.root,
       h(
@@ -54,11 +57,10 @@ export class PromptBar {
           h("div", { class: "field" }, this.mirror, this.box),
           this.sendButton,
         ),
-        this.controls,
+        this.controls.element,
         this.problemLine,
       ),
     );
-    this.drawControls();
   }
 
   // ---- text
@@ -80,7 +82,7 @@ export class PromptBar {
     this.fit();
     this.mark();
     this.tellProblem();
-    this.drawControls();
+    this.controls.draw();
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.check(), CHECK_MS);
   }
@@ -141,7 +143,7 @@ export class PromptBar {
   /** A button that writes what the error suggests, where it is one word for another. */
   cure() {
     const { suggestion = "", position, length } = this.problem;
-    const word = /did you mean (\S+?)[?.]?$/i.exec(suggestion.trim())?.[1];
+    const word = OTHER_WORD.exec(suggestion.trim())?.[1];
     if (!word || !length) return null;
     const write = () => {
       const text = this.text;
@@ -211,8 +213,9 @@ export class PromptBar {
 
   async refused(error, sent) {
     if (error.count && !sent.remixed) {
-      const [title, text] = [t("confirmTitle", { count: error.count }), t("confirmText", { count: error.count })];
-      if (await confirmed(title, text, t("confirmYes"))) this.deliver(sent, true);
+      const count = { count: error.count };
+      const isWanted = await confirmed(t("confirmTitle", count), t("confirmText", count), t("confirmYes"));
+      if (isWanted) this.deliver(sent, true);
       else this.restore(sent);
       return;
     }
@@ -268,114 +271,12 @@ export class PromptBar {
         this.drawAttached();
       }),
     );
-    if (this.remixed) chips.push(chip(`/api/images/${this.remixed}.webp`, t("remixing"), () => this.endRemix()));
+    if (this.remixed) {
+      const url = `/api/images/${this.remixed}.webp`;
+      chips.push(chip(url, t("remixing"), () => this.endRemix()));
+    }
     fill(this.attached, ...chips);
     this.attached.hidden = !chips.length;
-  }
-
-  // ---- controls
-
-  set(name, value) {
-    this.write(withFlag(this.text, name, value), { focus: !matchMedia("(pointer: coarse)").matches });
-  }
-
-  drawControls() {
-    const key = [flag(this.text, "ar"), flag(this.text, "images"), flag(this.text, "model"), flag(this.text, "seed"),
-      flag(this.text, "draft"), flag(this.text, "private"), this.presets.find((p) => hasPreset(this.text, p))?.name].join("|");
-    if (key === this.drawnControls) return;
-    this.drawnControls = key;
-    const held = this.controls.contains(document.activeElement) ? document.activeElement.dataset.control : null;
-    fill(
-      this.controls,
-      this.shapeControl(),
-      this.countControl(),
-      this.modelControl(),
-      this.lookControl(),
-      this.seedControl(),
-      this.switchControl("draft", "bolt", t("draft"), t("draftHint")),
-      this.switchControl("private", "lock", t("private"), t("makePrivate")),
-      button("info", t("flagsHelp"), () => this.showFlags(), { quiet: true, kind: "small", "data-control": "help" }),
-    );
-    if (held) this.controls.querySelector(`[data-control="${held}"]`)?.focus();
-  }
-
-  shapeControl() {
-    const now = flag(this.text, "ar") || "1:1";
-    const shown = /^\d+:\d+$/.test(now) ? now : "1:1";
-    const choose = (menu) =>
-      h("div", { class: "shapes" }, SHAPES.map((shape) =>
-        h("button", {
-          type: "button", class: "shape", "aria-pressed": String(shape === shown),
-          onclick: () => (menu.close(), this.set("ar", shape === "1:1" ? null : shape)),
-        }, outline(shape), h("span", {}, shape))));
-    return menuButton("ar", [outline(shown), h("span", {}, shown)], t("aspect"), choose, now !== "1:1");
-  }
-
-  countControl() {
-    const now = imageCount(this.text);
-    return h("div", { class: "segments", role: "group", "aria-label": t("images"), title: t("images") },
-      [1, 2, 3, 4].map((count) => h("button", {
-        type: "button", class: "segment", "aria-pressed": String(count === now), "data-control": `images${count}`,
-        "aria-label": `${t("images")}: ${count}`,
-        onclick: () => this.set("images", count === 4 ? null : count),
-      }, String(count))));
-  }
-
-  modelControl() {
-    const standard = this.models.find((model) => model.default) ?? this.models[0];
-    const named = flag(this.text, "model");
-    const now = this.models.find((model) => model.name === named) ?? standard;
-    if (!now) return null;
-    const choose = (menu) => h("div", { class: "options" }, this.models.map((model) =>
-      option(model.title, isChinese() ? model.description_zh || model.description : model.description, model === now,
-        () => (menu.close(), this.set("model", model.default ? null : model.name)))));
-    return menuButton("model", [icon("layers"), h("span", {}, now.title)], t("model"), choose, Boolean(named));
-  }
-
-  lookControl() {
-    const now = this.presets.find((preset) => hasPreset(this.text, preset));
-    const title = (preset) => (isChinese() ? preset.title_zh : preset.title);
-    const pick = (menu, preset) => {
-      menu.close();
-      this.write(withPreset(this.text, preset, this.presets));
-    };
-    const choose = (menu) => h("div", { class: "options" },
-      option(t("noLook"), "", !now, () => pick(menu, null)),
-      this.presets.map((preset) => option(title(preset), preset.added, preset === now, () => pick(menu, preset))));
-    return menuButton("look", [icon("palette"), h("span", {}, now ? title(now) : t("look"))], t("look"), choose, Boolean(now));
-  }
-
-  seedControl() {
-    const now = flag(this.text, "seed");
-    const random = () => crypto.getRandomValues(new Uint32Array(1))[0];
-    const choose = (menu) => {
-      const field = h("input", { type: "number", min: 0, max: 4294967295, step: 1, inputMode: "numeric", value: now ?? "",
-        "aria-label": t("seed"), placeholder: t("randomSeed"),
-        onkeydown: (event) => event.key === "Enter" && (event.preventDefault(), menu.close(), this.set("seed", field.value || null)),
-        onchange: () => this.set("seed", field.value || null) });
-      return h("div", { class: "seed" }, field,
-        button("dice", t("drawSeed"), () => (menu.close(), this.set("seed", random()))),
-        now === null ? null : button("close", t("randomSeed"), () => (menu.close(), this.set("seed", null))));
-    };
-    const label = now ? `${t("seed")} ${now}` : t("seed");
-    return menuButton("seed", [icon("dice"), h("span", {}, label)], t("seed"), choose, now !== null);
-  }
-
-  switchControl(name, drawing, label, hint) {
-    const on = flag(this.text, name) !== null;
-    return h("button", { type: "button", class: "control", "aria-pressed": String(on), title: hint, "data-control": name,
-      onclick: () => this.set(name, on ? null : true) }, icon(drawing), h("span", {}, label));
-  }
-
-  showFlags() {
-    const write = (usage) => {
-      const [name, value] = usage.slice(2).split(/ (.*)/s);
-      this.write(withFlag(this.text, name, value || true));
-    };
-    const row = (one, close) => h("div", { class: "flag-row" },
-      h("button", { type: "button", class: "flag-name", title: t("writeFlag", { flag: one.usage }), onclick: () => (close(), write(one.usage)) }, one.usage),
-      h("span", {}, isChinese() ? one.summary_zh : one.summary, one.allowed ? h("small", {}, ` ${one.allowed}`) : null));
-    ask(t("flagsHelp"), (close) => [h("div", { class: "flag-list" }, this.flags.map((one) => row(one, close)))]);
   }
 }
 
@@ -383,7 +284,8 @@ export class PromptBar {
 
 function sentence({ error, suggestion = "" }) {
   const reason = error.charAt(0).toUpperCase() + error.slice(1);
-  return /did you mean (\S+?)[?.]?$/i.test(suggestion.trim()) ? reason : [reason, suggestion].filter(Boolean).join(" ");
+  const isButton = OTHER_WORD.test(suggestion.trim()); // then the button says it
+  return isButton ? reason : [reason, suggestion].filter(Boolean).join(" ");
 }
 
 /** The text cut at the borders of spans; a piece has the classes of all spans it lies in. */
@@ -399,46 +301,7 @@ function pieces(text, spans) {
   });
 }
 
-function outline(shape) {
-  const [wide, high] = shape.split(":").map(Number);
-  const scale = 15 / Math.max(wide, high);
-  return paint(h("i", { class: "outline", "aria-hidden": "true" }), { "--w": `${Math.max(4, wide * scale)}px`, "--h": `${Math.max(4, high * scale)}px` });
-}
-
 function chip(url, label, onremove) {
   return h("span", { class: "chip" }, h("img", { src: url, alt: "" }), h("span", {}, label),
     button("close", `${t("remove")}: ${label}`, onremove, { quiet: true }));
-}
-
-function option(title, description, isOn, onclick) {
-  return h("button", { type: "button", class: "option", "aria-pressed": String(isOn), onclick },
-    h("span", {}, h("strong", {}, title), description ? h("small", {}, description) : null), isOn ? icon("check") : null);
-}
-
-/** A control that opens a small menu below itself; the menu is made anew each time. */
-function menuButton(name, content, label, build, isSet) {
-  const menu = h("div", { class: "menu", popover: "auto", role: "dialog", "aria-label": label });
-  const opener = h("button", { type: "button", class: "control", "aria-haspopup": "dialog", title: label,
-    "data-control": name, "data-set": String(isSet), onclick: () => open() }, ...content, icon("down"));
-  const close = () => menu.isConnected && menu.hidePopover();
-  function open() {
-    fill(menu, build({ close }));
-    document.body.append(menu);
-    menu.showPopover();
-    place(menu, opener);
-    menu.querySelector("[aria-pressed=true], input, button")?.focus();
-  }
-  menu.addEventListener("toggle", (event) => {
-    if (event.newState === "closed") menu.remove();
-  });
-  return opener;
-}
-
-function place(menu, opener) {
-  const at = opener.getBoundingClientRect();
-  const size = menu.getBoundingClientRect();
-  const below = at.bottom + 8 + size.height < innerHeight;
-  const left = Math.max(8, Math.min(at.left, innerWidth - size.width - 8));
-  menu.style.left = `${left}px`;
-  menu.style.top = `${below ? at.bottom + 8 : Math.max(8, at.top - size.height - 8)}px`;
 }

@@ -20,23 +20,34 @@ export class Status {
     }
   }
 
-  draw(told) {
-    const figure = (name, value) => h("div", { class: "figure" }, h("strong", {}, String(value)), h("span", {}, name));
+  draw({ running, waiting, workers, uptime_s, errors, versions }) {
+    const alive = workers.filter((worker) => worker.alive).length;
     fill(this.root,
       h("div", { class: "board" },
         h("div", { class: "figures" },
-          figure(t("running"), told.running), figure(t("waiting"), told.waiting),
-          figure(t("workers"), told.workers.filter((worker) => worker.alive).length), figure(t("uptime"), duration(told.uptime_s))),
-        section(t("workers"), table([t("device"), t("status"), t("running"), t("restarts"), t("memory"), t("resident")],
-          told.workers.map((worker) => [worker.device, t(worker.alive ? "alive" : "dead"), worker.running, worker.restarts,
-            bytes(worker.memory_bytes), worker.models.join(", ") || "–"]))),
-        section(t("errors"), Object.keys(told.errors).length ? table([], Object.entries(told.errors)) : h("p", {}, t("noErrors"))),
-        section(t("versions"), table([], Object.entries(told.versions)))));
+          figure(t("running"), running), figure(t("waiting"), waiting),
+          figure(t("workers"), alive), figure(t("uptime"), duration(uptime_s))),
+        section(t("workers"), table(workerHead(), workers.map(workerRow))),
+        section(t("errors"), Object.keys(errors).length ? table([], Object.entries(errors)) : h("p", {}, t("noErrors"))),
+        section(t("versions"), table([], Object.entries(versions)))));
   }
 }
 
+const workerHead = () =>
+  ["device", "status", "running", "restarts", "memory", "resident"].map((name) => t(name));
+
+function workerRow({ device, alive, running, restarts, memory_bytes, models }) {
+  const state = t(alive ? "alive" : "dead");
+  return [device, state, running, restarts, bytes(memory_bytes), models.join(", ") || "–"];
+}
+
+function figure(name, value) {
+  return h("div", { class: "figure" }, h("strong", {}, String(value)), h("span", {}, name));
+}
+
 function section(title, content) {
-  return h("section", {}, h("h2", {}, title), h("div", { class: "scroller", tabIndex: 0, role: "region", "aria-label": title }, content));
+  const scroller = { class: "scroller", tabIndex: 0, role: "region", "aria-label": title };
+  return h("section", {}, h("h2", {}, title), h("div", scroller, content));
 }
 
 function table(head, rows) {
