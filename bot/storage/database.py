@@ -16,6 +16,7 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
     ArgumentError,
+    DataError,
     DBAPIError,
     IntegrityError,
     NoSuchModuleError,
@@ -24,12 +25,13 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 
-from bot.errors import BadConfiguration, StorageUnavailable
+from bot.errors import BadConfiguration, NotFound, StorageUnavailable
 
 logger = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_MS = 10_000
 CONNECT_TIMEOUT_S = 5
+_UNSTORABLE = "there is a character in this that can't be stored or searched"
 _DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
     "postgresql": "postgresql+asyncpg",
@@ -183,8 +185,19 @@ async def _translated() -> AsyncIterator[None]:
         yield
     except (IntegrityError, ProgrammingError):
         raise
+    except UnicodeEncodeError as error:
+        raise NotFound(_UNSTORABLE) from error
     except (DBAPIError, PoolTimeout, OSError, TimeoutError) as error:
+        if isinstance(error, DBAPIError) and _is_of_data(error):
+            raise NotFound(_UNSTORABLE) from error
         logger.warning("the database does not answer: %s", error)
         raise StorageUnavailable(
             "the database does not answer now; nothing was lost, try again in a minute"
         ) from error
+
+
+def _is_of_data(error: DBAPIError) -> bool:
+    """The value is at fault, such as a NUL or half a surrogate pair, and not the database."""
+    cause = getattr(error.orig, "__cause__", None)  # asyncpg's own
+    state = str(getattr(cause, "sqlstate", None) or "")
+    return isinstance(error, DataError) or isinstance(cause, ValueError) or state.startswith("22")

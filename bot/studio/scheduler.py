@@ -27,7 +27,7 @@ from bot.studio.contract import Operation
 from bot.studio.fair_queue import FairQueue, Ticket
 from bot.studio.pictures import Kept, Pictures, alt_text, shown_words
 from bot.studio.speeds import Speeds, pace_of
-from engine.api import Engine, EngineError, Event, Finished, OnEvent, Progress, Request, WorkerDied
+from engine.api import Engine, EngineError, Event, Finished, OnEvent, Progress, Request
 
 logger = logging.getLogger(__name__)
 
@@ -266,9 +266,12 @@ class Scheduler:
             request = await self._request(row)
             finished = await self._parts.engine.run(request, self._listener(row.id))
             outcome = await self._outcome(row, request, finished)
-        except WorkerDied as error:
-            await self._survive(row, error)
-        except (EngineError, UnreadableRequest, NotFound, _FilesFailed) as error:
+        except EngineError as error:
+            if error.retryable:
+                await self._survive(row, error)
+            else:
+                await self._fail(row, str(error))
+        except (UnreadableRequest, NotFound, _FilesFailed) as error:
             await self._fail(row, str(error))
         except Exception:
             logger.exception("failed for a reason nobody foresaw")
@@ -292,7 +295,7 @@ class Scheduler:
         )
         self._on_change(row.id)
 
-    async def _survive(self, row: JobRow, error: WorkerDied) -> None:
+    async def _survive(self, row: JobRow, error: EngineError) -> None:
         """Run a job again whose worker died, unless it seems to be what kills them."""
         deaths = row.deaths + 1
         if deaths >= MAX_DEATHS:
