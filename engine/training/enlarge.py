@@ -81,10 +81,10 @@ def degraded(pixels: Tensor, factor: int, rng: np.random.Generator) -> Tensor:
         0
     ].clamp(0, 1)
     chance = rng.random()
-    if chance > 0.4:
+    if chance > 0.2:
         return small
     image = Image.fromarray((small.permute(1, 2, 0) * 255).round().byte().numpy())
-    if chance < 0.15:
+    if chance < 0.08:
         image = image.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.2, 0.6))))
     else:
         buffer = io.BytesIO()
@@ -98,7 +98,7 @@ class Enlarge:
 
     batch = 16
     learning_rate = 1.5e-3
-    crop = 96  # pixels of the large picture
+    crop = 64  # pixels of the large picture
 
     def __init__(
         self, network: Upscaler, pictures: NDArray[np.uint8], held_out: NDArray[np.uint8]

@@ -44,7 +44,7 @@ from engine.training.monitors import contact_sheet, to_image
 from engine.training.pictures import read_pictures
 from engine.training.programs import PACK
 from engine.training.shapes import centre_of_colour, counted, stands
-from engine.training.subjects import SubjectLibrary
+from engine.training.subjects import SubjectLibrary, read_nouns
 from engine.training.texts import page_prompts
 
 STEPS, GUIDANCE = 24, 4.0  # what the catalogue names as defaults
@@ -103,8 +103,14 @@ def adherence(bench: Bench, real: LabelledScenes) -> dict[str, Any]:
             accuracy(bench.judge, as_pixels(real.pixels), real.labels), len(real.pixels)
         )
     }
-    for name, library, full in (("trained", trained, 300), ("held_out", held_out, 200)):
-        prompts, labels = _pair_prompts(library, bench.number(full))
+    core = {noun.name for noun in read_nouns() if noun.core}
+    everything = set(judged_nouns())
+    for name, library, nouns, full in (
+        ("trained_core", trained, core, 200),
+        ("trained_all", trained, everything, 150),
+        ("held_out", held_out, everything, 150),
+    ):
+        prompts, labels = _pair_prompts(library, nouns, bench.number(full))
         pixels = bench.draw(prompts, seed=1000)
         result[name] = _shares(accuracy(bench.judge, pixels, labels), len(prompts))
         contact_sheet(pixels[:40], 10, prompts[:40]).save(bench.out / f"judged_{name}.png")
@@ -116,10 +122,14 @@ def _shares(found: tuple[float, ...], count: int) -> dict[str, float]:
     return {key: round(value, 3) for key, value in zip(names, found, strict=True)} | {"n": count}
 
 
-def _pair_prompts(library: SubjectLibrary, count: int) -> tuple[list[str], NDArray[np.int64]]:
+def _pair_prompts(
+    library: SubjectLibrary, among: set[str], count: int
+) -> tuple[list[str], NDArray[np.int64]]:
     nouns, looks, grounds = judged_nouns(), judged_looks(), list(PAINTERS)
     pairs = [(look, noun) for look, table in library.common.items() for noun in table]
-    pairs = [pair for pair in pairs if pair[0] not in {"photo", "doodle"}]
+    pairs = [
+        (look, noun) for look, noun in pairs if look not in {"photo", "doodle"} and noun in among
+    ]
     scenes = {
         "sunset": "at sunset", "starry sky": "under a starry sky", "forest": "in a forest",
         "snow": "in the snow", "beach": "on the beach", "hills": "on green hills",

@@ -16,15 +16,15 @@ from engine.training.pictures import Picture
 from engine.training.subjects import HUES, Noun, Rgba, Subject, SubjectLibrary, recoloured
 
 LOOK_WEIGHTS = {
-    "3d": 0.34,
-    "flat": 0.12,
-    "cartoon": 0.14,
-    "blob": 0.07,
-    "sticker": 0.07,
-    "doodle": 0.04,
-    "pixel": 0.10,
+    "3d": 0.38,
+    "flat": 0.13,
+    "cartoon": 0.16,
+    "blob": 0.03,
+    "sticker": 0.03,
+    "doodle": 0.02,
+    "pixel": 0.12,
     "photo": 0.06,
-    "oil": 0.06,
+    "oil": 0.07,
 }
 GROUP_WEIGHTS = {
     "animals": 3.0,
@@ -39,7 +39,8 @@ GROUP_WEIGHTS = {
 GROUNDED = {"room", "table", "snow", "meadow", "beach", "hills", "desert", "city", "forest"}
 # Whose cut-outs a look may repaint, where it has none or few of its own.
 SOURCES = {"oil": ("3d",), "pixel": ("pixel", "cartoon", "3d", "flat")}
-TAIL_SHARE = 0.06
+TAIL_SHARE = 0.04
+CORE_FACTOR = 12.0  # core nouns are so much more frequent
 PIXEL_GRID = 4  # pixels of the picture to one pixel of pixel art
 
 
@@ -75,7 +76,10 @@ class SceneMaker:
         self.library = library
         self.height, self.width = height, width
         self.captioner = Captioner({noun.name: noun.synonyms for noun in nouns})
-        self._weight = {noun.name: GROUP_WEIGHTS[noun.group] for noun in nouns}
+        self._weight = {
+            noun.name: GROUP_WEIGHTS[noun.group] * (CORE_FACTOR if noun.core else 1)
+            for noun in nouns
+        }
         self._nouns = {look: sorted(table) for look, table in library.common.items()}
         self._chances = {
             look: _normalised([self._weight[noun] for noun in names])

@@ -49,6 +49,7 @@ class Noun:
 
     name: str
     group: str
+    core: bool  # one of the hundred that a small network is taught before all others
     synonyms: tuple[str, ...]
     pictures: tuple[str, ...]
 
@@ -70,7 +71,9 @@ def read_nouns() -> list[Noun]:
     nouns = []
     for row in csv.DictReader(text.splitlines(), delimiter="\t"):
         synonyms = tuple(word for word in row["synonyms"].split("; ") if word)
-        nouns.append(Noun(row["noun"], row["group"], synonyms, tuple(row["pictures"].split("; "))))
+        pictures = tuple(row["pictures"].split("; "))
+        core = row["core"] == "yes"
+        nouns.append(Noun(row["noun"], row["group"], core, synonyms, pictures))
     return nouns
 
 
