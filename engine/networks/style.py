@@ -2,9 +2,8 @@
 
 Huang and Belongie 2017, "Arbitrary Style Transfer in Real-time with Adaptive Instance
 Normalization" (https://arxiv.org/abs/1703.06868). Differs from the paper: the statistics of every
-level are replaced, not of the deepest alone, and the decoder sees the coarser levels of the
-content so changed: contours survive an encoder of under a million parameters, and the finest
-strokes are the decoder's own.
+level are replaced, not of the deepest alone, and the decoder sees each level of the content so
+changed; so fine contours survive an encoder of under a million parameters.
 
 Pixels are (B, 3, H, W) in [0, 1]; H and W multiples of 8. A style code is (B, 2 * sum(widths)):
 means and standard deviations of each level, finest first.
@@ -26,7 +25,6 @@ class StyleConfig:
     """Channels of the levels at 1, 1/2, 1/4 and 1/8 of the picture's size."""
 
     widths: Sequence[int] = (32, 64, 128, 192)
-    finest_skip: int = 1  # levels below it reach the decoder through the deeper ones alone
 
 
 def statistics(features: Tensor) -> Tensor:
@@ -92,14 +90,6 @@ class StyleEncoder(nn.Module):
         return asdict(self.config)
 
 
-class Nothing(nn.Module):
-    """A skip that passes nothing on."""
-
-    def forward(self, level: Tensor) -> Tensor:
-        """Zero, fit to be added to anything."""
-        return level.new_zeros(())
-
-
 class StyleDecoder(nn.Module):
     """Adapted features of all levels -> pixels."""
 
@@ -112,11 +102,9 @@ class StyleDecoder(nn.Module):
         self.skips = nn.ModuleList()
         self.refines = nn.ModuleList()
         before = deepest
-        for level, width in reversed(list(enumerate(finer[::-1]))):
+        for width in finer:
             self.downs.append(_conv(before, width))
-            # Without the finest contours of the content the decoder must paint its own.
-            skips = level >= config.finest_skip
-            self.skips.append(nn.Conv2d(width, width, 1) if skips else Nothing())
+            self.skips.append(nn.Conv2d(width, width, 1))
             self.refines.append(_conv(width, width))
             before = width
         self.last = nn.Conv2d(before, 3, 3, padding=1, padding_mode="reflect")

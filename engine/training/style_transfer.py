@@ -18,7 +18,7 @@ from engine.training.style_pictures import random_crops
 
 CONTENT_WEIGHT = 1.0
 STATISTICS_WEIGHT = 2.0
-GRAM_WEIGHT = 2.0
+GRAM_WEIGHT = 0.5
 VARIATION_WEIGHT = 2.0
 IDENTITY_WEIGHT = 8.0
 IDENTITY_SHARE = 4  # one row in so many is restyled as itself and must come back

@@ -28,8 +28,8 @@ def test_strength_nought_gives_what_the_own_code_gives(network):
         network.encoder.style_code(pixels(2, 1, 3, 32, 32)),
     )
     kept = network(content, other, torch.zeros(1))
-    assert torch.allclose(kept, network(content, own, torch.ones(1)), atol=1e-6)
-    assert not torch.allclose(kept, network(content, other, torch.ones(1)), atol=1e-5)
+    assert torch.allclose(kept, network(content, own, torch.ones(1)), atol=1e-5)
+    assert not torch.allclose(kept, network(content, other, torch.ones(1)), atol=1e-3)
 
 
 def test_rows_do_not_influence_each_other(network):

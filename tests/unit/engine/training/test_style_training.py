@@ -1,7 +1,5 @@
 """The style networks' data and programmes, on pictures that the test draws."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -98,17 +96,17 @@ def test_equalised_channels_have_one_mean(labelled):
 
 def test_a_few_steps_bring_the_decoder_nearer_to_the_style(labelled):
     torch.manual_seed(2)
-    network = StyleTransfer(replace(CONFIG, finest_skip=0))  # it learns within a few steps
+    network = StyleTransfer(CONFIG)
     programme = TrainStyleTransfer(network, labelled.pixels, labelled.pixels[::-1].copy())
     optimiser = torch.optim.Adam(network.decoder.parameters(), 1e-2)
     losses = []
-    for step in range(40):
+    for step in range(24):
         loss = programme.loss(network, Draw.of_step(0, step % 2))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         losses.append(float(loss.detach()))
-    assert sum(losses[-2:]) < 0.85 * sum(losses[:2])
+    assert sum(losses[-2:]) < 0.8 * sum(losses[:2])
     assert all(parameter.grad is None for parameter in network.encoder.parameters())
 
 
