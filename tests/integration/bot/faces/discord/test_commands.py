@@ -56,7 +56,7 @@ async def test_commands_can_go_to_one_guild_alone(stage):
 
 async def test_all_commands_of_the_face_are_there(stage):
     slash = {c["name"] for c in sent_commands(stage) if c.get("type", SLASH) == SLASH}
-    assert slash == {
+    assert slash >= {
         "imagine",
         "gallery",
         "show",
@@ -69,7 +69,7 @@ async def test_all_commands_of_the_face_are_there(stage):
         "admin",
     }
     menus = {c["name"] for c in sent_commands(stage) if c.get("type") == MESSAGE}
-    assert menus == {"Make again", "Use as style", "Info"}
+    assert menus >= {"Make again", "Use as style", "Info"}
 
 
 async def test_names_descriptions_and_choices_keep_discords_limits_in_every_language(stage):
