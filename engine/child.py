@@ -26,6 +26,7 @@ from engine.worker_process import Link
 log = logging.getLogger(__name__)
 
 CHECK_S = 1.0  # between two looks at the heartbeat
+START_TIMEOUT_S = 60.0  # how long a new process may take to say its first word
 END_TIMEOUT_S = 10.0  # how long a killed process may take to be gone
 
 ProcessMain: TypeAlias = Callable[[Link], None]
@@ -48,6 +49,7 @@ class Child:
         self._gone = asyncio.Event()
         self._events: dict[int, asyncio.Queue[Event]] = {}
         self._silent_s = 0.0
+        self._is_heard = False
         self.heartbeat = Heartbeat()
         self.ending = "does not end"  # for the log, once it has ended
         context = multiprocessing.get_context("spawn")  # CUDA does not survive fork
@@ -127,7 +129,8 @@ class Child:
         self._process.close()
 
     def _reason_to_kill(self) -> str:
-        if self._silent_s > self._config.silence_timeout_s:
+        silence_s = self._config.silence_timeout_s
+        if self._silent_s > (silence_s if self._is_heard else max(silence_s, START_TIMEOUT_S)):
             return f"said nothing for {self._silent_s:.0f} s"
         if self.heartbeat.tick_s > self._config.stuck_timeout_s:
             return f"worked at one pass for {self.heartbeat.tick_s:.0f} s"
@@ -146,6 +149,7 @@ class Child:
 
     def _hear(self, number: int, report: Report) -> None:
         self._silent_s = 0.0
+        self._is_heard = True
         match report:
             case Heartbeat():
                 self.heartbeat = report

@@ -88,7 +88,7 @@ async def test_a_killed_worker_fails_its_requests_as_retryable_and_is_replaced()
 
 
 async def test_a_stopped_worker_is_silent_and_is_replaced(caplog):
-    config = replace(ONE, silence_timeout_s=1.0)
+    config = replace(ONE, silence_timeout_s=3.0)
     async with open_fake_engine(config, step_delay_s=LONG_S) as engine, running(engine) as job:
         os.kill(workers()[0].pid, signal.SIGSTOP)
         with pytest.raises(WorkerDied):
@@ -106,8 +106,8 @@ async def test_a_worker_that_hangs_in_one_pass_is_replaced_though_its_heart_beat
 
 
 async def test_a_worker_that_is_busy_for_longer_than_the_silence_timeout_is_left_alone():
-    config = replace(ONE, silence_timeout_s=2.0)
-    async with open_fake_engine(config, step_delay_s=2.5) as engine:
+    config = replace(ONE, silence_timeout_s=4.0)
+    async with open_fake_engine(config, step_delay_s=5.0) as engine:
         assert isinstance(await engine.run(a_request(steps=1), ignore), Finished)
         assert engine.status().workers[0].restarts == 0
 
@@ -302,12 +302,14 @@ def _count_running(link):
 
 HOST_PROGRAM = """
 import asyncio, multiprocessing, sys
+from engine.requests import TextToImage, plain
 from engine.testing import open_fake_engine
 
+request = TextToImage(model="atelier-pack", prompt=plain("a fox"), seed=1, width=64, height=64)
+
 async def main():
-    async with open_fake_engine():
-        while not multiprocessing.active_children():
-            await asyncio.sleep(0.05)
+    async with open_fake_engine() as engine:
+        await engine.run(request, lambda event: None)  # by then the worker is all set up
         print(multiprocessing.active_children()[0].pid, flush=True)
         await asyncio.Event().wait()
 
@@ -326,7 +328,6 @@ def test_no_worker_outlives_its_host(tmp_path, is_stopped):
     ) as process:
         worker = int(process.stdout.readline())
         if is_stopped:
-            time.sleep(1.0)  # by then the kernel knows that it ends with its host
             os.kill(worker, signal.SIGSTOP)
         process.kill()
     deadline = time.monotonic() + 10
