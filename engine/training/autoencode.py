@@ -73,7 +73,8 @@ class Autoencode:
     def sheet(self, network: Any) -> Image.Image:
         """Held-out pictures above their reconstructions."""
         pixels = torch.from_numpy(self.held_out[:16].copy()).permute(0, 3, 1, 2).float() / 255
-        again = network.decode(network.encode(pixels))
+        device = next(network.parameters()).device
+        again = network.decode(network.encode(pixels.to(device))).cpu()
         rows = [part for k in (0, 8) for part in (pixels[k : k + 8], again[k : k + 8])]
         return contact_sheet(torch.cat(rows), columns=8)
 

@@ -146,24 +146,24 @@ def sample_pictures(
     size: tuple[int, int] = (128, 128),
 ) -> Tensor:
     """Pixels (B, 3, H, W), picture i from seed + i, by Euler steps of rectified flow."""
+    device = next(network.parameters()).device
     shape = (vae.config.latent_channels, size[0] // 8, size[1] // 8)
-    x = torch.stack(
-        [
-            torch.randn(shape, generator=torch.Generator().manual_seed(seed + i))
-            for i in range(len(prompts))
-        ]
-    )
-    tokens, pooled = words.encode(prompts)
-    nothing = words.encode([""])
-    times = torch.linspace(1, 0, steps + 1)
+    noises = [
+        torch.randn(shape, generator=torch.Generator().manual_seed(seed + i))
+        for i in range(len(prompts))
+    ]
+    x = torch.stack(noises).to(device)
+    tokens, pooled = (part.to(device) for part in words.encode(prompts))
+    no_tokens, no_pooled = (part.to(device) for part in words.encode([""]))
+    times = torch.linspace(1, 0, steps + 1, device=device)
     for now, then in itertools.pairwise(times):
         t = now.expand(len(x))
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(device.type, torch.bfloat16):
             velocity = network(x, t, tokens, pooled).float()
             if guidance_scale != 1:
                 blank = network(
-                    x, t, nothing[0].expand_as(tokens), nothing[1].expand_as(pooled)
+                    x, t, no_tokens.expand_as(tokens), no_pooled.expand_as(pooled)
                 ).float()
                 velocity = blank + guidance_scale * (velocity - blank)
         x = x + (then - now) * velocity
-    return vae.decode(x)
+    return vae.decode(x.cpu())

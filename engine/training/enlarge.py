@@ -131,7 +131,8 @@ class Enlarge:
         """Held-out pictures by bicubic enlargement, by the network, and the originals."""
         wanted = torch.from_numpy(self.held_out[:6].copy()).permute(0, 3, 1, 2).float() / 255
         small = F.interpolate(wanted, scale_factor=0.5, mode="bicubic", antialias=True).clamp(0, 1)
-        return contact_sheet(torch.cat([enlarged(small, 2), network(small, 2), wanted]), 6)
+        ours = network(small.to(next(network.parameters()).device), 2).cpu()
+        return contact_sheet(torch.cat([enlarged(small, 2), ours, wanted]), 6)
 
     @torch.no_grad()
     def gain(self, network: Upscaler, factor: int) -> tuple[float, float]:
