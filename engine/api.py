@@ -18,6 +18,7 @@ from engine.errors import (
 from engine.events import Event, Failed, Finished, OnEvent, Picture, Progress, Started, Timings
 from engine.host import open_engine
 from engine.media.grids import contact_grid, thumbnail
+from engine.media.masks import cells_mask
 from engine.media.png import GenerationParameters, image_of, read_parameters, with_parameters
 from engine.media.previews import encode_webp, webp_within
 from engine.media.uploads import Limits as UploadLimits
@@ -100,6 +101,7 @@ __all__ = [
     "UpscaleMethod",
     "WorkerDied",
     "WorkerStatus",
+    "cells_mask",
     "contact_grid",
     "encode_webp",
     "image_of",

@@ -1,5 +1,6 @@
 """What members ask for, as rows that wait: imagine, stylize, vary, reroll, upscale, make again."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -23,6 +24,7 @@ from bot.studio.asking import (
     read_wishes,
     request_of,
 )
+from bot.studio.cells import read_cells
 from bot.studio.clock import Clock
 from bot.studio.codec import UnreadableRequest, decode_request, encode_request, file_keys
 from bot.studio.contract import (
@@ -57,6 +59,7 @@ from engine.api import (
     UploadDecoder,
     Upscale,
     UpscaleMethod,
+    cells_mask,
     read_parameters,
 )
 
@@ -194,10 +197,8 @@ class Commissions:
             policy.require_model(info.name, terms.rules)
         shown, seen = await self._content(caller, content)
         looks = [await self._look(caller, choice) for choice in styles]
-        mask = await self._cleaned(asked.mask or None, "the mask")
-        request = _valid(
-            lambda: restyling.request_for(shown, looks, asked, info, mask.png if mask else b"")
-        )
+        mask = await self._mask(shown, asked)
+        request = _valid(lambda: restyling.request_for(shown, looks, asked, info, mask))
         if share is not None:
             assert isinstance(request, Stylize)
             request = restyling.blending(request, share)
@@ -311,6 +312,16 @@ class Commissions:
         words = restyling.without_style(" ".join(shown_words(row.prompt).split()))
         png = await self._files.read(row.file_key)
         return Content(png, row.width, row.height, words), seen
+
+    async def _mask(self, content: Content, asked: Restyling) -> bytes:
+        if asked.mask and asked.cells:
+            raise LimitReached("a mask and cells were given; leave one of them out")
+        if asked.mask:
+            return (await self.clean(asked.mask, "the mask")).png
+        if not asked.cells.strip():
+            return b""
+        cells = read_cells(asked.cells)
+        return await asyncio.to_thread(cells_mask, cells, content.width, content.height)
 
     async def _newest(self, caller: Caller) -> str:
         page = await self._gallery.page(caller, GalleryQuery(limit=1))

@@ -235,6 +235,7 @@ class Restyling:
     variations: int = 1  # 1..4
     model: str | None = None  # of the diffusion method; None: as preferred
     mask: bytes = b""  # an upload; white is restyled; empty: everywhere
+    cells: str = ""  # in place of a mask: A1 to D4, such as "A1-B2 D4"
     is_private: bool | None = None  # None: as the content, else as preferred
 
 

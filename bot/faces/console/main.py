@@ -84,6 +84,7 @@ def stylize(
     seed: Annotated[int | None, typer.Option(min=0, max=MAX_SEED)] = None,
     variations: Annotated[int, typer.Option(min=1, max=MAX_VARIATIONS)] = 1,
     mask: Annotated[Path | None, typer.Option(help="White is restyled, black is kept.")] = None,
+    cells: Annotated[str, typer.Option(help="Restyle these alone: A1 to D4, as A1-B2.")] = "",
     model: Annotated[str | None, typer.Option(help="Of --method diffusion.")] = None,
     blend: Annotated[
         float | None, typer.Option(help="Five steps between two styles; 0.3 is in the middle.")
@@ -100,6 +101,7 @@ def stylize(
             seed=seed,
             variations=variations,
             mask=_read(mask) or b"",
+            cells=cells,
             model=model,
         )
         chosen = [restyling.read_style(text) for text in (style, style2, style3, style4) if text]

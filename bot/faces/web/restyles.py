@@ -36,6 +36,7 @@ async def restyle(
         variations=asked.variations,
         model=asked.model,
         mask=asked.mask or b"",
+        cells=asked.cells,
         is_private=is_private,
     )
     if asked.blend is None:

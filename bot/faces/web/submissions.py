@@ -85,6 +85,7 @@ class Restyle(Body):
     variations: Annotated[int, Field(ge=1, le=MAX_VARIATIONS)] = 1
     model: str | None = None
     mask: Picture | None = None
+    cells: Annotated[str, Field(max_length=100)] = ""  # in place of a mask, such as "A1-B2"
     blend: Annotated[float, Field(ge=0, le=1)] | None = None  # share of the second of two styles
     private: bool | None = None
 

@@ -27,6 +27,9 @@ async def test_a_dropped_picture_takes_the_look_of_two_paintings(page, engine, a
     await dialog.get_by_role("button", name="Udnie").click()
     await dialog.get_by_label("Udnie").last.fill("0.4")
     await dialog.get_by_label("Strength").fill("0.7")
+    await dialog.get_by_label("Only some places").first.check()
+    for cell in ("A1", "B1"):
+        await dialog.get_by_role("button", name=cell, exact=True).click()
     await dialog.get_by_label("Method").select_option("optimise")
     await dialog.get_by_label("Detail").select_option("draft")
     await dialog.get_by_label("Colours").select_option("luminance")
@@ -37,6 +40,7 @@ async def test_a_dropped_picture_takes_the_look_of_two_paintings(page, engine, a
     assert isinstance(request, Stylize)
     assert [style.weight for style in request.styles] == [1, 0.4]
     assert (request.strength, request.iterations) == (0.7, 60)
+    assert request.mask
     assert (request.method, request.keep_colour) == (StyleMethod.OPTIMISE, KeepColour.LUMINANCE)
 
 

@@ -15,6 +15,7 @@ from bot.studio.restyling import MAX_VARIATIONS, read_weighted
 from engine.api import MAX_SEED, KeepColour, StyleMethod
 
 SIZE_MIN, SIZE_MAX = 64, 4096  # pixels of the longer side
+CELLS_LENGTH_MAX = 60  # characters
 STYLE_LENGTH_MAX = 60  # characters of a style's name and weight
 
 
@@ -38,6 +39,7 @@ STYLE_LENGTH_MAX = 60  # characters of a style's name and weight
         "seed",
         "variations",
         "mask",
+        "cells",
         "model",
         "private",
     )
@@ -72,6 +74,7 @@ async def stylize(
     seed: app_commands.Range[int, 0, MAX_SEED] | None = None,
     variations: app_commands.Range[int, 1, MAX_VARIATIONS] = 1,
     mask: discord.Attachment | None = None,
+    cells: app_commands.Range[str, 2, CELLS_LENGTH_MAX] | None = None,
     model: str | None = None,
     private: bool | None = None,  # noqa: FBT001
 ) -> None:
@@ -94,6 +97,7 @@ async def stylize(
         seed=seed,
         variations=variations,
         mask=await fetch_upload(interaction, mask) if mask else b"",
+        cells=cells or "",
         model=model,
         is_private=private,
     )

@@ -27,6 +27,8 @@ class Wish {
     this.chosen = [];
     this.settings = { strength: 1, method: "fast", detail: "normal", keep_colour: "no", variations: 1 };
     this.isBlend = false;
+    this.isLimited = false; // to some cells
+    this.cells = new Set();
   }
 
   draw(url, alt, close) {
@@ -35,10 +37,14 @@ class Wish {
     this.detail = this.choice("detail", t("detail"), DETAILS);
     this.go = h("button", { type: "button", class: "button primary", onclick: () => close(true) }, icon("brush"), h("span", {}, t("restyle")));
     this.steps = h("label", { class: "pairing" }, h("input", { type: "checkbox", onchange: (event) => (this.isBlend = event.target.checked, this.refresh()) }), h("span", {}, t("blendSteps")));
+    this.grid = h("div", { class: "cells", hidden: true, role: "group", "aria-label": t("someCells") },
+      ["1", "2", "3", "4"].flatMap((row) => ["A", "B", "C", "D"].map((column) => this.cell(column + row))));
     this.refresh();
     return [
       h("div", { class: "bench" },
-        h("img", { src: url, alt }),
+        h("div", { class: "subject" },
+          h("div", { class: "plan" }, h("img", { src: url, alt }), this.grid),
+          h("label", { class: "pairing" }, h("input", { type: "checkbox", onchange: (event) => this.limit(event.target.checked) }), h("span", {}, t("someCells")))),
         h("div", { class: "how" },
           this.shelf, this.weights, this.steps,
           this.slider("strength", t("strength")),
@@ -61,7 +67,7 @@ class Wish {
     const isMixed = this.chosen.length > 1 && !this.isBlend;
     fill(this.weights, isMixed ? this.chosen.map((look) => this.slider("weight", parted(look.title)[0], look)) : []);
     this.detail.hidden = this.settings.method !== "optimise";
-    this.go.disabled = this.chosen.length === 0;
+    this.go.disabled = this.chosen.length === 0 || (this.isLimited && this.cells.size === 0);
   }
 
   card(look) {
@@ -74,6 +80,21 @@ class Wish {
       type: "button", class: "look", "aria-pressed": String(isChosen), "data-look": look.name, title: look.title,
       onclick: () => this.toggle(look, !isChosen),
     }, swatch, h("span", {}, h("strong", {}, name), h("small", {}, by)));
+  }
+
+  cell(name) {
+    const flip = (event) => {
+      if (!this.cells.delete(name)) this.cells.add(name);
+      event.currentTarget.setAttribute("aria-pressed", String(this.cells.has(name)));
+      this.refresh();
+    };
+    return h("button", { type: "button", "aria-label": name, title: name, "aria-pressed": "false", onclick: flip });
+  }
+
+  limit(isLimited) {
+    this.isLimited = isLimited;
+    this.grid.hidden = !isLimited;
+    this.refresh();
   }
 
   toggle(look, isWanted) {
@@ -118,6 +139,7 @@ class Wish {
     const styles = await Promise.all(this.chosen.map(async ({ name, file, weight }) =>
       file ? { picture: await dataUrl(file), weight } : { name, weight }));
     const stylize = { ...this.settings, styles };
+    if (this.isLimited) stylize.cells = [...this.cells].join(" ");
     if (this.isBlend) stylize.blend = 0.5;
     if (content.image) return { stylize: { ...stylize, image: content.image.id } };
     return form({ stylize: JSON.stringify(stylize), content: content.file });

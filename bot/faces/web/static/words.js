@@ -149,6 +149,7 @@ const WORDS = {
   coloursStyle: ["Of the style", "风格的颜色"],
   coloursPicture: ["Of the picture", "原图的颜色"],
   coloursPalette: ["The picture's palette", "原图的色调"],
+  someCells: ["Only some places", "只换一部分"],
   blendSteps: ["Show five steps from the first to the second", "展示从第一种到第二种的五个步骤"],
 
   search: ["Search words, model:, seed:, tag:…", "搜索文字、model:、seed:、tag:……"],

@@ -161,6 +161,19 @@ async def test_a_blend_shows_five_steps_on_the_newest_image(
     assert request.image_weights[2] == (0.7, 0.3)
 
 
+async def test_only_some_cells_are_restyled(studio: Atelier, engine: FakeEngine) -> None:
+    await restyled(studio, picture((80, 80)), cells="A1-B2")
+    request = engine.requests[-1]
+    assert isinstance(request, Stylize)
+    mask = Image.open(io.BytesIO(request.mask))
+    assert mask.size == (80, 80)
+    assert [mask.getpixel(place) for place in ((10, 10), (70, 10), (70, 70))] == [255, 0, 0]
+    with pytest.raises(UserError, match="E9 is no cell"):
+        await restyled(studio, picture(), cells="E9")
+    with pytest.raises(LimitReached, match="leave one of them out"):
+        await restyled(studio, picture(), cells="A1", mask=picture())
+
+
 async def test_buttons_work_on_a_restyled_image(studio: Atelier, engine: FakeEngine) -> None:
     job = await restyled(studio, picture())
     image_id = job.images[0].id
