@@ -96,6 +96,7 @@ export class Lightbox {
     const picture = h("img", { class: "large", src: image.png, alt: image.alt, width: image.width, height: image.height, draggable: true });
     const dim = h("div", { class: "dim", "aria-hidden": "true" });
     dim.style.backgroundImage = `url("${image.webp}")`;
+    picture.style.backgroundImage = dim.style.backgroundImage; // until the original is here
     const stage = h("div", { class: "stage", tabIndex: -1 },
       dim, picture,
       before ? button("left", t("previous"), () => this.step(-1), { quiet: true, kind: "round turn before" }) : null,
