@@ -18,6 +18,7 @@ from bot.errors import (
     UnusablePicture,
     UserError,
 )
+from bot.faces.discord.cards import RED, card
 from bot.faces.discord.face import Interaction
 from bot.faces.discord.localisation import Words
 from bot.prompts import PromptError
@@ -97,6 +98,8 @@ async def _say(interaction: Interaction, text: str) -> None:
         return
     if response.type is discord.InteractionResponseType.deferred_channel_message:
         with suppress(discord.NotFound):  # it was exchanged for another message
-            await interaction.edit_original_response(content=text, view=None, attachments=[])
+            # A layout, since it may show one already, and such a message takes no plain text.
+            view = card(text, colour=RED)
+            await interaction.edit_original_response(content=None, view=view, attachments=[])
             return
     await interaction.followup.send(text, ephemeral=True)

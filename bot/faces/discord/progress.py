@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
+import aiohttp
 import discord
 
 from bot.errors import UserError
@@ -92,6 +93,9 @@ class ProgressMessage:
                 await self._edit(updates)
             except discord.HTTPException as error:
                 return not is_gone(error)
+            except (aiohttp.ClientError, OSError) as error:
+                log.info("an edit of a progress message was lost: %r", error)
+                return True  # the next one shows what is new
         self._shown = looks
         return True
 

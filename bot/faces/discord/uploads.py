@@ -1,6 +1,13 @@
-"""Members' attachments: checked before they are fetched, fetched at once, passed on as bytes."""
+"""Members' pictures: checked before they are fetched, fetched at once, passed on as bytes.
 
-from collections.abc import Iterable
+A picture that a component shows is not among its message's attachments: Discord names it in the
+component alone, without its size.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -11,6 +18,35 @@ from bot.faces.discord.face import Interaction
 from bot.faces.discord.localisation import ENGLISH, Words
 
 FETCH_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class ShownPicture:
+    """A picture that a component of a message shows."""
+
+    url: str
+    content_type: str | None
+
+    @property
+    def filename(self) -> str:
+        """The name it was uploaded with."""
+        return PurePosixPath(urlsplit(self.url).path).name
+
+
+async def fetch_picture(
+    interaction: Interaction, picture: discord.Attachment | ShownPicture
+) -> bytes:
+    """The original bytes of a message's picture.
+
+    Raises:
+        UnusablePicture: too large, not a picture, not on Discord's own servers, or gone.
+    """
+    if isinstance(picture, discord.Attachment):
+        return await fetch_upload(interaction, picture)
+    locale, options = interaction.locale.value, interaction.client.options
+    if urlsplit(picture.url).hostname not in options.media_hosts:
+        raise UnusablePicture(Words(locale)("upload.foreign"))
+    return await fetch_link(picture.url, options.upload_max_bytes, locale)
 
 
 async def fetch_upload(interaction: Interaction, attachment: discord.Attachment) -> bytes:
@@ -58,19 +94,34 @@ async def fetch_link(link: str, max_bytes: int, language: str = ENGLISH) -> byte
     return data
 
 
-def is_picture(attachment: discord.Attachment) -> bool:
+def is_picture(file: discord.Attachment | ShownPicture) -> bool:
     """It may be a picture; the studio looks inside."""
-    return attachment.content_type is None or attachment.content_type.startswith("image/")
+    return file.content_type is None or file.content_type.startswith("image/")
 
 
-def first_picture(interaction: Interaction, message: discord.Message) -> discord.Attachment:
+def pictures_of(message: discord.Message) -> Iterator[discord.Attachment | ShownPicture]:
+    """All pictures of a message, attached or shown."""
+    yield from filter(is_picture, message.attachments)
+    yield from filter(is_picture, _shown(message.components))
+
+
+def _shown(components: Iterable[Any]) -> Iterator[ShownPicture]:
+    for component in components:
+        if isinstance(component, discord.MediaGalleryComponent):
+            media = [item.media for item in component.items]
+            yield from (ShownPicture(item.url, item.content_type) for item in media)
+        yield from _shown(getattr(component, "children", ()))
+
+
+def first_picture(
+    interaction: Interaction, message: discord.Message
+) -> discord.Attachment | ShownPicture:
     """The first picture of a message.
 
     Raises:
         NotFound: there is none.
     """
-    attachments: Iterable[discord.Attachment] = message.attachments
-    found = next((a for a in attachments if is_picture(a)), None)
+    found = next(pictures_of(message), None)
     if found is None:
         raise NotFound(Words(interaction.locale.value)("upload.none"))
     return found

@@ -16,7 +16,7 @@ from bot.faces.discord.components.style import DrawInStyleButton
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words, phrase
 from bot.faces.discord.submission import submit_one
-from bot.faces.discord.uploads import fetch_upload, first_picture
+from bot.faces.discord.uploads import fetch_picture, first_picture
 from bot.studio.contract import Caller, Destination, JobView
 
 _OF_JOB = re.compile(rf"(?:reroll|remix|details):{JOB}")
@@ -77,7 +77,7 @@ async def restyle(interaction: Interaction, message: discord.Message) -> None:
         await ask_look(interaction, image_id)
         return
     attachment = first_picture(interaction, message)
-    picture = await fetch_upload(interaction, attachment)
+    picture = await fetch_picture(interaction, attachment)
     suffix = PurePosixPath(attachment.filename).suffix.lower() or ".png"
     shown = Shown(picture, f"content{suffix}", Words(interaction.locale.value)("restyle.alt"))
     await ask_look(interaction, UPLOAD, shown)
@@ -88,7 +88,7 @@ async def picture_of(interaction: Interaction, message: discord.Message) -> byte
     image_id = await _image_in(interaction, message)
     if image_id is not None:
         return await interaction.client.studio.image_png(caller_of(interaction), image_id)
-    return await fetch_upload(interaction, first_picture(interaction, message))
+    return await fetch_picture(interaction, first_picture(interaction, message))
 
 
 async def _image_in(interaction: Interaction, message: discord.Message) -> str | None:

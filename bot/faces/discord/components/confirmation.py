@@ -5,7 +5,6 @@ The question holds all it asks about: the prompt as a numbered text, uploads as 
 
 import io
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Self
@@ -18,7 +17,7 @@ from bot.faces.discord.components.lasting import LastingButton
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words
 from bot.faces.discord.submission import Answer, stated_privacy
-from bot.faces.discord.uploads import fetch_upload
+from bot.faces.discord.uploads import fetch_picture, pictures_of
 from bot.prompts import PromptError, count_expansions, expand, parse
 from bot.studio.contract import Caller, Destination, JobView
 
@@ -132,18 +131,18 @@ async def _wish_of(interaction: Interaction, *, is_private: bool | None) -> Wish
         raise UserError(Words(interaction.locale.value)("confirm.lost"))
     return Wish(
         text=text.removeprefix(_FENCE[0]).removesuffix(_FENCE[1]),
-        source=await _kept_upload(interaction, message.attachments, "source"),
-        style=await _kept_upload(interaction, message.attachments, "style"),
+        source=await _kept_upload(interaction, message, "source"),
+        style=await _kept_upload(interaction, message, "style"),
         is_private=is_private,
     )
 
 
 async def _kept_upload(
-    interaction: Interaction, attachments: Sequence[discord.Attachment], stem: str
+    interaction: Interaction, message: discord.Message, stem: str
 ) -> Picture | None:
-    for attachment in attachments:
-        if PurePosixPath(attachment.filename).stem == stem:
-            return Picture(await fetch_upload(interaction, attachment), attachment.filename)
+    for picture in pictures_of(message):
+        if PurePosixPath(picture.filename).stem == stem:
+            return Picture(await fetch_picture(interaction, picture), picture.filename)
     return None
 
 
@@ -178,8 +177,8 @@ class ConfirmButton(
     async def pressed(self, interaction: Interaction) -> None:
         """Submit what the message holds, and turn the question into progress."""
         _require_asker(interaction, self.owner_id)
+        await interaction.response.defer()  # first: to fetch the uploads takes its time
         wish = await _wish_of(interaction, is_private=self.is_private)
-        await interaction.response.defer()
         message = interaction.message
         if message is not None:
             answer = Answer(interaction, message.id, message.flags.ephemeral)

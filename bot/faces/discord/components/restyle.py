@@ -18,7 +18,7 @@ from bot.faces.discord.components.lasting import LastingButton, LastingMenu
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words
 from bot.faces.discord.submission import Answer, acknowledge
-from bot.faces.discord.uploads import fetch_upload
+from bot.faces.discord.uploads import fetch_picture, first_picture
 from bot.studio.contract import (
     AS_USUAL,
     Caller,
@@ -148,9 +148,9 @@ class LookMenu(LastingMenu, template=rf"look:(?P<content>[0-9a-z]{{8,12}}|{UPLOA
         if self.content != UPLOAD:
             return self.content
         message = interaction.message
-        if message is None or not message.attachments:
+        if message is None:
             raise NotFound(Words(interaction.locale.value)("upload.none"))
-        return await fetch_upload(interaction, message.attachments[0])
+        return await fetch_picture(interaction, first_picture(interaction, message))
 
 
 async def ask_look(interaction: Interaction, content: str, shown: Shown | None = None) -> None:
