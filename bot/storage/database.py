@@ -30,7 +30,7 @@ from bot.errors import BadConfiguration, NotFound, StorageUnavailable
 logger = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_MS = 10_000
-CONNECT_TIMEOUT_S = 5
+CONNECT_TIMEOUT_S = 10
 _UNSTORABLE = "there is a character in this that can't be stored or searched"
 _DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
