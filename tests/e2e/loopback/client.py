@@ -180,9 +180,14 @@ class Deed:
         told: Json = await self.loopback.ask("interaction", id=self.id)
         return told
 
-    async def until(self, condition: Callable[[Json], object], what: str = "") -> Json:
+    async def until(
+        self,
+        condition: Callable[[Json], object],
+        what: str = "",
+        patience_s: float = PATIENCE_S,
+    ) -> Json:
         """The interaction once it fulfils a condition."""
-        seen: Json = await self.loopback.until(self.seen, condition, what)
+        seen: Json = await self.loopback.until(self.seen, condition, what, patience_s)
         return seen
 
     async def answered(self) -> Json:
@@ -200,9 +205,9 @@ class Deed:
         assert message is not None
         return message
 
-    async def result(self) -> Json:
+    async def result(self, patience_s: float = PATIENCE_S) -> Json:
         """The answer's message once its job has ended."""
-        seen = await self.until(lambda seen: has_ended(seen["original"]), "a result")
+        seen = await self.until(lambda seen: has_ended(seen["original"]), "a result", patience_s)
         message: Json = seen["original"]
         return message
 

@@ -12,7 +12,7 @@ from tests.e2e.loopback.world import Json, World
 
 DISPATCH, HEARTBEAT, IDENTIFY, RESUME, RECONNECT, INVALID, HELLO, ACK = 0, 1, 2, 6, 7, 9, 10, 11
 PRIVILEGED = 1 << 1 | 1 << 8 | 1 << 15  # members, presences, message content
-HEARTBEAT_MS = 5000
+HEARTBEAT_MS = 2000
 
 
 @dataclass(slots=True)
