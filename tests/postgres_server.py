@@ -47,11 +47,12 @@ def started(folder: Path, port: int | None = None) -> Iterator[str]:
         options = ["-A", "trust", "-U", _USER, "-E", "UTF8", "--locale=C", "--no-sync"]
         _run([programs / "initdb", "-D", data, *options])
     settings = f"-F -p {port} -k {folder} -c listen_addresses=127.0.0.1 -c max_connections=60"
-    _run([programs / "pg_ctl", "-D", data, "-l", folder / "log", "-w", "-o", settings, "start"])
+    control: list[str | Path] = [programs / "pg_ctl", "-D", data, "-w", "-t", "120"]
+    _run([*control, "-l", folder / "log", "-o", settings, "start"])
     try:
         yield f"postgresql://{_USER}@127.0.0.1:{port}"
     finally:
-        _run([programs / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop"])
+        _run([*control, "-m", "immediate", "stop"])
 
 
 def free_port() -> int:
@@ -80,7 +81,7 @@ def _run(command: list[str | Path]) -> None:
         cwd="/",
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        timeout=60,
+        timeout=300,  # a machine may have much else to do
         **as_user,
     )
     if done.returncode:
