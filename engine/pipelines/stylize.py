@@ -44,7 +44,7 @@ from engine.style.target import Style, blended, perturbed
 LONGEST_SIDE = 4096  # pixels of a result
 LONGEST_OPTIMISED = 1024  # pixels; an optimiser's time and memory grow with the area
 COARSEST = 128  # pixels of the longer side at which the optimiser begins
-STYLE_WEIGHT = 8.0  # of the optimiser at strength 1
+STYLE_WEIGHT = 2.0  # of the optimiser at strength 1
 PERTURBATION = 0.25  # of the statistics, at perturbation 1
 REDRAWN = 0.55  # how far diffusion leaves the content at strength 1
 AFTER_DIFFUSION = 0.6  # strength of the light restyling
@@ -154,7 +154,11 @@ def _optimised(request: Stylize, content: Tensor, style: Style, teller: _Teller)
     done = 0
     for number, (size, iterations) in enumerate(zip(sizes, shares, strict=True)):
         target = _at(content[None], size)
-        x = _at(x, size)
+        if number:
+            # What the coarser size could not show is taken from the content.
+            coarse = tuple(x.shape[2:])
+            lost = target - _at(_at(target, coarse), size)
+            x = (_at(x, size) + lost).clamp(0, 1)
         features = yield ContentFeatures(network, target)
         # L-BFGS gains most where the picture is small; Adam's steps batch and stay cheap.
         descent = lbfgs(x, iterations) if number == 0 else adam(x, iterations)

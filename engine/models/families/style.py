@@ -32,7 +32,8 @@ from engine.style.target import Style
 SHIPPED = Path(__file__).parents[1] / "pack"
 WEIGHTS = "style.safetensors"
 PRESETS = "style-presets.safetensors"
-VARIATION_WEIGHT = 20.0  # of total variation in the optimiser's loss
+CONTENT_LEVEL = 2  # a quarter of the size: deeper ones keep too little of what is where
+VARIATION_WEIGHT = 2.0  # of total variation in the optimiser's loss
 
 
 class Extractor(Protocol):
@@ -44,7 +45,7 @@ class Extractor(Protocol):
 
 
 class PackExtractor:
-    """The shipped encoder: the deepest level is the content, all are the style."""
+    """The shipped encoder: one of the deeper levels is the content, all are the style."""
 
     def __init__(self, network: StyleTransfer) -> None:
         self._network = network
@@ -52,7 +53,7 @@ class PackExtractor:
     def features(self, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Content features (B, C, h, w), and those of each style level."""
         levels = self._network.encoder(pixels)
-        return levels[-1], levels
+        return levels[CONTENT_LEVEL], levels
 
 
 class VggExtractor:
