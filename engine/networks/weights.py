@@ -18,7 +18,7 @@ from torch import Tensor, nn
 FILE_BYTES = 15_500_000  # most of one file
 
 
-class BrokenWeights(Exception):  # noqa: N818
+class BrokenWeights(Exception):
     """A weights file is missing, damaged or of another network."""
 
     def __init__(self, path: str, reason: str) -> None:
