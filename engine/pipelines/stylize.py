@@ -156,7 +156,7 @@ def _optimised(request: Stylize, content: Tensor, style: Style, teller: _Teller)
         target = _at(content[None], size)
         if number:
             # What the coarser size could not show is taken from the content.
-            coarse = tuple(x.shape[2:])
+            coarse = (x.shape[2], x.shape[3])
             lost = target - _at(_at(target, coarse), size)
             x = (_at(x, size) + lost).clamp(0, 1)
         features = yield ContentFeatures(network, target)
