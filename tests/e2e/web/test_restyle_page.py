@@ -27,7 +27,7 @@ async def test_a_dropped_picture_takes_the_look_of_two_paintings(page, engine, a
     await dialog.get_by_role("button", name="Udnie").click()
     await dialog.get_by_label("Udnie").last.fill("0.4")
     await dialog.get_by_label("Strength").fill("0.7")
-    await dialog.get_by_label("Only some places").first.check()
+    await dialog.get_by_role("checkbox", name="Only some places").check()
     for cell in ("A1", "B1"):
         await dialog.get_by_role("button", name=cell, exact=True).click()
     await dialog.get_by_label("Method").select_option("optimise")
@@ -64,13 +64,24 @@ async def test_a_picture_of_ones_own_lends_its_look_and_a_blend_has_five_steps(p
         "aria-pressed", "true"
     )
     await dialog.get_by_role("button", name="Shipwreck").click()
-    await dialog.get_by_label("Show five steps").check()
+    await dialog.get_by_role("checkbox", name="Show five steps").check()
     await dialog.get_by_role("button", name="Restyle", exact=True).click()
     await expect(page.locator(f"{FINISHED} .tile")).to_have_count(5)
     [request] = engine.requests
     assert isinstance(request, Stylize)
     assert request.styles[0].image
     assert request.image_weights[2] == (0.5, 0.5)
+
+
+async def test_a_look_is_kept_under_a_name_and_offered_first(page):
+    await drop(page, gradient())
+    await page.get_by_role("button", name="Keep its look").click()
+    await page.get_by_label("What is this look called?").fill("My Wave")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".notice")).to_contain_text("Kept as My Wave")
+    await drop(page, gradient())
+    await page.get_by_role("button", name="Restyle it").click()
+    await expect(bench(page).locator(".look").first).to_contain_text("my-wave")
 
 
 async def test_the_bench_fits_a_small_phone_in_chinese(phone, artefacts):

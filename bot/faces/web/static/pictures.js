@@ -1,5 +1,6 @@
 // Pictures that are dropped, pasted or picked anywhere: asking what they are for.
 import { h, icon } from "./dom.js";
+import { keepLook } from "./restyle.js";
 import { ask, complain, notice } from "./notices.js";
 import { form, send } from "./server.js";
 import { t } from "./words.js";
@@ -62,11 +63,13 @@ async function askWhatFor(file, use) {
         choice("brush", "forRestyle", () => close("restyle")),
         choice("source", "forPrompt", () => close("source")),
         choice("palette", "forStyle", () => close("style")),
+        choice("layers", "forKeep", () => close("keep")),
         choice("again", "forAgain", () => close("again")),
         choice("info", "forRead", () => close("read")))),
   ]);
   URL.revokeObjectURL(url);
   if (purpose === "source" || purpose === "style") use.attach(purpose, file);
+  if (purpose === "keep") keepLook(file);
   if (purpose === "restyle") use.restyle({ file });
   if (purpose === "again") makeAgain(file, use);
   if (purpose === "read") showParameters(file, use);

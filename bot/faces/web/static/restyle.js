@@ -1,7 +1,7 @@
 // Giving a picture another look: which looks, how strongly, by which method.
 import { fill, h, icon, paint } from "./dom.js";
-import { ask, complain } from "./notices.js";
-import { form, read } from "./server.js";
+import { ask, complain, notice } from "./notices.js";
+import { form, read, send } from "./server.js";
 import { language, t } from "./words.js";
 
 const MOST_LOOKS = 4;
@@ -19,6 +19,22 @@ export async function askLook(content, deeds) {
   if (!content.image) URL.revokeObjectURL(url);
   if (asked) await deeds.start("/api/jobs", await wish.body(content));
   wish.forget();
+}
+
+/** Ask what a picture's look shall be called, and keep it under that name. */
+export async function keepLook(file) {
+  const field = h("input", { type: "text", class: "named", maxLength: 40, required: true, autofocus: true, "aria-label": t("lookName"), placeholder: t("lookName") });
+  const name = await ask(t("forKeep"), (close) => [
+    h("form", { class: "naming", onsubmit: (event) => (event.preventDefault(), close(field.value)) },
+      field, h("button", { class: "button primary" }, icon("check"), h("span", {}, t("keepLook")))),
+  ]);
+  if (!name) return;
+  try {
+    await send("/api/styles", form({ name, picture: file }));
+    notice(t("lookKept", { name }));
+  } catch (error) {
+    complain(error);
+  }
 }
 
 class Wish {
