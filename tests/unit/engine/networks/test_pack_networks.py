@@ -74,7 +74,7 @@ def test_a_velocity_depends_on_time_prompt_and_place(denoiser):
     plain = denoiser(x, t, tokens, pooled)
     for other in (
         denoiser(x, t + 0.2, tokens, pooled),
-        denoiser(x, t, tokens + 1, pooled),
+        denoiser(x, t, -3 * tokens, pooled),
         denoiser(x, t, tokens, pooled + 1),
         denoiser(x.flip(-1), t, tokens, pooled).flip(-1),
     ):
