@@ -146,7 +146,10 @@ class Captioner:
             return " ".join([_pick(rng, COUNT_WORDS[item.count]), *words, plural(noun)])
         phrase = " ".join([*words, noun])
         is_mass = plural(noun) == noun and noun.endswith("s")
-        return phrase if is_mass or rng.random() < 0.2 else article(phrase)
+        chance = rng.random()
+        if is_mass or chance < 0.2:
+            return phrase
+        return f"one {phrase}" if chance < 0.26 else article(phrase)
 
     def _related(self, one: str, two: str, relation: str, rng: np.random.Generator) -> str:
         if not relation or rng.random() < 0.1:
