@@ -206,8 +206,10 @@ class Atelier:
         """The state now, then each change, up to and including the final one."""
         row = await self._visible_job(caller, job_id)
         with self._updates.watching_job(row.id) as watcher:
+            # Numbered before it is read: what is heard meanwhile comes after it.
+            number = self._updates.next_number()
             last = await self._view(await self._jobs.by_id(row.id))
-            yield self._updates.numbered(last)
+            yield JobUpdate(last, None, number)
             while not last.state.is_final:
                 try:
                     async with asyncio.timeout(WATCH_POLL_S):

@@ -64,7 +64,11 @@ class Updates:
 
     def numbered(self, job: JobView, preview: bytes | None = None) -> JobUpdate:
         """An update with the next number, for one reader alone."""
-        return JobUpdate(job, preview, next(self._numbers))
+        return JobUpdate(job, preview, self.next_number())
+
+    def next_number(self) -> int:
+        """A number above all that were given before."""
+        return next(self._numbers)
 
     @contextmanager
     def watching_job(self, job_id: str) -> Iterator[Watcher]:
