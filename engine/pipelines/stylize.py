@@ -7,6 +7,7 @@ diffusion  the content noised and drawn again by a checkpoint, then restyled lig
 
 import time
 from collections.abc import Generator
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,7 +19,6 @@ from engine.calls import (
     Call,
     ContentFeatures,
     NetworkRef,
-    Pause,
     Pipeline,
     Report,
     StyleGradient,
@@ -27,6 +27,7 @@ from engine.calls import (
 from engine.events import Picture
 from engine.media import png
 from engine.pipelines.stages import denoising, redrawing, restyling, sources
+from engine.pipelines.stages.aside import aside
 from engine.pipelines.stages.showing import preview_of
 from engine.requests import (
     ImageToImage,
@@ -78,8 +79,7 @@ def run(
         pixels = yield from _restyled(request, content, own, seed, teller)
         pixels = _recoloured(request, pixels, content)
         pixels = _masked(request, pixels, content)
-        yield Pause()
-        done.append(_picture(pixels, opened, seed))
+        done.append((yield from aside(partial(_picture, pixels, opened, seed))))
         yield Report(teller.total_of(number + 1), teller.total)
     return tuple(done)
 
