@@ -158,6 +158,7 @@ def train_denoiser(job: Job) -> None:
     if job.replicas == 1:
         _denoiser_replica(0, job)
         return
+    _meeting(job).unlink(missing_ok=True)  # of a run that was killed
     context = get_context("spawn")
     processes = [
         context.Process(target=_denoiser_replica, args=(rank, job)) for rank in range(job.replicas)
@@ -168,12 +169,15 @@ def train_denoiser(job: Job) -> None:
         process.join()
 
 
+def _meeting(job: Job) -> Path:
+    """The file by which the replicas of a run find each other."""
+    return job.out / "replicas"
+
+
 def _denoiser_replica(rank: int, job: Job) -> None:
     if job.replicas > 1:
         torch.set_num_threads(1)
-        meeting = (job.out / "replicas").absolute()
-        if rank == 0:
-            meeting.unlink(missing_ok=True)
+        meeting = _meeting(job).absolute()
         dist.init_process_group("gloo", f"file://{meeting}", world_size=job.replicas, rank=rank)
     network = _seeded(lambda: Denoiser(DenoiserConfig()), job.seed)
     store = LatentStore(job.store)

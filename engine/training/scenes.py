@@ -42,6 +42,11 @@ SOURCES = {"oil": ("3d",), "pixel": ("pixel", "cartoon", "3d", "flat")}
 TAIL_SHARE = 0.04
 CORE_FACTOR = 12.0  # core nouns are so much more frequent
 PIXEL_GRID = 4  # pixels of the picture to one pixel of pixel art
+# Every pose of a subject costs a small network pictures to learn: most keep the one they have.
+FLIPPED = 0.12
+TURNED = 0.10
+RECOLOURED = 0.4  # of subjects with one colour
+COLOUR_SAID = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,12 +231,12 @@ class SceneMaker:
         else:
             noun = self._draw_noun(look, rng)
         subject = self._choose(noun, look, rng)
-        if subject.colour and rng.random() < 0.3:
+        if subject.colour and rng.random() < RECOLOURED:
             colour = str(rng.choice(list(HUES)))
             turned = recoloured(subject.rgba, colour)
             if turned is not None:
                 return turned, Item(noun, colour, count)
-        said = subject.colour if rng.random() < 0.25 else ""
+        said = subject.colour if rng.random() < COLOUR_SAID else ""
         return subject.rgba, Item(noun, said, count)
 
     def _dressed(self, subject: Subject, item: Item) -> Rgba:
@@ -272,8 +277,8 @@ class SceneMaker:
     def _paste(
         self, canvas: Image.Image, rgba: Rgba, spot: Placed, plan: Plan, rng: np.random.Generator
     ) -> None:
-        image = Image.fromarray(rgba[:, ::-1].copy() if rng.random() < 0.5 else rgba)
-        if plan.look != "pixel" and rng.random() < 0.25:
+        image = Image.fromarray(rgba[:, ::-1].copy() if rng.random() < FLIPPED else rgba)
+        if plan.look != "pixel" and rng.random() < TURNED:
             image = image.rotate(rng.uniform(-10, 10), Image.Resampling.BICUBIC, expand=True)
         ratio = spot.side / max(image.size)
         size = (max(1, round(image.width * ratio)), max(1, round(image.height * ratio)))
