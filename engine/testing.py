@@ -147,9 +147,9 @@ class _DrawingWork:
     def tick(self) -> None:
         time.sleep(self._step_delay_s)
         for number, (request, steps) in list(self._running.items()):
-            if progress := next(steps, None):
-                self._send(number, progress)
-            else:
+            progress = next(steps)
+            self._send(number, progress)
+            if progress.step == progress.total:
                 self._end(number, request)
 
     def _end(self, number: int, request: Request) -> None:

@@ -53,10 +53,12 @@ class Pictures:
         Raises:
             StorageUnavailable: the disk is full or does not answer.
         """
-        return [
-            await self._keep(picture, parameters_of(request, picture, prompt, job_id))
-            for picture in pictures
-        ]
+        return await asyncio.gather(
+            *(
+                self._keep(picture, parameters_of(request, picture, prompt, job_id))
+                for picture in pictures
+            )
+        )
 
     async def png(self, file_key: str) -> bytes:
         """The picture as it was kept."""
@@ -74,8 +76,7 @@ class Pictures:
     async def _keep(self, picture: Picture, parameters: GenerationParameters) -> Kept:
         png, small = await asyncio.to_thread(_finished_files, picture.png, parameters)
         key = content_key(png)
-        await self._files.put(key, png)
-        await self._files.put(thumbnail_key(key), small)
+        await asyncio.gather(self._files.put(key, png), self._files.put(thumbnail_key(key), small))
         return Kept(key, parameters.to_text(), picture)
 
 
@@ -193,4 +194,5 @@ def _finished_files(png: bytes, parameters: GenerationParameters) -> tuple[bytes
 
 
 def _thumbnail(png: bytes) -> bytes:
-    return encode_webp(thumbnail(image_of(png), THUMBNAIL_SIDE), quality=80)
+    # Effort 2 takes half as long as the usual one, for 4 % larger files.
+    return encode_webp(thumbnail(image_of(png), THUMBNAIL_SIDE), quality=80, effort=2)
