@@ -17,7 +17,7 @@ from pathlib import Path
 from bot.storage.database import open_database
 from bot.storage.files import ImageFolder
 from bot.storage.images import Images
-from bot.storage.jobs import JobRow, Jobs
+from bot.storage.jobs import FAILED, JobRow, Jobs
 
 ROOT = Path(__file__).parents[2]
 TARGETS = ("worker", "worker", "bot", "both")
@@ -45,6 +45,7 @@ class Report:
     accepted: list[Accepted] = field(default_factory=list)
     unanswered: int = 0  # asked, and the bot died before it answered
     endings: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)  # of the jobs that failed
     reruns: int = 0  # attempts beyond the first
     shown_again: int = 0  # endings whose delivery was begun more than once
     faults: list[str] = field(default_factory=list)
@@ -55,6 +56,7 @@ class Report:
             f"{sum(self.kills.values())} kills in {self.seconds:.0f} s: {dict(self.kills)}",
             f"{len(self.accepted)} jobs accepted, {self.unanswered} asked for but not answered",
             f"endings: {dict(self.endings)}",
+            *(f"{count} failed because: {why}" for why, count in self.reasons.most_common()),
             f"{self.reruns} attempts run again, {self.shown_again} deliveries begun again",
             *(f"FAULT: {fault}" for fault in self.faults),
             "every accepted job ended exactly once" if not self.faults else "NOT ALL IS WELL",
@@ -216,6 +218,8 @@ class Chaos:
 
     def _count(self, row: JobRow) -> None:
         self.report.endings[row.state] += 1
+        if row.state == FAILED:
+            self.report.reasons[row.reason] += 1
         self.report.reruns += max(0, row.attempt - 1)
         self.report.shown_again += max(0, row.delivery_attempts - 1)
 
@@ -232,8 +236,10 @@ class Chaos:
             fault(f"job {row.id}: the chat shows something else than the database")
         if promised and row.seed != promised.seed:
             fault(f"job {row.id} has another seed than promised")
-        if row.state == "failed" and "3 times" in row.reason:
-            return  # three workers were killed under it: that is an ending, and says so
+        if row.state == FAILED and "3 times" in row.reason:
+            # Three workers were killed under it. Such a job is given up, because it might be what
+            # kills them: that is an ending, and says so.
+            return
         count = row.request["fields"]["image_count"]
         if row.state != "finished" or seeds != [row.seed + i for i in range(count)]:
             fault(f"job {row.id} is {row.state} ({row.reason}) with seeds {seeds}")
