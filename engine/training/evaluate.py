@@ -103,14 +103,14 @@ def adherence(bench: Bench, real: LabelledScenes) -> dict[str, Any]:
             accuracy(bench.judge, as_pixels(real.pixels), real.labels), len(real.pixels)
         )
     }
-    core = {noun.name for noun in read_nouns() if noun.core}
-    everything = set(judged_nouns())
+    everything = set(judged_nouns(bench.data))
+    core = everything & {noun.name for noun in read_nouns() if noun.core}
     for name, library, nouns, full in (
         ("trained_core", trained, core, 200),
         ("trained_all", trained, everything, 150),
         ("held_out", held_out, everything, 150),
     ):
-        prompts, labels = _pair_prompts(library, nouns, bench.number(full))
+        prompts, labels = _pair_prompts(library, nouns, judged_nouns(bench.data), bench.number(full))
         pixels = bench.draw(prompts, seed=1000)
         result[name] = _shares(accuracy(bench.judge, pixels, labels), len(prompts))
         contact_sheet(pixels[:40], 10, prompts[:40]).save(bench.out / f"judged_{name}.png")
@@ -123,9 +123,9 @@ def _shares(found: tuple[float, ...], count: int) -> dict[str, float]:
 
 
 def _pair_prompts(
-    library: SubjectLibrary, among: set[str], count: int
+    library: SubjectLibrary, among: set[str], nouns: Sequence[str], count: int
 ) -> tuple[list[str], NDArray[np.int64]]:
-    nouns, looks, grounds = judged_nouns(), judged_looks(), list(PAINTERS)
+    looks, grounds = judged_looks(), list(PAINTERS)
     pairs = [(look, noun) for look, table in library.common.items() for noun in table]
     pairs = [
         (look, noun) for look, noun in pairs if look not in {"photo", "doodle"} and noun in among
@@ -318,7 +318,7 @@ def trained_judge(data: Path, work: Path, minutes: float) -> Judge:
     """The judge of `work`, trained there first if it is not yet."""
     with torch.random.fork_rng():
         torch.default_generator.manual_seed(6)
-        judge = Judge(len(judged_nouns()), len(judged_looks()), len(PAINTERS))
+        judge = Judge(len(judged_nouns(data)), len(judged_looks()), len(PAINTERS))
     kept = work / "judge" / "finished.pt"
     if not kept.exists():
         settings = Settings(work / "judge", Budget(minutes=minutes), seed=6, ema=0.99)

@@ -5,6 +5,7 @@ accuracy on held-out real pictures is reported beside everything it says.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ from engine.training.captions import LOOK_WORDS, Item, Plan
 from engine.training.loop import Draw
 from engine.training.pictures import read_pictures
 from engine.training.scenes import SceneMaker
-from engine.training.subjects import SubjectLibrary, read_nouns
+from engine.training.subjects import SubjectLibrary, look_of, read_nouns
 
 SIDE = 64  # pixels of what the judge looks at
+NOUNS = 300  # it can name
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +37,21 @@ class Answers:
     features: Tensor
 
 
-def judged_nouns() -> list[str]:
-    """The subjects the judge can name, in the order of its logits."""
-    return [noun.name for noun in read_nouns()]
+@lru_cache(maxsize=4)
+def judged_nouns(data: Path) -> tuple[str, ...]:
+    """The subjects the judge can name, in the order of its logits.
+
+    The core nouns, then those that are shown in most looks.
+    """
+    looks: dict[str, set[str | None]] = {}
+    for picture in read_pictures(data):
+        if picture.split == "train":
+            looks.setdefault(picture.name, set()).add(look_of(picture))
+    rank = {
+        noun.name: (not noun.core, -len(set().union(*(looks.get(n, set()) for n in noun.pictures))))
+        for noun in read_nouns()
+    }
+    return tuple(sorted(rank, key=rank.__getitem__)[:NOUNS])
 
 
 def judged_looks() -> list[str]:
@@ -91,7 +105,7 @@ def labelled_scenes(
     library = SubjectLibrary.read(data, split=split)
     paintings = [p for p in read_pictures(data) if "artist" in p.columns]
     maker = SceneMaker(library, read_nouns(), paintings[:1] if split != "train" else paintings)
-    nouns, looks, grounds = judged_nouns(), judged_looks(), list(PAINTERS)
+    nouns, looks, grounds = judged_nouns(data), judged_looks(), list(PAINTERS)
     where = {noun: index for index, noun in enumerate(nouns)}
     pixels = np.empty((count, side, side, 3), np.uint8)
     labels = np.empty((count, 3), np.int64)

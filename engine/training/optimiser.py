@@ -11,6 +11,9 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+# Shorter side of the matrices that are worth orthogonalising; the work grows with its square.
+SMALLEST, LARGEST = 16, 512
+
 
 def orthogonalised(gradient: Tensor, steps: int = 5) -> Tensor:
     """Nearest semi-orthogonal matrix to (..., m, n), by a quintic Newton-Schulz iteration."""
@@ -61,8 +64,8 @@ class Muon(torch.optim.Optimizer):
         hidden: list[Tensor] = []
         rest: list[Tensor] = []
         for parameter in network.parameters():
-            is_matrix = parameter.ndim >= 2 and min(parameter.shape[0], parameter[0].numel()) >= 16
-            (hidden if is_matrix else rest).append(parameter)
+            side = min(parameter.shape[0], parameter[0].numel()) if parameter.ndim >= 2 else 0
+            (hidden if SMALLEST <= side <= LARGEST else rest).append(parameter)
         defaults = {"lr": learning_rate, "weight_decay": weight_decay}
         groups = [{"params": hidden, "muon": True}, {"params": rest, "muon": False}]
         super().__init__([group for group in groups if group["params"]], defaults)

@@ -45,6 +45,7 @@ from engine.training.words import read_words, write_vocabulary
 N = TypeVar("N", bound=nn.Module)
 
 PACK = Path(__file__).parents[1] / "models" / "pack"
+DENOISER = DenoiserConfig(blueprint=1024)
 VAE_SHARDS = 6  # square shards whose pictures teach the autoencoder
 # How a budget for the whole pack is shared out; measured on 2 CPU cores.
 SHARES = {"vae": 0.11, "text": 0.06, "upscaler": 0.10, "denoiser": 0.73}
@@ -179,7 +180,7 @@ def _denoiser_replica(rank: int, job: Job) -> None:
         torch.set_num_threads(1)
         meeting = _meeting(job).absolute()
         dist.init_process_group("gloo", f"file://{meeting}", world_size=job.replicas, rank=rank)
-    network = _seeded(lambda: Denoiser(DenoiserConfig()), job.seed)
+    network = _seeded(lambda: Denoiser(DENOISER), job.seed)
     store = LatentStore(job.store)
     programme = Denoise(network, store, _trained_words(job), _trained_vae(job), sheet_prompts())
     programme.batch = max(1, programme.batch // job.replicas)
@@ -221,7 +222,7 @@ def export(job: Job) -> None:
     save_network(job.pack, "text_encoder", words.encoder, tables=("table.weight",))
     write_vocabulary(job.pack, read_words(job.out / "text"))
     save_network(job.pack, "vae", _trained_vae(job))
-    denoiser = load_average(Denoiser(DenoiserConfig()), job.out / "denoiser")
+    denoiser = load_average(Denoiser(DENOISER), job.out / "denoiser")
     save_network(job.pack, "denoiser", denoiser)
     upscaler = load_average(Upscaler(UpscalerConfig()), job.out / "upscaler")
     save_network(job.pack, "upscaler", upscaler)
