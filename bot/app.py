@@ -15,9 +15,11 @@ from bot.faces.discord.options import DiscordOptions
 from bot.faces.web import app as web_face
 from bot.faces.web.config import WebConfig
 from bot.faces.web.links import picture_links
+from bot.prompts import Wildcards
 from bot.settings import Settings
 from bot.storage import migration
 from bot.storage.database import open_database
+from bot.storage.wildcards import wildcard_texts
 from bot.studio.contract import JobView, Limits
 from bot.studio.opening import open_studio
 from bot.studio.studio import Atelier
@@ -44,6 +46,7 @@ async def open_studio_of(settings: Settings, *, with_engine: bool = True) -> Asy
         StorageUnavailable: the database does not answer.
     """
     _prepare(settings.data_dir)
+    lists = await asyncio.to_thread(wildcard_texts, settings.resolved_wildcards_dir)
     config = settings.engine_config()
     if not with_engine:
         config = replace(config, devices=())
@@ -60,6 +63,7 @@ async def open_studio_of(settings: Settings, *, with_engine: bool = True) -> Asy
                 limits=Limits(**settings.limits.model_dump()),
                 upload_limits=UploadLimits(max_bytes=settings.upload_max_mb * 2**20),
                 is_running=with_engine,
+                wildcards=Wildcards.from_texts(lists),
             )
         )
         studio.register_deliverer("console", ConsoleDeliverer())
@@ -152,6 +156,7 @@ def _discord_options(settings: Settings, token: str) -> DiscordOptions:
         state_dir=settings.data_dir,
         sync_commands=settings.discord.sync_commands,
         test_guild_id=settings.discord.test_guild_id,
+        is_age_restricted_only=settings.discord.age_restricted_only,
         upload_max_bytes=settings.upload_max_mb * 2**20,
         picture_link=picture_links(_web_config(settings)) if settings.web.enabled else None,
     )

@@ -48,6 +48,7 @@ class DiscordSettings(_Section):
 
     test_guild_id: int | None = None  # commands appear there at once
     sync_commands: bool = True
+    age_restricted_only: bool = False  # pictures are made in age-restricted channels alone
 
 
 class EngineSettings(_Section):
@@ -61,6 +62,7 @@ class EngineSettings(_Section):
     exact: bool = False
     threads: int = Field(default=0, ge=0, le=256)
     silence_timeout_s: float = Field(default=120.0, gt=1)
+    stuck_timeout_s: float = Field(default=1800.0, gt=1)
     preview_interval_s: float = Field(default=0.7, ge=0.1)
     vgg19_file: Path | None = None
     allow_downloads: bool = False
@@ -91,6 +93,7 @@ class Settings(BaseSettings):
 
     data_dir: Path = Path("data")
     database_url: str = ""  # empty: SQLite in data_dir
+    wildcards_dir: Path | None = None  # None: `wildcards` in data_dir
     discord_token: SecretStr = Field(
         default=SecretStr(""),
         validation_alias=AliasChoices("DISCORD_TOKEN", "ATELIER_DISCORD_TOKEN", "discord_token"),
@@ -135,6 +138,11 @@ class Settings(BaseSettings):
         """With the async driver named; SQLite in `data_dir` unless told otherwise."""
         return self.database_url or f"sqlite+aiosqlite:///{self.data_dir.resolve() / 'atelier.db'}"
 
+    @property
+    def resolved_wildcards_dir(self) -> Path:
+        """Where the lists for `__name__` in prompts are."""
+        return self.wildcards_dir or self.data_dir / "wildcards"
+
     def engine_config(self) -> EngineConfig:
         """What the engine needs to know."""
         section = self.engine
@@ -147,6 +155,7 @@ class Settings(BaseSettings):
             exact=section.exact,
             threads=section.threads,
             silence_timeout_s=section.silence_timeout_s,
+            stuck_timeout_s=section.stuck_timeout_s,
             preview_interval_s=section.preview_interval_s,
             vgg19_file=section.vgg19_file,
             allow_downloads=section.allow_downloads,

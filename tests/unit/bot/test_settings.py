@@ -94,3 +94,17 @@ def test_the_engine_gets_megabytes_as_bytes_and_models_beside_the_data(monkeypat
     config = read_settings().engine_config()
     assert config.memory_budget_bytes == 3 * 2**20
     assert config.models_dir == nowhere / "store" / "models"
+
+
+def test_timeouts_of_the_worker_reach_the_engine(monkeypatch):
+    monkeypatch.setenv("ATELIER_ENGINE__SILENCE_TIMEOUT_S", "30")
+    monkeypatch.setenv("ATELIER_ENGINE__STUCK_TIMEOUT_S", "90")
+    config = read_settings().engine_config()
+    assert (config.silence_timeout_s, config.stuck_timeout_s) == (30, 90)
+
+
+def test_wildcards_are_beside_the_data_unless_told_otherwise(monkeypatch, nowhere):
+    monkeypatch.setenv("ATELIER_DATA_DIR", str(nowhere / "store"))
+    assert read_settings().resolved_wildcards_dir == nowhere / "store" / "wildcards"
+    monkeypatch.setenv("ATELIER_WILDCARDS_DIR", str(nowhere / "lists"))
+    assert read_settings().resolved_wildcards_dir == nowhere / "lists"

@@ -86,6 +86,15 @@ def test_a_mistake_in_the_prompt_ends_with_a_line_and_code_1(atelier):
     assert "Traceback" not in done.stderr
 
 
+def test_a_prompt_draws_from_a_list_in_the_data_folder(atelier, tmp_path):
+    lists = tmp_path / "data" / "wildcards"
+    lists.mkdir(parents=True)
+    (lists / "animals.txt").write_text("# one a line\naardvark\n")
+    done = atelier("imagine", "a __animals__ --images 1 --size 64x64", "--out", "one.png")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert b"a aardvark" in (tmp_path / "one.png").read_bytes()
+
+
 def test_a_picture_that_is_not_there_is_named(atelier):
     done = atelier("imagine", "a fox", "--source", "nothing.png")
     assert done.returncode == 1
