@@ -131,6 +131,14 @@ class SeenImage:
     tags: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class ImagePage:
+    """Some of the images that were asked for."""
+
+    images: list[SeenImage]  # newest first
+    total: int  # of all that were asked for; at most COUNT_CAP
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageFilter:
     """Which images of those the viewer may see; all conditions must hold."""
@@ -185,35 +193,46 @@ class Images:
 
     async def page(
         self, viewer: Viewer, wanted: ImageFilter, *, below: int | None, limit: int
-    ) -> list[SeenImage]:
+    ) -> ImagePage:
         """The newest `limit` images with numbers under `below` (None: from the start)."""
-        query = _seen_by(viewer.owner_id)
-        number: ColumnElement[int] = ImageRow.number.expression
-        if not search_terms(wanted.words):
-            query = self._filtered(query, viewer, wanted)
-        elif self._database.is_sqlite:
-            # The words' index yields numbers in order, but only under its own name for them.
-            query, number = self._filtered(query, viewer, wanted), _words.c.rowid
-        else:
-            query = query.where(number.in_(self._newest(viewer, wanted, below, limit)))
+        is_search = bool(search_terms(wanted.words))
+        if is_search and not self._database.is_sqlite:
+            return await self._searched(viewer, wanted, below, limit)
+        query = self._filtered(_seen_by(viewer.owner_id), viewer, wanted)
+        # The words' index yields numbers in order, but only under its own name for them.
+        number = _words.c.rowid if is_search else ImageRow.number.expression
         if below is not None:
             query = query.where(number < below)
-        return await self._seen(query.order_by(number.desc()).limit(limit))
+        found = await self._seen(query.order_by(number.desc()).limit(limit))
+        if below is None and len(found) < limit:
+            return ImagePage(found, len(found))
+        return ImagePage(found, await self._count(viewer, wanted))
 
-    def _newest(
+    async def _searched(
         self, viewer: Viewer, wanted: ImageFilter, below: int | None, limit: int
-    ) -> Select[int]:
-        """Numbers of a search's page; all that match come first.
+    ) -> ImagePage:
+        """A page of a search in PostgreSQL: all that match come first, and are counted.
 
-        PostgreSQL misjudges how many that are, and would rather look at every image from the
+        The planner misjudges how many that are, and would rather look at every image from the
         newest on.
         """
-        matching = self._filtered(select(ImageRow.number), viewer, wanted).cte("matching")
-        number = matching.prefix_with("MATERIALIZED").c.number
-        newest = select(number).order_by(number.desc()).limit(limit)
-        return newest if below is None else newest.where(number < below)
+        found = self._filtered(select(ImageRow.number), viewer, wanted)
+        matching = found.cte("matching").prefix_with("MATERIALIZED")
+        number = matching.c.number
+        some = select(literal(1)).select_from(matching).limit(COUNT_CAP).subquery()
+        total = select(func.count()).select_from(some).scalar_subquery()
+        newest = select(number, total).order_by(number.desc()).limit(limit)
+        if below is not None:
+            newest = newest.where(number < below)
+        async with self._database.reading() as session:
+            rows = (await session.execute(newest)).all()
+        if not rows:
+            return ImagePage([], 0 if below is None else await self._count(viewer, wanted))
+        shown = ImageRow.number.in_([row[0] for row in rows])
+        query = _seen_by(viewer.owner_id).where(shown).order_by(ImageRow.number.desc())
+        return ImagePage(await self._seen(query), rows[0][1])
 
-    async def count(self, viewer: Viewer, wanted: ImageFilter) -> int:
+    async def _count(self, viewer: Viewer, wanted: ImageFilter) -> int:
         """How many there are, at most COUNT_CAP."""
         found = self._filtered(select(literal(1)).select_from(ImageRow), viewer, wanted)
         async with self._database.reading() as session:

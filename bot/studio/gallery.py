@@ -46,10 +46,9 @@ class Gallery:
         limit = min(max(query.limit, 1), MAX_PAGE)
         below = None if query.cursor is None else read_cursor(query.cursor)
         found = await self._images.page(viewer, wanted, below=below, limit=limit + 1)
-        shown = found[:limit]
-        following = cursor_after(shown[-1].row.number) if len(found) > limit else None
-        total = await self._images.count(viewer, wanted)
-        return GalleryPage(tuple(map(image_view, shown)), following, total)
+        shown = found.images[:limit]
+        following = cursor_after(shown[-1].row.number) if len(found.images) > limit else None
+        return GalleryPage(tuple(map(image_view, shown)), following, found.total)
 
     async def seen(self, caller: Caller, image_id: str) -> SeenImage:
         """One image by its id or `job:2`, as far as the caller may see it.

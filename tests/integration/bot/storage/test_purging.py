@@ -44,7 +44,7 @@ async def test_files_are_named_once_nothing_needs_them(
     assert await purging.forget_deleted(NOON + timedelta(hours=23)) == []
     assert await purging.forget_deleted(NEXT_DAY) == ["own"]
     seen = await images.page(Viewer(1, None), ImageFilter(words="fox"), below=None, limit=9)
-    assert [one.row.id for one in seen] == [same.id]
+    assert [one.row.id for one in seen.images] == [same.id]
 
 
 async def test_the_janitor_removes_picture_and_thumbnail(
