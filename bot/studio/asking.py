@@ -145,12 +145,14 @@ def read_aspect(text: str) -> tuple[int, int]:
 
 
 def model_of(wish: Wish, catalogue: Catalogue) -> ModelInfo:
-    """The model that a wish names, else the default.
+    """The model that a wish names, else the default; for a draft, the one that draws its drafts.
 
     Raises:
         NotFound: there is no such model.
     """
-    return model_named(wish.parsed.flags.model, catalogue)
+    info = model_named(wish.parsed.flags.model, catalogue)
+    is_draft = bool(wish.parsed.flags.draft and info.draft_model)
+    return catalogue.info(info.draft_model) if is_draft else info
 
 
 def model_named(name: str | None, catalogue: Catalogue) -> ModelInfo:

@@ -82,6 +82,7 @@ class ModelInfo:
     source: Source
     title: Annotated[str, Field(max_length=80)] = ""
     revision: str = "main"  # of a hub repository
+    variant: Annotated[str, Field(pattern="^(|draft)$")] = ""  # of the pack
     tokenizer: str = ""  # vocabulary for a single file, as folder or hub repository; "": CLIP's
     prediction: Annotated[str, Field(pattern="^(|eps|v)$")] = ""  # of a single file; "": by family
     tiny_vae: str = ""  # folder or hub repository of an AutoencoderTiny for previews
@@ -91,6 +92,7 @@ class ModelInfo:
     guidance_scale: Annotated[float, Field(ge=1, le=30)] = 7.0
     sampler: Sampler = Sampler.DPMPP_2M
     schedule: Schedule = Schedule.KARRAS
+    draft_model: str = ""  # that draws what is asked for with --draft; "": this one
     draft_steps: Annotated[int, Field(ge=1, le=150)] = 12
     draft_guidance_scale: Annotated[float, Field(ge=1, le=30)] = 6.0
     size_multiple: Annotated[int, Field(ge=8, le=256, multiple_of=8)] = 8  # pixels
@@ -156,6 +158,10 @@ class Catalogue:
             raise BadCatalogue("catalogue", "models", "there is no model")
         self._default = default or next(iter(self._models))
         self.info(self._default)
+        for info in self._models.values():
+            if info.draft_model not in {"", *self._models}:
+                reason = f"draft_model: there is no model {info.draft_model}"
+                raise BadCatalogue("catalogue", info.name, reason)
 
     @property
     def default(self) -> ModelInfo:

@@ -15,6 +15,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from engine.networks.lora import lora_of
+
 FILE_BYTES = 15_500_000  # most of one file
 
 
@@ -40,9 +42,22 @@ def save_network(
             tensors[key], tensors[f"{key}.scale"] = quantised(value)
         else:
             tensors[key] = value.detach().cpu().half().contiguous()
+    configuration = network.configuration()  # type: ignore[operator]
+    return _save(folder, name, tensors, configuration)
+
+
+def save_lora(folder: Path, name: str, network: nn.Module) -> list[Path]:
+    """Write the low-rank changes of a network that `add_lora` has changed."""
+    changes = {key: value.cpu().half() for key, value in lora_of(network).items()}
+    return _save(folder, name, changes, {})
+
+
+def _save(
+    folder: Path, name: str, tensors: Mapping[str, Tensor], configuration: Mapping[str, Any]
+) -> list[Path]:
+    """Write tensors as they are, in as many files as needed, in place of older ones."""
     for old in (*folder.glob(f"{name}.safetensors"), *folder.glob(f"{name}-[0-9].safetensors")):
         old.unlink()
-    configuration = network.configuration()  # type: ignore[operator]
     metadata = {"network": name, "configuration": json.dumps(configuration)}
     parts = _parts(tensors)
     paths = []

@@ -110,7 +110,9 @@ def adherence(bench: Bench, real: LabelledScenes) -> dict[str, Any]:
         ("trained_all", trained, everything, 150),
         ("held_out", held_out, everything, 150),
     ):
-        prompts, labels = _pair_prompts(library, nouns, judged_nouns(bench.data), bench.number(full))
+        prompts, labels = _pair_prompts(
+            library, nouns, judged_nouns(bench.data), bench.number(full)
+        )
         pixels = bench.draw(prompts, seed=1000)
         result[name] = _shares(accuracy(bench.judge, pixels, labels), len(prompts))
         contact_sheet(pixels[:40], 10, prompts[:40]).save(bench.out / f"judged_{name}.png")

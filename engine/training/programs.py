@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
@@ -20,15 +20,17 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import nn
 
+from engine.models.families.pack import DRAFT
 from engine.networks.denoiser import Denoiser, DenoiserConfig
 from engine.networks.text_encoder import TextEncoder, TextEncoderConfig, Tokenizer
 from engine.networks.upscaler import Upscaler, UpscalerConfig
 from engine.networks.vae import Vae, VaeConfig
-from engine.networks.weights import save_network
+from engine.networks.weights import save_lora, save_network
 from engine.training.autoencode import Autoencode, fit_statistics
 from engine.training.denoise import Denoise, LatentStore, Words
 from engine.training.distil_text import DistilText, Lesson, Teacher
 from engine.training.enlarge import Enlarge, large_pictures
+from engine.training.few_steps import FewSteps, student_of
 from engine.training.loop import Budget, Programme, Run, Settings, load_average
 from engine.training.store import (
     SHARD,
@@ -48,7 +50,7 @@ PACK = Path(__file__).parents[1] / "models" / "pack"
 DENOISER = DenoiserConfig(blueprint=1024)
 VAE_SHARDS = 6  # square shards whose pictures teach the autoencoder
 # How a budget for the whole pack is shared out; measured on 2 CPU cores.
-SHARES = {"vae": 0.11, "text": 0.06, "upscaler": 0.10, "denoiser": 0.73}
+SHARES = {"vae": 0.11, "text": 0.06, "upscaler": 0.10, "denoiser": 0.65, "few-steps": 0.08}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -170,6 +172,19 @@ def train_denoiser(job: Job) -> None:
         process.join()
 
 
+def train_few_steps(job: Job) -> None:
+    """Distil the trained denoiser into few steps; the change is written beside the checkpoint."""
+    teacher = load_average(Denoiser(DENOISER), job.out / "denoiser")
+    words, vae = _trained_words(job), _trained_vae(job)
+    with torch.random.fork_rng():
+        torch.default_generator.manual_seed(job.seed)
+        programme = FewSteps(
+            cast("Denoiser", teacher), LatentStore(job.store), words, vae, sheet_prompts()
+        )
+    programme.teacher.to(job.device)
+    _run(programme, job.settings("few_steps"))
+
+
 def _meeting(job: Job) -> Path:
     """The file by which the replicas of a run find each other."""
     return job.out / "replicas"
@@ -226,6 +241,8 @@ def export(job: Job) -> None:
     save_network(job.pack, "denoiser", denoiser)
     upscaler = load_average(Upscaler(UpscalerConfig()), job.out / "upscaler")
     save_network(job.pack, "upscaler", upscaler)
+    student = load_average(student_of(cast("Denoiser", denoiser)), job.out / "few_steps")
+    save_lora(job.pack, DRAFT, student)
 
 
 def _seeded(build: Callable[[], N], seed: int) -> N:
@@ -263,6 +280,7 @@ PROGRAMS: dict[str, Callable[[Job], object]] = {
     "text": train_text,
     "upscaler": train_upscaler,
     "denoiser": train_denoiser,
+    "few-steps": train_few_steps,
     "pack": train_pack,
     "export": export,
 }

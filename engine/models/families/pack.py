@@ -20,12 +20,14 @@ from engine.errors import ModelUnavailable, Unsupported
 from engine.models.catalogue import ModelInfo
 from engine.models.families import Adaptation, OnLoad, Place
 from engine.networks.denoiser import Denoiser, DenoiserConfig
+from engine.networks.lora import merge_lora
 from engine.networks.text_encoder import TextEncoder, TextEncoderConfig, Tokenizer
 from engine.networks.upscaler import Upscaler, UpscalerConfig
 from engine.networks.vae import Vae, VaeConfig
 from engine.networks.weights import BrokenWeights, read_network
 from engine.requests import Span
 
+DRAFT = "denoiser-draft"  # the change of the denoiser that draws in few steps, unguided
 NETWORKS = ("text_encoder", "denoiser", "vae", "upscaler")
 NATIVE = 128  # pixels of the squares it draws
 OUTPUT_UPSCALE = 2
@@ -91,6 +93,19 @@ def _built(name: str, values: dict[str, Any]) -> nn.Module:
             return Vae(VaeConfig(**values))
         case _:
             return Upscaler(UpscalerConfig(**values))
+
+
+def make_draft(folder: Path, networks: Networks) -> None:
+    """Turn the denoiser into the one that needs few steps and no guidance.
+
+    Raises:
+        BrokenWeights: the change is missing, damaged or does not fit.
+    """
+    _, changes = read_network(folder, DRAFT)
+    try:
+        merge_lora(networks.denoiser, changes)
+    except (KeyError, RuntimeError) as error:
+        raise BrokenWeights(str(folder / DRAFT), f"the change does not fit ({error})") from error
 
 
 class PackModel:
@@ -199,6 +214,8 @@ def load(info: ModelInfo, files: Path, place: Place, on_progress: OnLoad) -> Pac
     """
     try:
         networks = read_networks(files, on_progress)
+        if info.variant == "draft":
+            make_draft(files, networks)
     except BrokenWeights as error:
         raise ModelUnavailable(info.name, str(error)) from error
     return PackModel(info, place, networks)

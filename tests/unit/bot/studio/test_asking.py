@@ -1,5 +1,7 @@
 """From what was typed to requests."""
 
+from dataclasses import replace
+
 import pytest
 
 from bot.errors import LimitReached, NotFound
@@ -37,6 +39,17 @@ def test_the_models_defaults_fill_what_was_not_typed() -> None:
     assert (made.width, made.height, made.steps) == (512, 512, PLAIN.steps)
     assert (made.sampler, made.guidance_scale) == (PLAIN.sampler, PLAIN.guidance_scale)
     assert made.image_count == 4
+
+
+def test_a_draft_is_drawn_by_the_model_that_draws_drafts() -> None:
+    quick = replace(PLAIN, name="quick", draft_steps=3, draft_guidance_scale=1.0)
+    catalogue = Catalogue([replace(PLAIN, draft_model="quick"), quick])
+    drawn = request_of(Wish("", parse("a fox --draft"), 7), NO_PICTURES, catalogue)
+    assert isinstance(drawn, Diffusion)
+    assert (drawn.model, drawn.steps, drawn.guidance_scale) == ("quick", 3, 1.0)
+    usual = request_of(Wish("", parse("a fox"), 7), NO_PICTURES, catalogue)
+    assert isinstance(usual, Diffusion)
+    assert usual.model == "plain"
 
 
 def test_an_aspect_keeps_about_the_same_number_of_pixels() -> None:

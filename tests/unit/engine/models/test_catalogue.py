@@ -123,6 +123,11 @@ def test_what_is_wrong_is_said_with_file_entry_and_reason(opened, reason):
         assert refusal.value.file.endswith("mine.toml")
 
 
+def test_a_draft_model_must_be_there(opened):
+    with pytest.raises(BadCatalogue, match="draft_model: there is no model ghost"):
+        opened('models.a = { family = "sd1", where = "x/y", draft_model = "ghost" }')
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path):
     config = EngineConfig(catalogue_files=(tmp_path / "nowhere.toml",))
     with pytest.raises(BadCatalogue, match=r"nowhere\.toml: file: No such file"):

@@ -1,5 +1,7 @@
 """The pack's family: four small networks behind the engine's interface."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -9,10 +11,11 @@ from engine.models.catalogue import Family, ModelInfo, Source
 from engine.models.families import PRISTINE, Adaptation, Place
 from engine.models.families.pack import load
 from engine.networks.denoiser import Denoiser, DenoiserConfig
+from engine.networks.lora import add_lora
 from engine.networks.text_encoder import TextEncoder, TextEncoderConfig
 from engine.networks.upscaler import Upscaler, UpscalerConfig
 from engine.networks.vae import Vae, VaeConfig
-from engine.networks.weights import save_network
+from engine.networks.weights import save_lora, save_network
 from engine.requests import Span
 
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "cat", "red", "dog", "a"]
@@ -119,3 +122,25 @@ def test_weights_of_another_size_are_refused(folder):
     save_network(folder, "vae", broken)
     with pytest.raises(ModelUnavailable, match="do not fit"):
         load(INFO, folder, PLACE, lambda _fraction: None)
+
+
+def test_the_draft_variant_is_the_denoiser_with_its_stored_change(folder, model):
+    student = Denoiser(
+        DenoiserConfig(latent_channels=4, widths=(16, 16), blocks=1, heads=2, text_width=8)
+    )
+    add_lora(student, 2)
+    for parameter in student.parameters():
+        if parameter.requires_grad:
+            parameter.data.fill_(0.1)
+    draft = replace(INFO, variant="draft")
+    with pytest.raises(ModelUnavailable, match="denoiser-draft"):
+        load(draft, folder, PLACE, lambda _fraction: None)
+    save_lora(folder, "denoiser-draft", student)
+    changed = load(draft, folder, PLACE, lambda _fraction: None)
+    noise = torch.randn(1, 4, 4, 4, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        plain, other = (
+            each.denoise(noise, torch.tensor([3.0]), conditioned(each, "cat"))
+            for each in (model, changed)
+        )
+    assert not torch.allclose(plain, other, atol=1e-3)
