@@ -30,6 +30,7 @@ class Picture:
     seed: int
     width: int  # pixels
     height: int  # pixels
+    animation: bytes = b""  # animated WebP of a morph, whose first frame `png` is
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from engine.errors import WorkerDied
 from engine.events import Finished, OnEvent
 from engine.messages import NO_REQUEST, Heartbeat, Ready
 from engine.models.catalogue import Catalogue, open_catalogue
-from engine.requests import Diffusion, Request, Stylize
+from engine.requests import Diffusion, Morph, Request, Stylize
 from engine.worker_process import Link, Send, Work
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,8 @@ SWITCH_COST = 4  # a device with the model loaded is chosen until it has so many
 
 def model_of(request: Request) -> str:
     """The catalogue model a request names, or nothing."""
+    if isinstance(request, Morph):
+        return request.drawing.model
     return request.model if isinstance(request, Diffusion | Stylize) else ""
 
 
@@ -42,6 +44,10 @@ def with_known_model(request: Request, catalogue: Catalogue) -> Request:
     Raises:
         UnknownModel: with a suggestion.
     """
+    if isinstance(request, Morph):
+        drawing = request.drawing
+        named = replace(drawing, model=catalogue.info(drawing.model).name)
+        return replace(request, drawing=named)
     if not isinstance(request, Diffusion | Stylize) or not request.model:
         return request
     known = catalogue.info(request.model).name

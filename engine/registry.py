@@ -1,8 +1,8 @@
 """Which pipeline answers which request. The one place to add a kind of request."""
 
 from engine.calls import Pipeline
-from engine.pipelines import edit, imagine, stylize, upscale
-from engine.requests import ImageToImage, Request, Stylize, TextToImage, Upscale
+from engine.pipelines import blend, edit, imagine, morph, stylize, upscale
+from engine.requests import Blend, ImageToImage, Morph, Request, Stylize, TextToImage, Upscale
 
 
 def start(request: Request, preview_interval_s: float) -> Pipeline:
@@ -16,3 +16,7 @@ def start(request: Request, preview_interval_s: float) -> Pipeline:
             return upscale.run(request)
         case Stylize():
             return stylize.run(request, preview_interval_s=preview_interval_s)
+        case Blend():
+            return blend.run(request, preview_interval_s=preview_interval_s)
+        case Morph():
+            return morph.run(request, preview_interval_s=preview_interval_s)

@@ -17,6 +17,12 @@ MAX_SIDE = 2048  # pixels
 MAX_SEED = 2**32 - 1
 MAX_IMAGES = 8  # images of one request
 MAX_STYLES = 8  # style references of one request
+MAX_CONTENT_FRAMES = 60  # of an animation to be restyled
+MAX_BLENDED = 5  # pictures of one blend
+MAX_STOPS = 6  # of one morph
+MAX_FRAMES = 120  # of one morph
+MAX_MORPH_PIXELS = 32_000_000  # of all frames of a morph
+MAX_FRAME_RATE = 50  # frames per second; browsers slow down what is faster
 
 
 class Sampler(StrEnum):
@@ -196,8 +202,10 @@ class Upscale:
 class Stylize:
     """The content of one picture in the look of others."""
 
-    content: bytes  # PNG
+    content: bytes  # PNG; of an animation the first frame
     styles: tuple[StyleReference, ...]  # weights are normalised
+    frames: tuple[bytes, ...] = ()  # PNG, of an animation those that follow; fast method only
+    durations_ms: tuple[int, ...] = ()  # of the content and each frame
     strength: float = 1.0  # 0 keeps the content, 1 takes the whole style
     method: StyleMethod = StyleMethod.FAST
     keep_colour: KeepColour = KeepColour.NO
@@ -224,6 +232,8 @@ class Stylize:
         _require(self.network in ("style", "vgg19"), "network", "must be style or vgg19")
         is_diffusion = self.method is StyleMethod.DIFFUSION
         _require(bool(self.model) or not is_diffusion, "model", "is needed for this method")
+        if self.frames:
+            self._check_frames()
         _require_range("image_count", self.image_count, 1, MAX_IMAGES)
         _require_seed("seed", self.seed)
         if self.image_weights:
@@ -233,13 +243,85 @@ class Stylize:
             is_positive = all(min(w) >= 0 and sum(w) > 0 for w in self.image_weights)
             _require(is_positive, "image_weights", "need a positive one and no negative ones")
 
+    def _check_frames(self) -> None:
+        is_fast = self.method is StyleMethod.FAST
+        _require(is_fast, "method", "must be fast for an animation")
+        fits = len(self.frames) < MAX_CONTENT_FRAMES
+        _require(fits, "frames", f"are too many; an animation may have {MAX_CONTENT_FRAMES}")
+        fits = len(self.durations_ms) == 1 + len(self.frames)
+        _require(fits, "durations_ms", "must be one for each frame")
 
-Request: TypeAlias = TextToImage | ImageToImage | Upscale | Stylize
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Blend(Diffusion):
+    """Pictures mixed into one in the latents of an autoencoder, and drawn further by the prompt.
+
+    `chaos` also spreads the weights between the images of the request.
+    """
+
+    pictures: tuple[bytes, ...]  # PNG, 2..5; each is cut to the size that is asked for
+    weights: tuple[float, ...] = ()  # of the pictures, normalised; empty: all alike
+    strength: float = 0.0  # how far the prompt leaves the mixture: 0 keeps it, 1 replaces it
+
+    def __post_init__(self) -> None:
+        Diffusion.__post_init__(self)
+        is_mixture = 2 <= len(self.pictures) <= MAX_BLENDED and all(self.pictures)
+        _require(is_mixture, "pictures", f"must be 2 to {MAX_BLENDED}")
+        _require_range("strength", self.strength, 0.0, 1.0)
+        if self.weights:
+            fits = len(self.weights) == len(self.pictures)
+            _require(fits, "weights", "must be one for each picture")
+            is_positive = min(self.weights) >= 0 and sum(self.weights) > 0
+            _require(is_positive, "weights", "need a positive one and no negative ones")
+
+
+@dataclass(frozen=True, slots=True)
+class Waypoint:
+    """Where a morph passes through: a picture or words."""
+
+    picture: bytes = b""  # PNG
+    prompt: Prompt = ()
+
+    def __post_init__(self) -> None:
+        is_one = bool(self.picture) != bool(self.prompt)
+        _require(is_one, "stops", "are each a picture or words")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Morph:
+    """An animation from one picture or prompt to others."""
+
+    stops: tuple[Waypoint, ...]  # 2..6
+    drawing: TextToImage  # how words are drawn; its size is that of the frames
+    frames: int = 24
+    seconds: float = 3.0
+    loop: bool = True  # ends where it began
+
+    def __post_init__(self) -> None:
+        _require(2 <= len(self.stops) <= MAX_STOPS, "stops", f"must be 2 to {MAX_STOPS}")
+        _require_range("frames", self.frames, 2, MAX_FRAMES)
+        _require(self.frames >= len(self.stops), "frames", "must be one for each stop at least")
+        _require_range("seconds", self.seconds, 0.2, 60.0)
+        _require(
+            self.frames <= self.seconds * MAX_FRAME_RATE,
+            "frames",
+            f"would be more than {MAX_FRAME_RATE} a second: ask for fewer, or more seconds",
+        )
+        pixels = self.frames * self.drawing.width * self.drawing.height
+        _require(pixels <= MAX_MORPH_PIXELS, "frames", "are too many for their size: ask for fewer")
+
+    @property
+    def seed(self) -> int:
+        """Of the noise that all drawn stops share."""
+        return self.drawing.seed
+
+
+Request: TypeAlias = TextToImage | ImageToImage | Upscale | Stylize | Blend | Morph
 
 
 def seeds_of(request: Request) -> Iterable[int]:
     """The seed of each image of a request, in order."""
-    count = 1 if isinstance(request, Upscale) else request.image_count
+    count = 1 if isinstance(request, Upscale | Morph) else request.image_count
     return ((request.seed + i) % (MAX_SEED + 1) for i in range(count))
 
 

@@ -23,9 +23,10 @@ from engine.contract import EngineStatus, WorkerStatus
 from engine.errors import EngineError, UnreadableImage
 from engine.events import Failed, Finished, OnEvent, Picture, Progress, Started, Timings
 from engine.host import WorkerHost, open_host, with_known_model
+from engine.media.animation import encode_animated_webp
 from engine.messages import Cancel, Order, Ready, Start
 from engine.models.catalogue import Catalogue, open_catalogue
-from engine.requests import Diffusion, Request, StyleMethod, Stylize, Upscale, seeds_of
+from engine.requests import Diffusion, Morph, Request, StyleMethod, Stylize, Upscale, seeds_of
 from engine.worker_process import Link, Send, Work
 
 _PREVIEW_SIDE = 64  # pixels
@@ -186,8 +187,9 @@ def draw(request: Request) -> tuple[Picture, ...]:
     """
     width, height = _size_of(request)
     words = _words_of(request)
+    moving = _animation(request, width, height) if isinstance(request, Morph) else b""
     return tuple(
-        Picture(_encoded(_pattern(seed, words, width, height), "PNG"), seed, width, height)
+        Picture(_encoded(_pattern(seed, words, width, height), "PNG"), seed, width, height, moving)
         for seed in seeds_of(request)
     )
 
@@ -201,6 +203,8 @@ def _step_count(request: Request) -> int:
     match request:
         case Diffusion():
             return request.steps
+        case Morph():
+            return request.frames
         case Stylize(method=StyleMethod.OPTIMISE):
             return request.iterations
         case _:
@@ -211,6 +215,8 @@ def _size_of(request: Request) -> tuple[int, int]:
     match request:
         case Diffusion():
             return request.width, request.height
+        case Morph():
+            return request.drawing.width, request.drawing.height
         case Upscale():
             width, height = _size_in(request.source, "source")
             return width * request.factor, height * request.factor
@@ -240,6 +246,12 @@ def _pattern(seed: int, words: str, width: int, height: int) -> Image.Image:
     colours = numbers.integers(0, 256, (4, 4, 3), dtype=np.uint8)
     small = Image.fromarray(colours)
     return small.resize((width, height), Image.Resampling.BICUBIC)
+
+
+def _animation(request: Morph, width: int, height: int) -> bytes:
+    seeds = range(request.seed, request.seed + request.frames)
+    frames = [_pattern(seed, _words_of(request), width, height) for seed in seeds]
+    return encode_animated_webp(frames, [round(1000 * request.seconds / len(frames))] * len(frames))
 
 
 def _preview(request: Request, done: float) -> bytes:

@@ -13,10 +13,19 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from bot.storage.files import content_key
-from engine.api import ImageToImage, InvalidRequest, Request, Stylize, TextToImage, Upscale
+from engine.api import (
+    Blend,
+    ImageToImage,
+    InvalidRequest,
+    Morph,
+    Request,
+    Stylize,
+    TextToImage,
+    Upscale,
+)
 
 _KINDS: Mapping[str, type[Request]] = {
-    kind.__name__: kind for kind in (TextToImage, ImageToImage, Upscale, Stylize)
+    kind.__name__: kind for kind in (TextToImage, ImageToImage, Upscale, Stylize, Blend, Morph)
 }
 
 

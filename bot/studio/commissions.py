@@ -12,7 +12,7 @@ from bot.storage.files import ImageFiles
 from bot.storage.images import SeenImage
 from bot.storage.jobs import JobRow, Jobs, NewJob
 from bot.storage.tables import new_id
-from bot.studio import policy, restyling
+from bot.studio import mixing, policy, restyling
 from bot.studio.asking import (
     CONFIRMED_FROM,
     Sources,
@@ -45,12 +45,14 @@ from bot.studio.speeds import work_of
 from engine.api import (
     MAX_SEED,
     Ability,
+    Blend,
     Catalogue,
     Diffusion,
     EngineError,
     GenerationParameters,
     ImageToImage,
     InvalidRequest,
+    Morph,
     Request,
     StyleMethod,
     StyleReference,
@@ -222,13 +224,8 @@ class Commissions:
         if not policy.may_see_job(caller, parent):
             raise NotFound("there is no such job, or it is not yours to see")
         request = await self._stored_request(parent)
-        again = (
-            restyling.anew(request)
-            if isinstance(request, Stylize)
-            else replace(request, seed=new_seed())
-        )
         order = _Order(
-            request=again,
+            request=_anew(request),
             prompt=parent.prompt,
             model=parent.model,
             operation=Operation.REROLL,
@@ -584,6 +581,19 @@ def _stays_private(caller: Caller, parent: JobRow, terms: Terms) -> bool:
     if parent.owner_id == caller.owner_id:
         return parent.is_private
     return bool(terms.preferences.is_private)
+
+
+def _anew(request: Request) -> Request:
+    """The same request with another seed."""
+    match request:
+        case Stylize():
+            return restyling.anew(request)
+        case Blend():
+            return mixing.blended_anew(request)
+        case Morph():
+            return mixing.morphed_anew(request)
+        case _:
+            return replace(request, seed=new_seed())
 
 
 def _is_seed(seed: int | None) -> bool:

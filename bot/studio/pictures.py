@@ -9,10 +9,12 @@ from bot.errors import NotFound
 from bot.storage.files import ImageFiles, content_key, thumbnail_key
 from bot.studio.contract import Operation
 from engine.api import (
+    Blend,
     Diffusion,
     GenerationParameters,
     ImageToImage,
     KeepColour,
+    Morph,
     Picture,
     PromptPart,
     Request,
@@ -131,6 +133,8 @@ def _further(request: Request) -> list[tuple[str, str]]:
             return [("Upscale", str(request.factor))]
         case Stylize():
             return _further_of_restyle(request)
+        case Morph():
+            return _further_of_morph(request)
         case _:
             return _further_of_diffusion(request)
 
@@ -153,10 +157,28 @@ def _further_of_restyle(request: Stylize) -> list[tuple[str, str]]:
     return further
 
 
+def _further_of_morph(request: Morph) -> list[tuple[str, str]]:
+    stops = [_written(stop.prompt) if stop.prompt else "picture" for stop in request.stops]
+    further = [
+        ("Morph", " -> ".join(stops)),
+        ("Frames", str(request.frames)),
+        ("Seconds", f"{request.seconds:g}"),
+        ("Loop", str(request.loop)),
+    ]
+    if any(stop.prompt for stop in request.stops):
+        drawing = request.drawing
+        further += [("Morph model", drawing.model), ("Morph steps", str(drawing.steps))]
+    return further
+
+
 def _further_of_diffusion(request: Diffusion) -> list[tuple[str, str]]:
     """What is not as usual."""
     further = [("Schedule type", request.schedule.value)]
     if isinstance(request, ImageToImage):
+        further.append(("Denoising strength", f"{request.strength:g}"))
+    if isinstance(request, Blend):
+        weights = request.weights or [1.0] * len(request.pictures)
+        further.append(("Blend", ":".join(f"{weight:g}" for weight in weights)))
         further.append(("Denoising strength", f"{request.strength:g}"))
     if request.variation_seed is not None:
         further.append(("Variation seed", str(request.variation_seed)))

@@ -3,27 +3,41 @@
 from collections.abc import Iterable
 
 from bot.studio.contract import Operation
-from engine.api import Diffusion, Request, StyleMethod, Stylize, Upscale
+from engine.api import Blend, Diffusion, Morph, Request, StyleMethod, Stylize, Upscale
 
 FIRST_GUESS_S = 1.0  # device seconds of one megapixel-step, before anything was measured
 _MEMORY = 0.8  # share of the old value that a new measurement leaves
 _UPSCALE_WORK = 4.0  # megapixel-steps of one megapixel drawn by an upscaler
+_DECODE_WORK = 1.0  # megapixel-steps of one megapixel that a decoder draws
 _UPLOAD_MEGAPIXELS = 1.0  # where the size of a source is not known without decoding it
 
 
 def work_of(request: Request) -> float:
     """Roughly how much there is to compute, in megapixel-steps."""
     match request:
+        case Blend():
+            megapixels = request.width * request.height * request.image_count / 1e6
+            return request.strength * _drawing_work(request) + megapixels * _DECODE_WORK
         case Diffusion():
-            passes = 2 if request.guidance_scale > 1 else 1
-            pixels = request.width * request.height * request.image_count
-            return pixels / 1e6 * request.steps * request.stop / 100 * passes
+            return _drawing_work(request)
+        case Morph():
+            drawn = sum(bool(stop.prompt) for stop in request.stops)
+            count = request.frames if drawn == len(request.stops) else drawn
+            drawing = request.drawing
+            megapixels = drawing.width * drawing.height * request.frames / 1e6
+            return count * _drawing_work(drawing) + megapixels * _DECODE_WORK
         case Upscale():
             return _UPLOAD_MEGAPIXELS * request.factor**2 * _UPSCALE_WORK
         case Stylize():
             megapixels = (request.size / 1e3) ** 2 if request.size else _UPLOAD_MEGAPIXELS
             passes = request.iterations if request.method is StyleMethod.OPTIMISE else 2
             return megapixels * passes * request.image_count
+
+
+def _drawing_work(request: Diffusion) -> float:
+    passes = 2 if request.guidance_scale > 1 else 1
+    pixels = request.width * request.height * request.image_count
+    return pixels / 1e6 * request.steps * request.stop / 100 * passes
 
 
 def pace_of(model: str, operation: str) -> str:

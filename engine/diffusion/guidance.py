@@ -43,7 +43,7 @@ class Guidance:
     """How B images are steered: blocks of B rows, one per positive part, the negative one last."""
 
     conditioning: Conditioning
-    weights: Tensor  # (K,) of the positive parts, sum 1
+    weights: Tensor  # (K,) of the positive parts, sum 1; (K, B) where the images' differ
     scales: Tensor  # (B,), 1 is off
     rescale: float  # 0..1
     is_guided: bool
@@ -119,7 +119,7 @@ def combined(denoised: Tensor, guidance: Guidance) -> Tensor:
     With one positive part this is Ho and Salimans 2022, eq. 6, written for clean latents.
     """
     blocks = denoised.view(-1, len(guidance), *denoised.shape[1:])  # (blocks, B, C, h, w)
-    weights = guidance.weights.view(-1, 1, 1, 1, 1)
+    weights = guidance.weights.view(len(guidance.weights), -1, 1, 1, 1)
     positive = (blocks[: len(weights)] * weights).sum(0)
     if not guidance.is_guided:
         return positive

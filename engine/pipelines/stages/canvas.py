@@ -20,6 +20,11 @@ class Canvas:
     latent_scale: int  # drawn pixels per latent
 
     @property
+    def drawn_size(self) -> tuple[int, int]:
+        """Width and height of what the model draws, in pixels."""
+        return self.drawn_width, self.drawn_height
+
+    @property
     def latent_size(self) -> tuple[int, int]:
         """Height and width of the latents."""
         return self.drawn_height // self.latent_scale, self.drawn_width // self.latent_scale

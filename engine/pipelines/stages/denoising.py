@@ -12,9 +12,9 @@ from engine.diffusion.noise import ImageNoise, mixed_noise
 from engine.diffusion.prediction import ModelFacts
 from engine.pipelines.stages.canvas import Canvas
 from engine.pipelines.stages.showing import preview_of
-from engine.requests import MAX_SEED, ImageToImage, TextToImage, seeds_of
+from engine.requests import MAX_SEED, Blend, ImageToImage, TextToImage, seeds_of
 
-DiffusionRequest: TypeAlias = TextToImage | ImageToImage
+DiffusionRequest: TypeAlias = TextToImage | ImageToImage | Blend
 Clock: TypeAlias = Callable[[], float]  # seconds
 
 PREVIEW_INTERVAL_S = 0.7
@@ -73,22 +73,28 @@ def denoise(
     *,
     source: Tensor | None = None,
     strength: float = 1.0,
+    steered: guidance.Guidance | None = None,
+    on_step: samplers.OnStep | None = None,
     preview_interval_s: float = PREVIEW_INTERVAL_S,
     clock: Clock = time.monotonic,
 ) -> Sampling:
     """Return the clean latents (B, C, h, w) of a request's images.
 
-    `source` (1, C, h, w) are the latents an edit begins with, `strength` how far it leaves them,
-    0 exclusive to 1; without one the images begin as noise.
+    `source` (1 or B, C, h, w) are the latents an edit begins with, `strength` how far it leaves
+    them, 0 exclusive to 1; without one the images begin as noise. `steered` steers them in place
+    of the prompt; where the request is of one image, so many then share its noise. `on_step` hears
+    of the steps in place of whoever asked.
 
     Raises:
         InvalidRequest: the prompt has too many parts.
     """
-    steered = yield from _steering(request, facts, network, canvas)
+    if steered is None:
+        steered = yield from steering(request, facts, network, canvas)
     sigmas = schedules.sigmas_for(facts, request.schedule, request.sampler, request.steps)
     sigmas = schedules.started(sigmas, strength)
     noise, first = _noise_of(request, facts, canvas)
-    first = first.to(steered.scales.device)
+    device, rows = steered.scales.device, len(steered)
+    first = first.to(device).expand(rows, -1, -1, -1)
     if source is None:
         x = first * schedules.noise_scale(facts, request.sampler, sigmas[0])
     else:
@@ -106,16 +112,20 @@ def denoise(
         guidance.guided(network, steered),
         x,
         sigmas,
-        draw_noise=lambda: noise.draw().to(x.device),
-        on_step=progress.on_step,
+        draw_noise=lambda: noise.draw().to(device).expand(rows, -1, -1, -1),
+        on_step=on_step or progress.on_step,
     )
     return (yield from sampling)
 
 
-def _steering(
+def steering(
     request: DiffusionRequest, facts: ModelFacts, network: NetworkRef, canvas: Canvas
 ) -> Generator[Call, Any, guidance.Guidance]:
-    """Encode the prompt and return how each image is steered by it."""
+    """Encode the prompt and return how each image is steered by it.
+
+    Raises:
+        InvalidRequest: the prompt has too many parts.
+    """
     words = guidance.wording(request, facts)
     encoded = yield EncodeText(network, words.texts, canvas.drawn_width, canvas.drawn_height)
     return guidance.guidance_of(request, facts, words, encoded, tuple(seeds_of(request)))

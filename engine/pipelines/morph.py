@@ -1,0 +1,187 @@
+"""An animation from one picture or prompt to the next.
+
+words     one noise, and what lies between the prompts' encodings (frames drawn together)
+pictures  what lies between their latents; words among pictures become pictures first
+"""
+
+import itertools
+import math
+import time
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from engine.calls import Call, Encode, Facts, NetworkRef, Pipeline, Report
+from engine.diffusion.guidance import Guidance
+from engine.diffusion.prediction import ModelFacts
+from engine.events import Picture
+from engine.media import animation, png
+from engine.pipelines.stages import denoising, finishing, sources
+from engine.pipelines.stages.aside import aside
+from engine.pipelines.stages.canvas import Canvas, canvas_of
+from engine.pipelines.stages.mixing import mixed, steered_between
+from engine.pipelines.stages.showing import preview_of
+from engine.requests import Morph, Waypoint
+
+AT_ONCE = 16  # frames that are drawn together
+
+Frames = Generator[Call, Any, list[Image.Image]]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Some frames between two stops."""
+
+    start: int  # index of the stop
+    end: int
+    shares: Tensor  # (B,) of the way that is behind each frame, 0..1
+
+
+def run(
+    request: Morph,
+    *,
+    preview_interval_s: float = denoising.PREVIEW_INTERVAL_S,
+    clock: denoising.Clock = time.monotonic,
+) -> Pipeline:
+    """Return the first frame, with all of them as its animation.
+
+    Raises:
+        InvalidRequest: a picture is unreadable, or a prompt has too many parts.
+    """
+    teller = _Teller(request, preview_interval_s, clock)
+    if all(stop.prompt for stop in request.stops):
+        frames = yield from _through_words(request, teller)
+    else:
+        frames = yield from _through_pictures(request, teller)
+    duration_ms = round(1000 * request.seconds / request.frames)
+    encode = partial(animation.encode_animated_webp, frames, [duration_ms] * len(frames))
+    moving = yield from aside(encode)
+    still = yield from aside(partial(png.encode_png, frames[0]))
+    return (Picture(still, request.seed, frames[0].width, frames[0].height, moving),)
+
+
+def ways_of(request: Morph, at_once: int = AT_ONCE) -> Iterator[Way]:
+    """Spread the frames evenly over the stops, at most `at_once` together.
+
+    A loop's last frame is the one before the first; else the last stop is the last frame. Each way
+    begins and ends slowly, so that the stops are seen.
+    """
+    count = len(request.stops)
+    legs = count if request.loop else count - 1
+    steps = request.frames if request.loop else request.frames - 1
+    places = [index * legs / steps for index in range(request.frames)]
+    by_leg = itertools.groupby(places, lambda place: min(int(place), legs - 1))
+    for leg, group in by_leg:
+        eased = [(1 - math.cos(math.pi * (place - leg))) / 2 for place in group]
+        for shares in torch.split(torch.tensor(eased), at_once):
+            yield Way(leg, (leg + 1) % count, shares)
+
+
+class _Teller:
+    """Progress by frames, with a preview of the newest now and then by the wall clock."""
+
+    def __init__(self, request: Morph, interval_s: float, clock: denoising.Clock) -> None:
+        drawn = sum(bool(stop.prompt) for stop in request.stops)
+        self.is_drawn = drawn == len(request.stops)
+        self._steps = request.drawing.steps
+        self._total = request.frames + self._steps * (request.frames if self.is_drawn else drawn)
+        self._done = 0
+        self._has_previews = request.drawing.previews
+        self._interval_s = interval_s
+        self._clock = clock
+        self._shown = clock()
+
+    def tell(self, count: int, newest: Tensor | None = None) -> Generator[Call, Any, None]:
+        """Count steps; `newest` (3, H, W) is the last frame that is done."""
+        self._done = min(self._done + count, self._total)
+        preview = None
+        is_due = self._clock() - self._shown >= self._interval_s
+        if newest is not None and self._has_previews and is_due:
+            preview = preview_of(newest[None])
+            self._shown = self._clock()
+        yield Report(self._done, self._total, preview)
+
+
+def _through_words(request: Morph, teller: _Teller) -> Frames:
+    drawing = request.drawing
+    network = denoising.network_of(drawing)
+    facts = yield Facts(network)
+    canvas = canvas_of(drawing.width, drawing.height, facts)
+    steered: list[Guidance] = []
+    for stop in request.stops:
+        wanted = replace(drawing, prompt=stop.prompt)
+        steered += [(yield from denoising.steering(wanted, facts, network, canvas))]
+    frames: list[Image.Image] = []
+    for way in ways_of(request):
+        count = len(way.shares)
+
+        def on_step(_: Tensor, count: int = count) -> Generator[Call, Any, None]:
+            yield from teller.tell(count)
+
+        latents = yield from denoising.denoise(
+            drawing,
+            network,
+            facts,
+            canvas,
+            steered=steered_between(steered[way.start], steered[way.end], way.shares),
+            on_step=on_step,
+        )
+        frames += yield from _decoded(network, facts, canvas, latents, teller)
+    return frames
+
+
+def _through_pictures(request: Morph, teller: _Teller) -> Frames:
+    drawing = request.drawing
+    network = denoising.network_of(drawing)
+    facts = yield Facts(network)
+    canvas = canvas_of(drawing.width, drawing.height, facts)
+    stops: list[Tensor] = []
+    for stop in request.stops:
+        stops += [(yield from _latents(request, stop, network, facts, canvas, teller))]
+    frames: list[Image.Image] = []
+    for way in ways_of(request):
+        pair = torch.cat([stops[way.start], stops[way.end]])
+        weights = torch.stack([1 - way.shares, way.shares], dim=1).to(pair)
+        frames += yield from _decoded(network, facts, canvas, mixed(pair, weights), teller)
+    return frames
+
+
+def _latents(
+    request: Morph,
+    stop: Waypoint,
+    network: NetworkRef,
+    facts: ModelFacts,
+    canvas: Canvas,
+    teller: _Teller,
+) -> Generator[Call, Any, Tensor]:
+    """Return what a stop looks like, as latents (1, C, h, w)."""
+    if stop.prompt:
+        wanted = replace(request.drawing, prompt=stop.prompt)
+        on_step = partial(_one_step, teller)
+        return (yield from denoising.denoise(wanted, network, facts, canvas, on_step=on_step))
+    picture = sources.opened(stop.picture, "stops")
+    fitted = sources.covering(picture, *canvas.drawn_size)
+    latents: Tensor = yield Encode(network, sources.pixels_of(fitted)[None])
+    return latents
+
+
+def _one_step(teller: _Teller, _: Tensor) -> Generator[Call, Any, None]:
+    yield from teller.tell(1)
+
+
+def _decoded(
+    network: NetworkRef, facts: ModelFacts, canvas: Canvas, latents: Tensor, teller: _Teller
+) -> Frames:
+    pixels = yield from finishing.decoded(network, facts, canvas, latents)
+    yield from teller.tell(len(pixels), pixels[-1])
+    return _images(pixels)
+
+
+def _images(pixels: Sequence[Tensor]) -> list[Image.Image]:
+    """Frames as bytes at once: as numbers they would take four times the memory."""
+    return [png.images_of_pixels(one[None].numpy())[0] for one in pixels]
