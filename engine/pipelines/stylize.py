@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.nn import functional
 
 from engine.calls import (
     Call,
@@ -24,9 +23,11 @@ from engine.calls import (
     StyleGradient,
     StylePreset,
 )
+from engine.errors import UnreadableImage
 from engine.events import Picture
 from engine.media import png
-from engine.pipelines.stages import denoising, redrawing, restyling, sources
+from engine.media.animation import encode_animated_webp
+from engine.pipelines.stages import denoising, moving, redrawing, restyling, sources
 from engine.pipelines.stages.aside import aside
 from engine.pipelines.stages.showing import preview_of
 from engine.requests import (
@@ -44,6 +45,7 @@ from engine.style.target import Style, blended, perturbed
 
 LONGEST_SIDE = 4096  # pixels of a result
 LONGEST_OPTIMISED = 1024  # pixels; an optimiser's time and memory grow with the area
+LONGEST_MOVING = 640  # pixels of an animation's frames
 COARSEST = 128  # pixels of the longer side at which the optimiser begins
 STYLE_WEIGHT = 2.0  # of the optimiser at strength 1
 PERTURBATION = 0.25  # of the statistics, at perturbation 1
@@ -52,6 +54,7 @@ AFTER_DIFFUSION = 0.6  # strength of the light restyling
 ANY_PAINTING = plain("an expressive painting with visible brush strokes")
 
 PixelsOf = Generator[Call, Any, Tensor]
+FramesOf = Generator[Call, Any, list[Tensor]]  # (3, H, W) each; of a still picture one
 
 
 def run(
@@ -62,13 +65,15 @@ def run(
 ) -> Pipeline:
     """Return one picture per image, in the order of their seeds; transparency is kept.
 
+    Of an animated content all frames are restyled, alike.
+
     Raises:
-        UnreadableImage: content, style or mask is no readable picture.
+        UnreadableImage: content, frame, style or mask is no readable picture.
         Unsupported: there is no preset of that name, or no network for the method.
     """
-    opened = _sized(sources.opened(request.content, "content"), request)
-    content = sources.pixels_of(opened)
-    styles = yield from _styles(request, content)
+    opened = _opened(request)
+    contents = [sources.pixels_of(image) for image in opened]
+    styles = yield from _styles(request, _stacked(contents))
     usual = [reference.weight for reference in request.styles]
     done: list[Picture] = []
     for number, seed in enumerate(seeds_of(request)):
@@ -76,10 +81,10 @@ def run(
         style = blended(styles, request.image_weights[number] if request.image_weights else usual)
         own = perturbed(style, PERTURBATION * request.perturbation, generator)
         teller = _Teller(request, number, preview_interval_s, clock)
-        pixels = yield from _restyled(request, content, own, seed, teller)
-        pixels = _recoloured(request, pixels, content)
-        pixels = _masked(request, pixels, content)
-        done.append((yield from aside(partial(_picture, pixels, opened, seed))))
+        frames = yield from _restyled(request, contents, own, seed, teller)
+        frames = _recoloured(request, frames, contents)
+        frames = _masked(request, frames, contents)
+        done.append((yield from aside(partial(_picture, frames, opened, request, seed))))
         yield Report(teller.total_of(number + 1), teller.total)
     return tuple(done)
 
@@ -91,7 +96,7 @@ class _Teller:
         self, request: Stylize, number: int, interval_s: float, clock: denoising.Clock
     ) -> None:
         is_optimised = request.method is StyleMethod.OPTIMISE
-        self._per_image = request.iterations if is_optimised else 1
+        self._per_image = request.iterations if is_optimised else 1 + len(request.frames)
         self._done = number * self._per_image
         self.total = request.image_count * self._per_image
         self._has_previews = request.previews
@@ -132,17 +137,21 @@ def _described(
 
 
 def _restyled(
-    request: Stylize, content: Tensor, style: Style, seed: int, teller: _Teller
-) -> PixelsOf:
+    request: Stylize, contents: list[Tensor], style: Style, seed: int, teller: _Teller
+) -> FramesOf:
+    content = contents[0]
     if request.strength == 0:
-        return content
+        return contents
+    if request.frames:
+        strength = request.strength
+        return (yield from moving.restyled_frames(contents, style, strength, teller.on_step))
     match request.method:
         case StyleMethod.FAST:
-            return (yield from restyling.restyled(content, style, request.strength))
+            return [(yield from restyling.restyled(content, style, request.strength))]
         case StyleMethod.OPTIMISE:
-            return (yield from _optimised(request, content, style, teller))
+            return [(yield from _optimised(request, content, style, teller))]
         case StyleMethod.DIFFUSION:
-            return (yield from _redrawn(request, content, style, seed))
+            return [(yield from _redrawn(request, content, style, seed))]
 
 
 def _optimised(request: Stylize, content: Tensor, style: Style, teller: _Teller) -> PixelsOf:
@@ -150,22 +159,22 @@ def _optimised(request: Stylize, content: Tensor, style: Style, teller: _Teller)
     network = NetworkRef(request.network)
     sizes = _scales(*content.shape[1:])
     shares = _iterations(request.iterations, len(sizes))
-    x = functional.interpolate(content[None], sizes[0], mode="bilinear", antialias=True)
+    x = restyling.resized(content[None], *sizes[0])
     done = 0
     for number, (size, iterations) in enumerate(zip(sizes, shares, strict=True)):
-        target = _at(content[None], size)
+        target = restyling.resized(content[None], *size)
         if number:
             # What the coarser size could not show is taken from the content.
             coarse = (x.shape[2], x.shape[3])
-            lost = target - _at(_at(target, coarse), size)
-            x = (_at(x, size) + lost).clamp(0, 1)
+            lost = target - restyling.resized(restyling.resized(target, *coarse), *size)
+            x = (restyling.resized(x, *size) + lost).clamp(0, 1)
         features = yield ContentFeatures(network, target)
         # L-BFGS gains most where the picture is small; Adam's steps batch and stay cheap.
         descent = lbfgs(x, iterations) if number == 0 else adam(x, iterations)
         weight = torch.tensor([STYLE_WEIGHT * request.strength**2])
         x = yield from _descend(descent, network, features, style, weight, teller, done)
         done += iterations
-    return _at(x, (content.shape[1], content.shape[2]))[0]
+    return restyling.resized(x, *content.shape[1:])[0]
 
 
 def _descend(
@@ -206,40 +215,77 @@ def _redrawn(request: Stylize, content: Tensor, style: Style, seed: int) -> Pixe
         previews=False,
     )
     drawn = yield from redrawing.redrawn(edit, source)
-    pixels = _at(drawn[0][None], (height, width))
+    pixels = restyling.resized(drawn[0][None], height, width)
     pixels = match_colours(pixels, style.mean, style.covariance)
     return (yield from restyling.restyled(pixels[0], style, AFTER_DIFFUSION * request.strength))
 
 
-def _recoloured(request: Stylize, pixels: Tensor, content: Tensor) -> Tensor:
+def _recoloured(request: Stylize, frames: list[Tensor], contents: list[Tensor]) -> list[Tensor]:
     match request.keep_colour:
         case KeepColour.NO:
-            return pixels
+            return frames
         case KeepColour.LUMINANCE:
-            return with_luminance_of(content[None], pixels[None])[0]
+            pairs = zip(frames, contents, strict=True)
+            return [with_luminance_of(old[None], new[None])[0] for new, old in pairs]
         case KeepColour.MATCHED:
-            return match_colours(pixels[None], *colour_moments(content[None]))[0]
+            # All frames as one picture, so that their colours move together.
+            palette = colour_moments(_stacked(contents)[None])
+            matched = match_colours(_stacked(frames)[None], *palette)[0]
+            return list(matched.split(contents[0].shape[1], dim=1))
 
 
-def _masked(request: Stylize, pixels: Tensor, content: Tensor) -> Tensor:
-    """The content, restyled where the mask is white; grey is in between."""
+def _masked(request: Stylize, frames: list[Tensor], contents: list[Tensor]) -> list[Tensor]:
+    """The contents, restyled where the mask is white; grey is in between."""
     if not request.mask:
-        return pixels
+        return frames
+    height, width = contents[0].shape[1:]
     mask = sources.opened(request.mask, "mask").convert("L")
-    fitted = mask.resize((content.shape[2], content.shape[1]), Image.Resampling.BILINEAR)
-    return torch.lerp(content, pixels, sources.pixels_of(fitted.convert("RGB"))[:1])
+    fitted = mask.resize((width, height), Image.Resampling.BILINEAR)
+    share = sources.pixels_of(fitted.convert("RGB"))[:1]
+    return [torch.lerp(old, new, share) for old, new in zip(contents, frames, strict=True)]
 
 
-def _picture(pixels: Tensor, opened: Image.Image, seed: int) -> Picture:
+def _stacked(frames: list[Tensor]) -> Tensor:
+    """Frames (3, H, W) under each other, (3, n*H, W)."""
+    return torch.cat(frames, dim=1)
+
+
+def _picture(
+    frames: list[Tensor], opened: list[Image.Image], request: Stylize, seed: int
+) -> Picture:
+    """What was restyled, encoded; of an animation the first frame and the whole."""
+    images = [_image(pixels, own) for pixels, own in zip(frames, opened, strict=True)]
+    moving_picture = b""
+    if request.frames:
+        moving_picture = encode_animated_webp(images, request.durations_ms)
+    first = images[0]
+    return Picture(png.encode_png(first), seed, first.width, first.height, moving_picture)
+
+
+def _image(pixels: Tensor, own: Image.Image) -> Image.Image:
+    """Pixels (3, H, W) with the transparency of what they were."""
     (image,) = png.images_of_pixels(pixels[None].numpy())
-    if opened.mode == "RGBA":
-        image.putalpha(opened.getchannel("A"))
-    return Picture(png.encode_png(image), seed, image.width, image.height)
+    if own.mode == "RGBA":
+        image.putalpha(own.getchannel("A"))
+    return image
+
+
+def _opened(request: Stylize) -> list[Image.Image]:
+    """The content, and the frames that follow it, in the size of the result."""
+    images = [
+        sources.opened(request.content, "content"),
+        *(sources.opened(frame, "frames") for frame in request.frames),
+    ]
+    if len({image.size for image in images}) > 1:
+        raise UnreadableImage("frames", "differ in size: send another animation")
+    return [_sized(image, request) for image in images]
 
 
 def _sized(image: Image.Image, request: Stylize) -> Image.Image:
     """The size of the result."""
     limit = LONGEST_OPTIMISED if request.method is not StyleMethod.FAST else LONGEST_SIDE
+    if request.frames:
+        limit = LONGEST_MOVING
     if request.size:
         return _scaled(image, min(request.size, limit))
     return _within(image, limit)
@@ -280,12 +326,3 @@ def _iterations(total: int, scales: int) -> list[int]:
         shares.append(share)
         left = max(1, left - share)
     return [*shares, left]
-
-
-def _at(pixels: Tensor, size: tuple[int, int]) -> Tensor:
-    if tuple(pixels.shape[2:]) == size:
-        return pixels
-    scaled = functional.interpolate(
-        pixels, size, mode="bicubic", antialias=True, align_corners=False
-    )
-    return scaled.clamp(0, 1)

@@ -79,7 +79,7 @@ def restyled(pixels: Tensor, style: Style, strength: float) -> PixelsOf:
     that no seam shows. Where memory runs out the picture is cut smaller.
     """
     height, width = pixels.shape[1:]
-    canvas = _padded(pixels)
+    canvas = padded(pixels)
     own = yield StyleCode(STYLE_NETWORK, _overview(canvas)[None])
     weight = torch.tensor([strength])
     if canvas.shape[1] * canvas.shape[2] <= WHOLE_PIXELS:
@@ -90,8 +90,13 @@ def restyled(pixels: Tensor, style: Style, strength: float) -> PixelsOf:
         canvas = whole[0]
     else:
         canvas = yield from _in_tiles(canvas, style, weight, own, GRID)
+    return cropped(canvas, height, width)
+
+
+def cropped(canvas: Tensor, height: int, width: int) -> Tensor:
+    """What `padded` put around pixels is taken away again; (3, height, width) in [0, 1]."""
     if min(height, width) < LEAST_SIDE:
-        return _resized(canvas, height, width).clamp(0, 1)
+        return resized(canvas, height, width)
     return canvas[:, :height, :width].clamp(0, 1)
 
 
@@ -105,18 +110,18 @@ def _in_tiles(canvas: Tensor, style: Style, weight: Tensor, own: Tensor, grid: G
 
 def _tile(pixels: Tensor, style: Style, weight: Tensor, own: Tensor) -> PixelsOf:
     height, width = pixels.shape[1:]
-    restyled_tile = yield Restyle(STYLE_NETWORK, _padded(pixels)[None], style.code, weight, own)
+    restyled_tile = yield Restyle(STYLE_NETWORK, padded(pixels)[None], style.code, weight, own)
     piece: Tensor = restyled_tile[0, :, :height, :width]
     return piece
 
 
-def _padded(pixels: Tensor) -> Tensor:
+def padded(pixels: Tensor) -> Tensor:
     """At least `LEAST_SIDE` and a multiple of 8 on each side; the border is mirrored."""
     height, width = pixels.shape[1:]
     if min(height, width) < LEAST_SIDE:
         scale = LEAST_SIDE / min(height, width)
         height, width = round(height * scale), round(width * scale)
-        pixels = _resized(pixels, height, width)
+        pixels = resized(pixels, height, width)
     right, bottom = -width % MULTIPLE, -height % MULTIPLE
     return functional.pad(pixels[None], (0, right, 0, bottom), mode="reflect")[0]
 
@@ -129,11 +134,18 @@ def _overview(canvas: Tensor) -> Tensor:
         max(MULTIPLE, round(side * OVERVIEW_SIDE / longer / MULTIPLE) * MULTIPLE)
         for side in canvas.shape[1:]
     )
-    return _resized(canvas, height, width)
+    return resized(canvas, height, width)
 
 
-def _resized(pixels: Tensor, height: int, width: int) -> Tensor:
+def resized(pixels: Tensor, height: int, width: int) -> Tensor:
+    """Pixels (..., 3, H, W) in [0, 1] in another size; as they are where it is theirs."""
+    if tuple(pixels.shape[-2:]) == (height, width):
+        return pixels
     scaled = functional.interpolate(
-        pixels[None], (height, width), mode="bilinear", antialias=True, align_corners=False
+        pixels.view(-1, *pixels.shape[-3:]),
+        (height, width),
+        mode="bicubic",
+        antialias=True,
+        align_corners=False,
     )
-    return scaled[0]
+    return scaled.clamp(0, 1).view(*pixels.shape[:-2], height, width)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from engine import calls
 from engine.errors import InvalidRequest, ModelUnavailable, OutOfMemory, UnreadableImage
@@ -15,6 +15,7 @@ from engine.networks.style import StyleConfig, StyleTransfer
 from engine.networks.weights import save_network
 from engine.pipelines import stylize
 from engine.pipelines.stages import restyling
+from engine.pipelines.stages.moving import steadied
 from engine.requests import KeepColour, StyleMethod, StyleReference, Stylize
 from engine.style.colour import RGB_TO_YIQ
 
@@ -275,3 +276,96 @@ def test_each_image_may_weigh_the_styles_in_its_own_way(painter):
 def test_weights_that_fit_neither_images_nor_styles_are_refused(weights):
     with pytest.raises(InvalidRequest, match="image_weights"):
         replace(REQUEST, image_weights=weights, image_count=2)
+
+
+# Animations
+
+
+def frames_of(animation):
+    image = Image.open(io.BytesIO(animation))
+    return [
+        np.asarray(frame.convert("RGB")).astype(float) / 255
+        for frame in ImageSequence.Iterator(image)
+    ]
+
+
+def moving(count=5, mode="RGB"):
+    """A bright square that wanders over a still ground, with the grain of a camera."""
+    ground = np.asarray(noise(64, 48, 3, mode)).astype(float)
+    numbers = np.random.default_rng(5)
+    pictures = []
+    for number in range(count):
+        values = ground + numbers.normal(0, 2, ground.shape)
+        values[16:32, 4 + 8 * number : 20 + 8 * number] = 250
+        pictures.append(png_of(Image.fromarray(values.clip(0, 255).astype(np.uint8), mode)))
+    return replace(
+        REQUEST, content=pictures[0], frames=tuple(pictures[1:]), durations_ms=(40,) * count
+    )
+
+
+def test_an_animation_is_restyled_frame_by_frame(painter):
+    request = moving()
+    (picture,) = painter.run(request)
+    frames = frames_of(picture.animation)
+    assert len(frames) == 5
+    assert frames[0].shape == (picture.height, picture.width, 3) == (48, 64, 3)
+    assert abs(frames[0] - opened(picture)).mean() < 0.04, "the picture is its first frame"
+    # Where the square is in the last frame, that frame looks as it does when restyled alone.
+    (alone,) = painter.run(replace(REQUEST, content=request.frames[-1]))
+    assert abs(frames[-1] - opened(alone))[18:30, 40:50].mean() < 0.08
+    reports = painter.asked(calls.Report)
+    assert [report.step for report in reports][:2] == [4, 5]
+
+
+def test_frames_stand_still_where_their_content_does():
+    numbers = torch.Generator().manual_seed(5)
+    grain = [0.01 * torch.randn(3, 48, 64, generator=numbers) for _ in range(8)]
+    contents = [0.5 + part for part in grain]
+    restless = [0.5 + 10 * part for part in grain]
+    calm = torch.stack(steadied(contents, restless)).diff(dim=0).abs().mean()
+    assert calm < 0.5 * torch.stack(restless).diff(dim=0).abs().mean()
+
+
+def test_what_moves_leaves_no_trail():
+    contents = [torch.zeros(3, 48, 64), torch.zeros(3, 48, 64)]
+    contents[0][:, 10:30, 10:30] = contents[1][:, 10:30, 30:50] = 1.0
+    _, second = steadied(contents, contents)
+    assert (second - contents[1]).abs().max() < 1e-3
+
+
+def test_all_frames_share_the_statistics_of_the_whole(painter):
+    painter.run(moving())
+    owns = torch.cat([call.own for call in painter.asked(calls.Restyle)])
+    assert len(owns) == 5
+    assert bool((owns == owns[0]).all())
+
+
+def test_an_animation_keeps_its_transparency_durations_and_colours(painter):
+    request = replace(moving(3, "RGBA"), keep_colour=KeepColour.MATCHED, durations_ms=(40, 60, 80))
+    (picture,) = painter.run(request)
+    animation = Image.open(io.BytesIO(picture.animation))
+    assert animation.convert("RGBA").getchannel("A").getextrema()[0] < 255
+    durations = []
+    for frame in ImageSequence.Iterator(animation):
+        frame.load()
+        durations.append(frame.info["duration"])
+    assert durations == [40, 60, 80]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"method": StyleMethod.OPTIMISE},
+        {"durations_ms": (40,)},
+        {"frames": (b"png",) * 200, "durations_ms": (40,) * 201},
+    ],
+)
+def test_animations_that_can_not_be_restyled_are_refused(changes):
+    with pytest.raises(InvalidRequest):
+        replace(moving(), **changes)
+
+
+def test_frames_of_different_sizes_are_refused(painter):
+    request = moving()
+    with pytest.raises(UnreadableImage, match="frames"):
+        painter.run(replace(request, frames=(png_of(noise(8, 8)), *request.frames[1:])))

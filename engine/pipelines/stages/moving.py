@@ -1,0 +1,57 @@
+"""Frames of an animation in one look: the same statistics for all, and calm where nothing moves.
+
+Ruder et al. 2016, "Artistic Style Transfer for Videos" (https://arxiv.org/abs/1604.08610)
+"""
+
+from collections.abc import Callable, Generator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from engine.calls import Call, Restyle, StyleCode
+from engine.pipelines.stages.restyling import STYLE_NETWORK, cropped, padded
+from engine.style.target import Style
+
+AT_ONCE = 4  # frames of one call, so that progress is told and others get their turn
+STILL = 0.03  # how much colours may differ, 0..1, that something counts as still
+HELD = 0.75  # of the frame before, where all is still
+NEARBY = 7  # pixels of the square in which a movement is looked for
+
+OnFrames = Callable[[int, Tensor], Generator[Call, Any, None]]  # hears how many are done
+
+
+def restyled_frames(
+    frames: Sequence[Tensor], style: Style, strength: float, on_frames: OnFrames
+) -> Generator[Call, Any, list[Tensor]]:
+    """Return frames (3, H, W) of one size, each in the style's one row."""
+    height, width = frames[0].shape[1:]
+    canvas = torch.stack([padded(frame) for frame in frames])
+    codes = yield StyleCode(STYLE_NETWORK, canvas)
+    own = codes.mean(0, keepdim=True)  # a scene's light must not make the style flicker
+    done: list[Tensor] = []
+    for start in range(0, len(frames), AT_ONCE):
+        part = canvas[start : start + AT_ONCE]
+        count = len(part)
+        rows = style.code.expand(count, -1), torch.full((count,), strength), own.expand(count, -1)
+        pixels = yield Restyle(STYLE_NETWORK, part, *rows)
+        done += [cropped(frame, height, width) for frame in pixels]
+        yield from on_frames(len(done), done[-1][None])
+    return steadied(frames, done)
+
+
+def steadied(contents: Sequence[Tensor], restyled: Sequence[Tensor]) -> list[Tensor]:
+    """Mix each frame with the one before it where the content stands still; (3, H, W) each.
+
+    Differs from the paper: differences of colour tell what moves, in place of optical flow.
+    """
+    done = [restyled[0]]
+    for before, now, frame in zip(contents, contents[1:], restyled[1:], strict=False):
+        change = (now - before).abs().mean(0)[None, None]
+        grainless = functional.avg_pool2d(change, 3, stride=1, padding=1)
+        # The greatest change nearby counts, so that edges of what moves leave no trail.
+        nearby = functional.max_pool2d(grainless, NEARBY, stride=1, padding=NEARBY // 2)[0]
+        held = HELD * torch.exp(-((nearby / STILL) ** 2))
+        done.append(torch.lerp(frame, done[-1], held))
+    return done
