@@ -317,8 +317,8 @@ FLAGS: tuple[FlagSpec, ...] = (
         kind=FlagKind.SWITCH,
         example="",
         constant="fast",
-        summary="run ahead of relaxed jobs",
-        summary_zh="快速通道",
+        summary="run as usual, ahead of relaxed jobs",
+        summary_zh="照常排队，先于空闲任务",
     ),
     FlagSpec(
         name="relax",
@@ -326,8 +326,8 @@ FLAGS: tuple[FlagSpec, ...] = (
         kind=FlagKind.SWITCH,
         example="",
         constant="relax",
-        summary="run when nothing is in a hurry",
-        summary_zh="空闲时再运行",
+        summary="run when no other job waits; takes nothing of your share",
+        summary_zh="没有其他任务时再运行，不占用你的份额",
     ),
     FlagSpec(
         name="private",

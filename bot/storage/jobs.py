@@ -75,6 +75,7 @@ class JobRow(Base):
     work: Mapped[float]  # of the request, in megapixel-steps; device seconds are its multiple
     running_cap: Mapped[int | None]  # jobs of this owner at once
     guild_running_cap: Mapped[int | None]
+    is_relaxed: Mapped[bool] = mapped_column(default=False)  # runs when no other job may
     attempt: Mapped[int] = mapped_column(default=0)
     deaths: Mapped[int] = mapped_column(default=0)  # workers that died of it
     not_before: Mapped[datetime | None] = mapped_column(UtcDateTime)

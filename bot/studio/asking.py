@@ -61,6 +61,11 @@ class Wish:
         visibility = self.parsed.flags.visibility
         return None if visibility is None else visibility == "private"
 
+    @property
+    def is_relaxed(self) -> bool:
+        """It may wait until nothing is in a hurry."""
+        return self.parsed.flags.speed == "relax"
+
 
 @dataclass(frozen=True, slots=True)
 class Sources:

@@ -84,6 +84,7 @@ class _Order:
     is_private: bool
     parent_image_id: str | None = None
     parent_job_id: str | None = None
+    is_relaxed: bool = False
 
 
 class Commissions:
@@ -147,6 +148,7 @@ class Commissions:
                 model=model_of(wish, self._catalogue).name,
                 operation=Operation.IMAGINE,
                 is_private=_is_private(wish, is_private, terms.preferences),
+                is_relaxed=wish.is_relaxed,
             )
             for wish in wishes
         ]
@@ -232,6 +234,7 @@ class Commissions:
             is_private=_stays_private(caller, parent, terms),
             parent_image_id=parent.parent_image_id,
             parent_job_id=parent.id,
+            is_relaxed=parent.is_relaxed,
         )
         if text is not None:
             order = await self._remixed(caller, order, request, text, terms)
@@ -431,6 +434,7 @@ class Commissions:
             model=info.name,
             operation=Operation.REMIX,
             is_private=order.is_private if wish.is_private is None else wish.is_private,
+            is_relaxed=wish.is_relaxed,
         )
 
     async def _recorded(
@@ -544,6 +548,7 @@ class Commissions:
             work=work_of(order.request),
             running_cap=limits.running,
             guild_running_cap=limits.guild_running if caller.guild_id else None,
+            is_relaxed=order.is_relaxed,
             face=destination.face,
             address=dict(destination.address),
             deliver_after=now,

@@ -8,6 +8,9 @@ exact costs in advance). https://dl.acm.org/doi/10.1145/217382.217453
 
 Two things bend the turns, both within bounds: work for a model that is already in memory may pass
 by `look_ahead` jobs, and a member who was not served for `patience_s` is next whatever their debt.
+
+Relaxed jobs stand in lines of their own. They run when no other job may, cost their owner nothing
+of the share that is due to them, and are next after `relaxed_patience_s` at the latest.
 """
 
 import math
@@ -15,6 +18,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import TypeAlias
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +37,15 @@ class Ticket:
     guild_running_cap: int | None = None
     weight: float = 1.0  # share of the device, relative to other members
     is_solo: bool = False  # must run alone: workers died of it
+    is_relaxed: bool = False  # runs when no other job may
+
+    @property
+    def line(self) -> "_LineKey":
+        """In which line it waits."""
+        return self.is_relaxed, self.owner_id
+
+
+_LineKey: TypeAlias = tuple[bool, int]  # of relaxed jobs, and whose
 
 
 @dataclass(slots=True)
@@ -64,27 +77,29 @@ class FairQueue:
         *,
         quantum_s: float = 4.0,
         patience_s: float = 300.0,
+        relaxed_patience_s: float = 1800.0,
         look_ahead: int = 4,
         memory_s: float = 600.0,
     ) -> None:
         self._quantum_s = quantum_s
         self._patience_s = patience_s
+        self._relaxed_patience_s = relaxed_patience_s
         self._look_ahead = look_ahead
         self._memory_s = memory_s
-        self._lines: dict[int, _Line] = {}  # in the order of turns, current member first
-        self._accounts: dict[int, _Account] = {}
-        self._owner_of: dict[str, int] = {}  # of waiting jobs
+        self._lines: dict[_LineKey, _Line] = {}  # in the order of turns, current member first
+        self._accounts: dict[_LineKey, _Account] = {}
+        self._line_of: dict[str, _LineKey] = {}  # of waiting jobs
         self._running: dict[str, Ticket] = {}
         self._passed: Counter[str] = Counter()
         self._order: tuple[Ticket, ...] | None = None  # None: has changed since it was made
 
     def __len__(self) -> int:
         """How many jobs wait."""
-        return len(self._owner_of)
+        return len(self._line_of)
 
     def __contains__(self, job_id: object) -> bool:
         """The job waits."""
-        return job_id in self._owner_of
+        return job_id in self._line_of
 
     @property
     def running(self) -> tuple[Ticket, ...]:
@@ -93,27 +108,27 @@ class FairQueue:
 
     def put(self, ticket: Ticket, now: float) -> None:
         """Let a job wait; one that waits or runs already is left as it is."""
-        if ticket.job_id in self._owner_of or ticket.job_id in self._running:
+        if ticket.job_id in self._line_of or ticket.job_id in self._running:
             return
-        line = self._lines.get(ticket.owner_id)
+        line = self._lines.get(ticket.line)
         if line is None:
-            line = self._lines[ticket.owner_id] = _Line(credit_s=self._remembered(ticket, now))
+            line = self._lines[ticket.line] = _Line(credit_s=self._remembered(ticket, now))
             line.served_at = now
         newest = next(reversed(line.tickets.values()), ticket)
         line.tickets[ticket.job_id] = ticket
         if newest.number > ticket.number:
             line.tickets = dict(sorted(line.tickets.items(), key=lambda item: item[1].number))
-        self._owner_of[ticket.job_id] = ticket.owner_id
+        self._line_of[ticket.job_id] = ticket.line
         self._order = None
 
     def remove(self, job_id: str, now: float) -> bool:
         """Let a job wait no more; False where it did not."""
-        owner_id = self._owner_of.pop(job_id, None)
-        if owner_id is None:
+        key = self._line_of.pop(job_id, None)
+        if key is None:
             return False
-        del self._lines[owner_id].tickets[job_id]
+        del self._lines[key].tickets[job_id]
         del self._passed[job_id]
-        self._leave_if_empty(owner_id, now)
+        self._leave_if_empty(key, now)
         self._order = None
         return True
 
@@ -139,23 +154,23 @@ class FairQueue:
         if ticket is None:
             return
         extra = 0.0 if device_s is None else device_s - ticket.cost_s
-        line = self._lines.get(ticket.owner_id)
+        line = self._lines.get(ticket.line)
         if line is not None:
             line.credit_s -= extra
         elif extra:
             credit = self._remembered(ticket, now) - extra
-            self._accounts[ticket.owner_id] = _Account(min(credit, 0.0), now)
+            self._accounts[ticket.line] = _Account(min(credit, 0.0), now)
         self._order = None
 
     def order(self) -> tuple[Ticket, ...]:
         """The waiting jobs in the order in which they are expected to be picked."""
         if self._order is None:
-            self._order = tuple(_Turns(self._lines, self._quantum_s).all())
+            self._order = tuple(self._turns(self._lines))
         return self._order
 
     def position(self, job_id: str) -> int | None:
         """A job's place in the order, 1 = next; None where it does not wait."""
-        if job_id not in self._owner_of:
+        if job_id not in self._line_of:
             return None
         return next(i for i, ticket in enumerate(self.order(), 1) if ticket.job_id == job_id)
 
@@ -170,7 +185,7 @@ class FairQueue:
         return min(moments, default=None)
 
     def _remembered(self, ticket: Ticket, now: float) -> float:
-        account = self._accounts.pop(ticket.owner_id, None)
+        account = self._accounts.pop(ticket.line, None)
         if account is None:
             return 0.0
         return account.credit_s * math.pow(0.5, max(0.0, now - account.at) / self._memory_s)
@@ -187,11 +202,12 @@ class FairQueue:
         return sum(o.guild_id == ticket.guild_id for o in running) < ticket.guild_running_cap
 
     def _overdue(self, now: float) -> Ticket | None:
-        """The next job of the member who was not served for longest, if for too long."""
-        waiting = sorted(self._lines.values(), key=lambda line: line.served_at)
-        for line in waiting:
-            if now - line.served_at <= self._patience_s:
-                return None
+        """The next job of the line that was not served for longest, if for too long."""
+        waiting = sorted(self._lines.items(), key=lambda item: item[1].served_at)
+        for (is_relaxed, _), line in waiting:
+            patience_s = self._relaxed_patience_s if is_relaxed else self._patience_s
+            if now - line.served_at <= patience_s:
+                continue
             for ticket in line.tickets.values():
                 if self._may_run(ticket, now):
                     return ticket
@@ -202,49 +218,55 @@ class FairQueue:
         first = turns[0]
         if first.model in resident or self._passed[first.job_id] >= self._look_ahead:
             return first
-        return next((ticket for ticket in turns if ticket.model in resident), first)
+        hurried = (ticket for ticket in turns if ticket.is_relaxed is first.is_relaxed)
+        return next((ticket for ticket in hurried if ticket.model in resident), first)
 
     def _runnable(self, now: float) -> Iterator[Ticket]:
         lines = {}
-        for owner_id, line in self._lines.items():
+        for key, line in self._lines.items():
             may_run = (t for t in line.tickets.values() if self._may_run(t, now))
             tickets = {t.job_id: t for t in islice(may_run, 1 + self._look_ahead)}
             if tickets:
-                lines[owner_id] = _Line(tickets, line.credit_s)
-        return _Turns(lines, self._quantum_s).all()
+                lines[key] = _Line(tickets, line.credit_s)
+        return self._turns(lines)
+
+    def _turns(self, lines: dict[_LineKey, _Line]) -> Iterator[Ticket]:
+        """The coming turns in some lines; relaxed jobs come last."""
+        for is_relaxed in (False, True):
+            yield from _Turns(_of_kind(lines, is_relaxed=is_relaxed), self._quantum_s).all()
 
     def _start_turn(self, ticket: Ticket) -> None:
         """Credit everybody as many rounds as the owner of `ticket` needs to be served."""
-        needy = self._lines[ticket.owner_id]
+        needy = self._lines[ticket.line]
         if needy.credit_s > 0:
             return
         rounds = _rounds_until_positive(needy.credit_s, needy.weight, self._quantum_s)
-        for line in self._lines.values():
+        for line in _of_kind(self._lines, is_relaxed=ticket.is_relaxed).values():
             share = self._quantum_s * line.weight
             # Who could not run meanwhile, being at a cap, saves up one share and no more.
             line.credit_s = max(line.credit_s, min(line.credit_s + rounds * share, share))
 
     def _serve(self, ticket: Ticket, now: float) -> None:
         """Move a job from waiting to running, and the turns with it."""
-        line = self._lines[ticket.owner_id]
+        line = self._lines[ticket.line]
         line.credit_s -= ticket.cost_s
         line.served_at = now
         if line.credit_s <= 0:  # the turn is over: to the end of the line of members
-            self._lines[ticket.owner_id] = self._lines.pop(ticket.owner_id)
+            self._lines[ticket.line] = self._lines.pop(ticket.line)
         self._running[ticket.job_id] = ticket
-        del self._owner_of[ticket.job_id]
+        del self._line_of[ticket.job_id]
         del line.tickets[ticket.job_id]
         del self._passed[ticket.job_id]
-        self._leave_if_empty(ticket.owner_id, now)
+        self._leave_if_empty(ticket.line, now)
         self._order = None
 
-    def _leave_if_empty(self, owner_id: int, now: float) -> None:
-        line = self._lines[owner_id]
+    def _leave_if_empty(self, key: _LineKey, now: float) -> None:
+        line = self._lines[key]
         if line.tickets:
             return
-        del self._lines[owner_id]
+        del self._lines[key]
         if line.credit_s < 0:  # a debt is remembered, a credit is not
-            self._accounts[owner_id] = _Account(line.credit_s, now)
+            self._accounts[key] = _Account(line.credit_s, now)
             self._forget_old(now)
 
     def _forget_old(self, now: float) -> None:
@@ -255,38 +277,42 @@ class FairQueue:
 class _Turns:
     """Plays the coming turns on a copy of the lines."""
 
-    def __init__(self, lines: dict[int, _Line], quantum_s: float) -> None:
+    def __init__(self, lines: dict[_LineKey, _Line], quantum_s: float) -> None:
         self._quantum_s = quantum_s
-        self._credit = {owner: line.credit_s for owner, line in lines.items()}
-        self._weight = {owner: line.weight for owner, line in lines.items()}
-        self._left = {owner: iter(tuple(line.tickets.values())) for owner, line in lines.items()}
+        self._credit = {key: line.credit_s for key, line in lines.items()}
+        self._weight = {key: line.weight for key, line in lines.items()}
+        self._left = {key: iter(tuple(line.tickets.values())) for key, line in lines.items()}
 
     def all(self) -> Iterator[Ticket]:
         """Every waiting job, in the order of turns."""
         while self._left:
             self._start_round()
-            for owner in list(self._left):
-                yield from self._turn(owner)
+            for key in list(self._left):
+                yield from self._turn(key)
 
-    def _turn(self, owner: int) -> Iterator[Ticket]:
-        while self._credit[owner] > 0:
-            ticket = next(self._left[owner], None)
+    def _turn(self, key: _LineKey) -> Iterator[Ticket]:
+        while self._credit[key] > 0:
+            ticket = next(self._left[key], None)
             if ticket is None:
-                del self._left[owner]
+                del self._left[key]
                 return
-            self._credit[owner] -= ticket.cost_s
+            self._credit[key] -= ticket.cost_s
             yield ticket
 
     def _start_round(self) -> None:
         """Credit as many rounds as it takes until somebody can be served."""
-        if any(self._credit[owner] > 0 for owner in self._left):
+        if any(self._credit[key] > 0 for key in self._left):
             return
         rounds = min(
-            _rounds_until_positive(self._credit[owner], self._weight[owner], self._quantum_s)
-            for owner in self._left
+            _rounds_until_positive(self._credit[key], self._weight[key], self._quantum_s)
+            for key in self._left
         )
-        for owner in self._left:
-            self._credit[owner] += rounds * self._quantum_s * self._weight[owner]
+        for key in self._left:
+            self._credit[key] += rounds * self._quantum_s * self._weight[key]
+
+
+def _of_kind(lines: dict[_LineKey, _Line], *, is_relaxed: bool) -> dict[_LineKey, _Line]:
+    return {key: line for key, line in lines.items() if key[0] is is_relaxed}
 
 
 def _rounds_until_positive(credit_s: float, weight: float, quantum_s: float) -> int:

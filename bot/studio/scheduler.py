@@ -365,6 +365,7 @@ class Scheduler:
             running_cap=row.running_cap,
             guild_running_cap=row.guild_running_cap,
             is_solo=row.deaths >= SOLO_DEATHS,
+            is_relaxed=row.is_relaxed,
         )
 
     def _moment(self) -> float:

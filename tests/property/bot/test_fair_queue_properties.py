@@ -1,5 +1,6 @@
 """The fair queue loses nothing, keeps to its caps, and starves nobody."""
 
+import math
 from collections import Counter
 
 from hypothesis import given, settings
@@ -18,14 +19,20 @@ class QueueMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.queue = FairQueue(patience_s=50.0)
+        self.queue = FairQueue(patience_s=50.0, relaxed_patience_s=math.inf)
         self.now = 0.0
         self.number = 0
         self.waiting: dict[str, Ticket] = {}
         self.running: dict[str, Ticket] = {}
 
-    @rule(owner=st.integers(1, 5), cost=COSTS, model=MODELS, wait=st.sampled_from([0.0, 0.0, 9.0]))
-    def come(self, owner: int, cost: float, model: str, wait: float) -> None:
+    @rule(
+        owner=st.integers(1, 5),
+        cost=COSTS,
+        model=MODELS,
+        wait=st.sampled_from([0.0, 0.0, 9.0]),
+        is_relaxed=st.booleans(),
+    )
+    def come(self, owner: int, cost: float, model: str, wait: float, *, is_relaxed: bool) -> None:
         self.number += 1
         ticket = Ticket(
             job_id=str(self.number),
@@ -37,6 +44,7 @@ class QueueMachine(RuleBasedStateMachine):
             not_before=self.now + wait,
             running_cap=CAP,
             guild_running_cap=GUILD_CAP,
+            is_relaxed=is_relaxed,
         )
         self.queue.put(ticket, self.now)
         self.waiting[ticket.job_id] = ticket
@@ -48,6 +56,7 @@ class QueueMachine(RuleBasedStateMachine):
         assert (chosen is None) == (not may_run)
         if chosen:
             assert chosen in may_run
+            assert not chosen.is_relaxed or all(ticket.is_relaxed for ticket in may_run)
             self.running[chosen.job_id] = self.waiting.pop(chosen.job_id)
 
     @rule(choice=st.integers(0, 99), took=st.one_of(st.none(), COSTS), again=st.booleans())

@@ -1,5 +1,6 @@
 """From prompts and buttons to images."""
 
+import asyncio
 import io
 
 import pytest
@@ -17,7 +18,16 @@ from bot.studio.contract import Caller, GuildRules, JobState, Limits, Operation,
 from bot.studio.studio import Atelier
 from engine.api import ImageToImage, TextToImage, Upscale, read_parameters
 from engine.testing import FakeEngine
-from tests.integration.bot.studio.conftest import ADMIN, MEMBER, OTHER, QUICK, WEB, ended, made
+from tests.integration.bot.studio.conftest import (
+    ADMIN,
+    MEMBER,
+    OTHER,
+    QUICK,
+    WEB,
+    Open,
+    ended,
+    made,
+)
 
 
 def picture(size: tuple[int, int] = (90, 60), kind: str = "JPEG") -> bytes:
@@ -37,6 +47,25 @@ async def test_a_prompt_becomes_images_with_consecutive_seeds(studio: Atelier, e
         ("a red fox", 1),
         ("text", -0.5),
     ]
+
+
+async def test_relaxed_jobs_are_drawn_after_all_others_unless_the_prompt_says_fast(
+    open_here: Open, engine: FakeEngine
+) -> None:
+    async with open_here(slots=1) as studio:
+        await studio.set_preferences(MEMBER, Preferences(flags="--relax"))
+        engine.stuck = True
+        [first] = await studio.imagine(OTHER, "first" + QUICK, WEB)
+        while not engine.running:
+            await asyncio.sleep(0.01)
+        [relaxed] = await studio.imagine(MEMBER, "relaxed" + QUICK, WEB)
+        [fast] = await studio.imagine(MEMBER, "fast --fast" + QUICK, WEB)
+        [usual] = await studio.imagine(OTHER, "usual" + QUICK, WEB)
+        engine.stuck = False
+        for job, caller in ((first, OTHER), (relaxed, MEMBER), (fast, MEMBER), (usual, OTHER)):
+            await ended(studio, job, caller)
+    drawn = [one.prompt[0].text for one in engine.requests if isinstance(one, TextToImage)]
+    assert (drawn[0], set(drawn[1:3]), drawn[3]) == ("first", {"fast", "usual"}, "relaxed")
 
 
 async def test_the_png_says_what_made_it(studio: Atelier) -> None:

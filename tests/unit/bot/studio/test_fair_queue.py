@@ -115,6 +115,29 @@ def test_who_was_not_served_for_long_is_next_whatever_their_debt() -> None:
     assert [moment for moment, job in served.items() if job and job.owner_id == 1] == [310]
 
 
+def test_relaxed_jobs_wait_until_no_other_may_run_whatever_model_is_resident() -> None:
+    relaxed = [ticket(1, n, is_relaxed=True, model="warm") for n in range(2)]
+    queue = filled(*relaxed, ticket(1, 5), ticket(2, 6), ticket(2, 7))
+    assert [queue.position(job) for job in ("1-5", "1-0", "1-1")] == [1, 4, 5]
+    assert drained(queue, resident=("warm",)) == ["1-5", "2-6", "2-7", "1-0", "1-1"]
+
+
+def test_relaxed_jobs_leave_their_owner_the_whole_share() -> None:
+    queue = filled(ticket(1, 1, is_relaxed=True, cost_s=500.0))
+    assert drained(queue) == ["1-1"]
+    for number in range(2, 6):
+        queue.put(ticket(1 + number % 2, number, cost_s=4.0), 0.0)
+    assert owners(drained(queue)) == [1, 2, 1, 2]
+
+
+def test_a_relaxed_job_does_not_wait_for_ever() -> None:
+    queue = filled(ticket(1, 1, is_relaxed=True), relaxed_patience_s=1800.0)
+    for number in range(10):
+        queue.put(ticket(2, 100 + number), 1700.0)
+    served = [queue.pick(moment) for moment in (1700.0, 1800.0, 1801.0)]
+    assert [one.owner_id if one else None for one in served] == [2, 2, 1]
+
+
 def test_positions_follow_the_order_and_a_removed_job_leaves_none() -> None:
     queue = filled(ticket(1, 1), ticket(2, 2), ticket(1, 3), quantum_s=1.0)
     assert [queue.position(job) for job in ("1-1", "2-2", "1-3")] == [1, 2, 3]
