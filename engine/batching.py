@@ -18,8 +18,11 @@ from engine.calls import (
     Denoise,
     Encode,
     Enlarge,
+    InversionGradient,
+    MapNoise,
     Restyle,
     StyleCode,
+    Synthesise,
 )
 
 # The field that has a row for each image of the call; calls that are not here can't be cut.
@@ -30,6 +33,9 @@ _ROWS_FIELD = {
     Enlarge: "pixels",
     StyleCode: "pixels",
     Restyle: "pixels",
+    MapNoise: "z",
+    Synthesise: "w",
+    InversionGradient: "w",
 }
 
 _MOST_KEYS = 1000  # whose times are remembered; LoRA weights make ever new ones

@@ -213,6 +213,75 @@ class StyleGradient:
 
 
 @dataclass(frozen=True, slots=True)
+class DescribeLatents:
+    """Ask for a generator's sizes and looks. Result: `engine.gan.space.LatentSpace`."""
+
+    network: NetworkRef
+
+    @property
+    def batch_key(self) -> tuple[object, ...]:
+        """Never waits for others."""
+        return ("describe latents", self.network.model)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MapNoise:
+    """Noise and looks to the points a generator draws from. Result: w (B, D)."""
+
+    network: NetworkRef
+    z: Tensor  # (B, Z), standard normal
+    looks: Tensor  # (B,) int64, index into the looks of `LatentSpace`
+
+    @property
+    def batch_key(self) -> tuple[object, ...]:
+        """Any looks share a pass."""
+        return ("map noise", self.network)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MeanOfLook:
+    """The average point of each look, to truncate to or to search from. Result: w (B, D)."""
+
+    network: NetworkRef
+    looks: Tensor  # (B,) int64
+
+    @property
+    def batch_key(self) -> tuple[object, ...]:
+        """A look into a table."""
+        return ("mean of look", self.network)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Synthesise:
+    """Points of latent space to pictures. Result: pixels (B, 3, S, S)."""
+
+    network: NetworkRef
+    w: Tensor  # (B, D)
+
+    @property
+    def batch_key(self) -> tuple[object, ...]:
+        """Any points share a pass."""
+        return ("synthesise", self.network)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InversionGradient:
+    """How far what w draws is from a picture, and the way there.
+
+    Result: (loss (B,), gradient like `w`), each row's its own.
+    """
+
+    network: NetworkRef
+    w: Tensor  # (B, D)
+    pixels: Tensor  # (B, 3, S, S)
+
+    @property
+    def batch_key(self) -> tuple[object, ...]:
+        """Any points and pictures share a pass."""
+        return ("inversion gradient", self.network)
+
+
+@dataclass(frozen=True, slots=True)
 class Pause:
     """Nothing to compute: a point where others may run. Result: None."""
 
@@ -239,8 +308,9 @@ class Report:
 StyleCall: TypeAlias = (
     StyleCode | StylePreset | DescribeStyle | Restyle | ContentFeatures | StyleGradient
 )
+GanCall: TypeAlias = DescribeLatents | MapNoise | MeanOfLook | Synthesise | InversionGradient
 Call: TypeAlias = (
-    Facts | EncodeText | Denoise | Encode | Decode | Enlarge | StyleCall | Pause | Report
+    Facts | EncodeText | Denoise | Encode | Decode | Enlarge | StyleCall | GanCall | Pause | Report
 )
 # What is sent depends on what was yielded.
 Pipeline: TypeAlias = Generator[Call, Any, tuple[Picture, ...]]

@@ -3,7 +3,7 @@
     default = "dream"                      # optional, the last file that says so wins
 
     [models.dream]                         # one entry a model; only `family` and `where` are needed
-    family = "sd1"                         # sd1, sd2, sdxl (pack: the shipped one)
+    family = "sd1"                         # sd1, sd2, sdxl, gan (pack: the shipped one)
     where = "dream.safetensors"            # a file or folder beside this TOML file or in the
                                            # models folder, or "owner/repository" of the hub
     title = "Dream"
@@ -46,6 +46,7 @@ class Family(StrEnum):
     SD1 = "sd1"
     SD2 = "sd2"
     SDXL = "sdxl"
+    GAN = "gan"
 
 
 class Source(StrEnum):
@@ -65,6 +66,7 @@ class Ability(StrEnum):
     LORAS = "loras"
     TILE = "tile"
     UPSCALE = "upscale"
+    DREAM = "dream"
 
 
 _DIFFUSION = (Ability.TEXT_TO_IMAGE, Ability.IMAGE_TO_IMAGE, Ability.LORAS, Ability.TILE)
@@ -104,6 +106,7 @@ class ModelInfo:
     house_prompt: str = ""  # what `--stylize` leans to
     negative_prompt: str = ""  # used where the member gives none
     abilities: frozenset[Ability] = frozenset(_DIFFUSION)
+    looks: tuple[str, ...] = ()  # what a GAN can be asked to dream of
 
     def size_for(self, wide: int, high: int) -> tuple[int, int]:
         """Width and height in pixels of the ratio `wide`:`high`, at about the native area."""
@@ -142,6 +145,7 @@ _FAMILY_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     Family.PACK: {},
     Family.SD1: {},
     Family.SD2: {"width": 768, "height": 768, "max_pixels": 1024 * 768, "max_side": 1536},
+    Family.GAN: {"abilities": (Ability.DREAM,)},
     Family.SDXL: _XL | {"guidance_scale": 6.0, "draft_guidance_scale": 5.0},
 }
 
@@ -198,10 +202,13 @@ class Catalogue:
         """
         return _look_up(self._loras, name)
 
-    def autocomplete(self, prefix: str, limit: int = 25) -> list[tuple[str, str]]:
-        """Label and name of the models that match what is typed so far, best first."""
+    def autocomplete(
+        self, prefix: str, limit: int = 25, ability: Ability = Ability.TEXT_TO_IMAGE
+    ) -> list[tuple[str, str]]:
+        """Label and name of the able models that match what is typed so far, best first."""
         typed = prefix.strip().lower()
-        ranked = ((_rank(typed, info), info) for info in self._models.values())
+        able = (info for info in self._models.values() if ability in info.abilities)
+        ranked = ((_rank(typed, info), info) for info in able)
         matches = sorted((pair for pair in ranked if pair[0] < _NO_MATCH), key=lambda pair: pair[0])
         return [(_label(info), info.name) for _, info in matches[:limit]]
 

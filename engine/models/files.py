@@ -196,6 +196,8 @@ def weight_files(name: str, path: Path, family: Family) -> tuple[Path, ...]:
     """
     if path.is_file():
         return (path,)
+    if family is Family.GAN:
+        return generator_files(name, path)
     if family is not Family.PACK:
         components = components_of(family)
         model_index(name, path, components)
@@ -205,6 +207,18 @@ def weight_files(name: str, path: Path, family: Family) -> tuple[Path, ...]:
     if not files:
         raise ModelUnavailable(name, f"{path} holds no *.safetensors")
     return files
+
+
+def generator_files(name: str, folder: Path) -> tuple[Path, ...]:
+    """The file of a generator in a folder that may hold other networks.
+
+    Raises:
+        ModelUnavailable: it is not there.
+    """
+    file = folder / "gan.safetensors"
+    if not file.is_file():
+        raise ModelUnavailable(name, f"{folder} holds no gan.safetensors")
+    return (file,)
 
 
 def check_vocabulary(name: str, folder: Path) -> None:

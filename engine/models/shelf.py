@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import torch
 from torch import Tensor
@@ -24,6 +24,7 @@ from engine.calls import (
     EncodeText,
     Enlarge,
     Facts,
+    GanCall,
     NetworkRef,
     StyleCall,
 )
@@ -33,6 +34,7 @@ from engine.models.catalogue import Catalogue, Family, ModelInfo
 from engine.models.families import (
     PRISTINE,
     Adaptation,
+    LoadedGan,
     LoadedModel,
     Loader,
     Place,
@@ -52,6 +54,7 @@ _FAMILY_MODULES: dict[Family, str] = {
     Family.SD1: "engine.models.families.stable_diffusion",
     Family.SD2: "engine.models.families.stable_diffusion",
     Family.SDXL: "engine.models.families.stable_diffusion_xl",
+    Family.GAN: "engine.models.families.gan",
 }
 _RESERVE = 0.2  # of the device's memory, for what the passes themselves need
 _CPU_SHARE = 0.6  # of the free main memory; the rest is the operating system's and others'
@@ -74,7 +77,7 @@ class Shelf:
         self._device = chosen_device(device)
         self._on_loading = on_loading
         self._ledger = ledger_for(self._device, config.memory_budget_bytes)
-        self._models: dict[str, LoadedModel] = {}
+        self._models: dict[str, LoadedModel | LoadedGan] = {}
         self._kept: tuple[int, tuple[str, ...]] = (0, ())
         # A few megabytes, so they stay and need no place in the ledger.
         self._styles = StyleNetworks(self._device, vgg19=config.vgg19_file)
@@ -104,6 +107,9 @@ class Shelf:
                     return [_encoded(model, call) for call in calls if isinstance(call, EncodeText)]
                 case _ if isinstance(calls[0], StyleCall):
                     return self._styles.execute(calls)  # type: ignore[arg-type]
+                case _ if isinstance(calls[0], GanCall):
+                    gan = self._gan(calls[0].network.model)
+                    return gan.execute(calls)  # type: ignore[arg-type]
                 case _:
                     return self._pass(calls)
 
@@ -164,15 +170,26 @@ class Shelf:
         return Path(lora.where)
 
     def _model(self, name: str) -> LoadedModel:
-        """The model, loaded if it is not in memory."""
         info = self._catalogue.info(name)
+        if info.family is Family.GAN:
+            raise Unsupported(f"{info.name} draws dreams only: choose another model")
+        return cast(LoadedModel, self._held(info))
+
+    def _gan(self, name: str) -> LoadedGan:
+        info = self._catalogue.info(name)
+        if info.family is not Family.GAN:
+            raise Unsupported(f"{info.name} can't dream: choose a model of the family gan")
+        return cast(LoadedGan, self._held(info))
+
+    def _held(self, info: ModelInfo) -> LoadedModel | LoadedGan:
+        """The model, loaded if it is not in memory."""
         model = self._models.get(info.name)
         if model is None:
             model = self._models[info.name] = self._load(info)
         self._note(info.name, model)
         return model
 
-    def _load(self, info: ModelInfo) -> LoadedModel:
+    def _load(self, info: ModelInfo) -> LoadedModel | LoadedGan:
         info = localised(info, self._config)
         files = Path(info.where)
         place = Place(self._device, dtype_for(self._device, info.family))
@@ -194,7 +211,7 @@ class Shelf:
         self._on_loading(info.name, 1.0)
         return model
 
-    def _read(self, info: ModelInfo, files: Path, place: Place) -> LoadedModel:
+    def _read(self, info: ModelInfo, files: Path, place: Place) -> LoadedModel | LoadedGan:
         def on_progress(fraction: float) -> None:
             self._on_loading(info.name, min(fraction, 0.99))
 
@@ -213,7 +230,7 @@ class Shelf:
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def _note(self, name: str, model: LoadedModel) -> None:
+    def _note(self, name: str, model: LoadedModel | LoadedGan) -> None:
         """Keep count; what a LoRA put aside may cost another model its place."""
         self._ledger.enter(name, model.bytes_used)
         self._make_room(0, keep=name)
@@ -264,8 +281,8 @@ def chosen_device(device: str) -> torch.device:
 
 
 def dtype_for(device: torch.device, family: Family) -> torch.dtype:
-    """What a family computes in: half precision on CUDA, except for the small pack."""
-    if device.type == "cuda" and family is not Family.PACK:
+    """What a family computes in: half precision on CUDA, except for our own small networks."""
+    if device.type == "cuda" and family not in {Family.PACK, Family.GAN}:
         return torch.float16
     return torch.float32
 

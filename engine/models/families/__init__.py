@@ -6,15 +6,15 @@ mate's length. All tensors given and answered are fp32 on `place.device`; what a
 in is its own affair.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
 
-from engine.calls import Conditioning
+from engine.calls import Conditioning, GanCall
 from engine.diffusion.prediction import ModelFacts
 from engine.models.catalogue import ModelInfo
 from engine.requests import Span
@@ -96,12 +96,25 @@ class LoadedModel(Protocol):
         ...
 
 
+class LoadedGan(Protocol):
+    """A generator of the family `gan` on its device; it answers calls of its own."""
+
+    @property
+    def bytes_used(self) -> int:
+        """Device memory its weights take."""
+        ...
+
+    def execute(self, calls: Sequence[GanCall]) -> list[Any]:
+        """Return a result for each call, all of one batch key, from one pass of all their rows."""
+        ...
+
+
 class Loader(Protocol):
     """How a family reads a model."""
 
     def __call__(
         self, info: ModelInfo, files: Path, place: Place, on_progress: OnLoad
-    ) -> LoadedModel:
+    ) -> LoadedModel | LoadedGan:
         """Read the model from `files`, a folder or single file, without touching any network.
 
         Raises:

@@ -1,0 +1,179 @@
+"""A generator of pictures (B, 3, S, S) and the discriminator it learns from.
+
+Huang et al. 2024, "The GAN is dead; long live the GAN!" (R3GAN), https://arxiv.org/abs/2501.05441:
+residual blocks of 1x1, grouped 3x3 and 1x1 convolutions with a wide middle, no normalisation
+layers, initialised as Zhang et al. 2019 (fix-up), https://arxiv.org/abs/1901.09321.
+
+Legend: z (B, Z) standard normal noise, looks (B,) int64 index into `GanConfig.looks`, w (B, D) what
+the generator draws from. Differs from the paper: a small network maps z and the look to w, so that
+each look has a mean to truncate to; the generator's finest stage works at S/2 (sub-pixel
+convolutions) and the discriminator's at S/4, so that both cost little on a CPU.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+SLOPE = 0.2  # of leaky ReLUs
+_GAIN = (2 / (1 + SLOPE**2)) ** 0.5  # keeps the variance through them
+COARSEST = 4  # pixels of the coarsest stage
+MEAN_DECAY = 0.99  # of `mean_w` per batch
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GanConfig:
+    """Sizes of both networks; widths go from the coarsest stage (4x4) to the finest."""
+
+    looks: Sequence[str] = ("any",)
+    latent: int = 64  # Z
+    styles: int = 128  # D
+    generator_widths: Sequence[int] = (384, 192, 96, 48)  # up to S/2
+    generator_blocks: Sequence[int] = (2, 2, 2, 1)
+    discriminator_widths: Sequence[int] = (256, 128, 64)  # up to S/4
+    discriminator_blocks: Sequence[int] = (2, 2, 1)
+    expansion: int = 2  # of a block's middle
+    group: int = 16  # channels that one group of a 3x3 convolution sees
+
+    @property
+    def size(self) -> int:
+        """Pixels of a side, S."""
+        return int(COARSEST * 2 ** len(self.generator_widths))
+
+
+class ResidualBlock(nn.Module):
+    """x + a 1x1, a grouped 3x3 and a 1x1 convolution; starts as the identity."""
+
+    def __init__(self, width: int, expansion: int, group: int, depth: int) -> None:
+        """`depth` blocks follow one another in the whole network."""
+        super().__init__()
+        middle = width * expansion
+        # Fix-up: of three layers, the last is zero and the others shrink with the depth.
+        gain = _GAIN * depth ** (-1 / 4)
+        self.widen = _convolution(width, middle, 1, gain=gain)
+        self.mix = _convolution(middle, middle, 3, groups=max(1, middle // group), gain=gain)
+        self.narrow = _convolution(middle, width, 1, gain=0.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Refine features (B, C, H, W), same shape out."""
+        out = self.mix(F.leaky_relu(self.widen(x), SLOPE))
+        out = self.narrow(F.leaky_relu(out, SLOPE))
+        return x + out
+
+
+def _convolution(
+    before: int, width: int, kernel: int, *, groups: int = 1, stride: int = 1, gain: float = 1.0
+) -> nn.Conv2d:
+    """A convolution whose output has `gain` times its input's deviation; bias zero."""
+    layer = nn.Conv2d(before, width, kernel, stride, kernel // 2, groups=groups)
+    nn.init.normal_(layer.weight, std=gain * layer.weight[0].numel() ** -0.5)
+    assert layer.bias is not None
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def _linear(before: int, width: int, gain: float = 1.0) -> nn.Linear:
+    layer = nn.Linear(before, width)
+    nn.init.normal_(layer.weight, std=gain * before**-0.5)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+class Generator(nn.Module):
+    """Noise and a look -> w -> a picture."""
+
+    mean_w: Tensor
+
+    def __init__(self, config: GanConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.looks = nn.Embedding(len(config.looks), config.latent)
+        self.map = nn.Sequential(
+            _linear(2 * config.latent, config.styles, _GAIN),
+            nn.LeakyReLU(SLOPE),
+            _linear(config.styles, config.styles),
+        )
+        self.register_buffer("mean_w", torch.zeros(len(config.looks), config.styles))
+        widths, blocks = config.generator_widths, config.generator_blocks
+        self.to_basis = _linear(config.styles, widths[0])
+        self.basis = nn.Parameter(torch.randn(widths[0], COARSEST, COARSEST))
+        self.stages = nn.ModuleList()
+        before = widths[0]
+        for width, count in zip(widths, blocks, strict=True):
+            layers: list[nn.Module] = [_convolution(before, width, 1)] if width != before else []
+            layers += [
+                ResidualBlock(width, config.expansion, config.group, sum(blocks))
+                for _ in range(count)
+            ]
+            self.stages.append(nn.Sequential(*layers))
+            before = width
+        self.to_pixels = _convolution(before, 12, 1, gain=0.5)
+
+    def styles(self, z: Tensor, looks: Tensor) -> Tensor:
+        """Map noise (B, Z) and looks (B,) to w (B, D)."""
+        out: Tensor = self.map(torch.cat([z, self.looks(looks)], dim=1))
+        return out
+
+    def mean_styles(self, looks: Tensor) -> Tensor:
+        """The average w of each look, (B, D)."""
+        return self.mean_w[looks]
+
+    @torch.no_grad()
+    def track_means(self, w: Tensor, looks: Tensor) -> None:
+        """Let the averages follow a batch of training."""
+        for look in looks.unique():
+            self.mean_w[look].lerp_(w[looks == look].mean(0).to(self.mean_w), 1 - MEAN_DECAY)
+
+    def draw(self, w: Tensor) -> Tensor:
+        """Pixels of w, not clamped, as losses want them."""
+        x = self.to_basis(w)[:, :, None, None] * self.basis
+        for number, stage in enumerate(self.stages):
+            if number:
+                x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+            x = stage(x)
+        return F.pixel_shuffle(self.to_pixels(x), 2) / 2 + 0.5
+
+    def forward(self, w: Tensor) -> Tensor:
+        """Pixels (B, 3, S, S) in [0, 1] of w (B, D)."""
+        return self.draw(w).clamp(0, 1)
+
+    def configuration(self) -> dict[str, Any]:
+        """Plain values from which `Generator(GanConfig(**values))` builds the same network."""
+        return asdict(self.config)
+
+
+class Discriminator(nn.Module):
+    """Pixels in about [0, 1] and looks -> one number each (B,): higher where they seem real."""
+
+    def __init__(self, config: GanConfig) -> None:
+        super().__init__()
+        self.config = config
+        widths = list(config.discriminator_widths)[::-1]
+        blocks = list(config.discriminator_blocks)[::-1]
+        self.from_pixels = _convolution(12, widths[0], 3, stride=2)
+        self.stages = nn.ModuleList()
+        for number, (width, count) in enumerate(zip(widths, blocks, strict=True)):
+            layers: list[nn.Module] = [
+                ResidualBlock(width, config.expansion, config.group, sum(blocks))
+                for _ in range(count)
+            ]
+            if number + 1 < len(widths):
+                layers += [_convolution(width, widths[number + 1], 1), nn.AvgPool2d(2)]
+            self.stages.append(nn.Sequential(*layers))
+        deepest = widths[-1]
+        self.basis = nn.Conv2d(deepest, deepest, COARSEST, groups=deepest, bias=False)
+        nn.init.normal_(self.basis.weight, std=1 / COARSEST)
+        self.out = _linear(deepest, config.styles)
+        self.looks = nn.Embedding(len(config.looks), config.styles)
+
+    def forward(self, pixels: Tensor, looks: Tensor) -> Tensor:
+        """Judge pictures (B, 3, S, S) of looks (B,)."""
+        x = self.from_pixels(F.pixel_unshuffle(pixels * 2 - 1, 2))
+        for stage in self.stages:
+            x = stage(x)
+        features = self.out(self.basis(x).flatten(1))
+        # The projection of Miyato and Koyama 2018, https://arxiv.org/abs/1802.05637.
+        return (features * self.looks(looks)).sum(1) * features.shape[1] ** -0.5

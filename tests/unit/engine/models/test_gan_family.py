@@ -1,0 +1,146 @@
+"""Generators behind the worker's calls, on small random weights read from real files."""
+
+import pytest
+import torch
+
+from engine.calls import (
+    Decode,
+    DescribeLatents,
+    Facts,
+    InversionGradient,
+    MapNoise,
+    MeanOfLook,
+    NetworkRef,
+    Synthesise,
+)
+from engine.config import EngineConfig
+from engine.errors import ModelUnavailable, Unsupported
+from engine.gan.inversion import descend
+from engine.gan.space import LatentSpace
+from engine.models.catalogue import Ability, open_catalogue
+from engine.models.shelf import Shelf
+from engine.networks.gan import GanConfig, Generator
+from engine.networks.weights import save_network
+
+GAN = NetworkRef("tiny-gan")
+CONFIG = GanConfig(
+    looks=("cat", "moon"),
+    latent=6,
+    styles=8,
+    generator_widths=(16, 16),
+    generator_blocks=(1, 1),
+    group=8,
+)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    generator = Generator(CONFIG)
+    noise = torch.Generator().manual_seed(1)
+    for parameter in generator.parameters():
+        parameter.data.copy_(0.2 * torch.randn(parameter.shape, generator=noise))
+    generator.mean_w.copy_(torch.randn(2, 8, generator=noise))
+    save_network(tmp_path, "gan", generator)
+    return tmp_path
+
+
+@pytest.fixture
+def shelf(folder):
+    page = folder / "models.toml"
+    page.write_text(
+        f'[models.tiny-gan]\nfamily = "gan"\nwhere = "{folder}"\nlooks = ["cat", "moon"]\n'
+    )
+    config = EngineConfig(catalogue_files=(page,))
+    return Shelf(config, open_catalogue(config), device="cpu")
+
+
+def noise(seed, rows):
+    return torch.randn(rows, 6, generator=torch.Generator().manual_seed(seed))
+
+
+def points(shelf, seed, rows):
+    (w,) = shelf.execute([MapNoise(GAN, noise(seed, rows), torch.zeros(rows, dtype=torch.int64))])
+    return w
+
+
+def test_a_generator_tells_its_looks_and_sizes(shelf):
+    (space,) = shelf.execute([DescribeLatents(GAN)])
+    assert space == LatentSpace(("cat", "moon"), latent=6, styles=8, size=16)
+
+
+def test_looks_differ_and_have_their_own_means(shelf):
+    z = noise(1, 1).expand(2, -1)
+    (w,) = shelf.execute([MapNoise(GAN, z, torch.tensor([0, 1]))])
+    assert not torch.allclose(w[0], w[1], atol=1e-3)
+    first, second = shelf.execute(
+        [MeanOfLook(GAN, torch.tensor([1])), MeanOfLook(GAN, torch.tensor([0, 1]))]
+    )
+    assert torch.equal(first[0], second[1])
+    assert not torch.equal(second[0], second[1])
+
+
+def test_calls_that_share_a_pass_get_what_they_get_alone(shelf):
+    calls = [Synthesise(GAN, points(shelf, seed, rows)) for seed, rows in ((1, 1), (2, 3))]
+    together = shelf.execute(calls)
+    for call, shared in zip(calls, together, strict=True):
+        assert shared.shape == (len(call.w), 3, 16, 16)
+        assert shared.min() >= 0
+        assert shared.max() <= 1
+        assert torch.allclose(shared, shelf.execute([call])[0], atol=1e-5)
+
+
+def test_strangers_search_together_as_they_do_alone(shelf):
+    (target,) = shelf.execute([Synthesise(GAN, points(shelf, 5, 2))])
+    starts = [points(shelf, seed, 1) for seed in (6, 7)]
+
+    def search(rows):
+        start, wanted = (
+            torch.cat([part[row] for row in rows]) for part in (starts, target[:, None])
+        )
+        descent = descend(start, 40)
+        w = next(descent)
+        while True:
+            ((loss, gradient),) = shelf.execute([InversionGradient(GAN, w, wanted)])
+            try:
+                w = descent.send((loss, gradient))
+            except StopIteration as end:
+                return end.value
+
+    best, lowest = search([0, 1])
+    alone, _ = search([1])
+    assert torch.allclose(best[1:], alone, atol=1e-3)
+    ((before, _),) = shelf.execute([InversionGradient(GAN, torch.cat(starts), target)])
+    assert (lowest < 0.5 * before).all()
+
+
+def test_a_generator_draws_no_prompts_and_a_denoiser_no_dreams(shelf):
+    with pytest.raises(Unsupported, match="dreams only"):
+        shelf.execute([Facts(GAN)])
+    with pytest.raises(Unsupported, match="dreams only"):
+        shelf.execute([Decode(GAN, torch.zeros(1, 4, 2, 2))])
+    with pytest.raises(Unsupported, match="can't dream"):
+        shelf.execute([DescribeLatents(NetworkRef("atelier-pack"))])
+
+
+def test_missing_weights_are_named(shelf, folder):
+    (folder / "gan.safetensors").unlink()
+    with pytest.raises(ModelUnavailable, match=r"gan\.safetensors"):
+        shelf.execute([DescribeLatents(GAN)])
+
+
+def test_a_generator_is_offered_for_dreams_alone(folder):
+    page = folder / "models.toml"
+    page.write_text(f'[models.tiny-gan]\nfamily = "gan"\nwhere = "{folder}"\nlooks = ["cat"]\n')
+    catalogue = open_catalogue(EngineConfig(catalogue_files=(page,)))
+    assert catalogue.info("tiny-gan").abilities == {Ability.DREAM}
+    assert catalogue.info("tiny-gan").looks == ("cat",)
+    assert "tiny-gan" not in [name for _, name in catalogue.autocomplete("")]
+    assert [name for _, name in catalogue.autocomplete("", ability=Ability.DREAM)] == ["tiny-gan"]
