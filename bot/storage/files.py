@@ -12,12 +12,15 @@ import errno
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from bot.errors import NotFound, StorageUnavailable
 
 THUMBNAIL_SUFFIX = ".thumb.webp"
+_UNFINISHED = ".new-"
 
 
 class DiskFull(StorageUnavailable):
@@ -28,7 +31,9 @@ class ImageFiles(Protocol):
     """Keeps pictures under their keys; a folder here, a bucket elsewhere."""
 
     async def put(self, key: str, data: bytes) -> None:
-        """Keep `data`; all of it or nothing, also when the machine stops. Known keys are left.
+        """Keep `data`; all of it or nothing, also when the machine stops.
+
+        What is known already is left as it is, but counts as written now.
 
         Raises:
             DiskFull: there is no room.
@@ -45,8 +50,12 @@ class ImageFiles(Protocol):
         """
         ...
 
-    async def remove(self, key: str) -> None:
-        """Forget a key; an unknown one is no error."""
+    async def remove(self, key: str, *, written_before: datetime | None = None) -> None:
+        """Forget a key, if it was not written since; an unknown one is no error."""
+        ...
+
+    async def keys(self, *, written_before: datetime) -> list[str]:
+        """All keys that were not written since, in no order."""
         ...
 
 
@@ -58,6 +67,11 @@ def content_key(data: bytes, suffix: str = "png") -> str:
 def thumbnail_key(key: str) -> str:
     """The key of a picture's thumbnail."""
     return key + THUMBNAIL_SUFFIX
+
+
+def picture_key(key: str) -> str:
+    """The key of the picture that a key belongs to, as itself or as its thumbnail."""
+    return key.removesuffix(THUMBNAIL_SUFFIX)
 
 
 class ImageFolder:
@@ -74,9 +88,13 @@ class ImageFolder:
         """Read the file of `key`."""
         return await asyncio.to_thread(_read, self._path(key))
 
-    async def remove(self, key: str) -> None:
+    async def remove(self, key: str, *, written_before: datetime | None = None) -> None:
         """Delete the file of `key`."""
-        await asyncio.to_thread(self._path(key).unlink, missing_ok=True)
+        await asyncio.to_thread(_remove, self._path(key), written_before)
+
+    async def keys(self, *, written_before: datetime) -> list[str]:
+        """Look through the folder; what writes that broke off have left there is removed."""
+        return await asyncio.to_thread(lambda: list(_keys(self._root, written_before)))
 
     def _path(self, key: str) -> Path:
         if not key or "/" in key or "\\" in key or key.startswith("."):
@@ -87,7 +105,7 @@ class ImageFolder:
 
 def _write(path: Path, data: bytes) -> None:
     try:
-        if path.exists():
+        if _is_renewed(path):
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         _write_atomically(path, data)
@@ -99,7 +117,7 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _write_atomically(path: Path, data: bytes) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_UNFINISHED)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -119,6 +137,37 @@ def _flush_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _is_renewed(path: Path) -> bool:
+    """Make a file that is there as if it were written now; False where it is not there."""
+    try:
+        os.utime(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _remove(path: Path, written_before: datetime | None) -> None:
+    if written_before is None or _is_older(path, written_before):
+        path.unlink(missing_ok=True)
+
+
+def _keys(root: Path, written_before: datetime) -> Iterator[str]:
+    for path in root.glob("??/??/*"):
+        if not _is_older(path, written_before):
+            continue
+        if path.name.startswith(_UNFINISHED):
+            path.unlink(missing_ok=True)
+        else:
+            yield path.name
+
+
+def _is_older(path: Path, moment: datetime) -> bool:
+    try:
+        return path.stat().st_mtime < moment.timestamp()
+    except FileNotFoundError:
+        return False
 
 
 def _read(path: Path) -> bytes:

@@ -1,12 +1,13 @@
 """Forgets images that were deleted long enough ago, and tells which files nothing needs now."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.storage.database import Database
+from bot.storage.files import picture_key
 from bot.storage.images import RESTORABLE, ImageRow
 from bot.storage.jobs import JobFileRow
 from bot.storage.styles import StyleRow
@@ -33,6 +34,16 @@ class Purging:
             await session.execute(delete(ImageRow).where(ImageRow.number.in_(numbers)))
             keys = {row.file_key for row in rows}
             return sorted(keys - await _in_use(session, keys))
+
+    async def unused(self, keys: Sequence[str]) -> list[str]:
+        """Which of some files, thumbnails included, belong to nothing."""
+        found = []
+        async with self._database.reading() as session:
+            for start in range(0, len(keys), AT_ONCE):
+                some = keys[start : start + AT_ONCE]
+                in_use = await _in_use(session, {picture_key(key) for key in some})
+                found += [key for key in some if picture_key(key) not in in_use]
+        return found
 
 
 async def _in_use(session: AsyncSession, keys: Collection[str]) -> set[str]:

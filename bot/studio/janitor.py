@@ -1,7 +1,8 @@
-"""Clears away what was deleted and can't be restored any more."""
+"""Clears away what was deleted for good, and files that a crash left without a row."""
 
 import asyncio
 import logging
+from datetime import timedelta
 
 from bot.errors import StorageUnavailable
 from bot.storage.files import ImageFiles, thumbnail_key
@@ -11,6 +12,7 @@ from bot.studio.clock import Clock
 logger = logging.getLogger(__name__)
 
 PAUSE_S = 1800.0
+GRACE = timedelta(hours=24)  # a file may be so much older than its row, while the database is gone
 
 
 class Janitor:
@@ -22,13 +24,36 @@ class Janitor:
         self._now = now
 
     async def run(self) -> None:
-        """Clear away until cancelled."""
+        """Sweep once, then clear away until cancelled."""
+        is_swept = False
         while True:
             try:
+                if not is_swept:
+                    await self.sweep()
+                    is_swept = True
                 await self.clear()
             except StorageUnavailable:
-                logger.warning("clearing away deleted images waits for the storage")
+                logger.warning("clearing away files waits for the storage")
             await asyncio.sleep(PAUSE_S)
+
+    async def sweep(self) -> int:
+        """Remove old files that belong to nothing; returns how many.
+
+        A crash between a file and its row leaves such files. Where more files are unknown than
+        known, the database is probably not the one they belong to: then all are left.
+
+        Raises:
+            StorageUnavailable: none, or not all, are removed.
+        """
+        begun = self._now() - GRACE
+        keys = await self._files.keys(written_before=begun)
+        unused = await self._purging.unused(keys)
+        if 2 * len(unused) > len(keys):
+            logger.warning("%d of %d files are in no row; all are left", len(unused), len(keys))
+            return 0
+        for key in unused:
+            await self._files.remove(key, written_before=begun)
+        return len(unused)
 
     async def clear(self) -> int:
         """Forget all that is due; returns how many files were removed.

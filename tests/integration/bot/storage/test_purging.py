@@ -1,6 +1,7 @@
 """What was deleted is forgotten after a day, and its files with it."""
 
-from datetime import timedelta
+import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from bot.storage.images import ImageFilter, Images, Viewer
 from bot.storage.jobs import Jobs, NewJob, Outcome
 from bot.storage.purging import Purging
 from bot.storage.styles import StyleRow, Styles
-from bot.studio.janitor import Janitor
+from bot.studio.janitor import GRACE, Janitor
 from tests.rows import NOON, image_row, job_row, new_job
 
 NEXT_DAY = NOON + timedelta(hours=25)
@@ -27,6 +28,14 @@ async def deleted_images(jobs: Jobs, images: Images, *keys: str) -> None:
     await jobs.finish(job.row.id, 1, Outcome(images=made, device_s=1), now=NOON)
     for row in made:
         await images.delete(row.id, NOON)
+
+
+async def keep(jobs: Jobs, file_key: str) -> None:
+    job = new_job()
+    await jobs.add([job])
+    await jobs.claim(job.row.id, now=NOON, lease_until=NOON)
+    made = [image_row(job.row.id, file_key=file_key)]
+    await jobs.finish(job.row.id, 1, Outcome(images=made, device_s=1), now=NOON)
 
 
 async def test_files_are_named_once_nothing_needs_them(
@@ -45,6 +54,54 @@ async def test_files_are_named_once_nothing_needs_them(
     assert await purging.forget_deleted(NEXT_DAY) == ["own"]
     seen = await images.page(Viewer(1, None), ImageFilter(words="fox"), below=None, limit=9)
     assert [one.row.id for one in seen.images] == [same.id]
+
+
+async def test_files_without_rows_are_swept_once_they_are_old(
+    database: Database, jobs: Jobs, images: Images, tmp_path: Path
+) -> None:
+    root = tmp_path / "images"
+    files = ImageFolder(root)
+    shown, asked, style, lost = (content_key(name) for name in (b"1", b"2", b"3", b"4"))
+    for key in (shown, asked, style, lost):
+        await files.put(key, b"picture")
+        await files.put(thumbnail_key(key), b"small")
+    await keep(jobs, shown)
+    await jobs.add([NewJob(job_row(), (asked,))])
+    await Styles(database).save(StyleRow(owner_id=1, name="w", file_key=style, created_at=NOON))
+    (root / lost[:2] / lost[2:4] / ".new-abc").write_bytes(b"pict")
+    now = datetime.now(UTC)
+    assert await Janitor(Purging(database), files, lambda: now).sweep() == 0, "nothing is old"
+    later = now + GRACE + timedelta(minutes=1)
+    assert await Janitor(Purging(database), files, lambda: later).sweep() == 2
+    left = sorted(path.name for path in root.rglob("*") if path.is_file())
+    assert left == sorted(
+        name for key in (shown, asked, style) for name in (key, thumbnail_key(key))
+    )
+
+
+async def test_an_old_file_that_is_put_again_is_not_swept(
+    database: Database, tmp_path: Path
+) -> None:
+    files = ImageFolder(tmp_path)
+    await files.put("abcd.png", b"picture")
+    os.utime(tmp_path / "ab" / "cd" / "abcd.png", (0, 0))
+    old = await files.keys(written_before=NOON)
+    await files.put("abcd.png", b"picture")
+    await files.remove("abcd.png", written_before=NOON)
+    assert (old, await files.read("abcd.png")) == (["abcd.png"], b"picture")
+
+
+async def test_all_files_are_left_where_the_database_knows_few_of_them(
+    database: Database, jobs: Jobs, tmp_path: Path
+) -> None:
+    files = ImageFolder(tmp_path)
+    keys = [content_key(name) for name in (b"1", b"2", b"3")]
+    for key in keys:
+        await files.put(key, b"picture")
+    await keep(jobs, keys[0])
+    later = datetime.now(UTC) + GRACE + timedelta(minutes=1)
+    assert await Janitor(Purging(database), files, lambda: later).sweep() == 0
+    assert await files.read(keys[2]) == b"picture"
 
 
 async def test_the_janitor_removes_picture_and_thumbnail(
