@@ -33,7 +33,7 @@ _Face: TypeAlias = Coroutine[Any, Any, None]
 class ConsoleDeliverer:
     """Brings nothing anywhere: the command that waits for a job fetches its pictures itself."""
 
-    async def deliver(self, job: JobView, pngs: tuple[bytes, ...]) -> None:
+    async def deliver(self, job: JobView, files: tuple[bytes, ...]) -> None:
         """Count the job as delivered."""
 
 

@@ -17,10 +17,12 @@ from engine.errors import (
 )
 from engine.events import Event, Failed, Finished, OnEvent, Picture, Progress, Started, Timings
 from engine.host import open_engine
+from engine.media.animation import animation_within
 from engine.media.grids import contact_grid, thumbnail
 from engine.media.masks import cells_mask
-from engine.media.png import GenerationParameters, image_of, read_parameters, with_parameters
+from engine.media.png import GenerationParameters, image_of
 from engine.media.previews import encode_webp, webp_within
+from engine.media.provenance import read_parameters, with_parameters
 from engine.media.uploads import Limits as UploadLimits
 from engine.media.uploads import Upload, UploadDecoder
 from engine.models.catalogue import Ability, Catalogue, ModelInfo, open_catalogue
@@ -113,6 +115,7 @@ __all__ = [
     "Waypoint",
     "WorkerDied",
     "WorkerStatus",
+    "animation_within",
     "cells_mask",
     "contact_grid",
     "encode_webp",

@@ -59,6 +59,12 @@ class ImageRow(Base):
         ),
         Index("ix_images_file", "file_key"),
         Index(
+            "ix_images_animation",
+            "animation_key",
+            sqlite_where=text("animation_key IS NOT NULL"),
+            postgresql_where=text("animation_key IS NOT NULL"),
+        ),
+        Index(
             "ix_images_deleted",
             "deleted_at",
             sqlite_where=text("deleted_at IS NOT NULL"),
@@ -85,6 +91,7 @@ class ImageRow(Base):
     is_private: Mapped[bool]
     alt_text: Mapped[str] = mapped_column(String(1024))
     file_key: Mapped[str] = mapped_column(String(80))
+    animation_key: Mapped[str | None] = mapped_column(String(80))  # of one that moves
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 

@@ -24,7 +24,7 @@ class Purging:
     async def forget_deleted(self, now: datetime) -> list[str]:
         """Forget some images that can't be restored any more; returns file keys now unused."""
         old = (
-            select(ImageRow.number, ImageRow.file_key)
+            select(ImageRow.number, ImageRow.file_key, ImageRow.animation_key)
             .where(ImageRow.deleted_at <= now - RESTORABLE)
             .limit(AT_ONCE)
         )
@@ -32,7 +32,8 @@ class Purging:
             rows = (await session.execute(old)).all()
             numbers = [row.number for row in rows]
             await session.execute(delete(ImageRow).where(ImageRow.number.in_(numbers)))
-            keys = {row.file_key for row in rows}
+            files = {key for row in rows for key in (row.file_key, row.animation_key)}
+            keys = {key for key in files if key is not None}
             return sorted(keys - await _in_use(session, keys))
 
     async def unused(self, keys: Sequence[str]) -> list[str]:
@@ -49,6 +50,7 @@ class Purging:
 async def _in_use(session: AsyncSession, keys: Collection[str]) -> set[str]:
     """Which of some files an image, a request of a job or a style still needs."""
     in_use: set[str] = set()
-    for column in (ImageRow.file_key, JobFileRow.file_key, StyleRow.file_key):
+    images = (ImageRow.file_key, ImageRow.animation_key)
+    for column in (*images, JobFileRow.file_key, StyleRow.file_key):
         in_use |= set(await session.scalars(select(column).where(column.in_(keys))))
     return in_use

@@ -86,6 +86,12 @@ class ImageView:
     created_at: datetime
     alt_text: str  # at most 1024 characters
     tags: tuple[str, ...] = ()
+    is_animated: bool = False
+
+    @property
+    def suffix(self) -> str:
+        """Of its file's name."""
+        return "webp" if self.is_animated else "png"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -261,9 +267,10 @@ class StyleView:
 class Deliverer(Protocol):
     """Brings an ended job to the chat it came from; registered by a face."""
 
-    async def deliver(self, job: JobView, pngs: tuple[bytes, ...]) -> None:
+    async def deliver(self, job: JobView, files: tuple[bytes, ...]) -> None:
         """Show the ending of `job`; may be called again for the same job after a crash.
 
+        `files` has the PNG of each image, or the animated WebP of one that moves.
         Must be repeatable: edit the same message where there is one. Raises to be called again
         later (with growing pauses); returning means the job counts as delivered.
         """
@@ -391,7 +398,11 @@ class Studio(Protocol):
         ...
 
     async def image_png(self, caller: Caller, image_id: str) -> bytes:
-        """The original PNG, parameters chunk included."""
+        """The original PNG, parameters chunk included; of one that moves the first frame."""
+        ...
+
+    async def image_file(self, caller: Caller, image_id: str) -> bytes:
+        """The file to keep: the original PNG, or the animated WebP of an image that moves."""
         ...
 
     async def thumbnail(self, caller: Caller, image_id: str) -> bytes:

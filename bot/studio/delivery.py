@@ -102,14 +102,15 @@ class Delivery:
 
     async def _show(self, row: JobRow) -> None:
         images = (await self._images.of_jobs(row.owner_id, [row.id]))[row.id]
-        pngs = []
+        files = []
         for seen in images:
             try:
-                pngs.append(await self._pictures.png(seen.row.file_key))
+                row_of = seen.row
+                files.append(await self._pictures.file(row_of.file_key, row_of.animation_key))
             except NotFound:
                 logger.error("the file of image %s is gone", seen.row.id)
         async with asyncio.timeout(TIMEOUT.total_seconds()):
-            await self._deliverers[row.face].deliver(job_view(row, images), tuple(pngs))
+            await self._deliverers[row.face].deliver(job_view(row, images), tuple(files))
 
     async def _postpone(self, row: JobRow) -> None:
         now = self._now()

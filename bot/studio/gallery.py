@@ -66,6 +66,11 @@ class Gallery:
         """The original."""
         return await self._pictures.png((await self.seen(caller, image_id)).row.file_key)
 
+    async def file(self, caller: Caller, image_id: str) -> bytes:
+        """The original, or the animation of an image that moves."""
+        row = (await self.seen(caller, image_id)).row
+        return await self._pictures.file(row.file_key, row.animation_key)
+
     async def thumbnail(self, caller: Caller, image_id: str) -> bytes:
         """A small WebP."""
         return await self._pictures.thumbnail((await self.seen(caller, image_id)).row.file_key)

@@ -39,6 +39,7 @@ class Kept:
     file_key: str
     parameters: str
     picture: Picture
+    animation_key: str | None = None
 
 
 class Pictures:
@@ -66,6 +67,10 @@ class Pictures:
         """The picture as it was kept."""
         return await self._files.read(file_key)
 
+    async def file(self, file_key: str, animation_key: str | None) -> bytes:
+        """The animation where there is one, else the picture."""
+        return await self._files.read(animation_key or file_key)
+
     async def thumbnail(self, file_key: str) -> bytes:
         """A WebP of at most THUMBNAIL_SIDE pixels; made anew where it is missing."""
         try:
@@ -79,7 +84,18 @@ class Pictures:
         png, small = await asyncio.to_thread(_finished_files, picture.png, parameters)
         key = content_key(png)
         await asyncio.gather(self._files.put(key, png), self._files.put(thumbnail_key(key), small))
-        return Kept(key, parameters.to_text(), picture)
+        moving = await self._keep_animation(picture, parameters)
+        return Kept(key, parameters.to_text(), picture, moving)
+
+    async def _keep_animation(
+        self, picture: Picture, parameters: GenerationParameters
+    ) -> str | None:
+        if not picture.animation:
+            return None
+        webp = with_parameters(picture.animation, parameters)
+        key = content_key(webp, "webp")
+        await self._files.put(key, webp)
+        return key
 
 
 def alt_text(prompt: str, operation: Operation) -> str:

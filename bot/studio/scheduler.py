@@ -392,6 +392,7 @@ def image_row(job: JobRow, place: int, kept: Kept, now: datetime) -> ImageRow:
         is_private=job.is_private,
         alt_text=alt_text(job.prompt, Operation(job.operation)),
         file_key=kept.file_key,
+        animation_key=kept.animation_key,
         created_at=now,
     )
 

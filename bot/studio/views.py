@@ -29,6 +29,7 @@ def image_view(seen: SeenImage) -> ImageView:
         created_at=row.created_at,
         alt_text=row.alt_text,
         tags=seen.tags,
+        is_animated=row.animation_key is not None,
     )
 
 

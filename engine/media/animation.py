@@ -5,6 +5,11 @@ from collections.abc import Sequence
 
 from PIL import Image
 
+from engine.media import provenance
+
+_QUALITIES = (70, 50)  # tried one after the other where a file must be smaller
+_SCALE_STEP = 0.75
+_SMALLEST_SIDE = 64  # pixels
 _CLEAR = 255  # index of a GIF's transparent colour; colours take the others
 SHORTEST_MS = 20  # browsers show shorter frames for a tenth of a second
 
@@ -60,6 +65,36 @@ def encode_gif(frames: Sequence[Image.Image], durations_ms: Sequence[int]) -> by
         **({"transparency": _CLEAR} if is_transparent else {}),
     )
     return file.getvalue()
+
+
+def animation_within(webp: bytes, max_bytes: int, *, may_scale: bool = True) -> bytes | None:
+    """Encode an animated WebP of our own again, coarser and then smaller, in `max_bytes` at most.
+
+    What it says of how it was made is kept. None where it can't be so small.
+    """
+    with Image.open(io.BytesIO(webp), formats=("WEBP",)) as source:
+        frames, durations = _frames_of(source)
+    parameters = provenance.read_parameters(webp)
+    while True:
+        for quality in _QUALITIES:
+            encoded = encode_animated_webp(frames, durations, quality=quality)
+            if parameters:
+                encoded = provenance.with_parameters(encoded, parameters)
+            if len(encoded) <= max_bytes:
+                return encoded
+        width, height = (round(side * _SCALE_STEP) for side in frames[0].size)
+        if not may_scale or min(width, height) < _SMALLEST_SIDE:
+            return None
+        frames = [frame.resize((width, height), Image.Resampling.LANCZOS) for frame in frames]
+
+
+def _frames_of(source: Image.Image) -> tuple[list[Image.Image], list[int]]:
+    frames, durations = [], []
+    for index in range(getattr(source, "n_frames", 1)):
+        source.seek(index)
+        frames.append(source.convert("RGBA" if source.has_transparency_data else "RGB"))
+        durations.append(int(source.info.get("duration", SHORTEST_MS)))
+    return frames, durations
 
 
 def _palette(frames: Sequence[Image.Image]) -> Image.Image:

@@ -24,7 +24,7 @@ SHOWN = Destination(face="sink")
 class Sink:
     """Takes endings and forgets them."""
 
-    async def deliver(self, job: JobView, pngs: tuple[bytes, ...]) -> None:
+    async def deliver(self, job: JobView, files: tuple[bytes, ...]) -> None:
         """Nothing to show."""
 
 

@@ -32,13 +32,13 @@ class Chat:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    async def deliver(self, job: JobView, pngs: tuple[bytes, ...]) -> None:
+    async def deliver(self, job: JobView, files: tuple[bytes, ...]) -> None:
         """Write the message of `job`; the same one, if it is written again after a crash."""
         message = {
             "state": job.state.value,
             "reason": job.reason,
             "seeds": [image.seed for image in job.images],
-            "pictures": [hashlib.sha256(png).hexdigest() for png in pngs],
+            "pictures": [hashlib.sha256(png).hexdigest() for png in files],
         }
         with tempfile.NamedTemporaryFile("w", dir=self._folder, delete=False) as file:
             json.dump(message, file)

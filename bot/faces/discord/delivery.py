@@ -24,7 +24,7 @@ from bot.faces.discord.cards import (
 from bot.faces.discord.controls import ending_controls, job_controls
 from bot.faces.discord.face import FaceClient
 from bot.faces.discord.localisation import Words
-from bot.faces.discord.pictures import fitting_upload, grid_of
+from bot.faces.discord.pictures import fitting_animation, fitting_upload, grid_of
 from bot.studio.contract import JobState, JobView
 
 log = logging.getLogger(__name__)
@@ -63,31 +63,31 @@ class DiscordDeliverer:
     def __init__(self, client: FaceClient) -> None:
         self._client = client
 
-    async def deliver(self, job: JobView, pngs: tuple[bytes, ...]) -> None:
+    async def deliver(self, job: JobView, files: tuple[bytes, ...]) -> None:
         """Show the ending of `job`; raises where trying again later may help."""
         address = ChatAddress.read(job.destination)
         async with self._client.turns.ending(job.id):
             try:
-                await self._deliver(job, pngs, address)
+                await self._deliver(job, files, address)
             except discord.HTTPException as error:
                 if error.status != 413 and error.code not in TOO_LARGE:
                     raise
                 smaller = replace(address, limit_bytes=int(address.limit_bytes * SAFETY_FACTOR))
-                await self._deliver(job, pngs, smaller)
+                await self._deliver(job, files, smaller)
 
-    async def _deliver(self, job: JobView, pngs: tuple[bytes, ...], address: ChatAddress) -> None:
-        if address.is_open() and await self._answer(job, pngs, address):
+    async def _deliver(self, job: JobView, files: tuple[bytes, ...], address: ChatAddress) -> None:
+        if address.is_open() and await self._answer(job, files, address):
             return
         is_secret = address.is_ephemeral or (job.is_private and address.is_public)
         is_posted = False
         if address.channel_id is not None and not is_secret:
-            is_posted = await self._post(job, pngs, address)
+            is_posted = await self._post(job, files, address)
         if not is_posted:
-            await self._write_to_member(job, pngs, address)
+            await self._write_to_member(job, files, address)
 
-    async def _answer(self, job: JobView, pngs: tuple[bytes, ...], address: ChatAddress) -> bool:
+    async def _answer(self, job: JobView, files: tuple[bytes, ...], address: ChatAddress) -> bool:
         """Use the interaction; False where that is over or not allowed."""
-        ending = await self._ending(job, pngs, address, address.limit_bytes)
+        ending = await self._ending(job, files, address, address.limit_bytes)
         try:
             if job.is_private and address.is_public:
                 await self._answer_in_secret(ending, address)
@@ -111,13 +111,13 @@ class DiscordDeliverer:
         secretly = replace(address, is_ephemeral=True)
         await follow_up(self._client, secretly, ending.view(), ending.files())
 
-    async def _post(self, job: JobView, pngs: tuple[bytes, ...], address: ChatAddress) -> bool:
+    async def _post(self, job: JobView, files: tuple[bytes, ...], address: ChatAddress) -> bool:
         """Send a message of our own to the channel; False where the bot may not."""
         channel_id = address.channel_id
         if channel_id is None:
             return False
         channel = self._client.get_partial_messageable(channel_id, guild_id=address.guild_id)
-        ending = await self._ending(job, pngs, address, self._channel_limit(address))
+        ending = await self._ending(job, files, address, self._channel_limit(address))
         try:
             await channel.send(
                 view=ending.view(),
@@ -132,10 +132,10 @@ class DiscordDeliverer:
         return True
 
     async def _write_to_member(
-        self, job: JobView, pngs: tuple[bytes, ...], address: ChatAddress
+        self, job: JobView, files: tuple[bytes, ...], address: ChatAddress
     ) -> None:
         """The last way; where even that is closed, the pictures wait in the gallery."""
-        ending = await self._ending(job, pngs, address, DEFAULT_LIMIT_BYTES)
+        ending = await self._ending(job, files, address, DEFAULT_LIMIT_BYTES)
         try:
             direct = await self._client.create_dm(discord.Object(address.owner_id))
             await direct.send(view=ending.view(), files=ending.files(), nonce=job.id)
@@ -160,13 +160,17 @@ class DiscordDeliverer:
         return min(guild.filesize_limit if guild else DEFAULT_LIMIT_BYTES, address.limit_bytes)
 
     async def _ending(
-        self, job: JobView, pngs: tuple[bytes, ...], address: ChatAddress, limit_bytes: int
+        self, job: JobView, files: tuple[bytes, ...], address: ChatAddress, limit_bytes: int
     ) -> Ending:
         words = Words(address.locale)
-        if job.state is not JobState.FINISHED or not pngs:
+        if job.state is not JobState.FINISHED or not files:
             return Ending(job, words)
         link = self._client.options.picture_link
-        upload = await fitting_upload(await grid_of(pngs), limit_bytes, may_scale=link is None)
+        may_scale = link is None
+        if job.images[0].is_animated:
+            upload = await fitting_animation(files[0], limit_bytes, may_scale=may_scale)
+        else:
+            upload = await fitting_upload(await grid_of(files), limit_bytes, may_scale=may_scale)
         note = ""
         if link is not None and (upload is None or not upload.is_original):
             links = [

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.api import (
+    animation_within,
     contact_grid,
     encode_webp,
     image_of,
@@ -35,6 +36,16 @@ async def fitting_upload(png: bytes, limit_bytes: int, *, may_scale: bool = True
         return Upload(png, "png", is_original=True)
     webp = await asyncio.to_thread(_webp, png, limit_bytes, may_scale=may_scale)
     return None if webp is None else Upload(webp, "webp", is_original=False)
+
+
+async def fitting_animation(
+    webp: bytes, limit_bytes: int, *, may_scale: bool = True
+) -> Upload | None:
+    """The best version of an animation within the limit: as it is, coarser, then smaller."""
+    if len(webp) <= limit_bytes:
+        return Upload(webp, "webp", is_original=True)
+    smaller = await asyncio.to_thread(animation_within, webp, limit_bytes, may_scale=may_scale)
+    return None if smaller is None else Upload(smaller, "webp", is_original=False)
 
 
 async def grid_of(pngs: Sequence[bytes]) -> bytes:

@@ -87,7 +87,7 @@ _ROUTES = (
 class FeedDeliverer:
     """Brings nothing anywhere: the feed is read from the database, so a committed job is there."""
 
-    async def deliver(self, job: JobView, pngs: tuple[bytes, ...]) -> None:
+    async def deliver(self, job: JobView, files: tuple[bytes, ...]) -> None:
         """Count the job as delivered."""
 
 
