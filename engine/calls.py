@@ -157,6 +157,7 @@ class DescribeStyle:
 
     network: NetworkRef
     pixels: Tensor
+    is_kept: bool = False  # it will be asked for again: what is found is written down
 
     @property
     def batch_key(self) -> tuple[object, ...]:
@@ -173,11 +174,69 @@ class Restyle:
     code: Tensor  # (B, S)
     strength: Tensor  # (B,) in 0..1
     own: Tensor  # (B, S): the code of the picture that `pixels` are, or are a tile of
+    changes: tuple[tuple[bytes, float], ...] = ()  # what was learnt of styles, and how much counts
 
     @property
     def batch_key(self) -> tuple[object, ...]:
-        """Network and shape: any styles and strengths share a pass."""
-        return ("restyle", self.network, *self.pixels.shape[1:])
+        """Network, its changes, and shape: any styles and strengths share a pass."""
+        return ("restyle", self.network, self.changes, *self.pixels.shape[1:])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FirstChange:
+    """Where learning a style begins. Result: (a change (P,) that changes nothing, the version)."""
+
+    network: NetworkRef
+    seed: int
+
+    @property
+    def batch_key(self) -> tuple[object, ...]:
+        """Costs next to nothing."""
+        return ("first change", self.network)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChangeGradient:
+    """How far restyled pictures are from a style, and where a change of the decoder should go.
+
+    Result: (loss (1,), gradient (P,)).
+    """
+
+    network: NetworkRef
+    change: Tensor  # (P,)
+    pixels: Tensor  # (B, 3, H, W); H and W multiples of 8
+    code: Tensor  # (1, S) of the style
+    grams: tuple[Tensor, ...]  # (1, C, C) of each level
+
+    @property
+    def batch_key(self) -> tuple[object, ...]:
+        """Network and shape; each change is computed on its own."""
+        return ("change gradient", self.network, *self.pixels.shape)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Remember:
+    """Write something down that shall survive the worker; empty: forget it. Result: None."""
+
+    key: str
+    data: bytes
+
+    @property
+    def batch_key(self) -> tuple[object, ...]:
+        """A file."""
+        return ("remember",)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recall:
+    """Ask for what was written down. Result: bytes, empty if there is nothing."""
+
+    key: str
+
+    @property
+    def batch_key(self) -> tuple[object, ...]:
+        """A file."""
+        return ("recall",)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -306,7 +365,16 @@ class Report:
 
 
 StyleCall: TypeAlias = (
-    StyleCode | StylePreset | DescribeStyle | Restyle | ContentFeatures | StyleGradient
+    StyleCode
+    | StylePreset
+    | DescribeStyle
+    | Restyle
+    | ContentFeatures
+    | StyleGradient
+    | FirstChange
+    | ChangeGradient
+    | Remember
+    | Recall
 )
 GanCall: TypeAlias = DescribeLatents | MapNoise | MeanOfLook | Synthesise | InversionGradient
 Call: TypeAlias = (

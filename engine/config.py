@@ -21,5 +21,6 @@ class EngineConfig:
     stuck_timeout_s: float = 1800.0  # so is one that spends so long on one pass or one loading
     preview_interval_s: float = 0.7
     threads: int = 0  # of the CPU device; 0: torch's own choice
+    notes_dir: Path | None = None  # what workers write down for the next one; None: nothing
     vgg19_file: Path | None = None  # VGG-19's weights in torchvision's layout, for style transfer
     allow_downloads: bool = False  # hub repositories may be fetched

@@ -30,7 +30,8 @@ class Picture:
     seed: int
     width: int  # pixels
     height: int  # pixels
-    animation: bytes = b""  # animated WebP of a morph, whose first frame `png` is
+    animation: bytes = b""  # animated WebP, whose first frame `png` is
+    weights: bytes = b""  # what a training of a style has learnt
 
 
 @dataclass(frozen=True, slots=True)

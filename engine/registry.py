@@ -1,8 +1,17 @@
 """Which pipeline answers which request. The one place to add a kind of request."""
 
 from engine.calls import Pipeline
-from engine.pipelines import blend, edit, imagine, morph, stylize, upscale
-from engine.requests import Blend, ImageToImage, Morph, Request, Stylize, TextToImage, Upscale
+from engine.pipelines import blend, edit, imagine, morph, stylize, train_style, upscale
+from engine.requests import (
+    Blend,
+    ImageToImage,
+    Morph,
+    Request,
+    Stylize,
+    TextToImage,
+    TrainStyle,
+    Upscale,
+)
 
 
 def start(request: Request, preview_interval_s: float) -> Pipeline:
@@ -16,6 +25,8 @@ def start(request: Request, preview_interval_s: float) -> Pipeline:
             return upscale.run(request)
         case Stylize():
             return stylize.run(request, preview_interval_s=preview_interval_s)
+        case TrainStyle():
+            return train_style.run(request, preview_interval_s=preview_interval_s)
         case Blend():
             return blend.run(request, preview_interval_s=preview_interval_s)
         case Morph():

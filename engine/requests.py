@@ -18,6 +18,7 @@ MAX_SEED = 2**32 - 1
 MAX_IMAGES = 8  # images of one request
 MAX_STYLES = 8  # style references of one request
 MAX_CONTENT_FRAMES = 60  # of an animation to be restyled
+MAX_TRAINING_STEPS = 5000  # of a style
 MAX_BLENDED = 5  # pictures of one blend
 MAX_STOPS = 6  # of one morph
 MAX_FRAMES = 120  # of one morph
@@ -113,6 +114,8 @@ class StyleReference:
     image: bytes = b""  # PNG; empty where `preset` is given
     preset: str = ""
     weight: float = 1.0
+    learnt: bytes = b""  # what a training made of the picture, for the fast method
+    is_kept: bool = False  # the picture has a name and comes again: its statistics are kept
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -316,12 +319,28 @@ class Morph:
         return self.drawing.seed
 
 
-Request: TypeAlias = TextToImage | ImageToImage | Upscale | Stylize | Blend | Morph
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainStyle:
+    """The fast network taught one style; its picture carries what was learnt."""
+
+    style: bytes  # PNG
+    name: str  # what its owner calls it
+    steps: int = 400
+    seed: int = 0
+    previews: bool = True
+
+    def __post_init__(self) -> None:
+        _require(bool(self.style), "style", "must not be empty")
+        _require_range("steps", self.steps, 1, MAX_TRAINING_STEPS)
+        _require_seed("seed", self.seed)
+
+
+Request: TypeAlias = TextToImage | ImageToImage | Upscale | Stylize | Blend | Morph | TrainStyle
 
 
 def seeds_of(request: Request) -> Iterable[int]:
     """The seed of each image of a request, in order."""
-    count = 1 if isinstance(request, Upscale | Morph) else request.image_count
+    count = 1 if isinstance(request, Upscale | Morph | TrainStyle) else request.image_count
     return ((request.seed + i) % (MAX_SEED + 1) for i in range(count))
 
 

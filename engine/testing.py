@@ -11,7 +11,7 @@ import os
 import signal
 import time
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 
 import numpy as np
@@ -26,10 +26,20 @@ from engine.host import WorkerHost, open_host, with_known_model
 from engine.media.animation import encode_animated_webp
 from engine.messages import Cancel, Order, Ready, Start
 from engine.models.catalogue import Catalogue, open_catalogue
-from engine.requests import Diffusion, Morph, Request, StyleMethod, Stylize, Upscale, seeds_of
+from engine.requests import (
+    Diffusion,
+    Morph,
+    Request,
+    StyleMethod,
+    Stylize,
+    TrainStyle,
+    Upscale,
+    seeds_of,
+)
 from engine.worker_process import Link, Send, Work
 
 _PREVIEW_SIDE = 64  # pixels
+_TRAINED_SIDE = 96  # pixels of the picture of a training
 
 
 class FakeEngine:
@@ -187,10 +197,12 @@ def draw(request: Request) -> tuple[Picture, ...]:
     """
     width, height = _size_of(request)
     words = _words_of(request)
-    moving = _animation(request, width, height) if isinstance(request, Morph) else b""
+    moving = _animation(request, width, height)
+    learnt = b"learnt" if isinstance(request, TrainStyle) else b""
+    patterns = ((seed, _pattern(seed, words, width, height)) for seed in seeds_of(request))
     return tuple(
-        Picture(_encoded(_pattern(seed, words, width, height), "PNG"), seed, width, height, moving)
-        for seed in seeds_of(request)
+        Picture(_encoded(pattern, "PNG"), seed, width, height, moving, learnt)
+        for seed, pattern in patterns
     )
 
 
@@ -207,6 +219,8 @@ def _step_count(request: Request) -> int:
             return request.frames
         case Stylize(method=StyleMethod.OPTIMISE):
             return request.iterations
+        case TrainStyle():
+            return request.steps
         case _:
             return 1
 
@@ -220,6 +234,8 @@ def _size_of(request: Request) -> tuple[int, int]:
         case Upscale():
             width, height = _size_in(request.source, "source")
             return width * request.factor, height * request.factor
+        case TrainStyle():
+            return _TRAINED_SIDE, _TRAINED_SIDE
         case Stylize():
             width, height = _size_in(request.content, "content")
             scale = request.size / max(width, height) if request.size else 1.0
@@ -248,10 +264,17 @@ def _pattern(seed: int, words: str, width: int, height: int) -> Image.Image:
     return small.resize((width, height), Image.Resampling.BICUBIC)
 
 
-def _animation(request: Morph, width: int, height: int) -> bytes:
-    seeds = range(request.seed, request.seed + request.frames)
+def _animation(request: Request, width: int, height: int) -> bytes:
+    """A pattern for each frame of what moves; nothing for others."""
+    durations_ms: Sequence[int] = ()
+    match request:
+        case Morph():
+            durations_ms = [round(1000 * request.seconds / request.frames)] * request.frames
+        case Stylize(durations_ms=durations_ms):
+            pass
+    seeds = range(request.seed, request.seed + len(durations_ms))
     frames = [_pattern(seed, _words_of(request), width, height) for seed in seeds]
-    return encode_animated_webp(frames, [round(1000 * request.seconds / len(frames))] * len(frames))
+    return encode_animated_webp(frames, durations_ms) if frames else b""
 
 
 def _preview(request: Request, done: float) -> bytes:

@@ -21,11 +21,13 @@ from engine.api import (
     Request,
     Stylize,
     TextToImage,
+    TrainStyle,
     Upscale,
 )
 
 _KINDS: Mapping[str, type[Request]] = {
-    kind.__name__: kind for kind in (TextToImage, ImageToImage, Upscale, Stylize, Blend, Morph)
+    kind.__name__: kind
+    for kind in (TextToImage, ImageToImage, Upscale, Stylize, TrainStyle, Blend, Morph)
 }
 
 

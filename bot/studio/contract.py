@@ -61,6 +61,7 @@ class Operation(StrEnum):
     REMIX = "remix"
     UPSCALE = "upscale"
     STYLIZE = "stylize"
+    TRAIN_STYLE = "train-style"
     MAKE_AGAIN = "make-again"
 
 

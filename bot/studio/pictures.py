@@ -20,6 +20,7 @@ from engine.api import (
     Request,
     StyleMethod,
     Stylize,
+    TrainStyle,
     Upscale,
     encode_webp,
     image_of,
@@ -104,6 +105,8 @@ def alt_text(prompt: str, operation: Operation) -> str:
     match operation:
         case Operation.STYLIZE:
             text = f"Restyled image: {words}"
+        case Operation.TRAIN_STYLE:
+            text = f"A style, a landscape, and the landscape before and after learning: {words}"
         case Operation.UPSCALE:
             text = f"Larger version of an image made from the words: {words}"
         case _:
@@ -149,6 +152,8 @@ def _further(request: Request) -> list[tuple[str, str]]:
             return [("Upscale", str(request.factor))]
         case Stylize():
             return _further_of_restyle(request)
+        case TrainStyle():
+            return [("Style", request.name), ("Training steps", str(request.steps))]
         case Morph():
             return _further_of_morph(request)
         case _:
@@ -166,6 +171,8 @@ def _further_of_restyle(request: Stylize) -> list[tuple[str, str]]:
         further.append(("Iterations", str(request.iterations)))
     if request.keep_colour is not KeepColour.NO:
         further.append(("Keep colour", request.keep_colour.value))
+    if request.frames:
+        further.append(("Frames", str(1 + len(request.frames))))
     if request.perturbation:
         further.append(("Style perturbation", f"{request.perturbation:g}"))
     if request.method is StyleMethod.DIFFUSION:

@@ -3,12 +3,13 @@
 from collections.abc import Iterable
 
 from bot.studio.contract import Operation
-from engine.api import Blend, Diffusion, Morph, Request, StyleMethod, Stylize, Upscale
+from engine.api import Blend, Diffusion, Morph, Request, StyleMethod, Stylize, TrainStyle, Upscale
 
 FIRST_GUESS_S = 1.0  # device seconds of one megapixel-step, before anything was measured
 _MEMORY = 0.8  # share of the old value that a new measurement leaves
 _UPSCALE_WORK = 4.0  # megapixel-steps of one megapixel drawn by an upscaler
 _DECODE_WORK = 1.0  # megapixel-steps of one megapixel that a decoder draws
+_TRAINING_WORK = 0.1  # of one step of a style's training
 _UPLOAD_MEGAPIXELS = 1.0  # where the size of a source is not known without decoding it
 
 
@@ -31,7 +32,9 @@ def work_of(request: Request) -> float:
         case Stylize():
             megapixels = (request.size / 1e3) ** 2 if request.size else _UPLOAD_MEGAPIXELS
             passes = request.iterations if request.method is StyleMethod.OPTIMISE else 2
-            return megapixels * passes * request.image_count
+            return megapixels * passes * request.image_count * (1 + len(request.frames))
+        case TrainStyle():
+            return request.steps * _TRAINING_WORK
 
 
 def _drawing_work(request: Diffusion) -> float:
@@ -40,9 +43,12 @@ def _drawing_work(request: Diffusion) -> float:
     return pixels / 1e6 * request.steps * request.stop / 100 * passes
 
 
+_OWN_PACES = (Operation.UPSCALE, Operation.STYLIZE, Operation.TRAIN_STYLE)
+
+
 def pace_of(model: str, operation: str) -> str:
     """What jobs have a speed in common: those of a model, but upscaling is a matter of its own."""
-    return operation if operation in (Operation.UPSCALE, Operation.STYLIZE) else model
+    return operation if operation in _OWN_PACES else model
 
 
 class Speeds:

@@ -80,7 +80,9 @@ class Shelf:
         self._models: dict[str, LoadedModel | LoadedGan] = {}
         self._kept: tuple[int, tuple[str, ...]] = (0, ())
         # A few megabytes, so they stay and need no place in the ledger.
-        self._styles = StyleNetworks(self._device, vgg19=config.vgg19_file)
+        self._styles = StyleNetworks(
+            self._device, vgg19=config.vgg19_file, notes=config.notes_dir
+        )
 
     @property
     def device(self) -> torch.device:

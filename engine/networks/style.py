@@ -9,15 +9,19 @@ Pixels are (B, 3, H, W) in [0, 1]; H and W multiples of 8. A style code is (B, 2
 means and standard deviations of each level, finest first.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional as F
 
 from engine.style.losses import channel_statistics
+
+NOTHING: Mapping[str, Tensor] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,25 +142,52 @@ class StyleTransfer(nn.Module):
         self.decoder = StyleDecoder(config)
 
     def forward(
-        self, content: Tensor, code: Tensor, strength: Tensor, own: Tensor | None = None
+        self,
+        content: Tensor,
+        code: Tensor,
+        strength: Tensor,
+        own: Tensor | None = None,
+        learnt: Mapping[str, Tensor] = NOTHING,
     ) -> Tensor:
         """Content (B, 3, H, W) in the style of `code` (B, S); strength (B,) in 0..1 -> pixels.
 
-        `own` is the style code of the whole picture where `content` is a tile of it.
+        `own` is the style code of the whole picture where `content` is a tile of it; `learnt` is
+        added to the decoder's parameters, by their names.
         """
+        return self.decoded(self.adapted(content, code, strength, own), learnt)
+
+    def adapted(
+        self,
+        content: Tensor,
+        code: Tensor,
+        strength: Tensor | None = None,
+        own: Tensor | None = None,
+    ) -> list[Tensor]:
+        """The features of the content with the statistics of `code`; without strength all of it."""
         features = self.encoder(content)
         codes = self.encoder.split_code(code)
         if own is None:
             own = torch.cat([statistics(level) for level in features], dim=1)
         owns = self.encoder.split_code(own)
-        weight = strength[:, None]
-        # Interpolation of statistics is that of features, because `adapt` is linear in the code.
-        adapted = [
-            adapt(level, torch.lerp(mine, wanted, weight), mine)
+        if strength is not None:
+            # Interpolation of statistics is that of features: `adapt` is linear in the code.
+            pairs = zip(owns, codes, strict=True)
+            codes = [torch.lerp(mine, wanted, strength[:, None]) for mine, wanted in pairs]
+        return [
+            adapt(level, wanted, mine)
             for level, wanted, mine in zip(features, codes, owns, strict=True)
         ]
-        out: Tensor = self.decoder(adapted)
-        return out
+
+    def decoded(self, features: Sequence[Tensor], learnt: Mapping[str, Tensor]) -> Tensor:
+        """Pixels of adapted features, by the decoder with what is learnt added to it."""
+        if not learnt:
+            out: Tensor = self.decoder(features)
+            return out
+        parameters = {
+            name: parameter + learnt[name] for name, parameter in self.decoder.named_parameters()
+        }
+        changed: Tensor = functional_call(self.decoder, parameters, (features,))
+        return changed
 
     def configuration(self) -> dict[str, Any]:
         """Plain values from which the same network can be built."""

@@ -21,7 +21,6 @@ from engine.calls import (
     Pipeline,
     Report,
     StyleGradient,
-    StylePreset,
 )
 from engine.errors import UnreadableImage
 from engine.events import Picture
@@ -34,7 +33,6 @@ from engine.requests import (
     ImageToImage,
     KeepColour,
     StyleMethod,
-    StyleReference,
     Stylize,
     plain,
     seeds_of,
@@ -78,10 +76,12 @@ def run(
     done: list[Picture] = []
     for number, seed in enumerate(seeds_of(request)):
         generator = torch.Generator().manual_seed(seed)
-        style = blended(styles, request.image_weights[number] if request.image_weights else usual)
+        weights = request.image_weights[number] if request.image_weights else usual
+        style = blended(styles, weights)
+        changes = restyling.learnt_of(request.styles, weights, request.strength)
         own = perturbed(style, PERTURBATION * request.perturbation, generator)
         teller = _Teller(request, number, preview_interval_s, clock)
-        frames = yield from _restyled(request, contents, own, seed, teller)
+        frames = yield from _restyled(request, contents, own, changes, seed, teller)
         frames = _recoloured(request, frames, contents)
         frames = _masked(request, frames, contents)
         done.append((yield from aside(partial(_picture, frames, opened, request, seed))))
@@ -120,34 +120,30 @@ class _Teller:
 def _styles(request: Stylize, content: Tensor) -> Generator[Call, Any, list[Style]]:
     """What each reference looks like."""
     network = NetworkRef(request.network if request.method is StyleMethod.OPTIMISE else "style")
+    recolour = content if request.keep_colour is KeepColour.MATCHED else None
     styles: list[Style] = []
     for reference in request.styles:
-        styles += [(yield from _described(reference, network, request, content))]
+        styles += [(yield from restyling.described(reference, network, recolour))]
     return styles
 
 
-def _described(
-    reference: StyleReference, network: NetworkRef, request: Stylize, content: Tensor
-) -> Generator[Call, Any, Style]:
-    if reference.preset:
-        preset: Style = yield StylePreset(network, reference.preset)
-        return preset
-    recolour = content if request.keep_colour is KeepColour.MATCHED else None
-    return (yield from restyling.described(reference.image, network, recolour))
-
-
 def _restyled(
-    request: Stylize, contents: list[Tensor], style: Style, seed: int, teller: _Teller
+    request: Stylize,
+    contents: list[Tensor],
+    style: Style,
+    changes: restyling.Changes,
+    seed: int,
+    teller: _Teller,
 ) -> FramesOf:
-    content = contents[0]
-    if request.strength == 0:
+    content, strength = contents[0], request.strength
+    if strength == 0:
         return contents
     if request.frames:
-        strength = request.strength
-        return (yield from moving.restyled_frames(contents, style, strength, teller.on_step))
+        told = teller.on_step
+        return (yield from moving.restyled_frames(contents, style, strength, changes, told))
     match request.method:
         case StyleMethod.FAST:
-            return [(yield from restyling.restyled(content, style, request.strength))]
+            return [(yield from restyling.restyled(content, style, strength, changes))]
         case StyleMethod.OPTIMISE:
             return [(yield from _optimised(request, content, style, teller))]
         case StyleMethod.DIFFUSION:
@@ -231,7 +227,7 @@ def _recoloured(request: Stylize, frames: list[Tensor], contents: list[Tensor]) 
             # All frames as one picture, so that their colours move together.
             palette = colour_moments(_stacked(contents)[None])
             matched = match_colours(_stacked(frames)[None], *palette)[0]
-            return list(matched.split(contents[0].shape[1], dim=1))
+            return list(torch.split(matched, contents[0].shape[1], dim=1))
 
 
 def _masked(request: Stylize, frames: list[Tensor], contents: list[Tensor]) -> list[Tensor]:

@@ -16,7 +16,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from engine.calls import DescribeStyle, NetworkRef
-from engine.models.families.style import PRESETS, StyleNetworks, preset_tensors
+from engine.models.families.style import StyleNetworks
+from engine.models.families.style_files import PRESETS, preset_tensors
 from engine.networks.style import StyleConfig, StyleEncoder, StyleTransfer
 from engine.networks.weights import save_network
 from engine.training.loop import Run, load_average

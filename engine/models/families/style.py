@@ -1,85 +1,78 @@
 """The style networks: the shipped encoder and decoder, or VGG-19 for optimising.
 
 `engine.networks.style` restyles in one pass and can guide an optimiser; VGG-19, where the operator
-has its weights, guides one only.
+has its weights, guides one only. What is learnt of one style is a change of the decoder.
 """
 
+import hashlib
+import logging
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from engine.calls import (
+    ChangeGradient,
     ContentFeatures,
     DescribeStyle,
+    FirstChange,
+    Recall,
+    Remember,
     Restyle,
     StyleCall,
     StyleCode,
     StyleGradient,
     StylePreset,
 )
-from engine.errors import ModelUnavailable, Unsupported
-from engine.networks.style import StyleConfig, StyleTransfer, statistics
-from engine.networks.vgg import CONTENT_LAYER, STYLE_LAYERS, Vgg19, load_vgg19
-from engine.networks.weights import BrokenWeights, read_network
+from engine.errors import Unsupported
+from engine.models.families.style_files import (
+    PRESETS,
+    SHIPPED,
+    decode_style,
+    encode_style,
+    read_presets,
+    read_style_transfer,
+    version_of,
+)
+from engine.models.families.style_guides import (
+    Extractor,
+    PackExtractor,
+    VggExtractor,
+    guided_loss,
+)
+from engine.models.notebook import Notebook
+from engine.networks.low_rank import change_size, changes_of, first_change
+from engine.networks.style import StyleTransfer, statistics
+from engine.networks.vgg import Vgg19, load_vgg19
 from engine.style import losses
 from engine.style.colour import colour_moments
+from engine.style.learning import decode_change
+from engine.style.objective import Weights, restyling_loss
 from engine.style.target import Style
 
-SHIPPED = Path(__file__).parents[1] / "pack"
-WEIGHTS = "style.safetensors"
-PRESETS = "style-presets.safetensors"
-CONTENT_LEVEL = 2  # a quarter of the size: deeper ones keep too little of what is where
-VARIATION_WEIGHT = 2.0  # of total variation in the optimiser's loss
+log = logging.getLogger(__name__)
 
-
-class Extractor(Protocol):
-    """What an optimiser needs of a network."""
-
-    def features(self, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Content features (B, C, h, w), and those of each style level."""
-        ...
-
-
-class PackExtractor:
-    """The shipped encoder: one of the deeper levels is the content, all are the style."""
-
-    def __init__(self, network: StyleTransfer) -> None:
-        self._network = network
-
-    def features(self, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Content features (B, C, h, w), and those of each style level."""
-        levels = self._network.encoder(pixels)
-        return levels[CONTENT_LEVEL], levels
-
-
-class VggExtractor:
-    """The layers of Gatys et al. 2016."""
-
-    def __init__(self, network: Vgg19) -> None:
-        self._network = network
-
-    def features(self, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Content features (B, C, h, w), and those of each style level."""
-        found = self._network(pixels, [*STYLE_LAYERS, CONTENT_LAYER])
-        return found[CONTENT_LAYER], [found[name] for name in STYLE_LAYERS]
+TEACHING = Weights()
 
 
 class StyleNetworks:
     """Answers style calls on one device; networks are read when first asked for."""
 
     def __init__(
-        self, device: torch.device, *, folder: Path = SHIPPED, vgg19: Path | None = None
+        self,
+        device: torch.device,
+        *,
+        folder: Path = SHIPPED,
+        vgg19: Path | None = None,
+        notes: Path | None = None,
     ) -> None:
         self._device = device
         self._folder = folder
         self._vgg19_file = vgg19
-        self._transfer: StyleTransfer | None = None
-        self._vgg19: Vgg19 | None = None
-        self._presets: dict[str, Style] | None = None
+        self._notebook = Notebook(notes)
 
     def execute(self, calls: Sequence[StyleCall]) -> list[Any]:
         """Return a result for each call, all of one batch key, from one pass of all their rows.
@@ -90,35 +83,80 @@ class StyleNetworks:
         """
         first = calls[0]
         match first:
-            case StylePreset():
-                return [self._preset(call.name) for call in calls if isinstance(call, StylePreset)]
-            case StyleGradient():
-                return self._gradients([c for c in calls if isinstance(c, StyleGradient)])
-            case DescribeStyle():
-                return [self._describe(c) for c in calls if isinstance(c, DescribeStyle)]
             case Restyle():
                 return self._restyle([c for c in calls if isinstance(c, Restyle)])
+            case StyleGradient():
+                return self._gradients([c for c in calls if isinstance(c, StyleGradient)])
             case StyleCode() | ContentFeatures():
                 pixels = self._joined([c.pixels for c in calls if isinstance(c, type(first))])
                 if isinstance(first, StyleCode):
-                    answer = self._network().encoder.style_code(pixels)
+                    answer = self._transfer.encoder.style_code(pixels)
                 else:
                     answer = self._extractor(first.network.model).features(pixels)[0]
                 sizes = [len(c.pixels) for c in calls if isinstance(c, type(first))]
                 return list(torch.split(answer.float().cpu(), sizes))
+            case _:
+                return [self._answer(call) for call in calls]
 
     def preset_names(self) -> tuple[str, ...]:
         """The styles that are shipped, by name."""
-        return tuple(self._styles())
+        return tuple(self._presets)
+
+    def _answer(self, call: StyleCall) -> Any:
+        """The result of a call that shares no pass."""
+        match call:
+            case StylePreset(name=name):
+                return self._preset(name)
+            case DescribeStyle():
+                return self._described(call)
+            case FirstChange(seed=seed):
+                generator = torch.Generator().manual_seed(seed)
+                return first_change(self._transfer.decoder, generator), self._version
+            case ChangeGradient():
+                return self._change_gradient(call)
+            case Remember(key=key, data=data):
+                return self._notebook.write(key, data)
+            case Recall(key=key):
+                return self._notebook.read(key)
+            case other:
+                raise Unsupported(f"the style networks compute no {type(other).__name__}")
 
     def _restyle(self, calls: Sequence[Restyle]) -> list[Tensor]:
-        answer = self._network()(
+        answer = self._transfer(
             self._joined([call.pixels for call in calls]),
             self._joined([call.code for call in calls]),
             self._joined([call.strength for call in calls]),
             self._joined([call.own for call in calls]),
+            self._learnt(calls[0].changes),
         )
         return list(torch.split(answer.float().cpu(), [len(call.pixels) for call in calls]))
+
+    def _learnt(self, changes: Sequence[tuple[bytes, float]]) -> dict[str, Tensor]:
+        """What was learnt of styles: what it adds to the decoder's parameters, by their names."""
+        total: dict[str, Tensor] = {}
+        for data, weight in changes:
+            change = decode_change(data, self._version)
+            if change is None or len(change) != change_size(self._transfer.decoder):
+                log.warning("what was learnt of a style is of other networks, and is left out")
+                continue
+            for name, part in changes_of(self._transfer.decoder, change.to(self._device)):
+                total[name] = total[name] + weight * part if name in total else weight * part
+        return total
+
+    def _change_gradient(self, call: ChangeGradient) -> tuple[Tensor, Tensor]:
+        network = self._transfer
+        pixels, code = call.pixels.to(self._device), call.code.to(self._device)
+        grams = [gram.to(self._device) for gram in call.grams]
+        with torch.enable_grad():
+            change = call.change.to(self._device).detach().requires_grad_()
+            learnt = dict(changes_of(network.decoder, change))
+            adapted = network.adapted(pixels, code.expand(len(pixels), -1))
+            drawn = network.decoded(adapted, learnt)
+            found = network.encoder(drawn.clamp(-0.2, 1.2))
+            codes = network.encoder.split_code(code)
+            loss = restyling_loss(drawn, found, adapted[-1], codes, grams, TEACHING)
+            (gradient,) = torch.autograd.grad(loss, change)
+        return loss.detach()[None].cpu(), gradient.cpu()
 
     def _gradients(self, calls: Sequence[StyleGradient]) -> list[tuple[Tensor, Tensor]]:
         extractor = self._extractor(calls[0].network.model)
@@ -129,13 +167,25 @@ class StyleNetworks:
         grams = [self._joined([call.grams[level] for call in calls]) for level in levels]
         with torch.enable_grad():
             x = pixels.requires_grad_()
-            loss = _loss(extractor, x, content, grams, weight)
+            loss = guided_loss(extractor, x, content, grams, weight)
             # The rows are independent, so the sum's gradient is each row's own.
             (gradient,) = torch.autograd.grad(loss.sum(), x)
         sizes = [len(call.pixels) for call in calls]
         losses_of = torch.split(loss.detach().cpu(), sizes)
         parts = zip(losses_of, torch.split(gradient.cpu(), sizes), strict=True)
         return list(parts)
+
+    def _described(self, call: DescribeStyle) -> Style:
+        """What a picture looks like; of one that is kept, what was written down of it."""
+        if not call.is_kept:
+            return self._describe(call)
+        picture = hashlib.sha256(call.pixels.numpy().tobytes()).hexdigest()
+        key = f"style {call.network.model} {self._version} {picture}"
+        style = decode_style(self._notebook.read(key))
+        if style is None:
+            style = self._describe(call)
+            self._notebook.write(key, encode_style(style))
+        return style
 
     def _describe(self, call: DescribeStyle) -> Style:
         pixels = call.pixels.float().to(self._device)
@@ -145,99 +195,34 @@ class StyleNetworks:
         mean, covariance = colour_moments(call.pixels)
         return Style(code.cpu(), grams, mean, covariance)
 
+    def _preset(self, name: str) -> Style:
+        if name not in self._presets:
+            known = ", ".join(self._presets)
+            raise Unsupported(f"there is no style called {name}: choose from {known}")
+        return self._presets[name]
+
     def _extractor(self, model: str) -> Extractor:
         if model == "vgg19":
-            return VggExtractor(self._vgg())
-        return PackExtractor(self._network())
+            return VggExtractor(self._vgg19)
+        return PackExtractor(self._transfer)
 
-    def _network(self) -> StyleTransfer:
-        if self._transfer is None:
-            self._transfer = read_style_transfer(self._folder).to(self._device)
-        return self._transfer
+    @cached_property
+    def _transfer(self) -> StyleTransfer:
+        return read_style_transfer(self._folder).to(self._device)
 
-    def _vgg(self) -> Vgg19:
+    @cached_property
+    def _version(self) -> str:
+        return version_of(self._folder)
+
+    @cached_property
+    def _presets(self) -> dict[str, Style]:
+        return read_presets(self._folder / PRESETS)
+
+    @cached_property
+    def _vgg19(self) -> Vgg19:
         if self._vgg19_file is None:
             raise Unsupported("no weights of VGG-19 are configured: leave the network out")
-        if self._vgg19 is None:
-            self._vgg19 = load_vgg19(self._vgg19_file).to(self._device)
-        return self._vgg19
-
-    def _styles(self) -> dict[str, Style]:
-        if self._presets is None:
-            self._presets = read_presets(self._folder / PRESETS)
-        return self._presets
-
-    def _preset(self, name: str) -> Style:
-        styles = self._styles()
-        if name not in styles:
-            raise Unsupported(f"there is no style called {name}: choose from {', '.join(styles)}")
-        return styles[name]
+        return load_vgg19(self._vgg19_file).to(self._device)
 
     def _joined(self, parts: Sequence[Tensor]) -> Tensor:
         return torch.cat([part.float() for part in parts]).to(self._device)
-
-
-def _loss(
-    extractor: Extractor, x: Tensor, content: Tensor, grams: Sequence[Tensor], weight: Tensor
-) -> Tensor:
-    """Gatys et al. 2016, eq. 7, with total variation; (B,).
-
-    Differs from the paper: content and each level count relative to the size of their targets, so
-    that one style weight serves networks and pictures of any size.
-    """
-    features, levels = extractor.features(x)
-    total = losses.content_loss(features, content) / _size(content)
-    for level, gram in zip(levels, grams, strict=True):
-        error = losses.gram_loss(losses.gram_matrix(level), gram) / _size(gram)
-        total = total + weight * error / len(grams)
-    return total + VARIATION_WEIGHT * losses.total_variation_loss(x)
-
-
-def _size(target: Tensor) -> Tensor:
-    return target.square().flatten(1).mean(1).clamp_min(1e-8)
-
-
-def read_style_transfer(folder: Path) -> StyleTransfer:
-    """Read encoder and decoder.
-
-    Raises:
-        ModelUnavailable: the file is missing, broken or of another network.
-    """
-    try:
-        config, state = read_network(folder, "style")
-        network = StyleTransfer(StyleConfig(**config))
-        network.load_state_dict(state)
-    except (BrokenWeights, TypeError, RuntimeError) as error:
-        raise ModelUnavailable(
-            "style", f"{folder / WEIGHTS} is missing or broken ({error})"
-        ) from None
-    return network.eval().requires_grad_(requires_grad=False)
-
-
-def read_presets(path: Path) -> dict[str, Style]:
-    """Read styles by name, in the order of their names.
-
-    Raises:
-        ModelUnavailable: the file is missing or broken.
-    """
-    try:
-        with safe_open(path, "pt") as file:
-            parts = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise ModelUnavailable("style", f"{path} is missing or broken ({error})") from None
-    names = sorted({key.split("/")[0] for key in parts})
-    return {name: _style_of(name, parts) for name in names}
-
-
-def preset_tensors(name: str, style: Style) -> dict[str, Tensor]:
-    """How a style is stored; `read_presets` reads it back."""
-    tensors = {f"{name}/code": style.code.half(), f"{name}/mean": style.mean.half()}
-    tensors[f"{name}/covariance"] = style.covariance.float()
-    tensors |= {f"{name}/gram{level}": gram.half() for level, gram in enumerate(style.grams)}
-    return tensors
-
-
-def _style_of(name: str, parts: dict[str, Tensor]) -> Style:
-    count = sum(key.startswith(f"{name}/gram") for key in parts)
-    grams = tuple(parts[f"{name}/gram{level}"] for level in range(count))
-    return Style(parts[f"{name}/code"], grams, parts[f"{name}/mean"], parts[f"{name}/covariance"])

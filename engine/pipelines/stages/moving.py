@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from engine.calls import Call, Restyle, StyleCode
-from engine.pipelines.stages.restyling import STYLE_NETWORK, cropped, padded
+from engine.pipelines.stages.restyling import STYLE_NETWORK, Changes, cropped, padded
 from engine.style.target import Style
 
 AT_ONCE = 4  # frames of one call, so that progress is told and others get their turn
@@ -23,7 +23,11 @@ OnFrames = Callable[[int, Tensor], Generator[Call, Any, None]]  # hears how many
 
 
 def restyled_frames(
-    frames: Sequence[Tensor], style: Style, strength: float, on_frames: OnFrames
+    frames: Sequence[Tensor],
+    style: Style,
+    strength: float,
+    changes: Changes,
+    on_frames: OnFrames,
 ) -> Generator[Call, Any, list[Tensor]]:
     """Return frames (3, H, W) of one size, each in the style's one row."""
     height, width = frames[0].shape[1:]
@@ -35,7 +39,7 @@ def restyled_frames(
         part = canvas[start : start + AT_ONCE]
         count = len(part)
         rows = style.code.expand(count, -1), torch.full((count,), strength), own.expand(count, -1)
-        pixels = yield Restyle(STYLE_NETWORK, part, *rows)
+        pixels = yield Restyle(STYLE_NETWORK, part, *rows, changes)
         done += [cropped(frame, height, width) for frame in pixels]
         yield from on_frames(len(done), done[-1][None])
     return steadied(frames, done)

@@ -1,6 +1,7 @@
 """A look laid over pixels in one pass of the fast network, in tiles where they are many."""
 
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from engine.calls import Call, DescribeStyle, NetworkRef, Restyle, StyleCode, St
 from engine.errors import OutOfMemory
 from engine.pipelines.stages import sources
 from engine.pipelines.stages.tiling import Grid, Mosaic, tiles_of
-from engine.requests import Diffusion
+from engine.requests import Diffusion, StyleReference
 from engine.style.colour import colour_moments, match_colours
 from engine.style.target import Style, blended
 
@@ -29,6 +30,7 @@ STYLE_SIDE = 512  # pixels of the longer side at which a style is looked at
 HALF_WEIGHT = 50  # the `--sw` that takes half of a style
 
 PixelsOf = Generator[Call, Any, Tensor]
+Changes = tuple[tuple[bytes, float], ...]  # what was learnt of styles, and how much counts
 
 
 def in_the_look_of_references(
@@ -42,25 +44,28 @@ def in_the_look_of_references(
     """
     if not request.style_references or request.style_weight == 0:
         return list(images)
+    references = request.style_references
     styles: list[Style] = []
-    for reference in request.style_references:
-        if reference.preset:
-            styles.append((yield StylePreset(STYLE_NETWORK, reference.preset)))
-        else:
-            styles.append((yield from described(reference.image, STYLE_NETWORK)))
-    style = blended(styles, [reference.weight for reference in request.style_references])
+    for reference in references:
+        styles += [(yield from described(reference, STYLE_NETWORK))]
+    weights = [reference.weight for reference in references]
+    style = blended(styles, weights)
     strength = request.style_weight / (request.style_weight + HALF_WEIGHT)
+    changes = learnt_of(references, weights, strength)
     done: list[Tensor] = []
     for pixels in images:
-        done += [(yield from restyled(pixels, style, strength))]
+        done += [(yield from restyled(pixels, style, strength, changes))]
     return done
 
 
 def described(
-    reference: bytes, network: NetworkRef, palette: Tensor | None = None
+    reference: StyleReference, network: NetworkRef, palette: Tensor | None = None
 ) -> Generator[Call, Any, Style]:
-    """Look at a style reference (PNG); with `palette` (3, H, W) as if it had those colours."""
-    image = sources.opened(reference, "styles")
+    """Look at a style reference; with `palette` (3, H, W) as if it had those colours."""
+    if reference.preset:
+        preset: Style = yield StylePreset(network, reference.preset)
+        return preset
+    image = sources.opened(reference.image, "styles")
     scale = min(1.0, STYLE_SIDE / max(image.size))
     width, height = (
         max(LEAST_SIDE, round(side * scale / MULTIPLE) * MULTIPLE) for side in image.size
@@ -68,11 +73,21 @@ def described(
     pixels = sources.pixels_of(image.resize((width, height), Image.Resampling.LANCZOS))[None]
     if palette is not None:
         pixels = match_colours(pixels, *colour_moments(palette[None]))
-    style: Style = yield DescribeStyle(network, pixels)
+    is_kept = reference.is_kept and palette is None
+    style: Style = yield DescribeStyle(network, pixels, is_kept)
     return style
 
 
-def restyled(pixels: Tensor, style: Style, strength: float) -> PixelsOf:
+def learnt_of(
+    references: Sequence[StyleReference], weights: Sequence[float], strength: float
+) -> Changes:
+    """What trainings made of the references, as far as each counts."""
+    total = sum(weights)
+    pairs = zip(references, weights, strict=True)
+    return tuple((r.learnt, strength * w / total) for r, w in pairs if r.learnt and w > 0)
+
+
+def restyled(pixels: Tensor, style: Style, strength: float, changes: Changes = ()) -> PixelsOf:
     """Return pixels (3, H, W) in [0, 1] in the style's one row, at their own size.
 
     Tiles share the statistics of the whole picture and overlap by more than the network sees, so
@@ -81,15 +96,15 @@ def restyled(pixels: Tensor, style: Style, strength: float) -> PixelsOf:
     height, width = pixels.shape[1:]
     canvas = padded(pixels)
     own = yield StyleCode(STYLE_NETWORK, _overview(canvas)[None])
-    weight = torch.tensor([strength])
+    brush = Restyle(STYLE_NETWORK, canvas[None], style.code, torch.tensor([strength]), own, changes)
     if canvas.shape[1] * canvas.shape[2] <= WHOLE_PIXELS:
         try:
-            whole = yield Restyle(STYLE_NETWORK, canvas[None], style.code, weight, own)
+            whole = yield brush
         except OutOfMemory:
-            whole = (yield from _in_tiles(canvas, style, weight, own, SMALL_GRID))[None]
+            whole = (yield from _in_tiles(canvas, brush, SMALL_GRID))[None]
         canvas = whole[0]
     else:
-        canvas = yield from _in_tiles(canvas, style, weight, own, GRID)
+        canvas = yield from _in_tiles(canvas, brush, GRID)
     return cropped(canvas, height, width)
 
 
@@ -100,17 +115,17 @@ def cropped(canvas: Tensor, height: int, width: int) -> Tensor:
     return canvas[:, :height, :width].clamp(0, 1)
 
 
-def _in_tiles(canvas: Tensor, style: Style, weight: Tensor, own: Tensor, grid: Grid) -> PixelsOf:
+def _in_tiles(canvas: Tensor, brush: Restyle, grid: Grid) -> PixelsOf:
     mosaic = Mosaic(canvas.shape[1], canvas.shape[2], 1)
     for tile in tiles_of(canvas.shape[1], canvas.shape[2], grid):
-        piece = yield from _tile(tile.cut(canvas), style, weight, own)
+        piece = yield from _tile(tile.cut(canvas), brush)
         mosaic.add(tile, piece)
     return mosaic.picture()
 
 
-def _tile(pixels: Tensor, style: Style, weight: Tensor, own: Tensor) -> PixelsOf:
+def _tile(pixels: Tensor, brush: Restyle) -> PixelsOf:
     height, width = pixels.shape[1:]
-    restyled_tile = yield Restyle(STYLE_NETWORK, padded(pixels)[None], style.code, weight, own)
+    restyled_tile = yield replace(brush, pixels=padded(pixels)[None])
     piece: Tensor = restyled_tile[0, :, :height, :width]
     return piece
 

@@ -1,22 +1,32 @@
 """The style networks as the worker uses them, on small random weights read from real files."""
 
+import os
+from dataclasses import replace
+
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from engine.calls import (
+    ChangeGradient,
     ContentFeatures,
     DescribeStyle,
+    FirstChange,
     NetworkRef,
+    Recall,
+    Remember,
     Restyle,
     StyleCode,
     StyleGradient,
     StylePreset,
 )
 from engine.errors import ModelUnavailable, Unsupported
+from engine.models import notebook
 from engine.models.families import style as family
+from engine.models.families import style_files
 from engine.networks.style import StyleConfig, StyleTransfer
 from engine.networks.weights import save_network
+from engine.style.learning import begun, encode_change, learnt
 
 STYLE = NetworkRef("style")
 
@@ -37,7 +47,7 @@ def folder(tmp_path):
 def networks(folder):
     found = family.StyleNetworks(torch.device("cpu"), folder=folder)
     (style,) = found.execute([DescribeStyle(STYLE, pixels(9, 1, 3, 40, 40))])
-    save_file(family.preset_tensors("waves", style), folder / family.PRESETS)
+    save_file(style_files.preset_tensors("waves", style), folder / style_files.PRESETS)
     return found
 
 
@@ -99,7 +109,123 @@ def test_vgg19_without_weights_says_so(networks):
 
 
 def test_a_broken_weights_file_is_named(folder):
-    (folder / family.WEIGHTS).write_bytes(b"nonsense")
+    (folder / style_files.WEIGHTS).write_bytes(b"nonsense")
     broken = family.StyleNetworks(torch.device("cpu"), folder=folder)
     with pytest.raises(ModelUnavailable, match="missing or broken"):
         broken.execute([StyleCode(STYLE, pixels(1, 1, 3, 32, 32))])
+
+
+def test_statistics_of_a_kept_style_are_found_again_without_the_encoder(folder, tmp_path):
+    notes, picture = tmp_path / "notes", pixels(3, 1, 3, 40, 40)
+    first = family.StyleNetworks(torch.device("cpu"), folder=folder, notes=notes)
+    (style,) = first.execute([DescribeStyle(STYLE, picture, is_kept=True)])
+    assert len(list(notes.iterdir())) == 1
+    second = family.StyleNetworks(torch.device("cpu"), folder=folder, notes=notes)
+    seen = []
+    second._transfer.encoder.register_forward_hook(lambda *_: seen.append(1))
+    (again,) = second.execute([DescribeStyle(STYLE, picture, is_kept=True)])
+    assert not seen, "the encoder was not asked"
+    assert torch.allclose(again.code, style.code, rtol=2e-3, atol=1e-3)
+    for gram, kept in zip(style.grams, again.grams, strict=True):
+        assert torch.allclose(gram, kept, rtol=2e-3, atol=1e-2)
+    second.execute([DescribeStyle(STYLE, pixels(4, 1, 3, 40, 40))])
+    assert seen, "what is not kept is computed"
+    assert len(list(notes.iterdir())) == 1
+
+
+def test_kept_statistics_are_of_one_network_alone(folder, tmp_path):
+    notes, picture = tmp_path / "notes", pixels(3, 1, 3, 40, 40)
+    call = DescribeStyle(STYLE, picture, is_kept=True)
+    family.StyleNetworks(torch.device("cpu"), folder=folder, notes=notes).execute([call])
+    torch.manual_seed(7)
+    save_network(folder, "style", StyleTransfer(StyleConfig(widths=(4, 6, 8, 8))))
+    other = family.StyleNetworks(torch.device("cpu"), folder=folder, notes=notes)
+    (style,) = other.execute([call])
+    (fresh,) = other.execute([DescribeStyle(STYLE, picture)])
+    assert torch.equal(style.code, fresh.code)
+
+
+def test_damaged_notes_are_computed_anew(folder, tmp_path):
+    notes, call = tmp_path / "notes", DescribeStyle(STYLE, pixels(3, 1, 3, 40, 40), is_kept=True)
+    family.StyleNetworks(torch.device("cpu"), folder=folder, notes=notes).execute([call])
+    for note in notes.iterdir():
+        note.write_bytes(b"nonsense")
+    again = family.StyleNetworks(torch.device("cpu"), folder=folder, notes=notes)
+    assert again.execute([call])[0].code.isfinite().all()
+
+
+# What is learnt of one style
+
+
+def learning_call(networks, change, seed=1):
+    (style,) = networks.execute([DescribeStyle(STYLE, pixels(9, 1, 3, 40, 40))])
+    return ChangeGradient(STYLE, change, pixels(seed, 2, 3, 32, 32), style.code, style.grams)
+
+
+def test_the_gradient_of_a_change_agrees_with_finite_differences(networks):
+    ((first, _),) = networks.execute([FirstChange(STYLE, 1)])
+    generator = torch.Generator().manual_seed(2)
+    change = first + 0.05 * torch.randn(len(first), generator=generator)
+    ((_, gradient),) = networks.execute([learning_call(networks, change)])
+    direction = gradient / gradient.norm()
+    losses = [
+        networks.execute([learning_call(networks, change + step * direction)])[0][0]
+        for step in (0.01, -0.01)
+    ]
+    slope = float(losses[0] - losses[1]) / 0.02
+    assert slope == pytest.approx(float(gradient.norm()), rel=0.05)
+
+
+def test_a_first_change_changes_nothing_and_steps_lower_the_loss(networks):
+    ((first, version),) = networks.execute([FirstChange(STYLE, 1)])
+    content = pixels(5, 1, 3, 32, 32)
+    (code,) = networks.execute([StyleCode(STYLE, content)])
+    call = Restyle(STYLE, content, code.flip(1), torch.ones(1), code)
+    changed = replace(call, changes=((encode_change(first, version), 1.0),))
+    assert torch.allclose(networks.execute([call])[0], networks.execute([changed])[0], atol=1e-5)
+    state, found = begun(first), []
+    for _ in range(20):
+        ((loss, gradient),) = networks.execute([learning_call(networks, state.change)])
+        found.append(float(loss))
+        state = learnt(state, gradient, 20)
+    assert found[-1] < 0.9 * found[0]
+    learned = replace(call, changes=((encode_change(state.change, version), 1.0),))
+    assert not torch.allclose(
+        networks.execute([call])[0], networks.execute([learned])[0], atol=1e-3
+    )
+
+
+def test_changes_mix_by_their_weights_and_of_other_networks_are_left_out(networks):
+    ((first, version),) = networks.execute([FirstChange(STYLE, 1)])
+    change = first + 0.1
+    content = pixels(5, 1, 3, 32, 32)
+    (code,) = networks.execute([StyleCode(STYLE, content)])
+    call = Restyle(STYLE, content, code.flip(1), torch.ones(1), code)
+    data = encode_change(change, version)
+    (whole,) = networks.execute([replace(call, changes=((data, 1.0),))])
+    (halves,) = networks.execute([replace(call, changes=((data, 0.5), (data, 0.5)))])
+    assert torch.allclose(whole, halves, atol=1e-4)
+    (foreign,) = networks.execute([replace(call, changes=((encode_change(change, "x"), 1.0),))])
+    assert torch.equal(foreign, networks.execute([call])[0])
+
+
+def test_what_is_remembered_is_there_after_a_restart_until_it_is_forgotten(folder, tmp_path):
+    def ask(*asked):
+        fresh = family.StyleNetworks(torch.device("cpu"), folder=folder, notes=tmp_path / "notes")
+        return fresh.execute(list(asked))
+
+    assert ask(Recall("a")) == [b""]
+    ask(Remember("a", b"one"), Remember("b", b"two"))
+    assert ask(Recall("a"), Recall("b")) == [b"one", b"two"]
+    ask(Remember("a", b""))
+    assert ask(Recall("a"), Recall("b")) == [b"", b"two"]
+
+
+def test_old_notes_make_room(tmp_path, monkeypatch):
+    monkeypatch.setattr(notebook, "MOST_BYTES", 25)
+    notes = notebook.Notebook(tmp_path)
+    for name in "abc":
+        notes.write(name, b"x" * 10)
+        for path in tmp_path.iterdir():
+            os.utime(path, (path.stat().st_atime, path.stat().st_mtime - 10))
+    assert [bool(notes.read(name)) for name in "abc"] == [False, True, True]

@@ -1,0 +1,90 @@
+"""The files of the style networks: shipped weights and presets."""
+
+import hashlib
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load, save
+from torch import Tensor
+
+from engine.errors import ModelUnavailable
+from engine.networks.style import StyleConfig, StyleTransfer
+from engine.networks.weights import BrokenWeights, read_network
+from engine.style.target import Style
+
+SHIPPED = Path(__file__).parents[1] / "pack"
+WEIGHTS = "style.safetensors"
+PRESETS = "style-presets.safetensors"
+
+
+def read_style_transfer(folder: Path) -> StyleTransfer:
+    """Read encoder and decoder.
+
+    Raises:
+        ModelUnavailable: the file is missing, broken or of another network.
+    """
+    try:
+        config, state = read_network(folder, "style")
+        network = StyleTransfer(StyleConfig(**config))
+        network.load_state_dict(state)
+    except (BrokenWeights, TypeError, RuntimeError) as error:
+        raise ModelUnavailable(
+            "style", f"{folder / WEIGHTS} is missing or broken ({error})"
+        ) from None
+    return network.eval().requires_grad_(requires_grad=False)
+
+
+def read_presets(path: Path) -> dict[str, Style]:
+    """Read styles by name, in the order of their names.
+
+    Raises:
+        ModelUnavailable: the file is missing or broken.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            parts = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise ModelUnavailable("style", f"{path} is missing or broken ({error})") from None
+    names = sorted({key.split("/")[0] for key in parts})
+    return {name: _style_of(name, parts) for name in names}
+
+
+def preset_tensors(name: str, style: Style) -> dict[str, Tensor]:
+    """How a style is stored; `read_presets` reads it back."""
+    tensors = {f"{name}/code": style.code.half(), f"{name}/mean": style.mean.half()}
+    tensors[f"{name}/covariance"] = style.covariance.float()
+    tensors |= {f"{name}/gram{level}": gram.half() for level, gram in enumerate(style.grams)}
+    return tensors
+
+
+def _style_of(name: str, parts: dict[str, Tensor]) -> Style:
+    count = sum(key.startswith(f"{name}/gram") for key in parts)
+    grams = tuple(parts[f"{name}/gram{level}"] for level in range(count))
+    return Style(parts[f"{name}/code"], grams, parts[f"{name}/mean"], parts[f"{name}/covariance"])
+
+
+def version_of(folder: Path) -> str:
+    """A short name for just these weights, so that what was made with others is not used.
+
+    Raises:
+        ModelUnavailable: the file is missing.
+    """
+    try:
+        return hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()[:16]
+    except OSError as error:
+        raise ModelUnavailable("style", f"{folder / WEIGHTS} is missing ({error})") from None
+
+
+def encode_style(style: Style) -> bytes:
+    """One style as bytes."""
+    data: bytes = save(preset_tensors("style", style))
+    return data
+
+
+def decode_style(data: bytes) -> Style | None:
+    """What `encode_style` made; None if it is damaged."""
+    try:
+        parts = {key: part.float() for key, part in load(data).items()}
+        return _style_of("style", parts)
+    except (SafetensorError, KeyError):
+        return None

@@ -1,0 +1,65 @@
+"""What guides an optimiser of pixels: features of the shipped encoder or VGG-19, and a loss."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from torch import Tensor
+
+from engine.networks.style import StyleTransfer
+from engine.networks.vgg import CONTENT_LAYER, STYLE_LAYERS, Vgg19
+from engine.style import losses
+
+CONTENT_LEVEL = 2  # a quarter of the size: deeper ones keep too little of what is where
+VARIATION_WEIGHT = 2.0  # of total variation in the optimiser's loss
+
+
+class Extractor(Protocol):
+    """What an optimiser needs of a network."""
+
+    def features(self, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Content features (B, C, h, w), and those of each style level."""
+        ...
+
+
+class PackExtractor:
+    """The shipped encoder: one of the deeper levels is the content, all are the style."""
+
+    def __init__(self, network: StyleTransfer) -> None:
+        self._network = network
+
+    def features(self, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Content features (B, C, h, w), and those of each style level."""
+        levels = self._network.encoder(pixels)
+        return levels[CONTENT_LEVEL], levels
+
+
+class VggExtractor:
+    """The layers of Gatys et al. 2016."""
+
+    def __init__(self, network: Vgg19) -> None:
+        self._network = network
+
+    def features(self, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Content features (B, C, h, w), and those of each style level."""
+        found = self._network(pixels, [*STYLE_LAYERS, CONTENT_LAYER])
+        return found[CONTENT_LAYER], [found[name] for name in STYLE_LAYERS]
+
+
+def guided_loss(
+    extractor: Extractor, x: Tensor, content: Tensor, grams: Sequence[Tensor], weight: Tensor
+) -> Tensor:
+    """Gatys et al. 2016, eq. 7, with total variation; (B,).
+
+    Differs from the paper: content and each level count relative to the size of their targets, so
+    that one style weight serves networks and pictures of any size.
+    """
+    features, levels = extractor.features(x)
+    total = losses.content_loss(features, content) / _size(content)
+    for level, gram in zip(levels, grams, strict=True):
+        error = losses.gram_loss(losses.gram_matrix(level), gram) / _size(gram)
+        total = total + weight * error / len(grams)
+    return total + VARIATION_WEIGHT * losses.total_variation_loss(x)
+
+
+def _size(target: Tensor) -> Tensor:
+    return target.square().flatten(1).mean(1).clamp_min(1e-8)
