@@ -38,6 +38,10 @@ class Executor(Protocol):
         """Bytes and names of the models in memory; any thread may ask."""
         ...
 
+    def fingerprint(self, model: str) -> str:
+        """Ten digits of the hash of a model's weights; empty where it was never loaded."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

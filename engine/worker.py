@@ -17,7 +17,7 @@ import torch
 
 from engine import batching, passes, registry
 from engine.batching import RowCaps, Share, Waiting
-from engine.calls import Call, Pause, Pipeline, Report
+from engine.calls import Call, NetworkRef, Pause, Pipeline, Report
 from engine.errors import (
     EngineError,
     OutOfMemory,
@@ -52,6 +52,7 @@ class _Running:
     reported_at: float = -math.inf
     loading_s: float = 0.0
     device_s: float = 0.0
+    model: str = ""  # that its first call of a network names
     call: Call = field(default_factory=Pause)
     key: Hashable = None  # of the call
     row_count: int = 1
@@ -68,6 +69,9 @@ class _Running:
         self.row_count = batching.row_count(call)
         if not self.row_count:
             raise ValueError(f"{type(call).__name__} without rows")
+        network = getattr(call, "network", None)
+        if not self.model and isinstance(network, NetworkRef):
+            self.model = network.model
         self.call, self.key = call, call.batch_key
         self.parts, self.rows_done = [], 0
 
@@ -247,7 +251,12 @@ class Worker:
             total_s=now - job.asked_at,
             device_s=job.device_s,
         )
-        return Finished(images, timings, self._versions)
+        return Finished(images, timings, self._versions | self._weights_of(job.model))
+
+    def _weights_of(self, model: str) -> dict[str, str]:
+        if not model:
+            return {}
+        return {"model": model, "model_hash": self._executor.fingerprint(model)}
 
 
 def begin(link: Link, send: Send) -> tuple[Worker, Ready]:

@@ -18,6 +18,7 @@ from bot.prompts.errors import PromptError
 from bot.prompts.expansion import DEFAULT_LIMIT, HIGHEST_LIMIT, count_expansions, expand
 from bot.prompts.flags import FLAGS, FlagKind, FlagSpec
 from bot.prompts.formatter import format_prompt
+from bot.prompts.lexical import clean
 from bot.prompts.parsed import (
     Flags,
     LoraReference,
@@ -47,6 +48,7 @@ __all__ = [
     "StyleReference",
     "Wildcards",
     "aspect_size",
+    "clean",
     "count_expansions",
     "expand",
     "format_prompt",

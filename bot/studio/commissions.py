@@ -7,7 +7,18 @@ from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from bot.errors import ConfirmationNeeded, LimitReached, NotAllowed, NotFound, UnusablePicture
-from bot.prompts import NONE, Flags, ParsedPrompt, PromptPart, Span, Wildcards, format_prompt, parse
+from bot.prompts import (
+    NONE,
+    Flags,
+    ParsedPrompt,
+    PromptError,
+    PromptPart,
+    Span,
+    Wildcards,
+    clean,
+    format_prompt,
+    parse,
+)
 from bot.storage.files import ImageFiles
 from bot.storage.images import SeenImage
 from bot.storage.jobs import JobRow, Jobs, NewJob
@@ -478,9 +489,7 @@ class Commissions:
         )
 
     def _read_described(self, parameters: GenerationParameters) -> ParsedPrompt:
-        if not parameters.prompt.strip():
-            raise UnusablePicture("this picture's parameters hold no prompt")
-        parsed = parse(parameters.prompt)
+        parsed = _foreign_prompt(parameters.prompt)
         avoided = parameters.negative_prompt.strip()
         parts = (*parsed.parts, PromptPart((Span(avoided),), -0.5)) if avoided else parsed.parts
         known = {name.lower() for name in self._catalogue.names()}
@@ -599,6 +608,17 @@ def _anew(request: Request) -> Request:
             return mixing.morphed_anew(request)
         case _:
             return replace(request, seed=new_seed())
+
+
+def _foreign_prompt(text: str) -> ParsedPrompt:
+    """A prompt of another studio: in our grammar, else as mere words."""
+    try:
+        return parse(text)
+    except PromptError:
+        words = " ".join(clean(text).split())
+    if not words:
+        raise UnusablePicture("this picture's parameters hold no prompt")
+    return ParsedPrompt(parts=(PromptPart((Span(words),)),))
 
 
 def _is_seed(seed: int | None) -> bool:

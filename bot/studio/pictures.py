@@ -1,7 +1,7 @@
 """Pictures on their way to the gallery: parameters, description, thumbnail, files."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot import prompts
@@ -11,6 +11,7 @@ from bot.studio.contract import Operation
 from engine.api import (
     Blend,
     Diffusion,
+    Finished,
     GenerationParameters,
     ImageToImage,
     KeepColour,
@@ -50,7 +51,7 @@ class Pictures:
         self._files = files
 
     async def keep(
-        self, pictures: Sequence[Picture], request: Request, prompt: str, job_id: str
+        self, finished: Finished, request: Request, prompt: str, job_id: str
     ) -> list[Kept]:
         """Write pictures with their parameters, and their thumbnails; twice changes nothing.
 
@@ -59,8 +60,10 @@ class Pictures:
         """
         return await asyncio.gather(
             *(
-                self._keep(picture, parameters_of(request, picture, prompt, job_id))
-                for picture in pictures
+                self._keep(
+                    picture, parameters_of(request, picture, prompt, job_id, finished.versions)
+                )
+                for picture in finished.images
             )
         )
 
@@ -123,15 +126,15 @@ def shown_words(prompt: str) -> str:
 
 
 def parameters_of(
-    request: Request, picture: Picture, prompt: str, job_id: str
+    request: Request, picture: Picture, prompt: str, job_id: str, versions: Mapping[str, str]
 ) -> GenerationParameters:
-    """What made a picture, for its `parameters` chunk."""
+    """What made a picture, for its `parameters` chunk; `versions` as the engine tells them."""
     values = GenerationParameters(
         prompt=prompt,
         seed=picture.seed,
         width=picture.width,
         height=picture.height,
-        others=(*_further(request), (JOB_KEY, job_id)),
+        others=(*_further(request), *_made_with(versions), (JOB_KEY, job_id)),
     )
     if not isinstance(request, Diffusion):
         return values
@@ -144,6 +147,13 @@ def parameters_of(
         guidance_scale=request.guidance_scale,
         model=request.model,
     )
+
+
+def _made_with(versions: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Which weights and program, under the names that other studios use."""
+    hashed, engine = versions.get("model_hash"), versions.get("engine")
+    made_with = [("Model hash", hashed)] if hashed else []
+    return [*made_with, ("Version", f"Atelier {engine}")] if engine else made_with
 
 
 def _further(request: Request) -> list[tuple[str, str]]:

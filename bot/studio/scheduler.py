@@ -328,7 +328,7 @@ class Scheduler:
 
     async def _outcome(self, row: JobRow, request: Request, finished: Finished) -> Outcome:
         kept = await _patiently(
-            lambda: self._parts.pictures.keep(finished.images, request, row.prompt, row.id)
+            lambda: self._parts.pictures.keep(finished, request, row.prompt, row.id)
         )
         now = self._parts.now()
         return Outcome(

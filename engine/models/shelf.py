@@ -40,7 +40,7 @@ from engine.models.families import (
     Place,
 )
 from engine.models.families.style import StyleNetworks
-from engine.models.files import parameter_count, read_header, weight_files
+from engine.models.files import fingerprint, parameter_count, read_header, weight_files
 from engine.models.hub import localised
 from engine.models.ledger import Ledger
 
@@ -79,10 +79,9 @@ class Shelf:
         self._ledger = ledger_for(self._device, config.memory_budget_bytes)
         self._models: dict[str, LoadedModel | LoadedGan] = {}
         self._kept: tuple[int, tuple[str, ...]] = (0, ())
+        self._fingerprints: dict[str, str] = {}
         # A few megabytes, so they stay and need no place in the ledger.
-        self._styles = StyleNetworks(
-            self._device, vgg19=config.vgg19_file, notes=config.notes_dir
-        )
+        self._styles = StyleNetworks(self._device, vgg19=config.vgg19_file, notes=config.notes_dir)
 
     @property
     def device(self) -> torch.device:
@@ -92,6 +91,10 @@ class Shelf:
     def kept(self) -> tuple[int, tuple[str, ...]]:
         """Bytes and names of the models in memory; any thread may ask."""
         return self._kept
+
+    def fingerprint(self, model: str) -> str:
+        """Ten digits of the hash of a model's weights; empty where it was never loaded."""
+        return self._fingerprints.get(self._catalogue.info(model).name, "")
 
     def execute(self, calls: Sequence[Call]) -> list[Any]:
         """Return a result for each call, all of one batch key, from one pass of all their rows.
@@ -210,6 +213,8 @@ class Shelf:
             # Others use the device too, so that the count may be off: try once with it empty.
             self.clear()
             model = self._read(info, files, place)
+        weights = weight_files(info.name, files, info.family)
+        self._fingerprints[info.name] = fingerprint(weights)
         self._on_loading(info.name, 1.0)
         return model
 

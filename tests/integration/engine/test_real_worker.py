@@ -5,6 +5,7 @@ import io
 import logging
 import multiprocessing
 import os
+import re
 import signal
 
 import numpy as np
@@ -90,6 +91,8 @@ async def test_timings_and_versions_tell_where_the_time_went(engine):
     assert timings.loading_s == 0.0
     assert 0 <= timings.waited_s < timings.total_s
     assert set(finished.versions) >= {"engine", "torch", "device"}
+    assert finished.versions["model"] == "atelier-pack"
+    assert re.fullmatch("[0-9a-f]{10}", finished.versions["model_hash"])
 
 
 async def test_another_model_is_loaded_when_asked_for_and_said_so(engine):

@@ -85,7 +85,7 @@ def test_events_come_in_order_and_timings_are_measured(reports, networks):
     steps = [Progress(step, 3) for step in (1, 2, 3)]
     assert reports[1][:-1] == [Started(), *steps]
     ending = reports.ending(1)
-    assert ending.versions == {"a": "1"}
+    assert ending.versions == {"a": "1", "model": "base", "model_hash": "hash of base"}
     assert 0 < ending.timings.waited_s < ending.timings.total_s
     assert 0 < ending.timings.device_s < ending.timings.total_s
 

@@ -13,10 +13,17 @@ from bot.errors import (
     NotFound,
     UnusablePicture,
 )
-from bot.prompts import PromptError
+from bot.prompts import PromptError, parse
 from bot.studio.contract import Caller, GuildRules, JobState, Limits, Operation, Preferences
 from bot.studio.studio import Atelier
-from engine.api import ImageToImage, TextToImage, Upscale, read_parameters
+from engine.api import (
+    GenerationParameters,
+    ImageToImage,
+    TextToImage,
+    Upscale,
+    read_parameters,
+)
+from engine.media.png import encode_png
 from engine.testing import FakeEngine
 from tests.integration.bot.studio.conftest import (
     ADMIN,
@@ -76,6 +83,7 @@ async def test_the_png_says_what_made_it(studio: Atelier) -> None:
     assert (parameters.negative_prompt, parameters.steps) == ("text", 3)
     assert parameters.seed == job.seed + 1
     assert ("Chaos", "20") in parameters.others
+    assert ("Version", "Atelier fake") in parameters.others
     assert job.images[1].parameters == parameters.to_text()
     assert job.images[0].alt_text == "Image made from the words: a red fox"
 
@@ -233,6 +241,28 @@ async def test_a_picture_of_ours_is_made_again_exactly(studio: Atelier, engine) 
     again = await ended(studio, await studio.make_again(MEMBER, png, WEB))
     assert engine.requests[1] == engine.requests[0]
     assert [image.seed for image in again.images] == [image.seed for image in job.images]
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        ("a fox {in the snow", "a fox {in the snow"),
+        ("a fox --zoom\n(at  night", "a fox --zoom (at night"),
+        ("a (fox:999) at night", "a (fox:999) at night"),
+    ],
+)
+async def test_a_foreign_prompt_that_is_no_grammar_of_ours_is_taken_as_words(
+    studio: Atelier, engine, typed: str, shown: str
+) -> None:
+    with pytest.raises(PromptError):
+        parse(typed)
+    parameters = GenerationParameters(prompt=typed, steps=2, seed=5, width=64, height=64)
+    png = encode_png(Image.new("RGB", (8, 8)), parameters)
+    again = await ended(studio, await studio.make_again(MEMBER, png, WEB))
+    assert again.state is JobState.FINISHED
+    assert engine.requests[-1].prompt[0].text == shown
+    assert engine.requests[-1].seed == 5
+    assert parse(again.prompt).prompt == shown
 
 
 async def test_a_private_record_is_not_used_for_somebody_elses_make_again(studio, engine) -> None:
