@@ -30,6 +30,7 @@ from engine.models.inspection import problems
 from engine.models.style_presets import StylePresetInfo, style_presets
 from engine.requests import (
     MAX_BLENDED,
+    MAX_CONTENT_FRAMES,
     MAX_FRAMES,
     MAX_IMAGES,
     MAX_SEED,
@@ -37,6 +38,7 @@ from engine.requests import (
     MAX_STYLES,
     Blend,
     Diffusion,
+    Dream,
     ImageToImage,
     KeepColour,
     LoraReference,
@@ -47,6 +49,7 @@ from engine.requests import (
     Sampler,
     Schedule,
     Span,
+    Stride,
     StyleMethod,
     StyleReference,
     Stylize,
@@ -61,6 +64,7 @@ from engine.requests import (
 
 __all__ = [
     "MAX_BLENDED",
+    "MAX_CONTENT_FRAMES",
     "MAX_FRAMES",
     "MAX_IMAGES",
     "MAX_SEED",
@@ -71,6 +75,7 @@ __all__ = [
     "Blend",
     "Catalogue",
     "Diffusion",
+    "Dream",
     "Engine",
     "EngineConfig",
     "EngineError",
@@ -98,6 +103,7 @@ __all__ = [
     "Schedule",
     "Span",
     "Started",
+    "Stride",
     "StyleMethod",
     "StylePresetInfo",
     "StyleReference",

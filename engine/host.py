@@ -20,7 +20,7 @@ from engine.errors import WorkerDied
 from engine.events import Finished, OnEvent
 from engine.messages import NO_REQUEST, Heartbeat, Ready
 from engine.models.catalogue import Catalogue, open_catalogue
-from engine.requests import Diffusion, Morph, Request, Stylize
+from engine.requests import Diffusion, Dream, Morph, Request, Stylize
 from engine.worker_process import Link, Send, Work
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ def model_of(request: Request) -> str:
     """The catalogue model a request names, or nothing."""
     if isinstance(request, Morph):
         return request.drawing.model
-    return request.model if isinstance(request, Diffusion | Stylize) else ""
+    return request.model if isinstance(request, Diffusion | Stylize | Dream) else ""
 
 
 def with_known_model(request: Request, catalogue: Catalogue) -> Request:
@@ -48,7 +48,7 @@ def with_known_model(request: Request, catalogue: Catalogue) -> Request:
         drawing = request.drawing
         named = replace(drawing, model=catalogue.info(drawing.model).name)
         return replace(request, drawing=named)
-    if not isinstance(request, Diffusion | Stylize) or not request.model:
+    if not isinstance(request, Diffusion | Stylize | Dream) or not request.model:
         return request
     known = catalogue.info(request.model).name
     return request if request.model == known else replace(request, model=known)

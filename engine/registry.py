@@ -1,9 +1,10 @@
 """Which pipeline answers which request. The one place to add a kind of request."""
 
 from engine.calls import Pipeline
-from engine.pipelines import blend, edit, imagine, morph, stylize, train_style, upscale
+from engine.pipelines import blend, dream, edit, imagine, morph, stylize, train_style, upscale
 from engine.requests import (
     Blend,
+    Dream,
     ImageToImage,
     Morph,
     Request,
@@ -29,5 +30,7 @@ def start(request: Request, preview_interval_s: float) -> Pipeline:
             return train_style.run(request, preview_interval_s=preview_interval_s)
         case Blend():
             return blend.run(request, preview_interval_s=preview_interval_s)
+        case Dream():
+            return dream.run(request, preview_interval_s=preview_interval_s)
         case Morph():
             return morph.run(request, preview_interval_s=preview_interval_s)

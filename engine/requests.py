@@ -24,6 +24,7 @@ MAX_STOPS = 6  # of one morph
 MAX_FRAMES = 120  # of one morph
 MAX_MORPH_PIXELS = 32_000_000  # of all frames of a morph
 MAX_FRAME_RATE = 50  # frames per second; browsers slow down what is faster
+MAX_STRIDES = 32  # of one walk between dreams
 
 
 class Sampler(StrEnum):
@@ -279,26 +280,82 @@ class Blend(Diffusion):
 
 
 @dataclass(frozen=True, slots=True)
+class Stride:
+    """A step of a walk between dreams, towards the dream of a seed."""
+
+    seed: int
+    distance: float  # 0 stays, 1 arrives
+
+    def __post_init__(self) -> None:
+        _require_seed("seed", self.seed)
+        _require_range("distance", self.distance, 0.0, 1.0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dream:
+    """What a generative adversarial network draws without any words.
+
+    Image `i` is the dream of `seed + i`, or the end of a walk: from `origin` or the dream most
+    `like` a picture, along `path`, then by `distance` towards the dream of `seed + i`.
+    """
+
+    model: str
+    seed: int
+    look: str = ""  # one of the model's; empty: each image has its own, by its seed
+    truncation: float = 0.7  # 0 the average of a look, 1 all that the network has learned
+    image_count: int = 4
+    origin: int | None = None  # seed of the dream where a walk begins
+    like: bytes = b""  # PNG in place of `origin`
+    path: tuple[Stride, ...] = ()
+    distance: float = 1.0  # of the last stride
+    factor: int = 4  # by which an upscaler enlarges: 1, 2 or 4
+    previews: bool = True
+
+    def __post_init__(self) -> None:
+        _require_seed("seed", self.seed)
+        _require_range("truncation", self.truncation, 0.0, 1.0)
+        _require_range("image_count", self.image_count, 1, MAX_IMAGES)
+        _require_range("distance", self.distance, 0.0, 1.0)
+        _require(self.factor in (1, 2, 4), "factor", "must be 1, 2 or 4")
+        _require(len(self.path) <= MAX_STRIDES, "path", f"has more than {MAX_STRIDES} strides")
+        is_clear = self.origin is None or not self.like
+        _require(is_clear, "origin", "can't be given together with like")
+        if self.origin is not None:
+            _require_seed("origin", self.origin)
+
+    @property
+    def is_walk(self) -> bool:
+        """It begins somewhere, and does not only dream."""
+        return self.origin is not None or bool(self.like)
+
+
+@dataclass(frozen=True, slots=True)
 class Waypoint:
-    """Where a morph passes through: a picture or words."""
+    """Where a morph passes through: a picture, words, or the dream of a seed."""
 
     picture: bytes = b""  # PNG
     prompt: Prompt = ()
+    seed: int | None = None
 
     def __post_init__(self) -> None:
-        is_one = bool(self.picture) != bool(self.prompt)
-        _require(is_one, "stops", "are each a picture or words")
+        given = [bool(self.picture), bool(self.prompt), self.seed is not None]
+        _require(sum(given) == 1, "stops", "are each a picture, words or a seed")
+        if self.seed is not None:
+            _require_seed("seed", self.seed)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Morph:
-    """An animation from one picture or prompt to others."""
+    """An animation from one picture, prompt or dream to others."""
 
     stops: tuple[Waypoint, ...]  # 2..6
     drawing: TextToImage  # how words are drawn; its size is that of the frames
     frames: int = 24
     seconds: float = 3.0
     loop: bool = True  # ends where it began
+    dreams: str = ""  # the model that dreams the seeds among the stops
+    look: str = ""  # of the dreams; empty: each has its own, by its seed
+    truncation: float = 0.7
 
     def __post_init__(self) -> None:
         _require(2 <= len(self.stops) <= MAX_STOPS, "stops", f"must be 2 to {MAX_STOPS}")
@@ -312,6 +369,9 @@ class Morph:
         )
         pixels = self.frames * self.drawing.width * self.drawing.height
         _require(pixels <= MAX_MORPH_PIXELS, "frames", "are too many for their size: ask for fewer")
+        _require_range("truncation", self.truncation, 0.0, 1.0)
+        has_dreams = any(stop.seed is not None for stop in self.stops)
+        _require(bool(self.dreams) or not has_dreams, "dreams", "needs a model for the seeds")
 
     @property
     def seed(self) -> int:
@@ -335,7 +395,9 @@ class TrainStyle:
         _require_seed("seed", self.seed)
 
 
-Request: TypeAlias = TextToImage | ImageToImage | Upscale | Stylize | Blend | Morph | TrainStyle
+Request: TypeAlias = (
+    TextToImage | ImageToImage | Upscale | Stylize | Blend | Dream | Morph | TrainStyle
+)
 
 
 def seeds_of(request: Request) -> Iterable[int]:

@@ -28,6 +28,7 @@ from engine.messages import Cancel, Order, Ready, Start
 from engine.models.catalogue import Catalogue, open_catalogue
 from engine.requests import (
     Diffusion,
+    Dream,
     Morph,
     Request,
     StyleMethod,
@@ -229,6 +230,8 @@ def _size_of(request: Request) -> tuple[int, int]:
     match request:
         case Diffusion():
             return request.width, request.height
+        case Dream():
+            return 64 * request.factor, 64 * request.factor
         case Morph():
             return request.drawing.width, request.drawing.height
         case Upscale():

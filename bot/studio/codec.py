@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from bot.storage.files import content_key
 from engine.api import (
     Blend,
+    Dream,
     ImageToImage,
     InvalidRequest,
     Morph,
@@ -27,7 +28,7 @@ from engine.api import (
 
 _KINDS: Mapping[str, type[Request]] = {
     kind.__name__: kind
-    for kind in (TextToImage, ImageToImage, Upscale, Stylize, TrainStyle, Blend, Morph)
+    for kind in (TextToImage, ImageToImage, Upscale, Stylize, TrainStyle, Blend, Dream, Morph)
 }
 
 

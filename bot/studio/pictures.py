@@ -11,6 +11,7 @@ from bot.studio.contract import Operation
 from engine.api import (
     Blend,
     Diffusion,
+    Dream,
     Finished,
     GenerationParameters,
     ImageToImage,
@@ -23,6 +24,7 @@ from engine.api import (
     Stylize,
     TrainStyle,
     Upscale,
+    Waypoint,
     encode_webp,
     image_of,
     thumbnail,
@@ -164,6 +166,8 @@ def _further(request: Request) -> list[tuple[str, str]]:
             return _further_of_restyle(request)
         case TrainStyle():
             return [("Style", request.name), ("Training steps", str(request.steps))]
+        case Dream():
+            return _further_of_dream(request)
         case Morph():
             return _further_of_morph(request)
         case _:
@@ -190,18 +194,40 @@ def _further_of_restyle(request: Stylize) -> list[tuple[str, str]]:
     return further
 
 
+def _further_of_dream(request: Dream) -> list[tuple[str, str]]:
+    further = [
+        ("Dream", request.look or "any look"),
+        ("Truncation", f"{request.truncation:g}"),
+        ("Dream model", request.model),
+    ]
+    if request.is_walk:
+        walk = ", ".join(f"{stride.seed}:{stride.distance:g}" for stride in request.path)
+        start = "picture" if request.origin is None else str(request.origin)
+        further += [("Walk from", start), ("Walk by", f"{request.distance:g}")]
+        further += [("Walk through", walk)] if walk else []
+    return further
+
+
 def _further_of_morph(request: Morph) -> list[tuple[str, str]]:
-    stops = [_written(stop.prompt) if stop.prompt else "picture" for stop in request.stops]
+    stops = [_stop_text(stop) for stop in request.stops]
     further = [
         ("Morph", " -> ".join(stops)),
         ("Frames", str(request.frames)),
         ("Seconds", f"{request.seconds:g}"),
         ("Loop", str(request.loop)),
     ]
+    if request.dreams:
+        further += [("Dream model", request.dreams), ("Dream", request.look or "any look")]
     if any(stop.prompt for stop in request.stops):
         drawing = request.drawing
         further += [("Morph model", drawing.model), ("Morph steps", str(drawing.steps))]
     return further
+
+
+def _stop_text(stop: Waypoint) -> str:
+    if stop.seed is not None:
+        return f"dream {stop.seed}"
+    return _written(stop.prompt) if stop.prompt else "picture"
 
 
 def _further_of_diffusion(request: Diffusion) -> list[tuple[str, str]]:

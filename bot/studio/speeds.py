@@ -3,13 +3,25 @@
 from collections.abc import Iterable
 
 from bot.studio.contract import Operation
-from engine.api import Blend, Diffusion, Morph, Request, StyleMethod, Stylize, TrainStyle, Upscale
+from engine.api import (
+    Blend,
+    Diffusion,
+    Dream,
+    Morph,
+    Request,
+    StyleMethod,
+    Stylize,
+    TrainStyle,
+    Upscale,
+)
 
 FIRST_GUESS_S = 1.0  # device seconds of one megapixel-step, before anything was measured
 _MEMORY = 0.8  # share of the old value that a new measurement leaves
 _UPSCALE_WORK = 4.0  # megapixel-steps of one megapixel drawn by an upscaler
 _DECODE_WORK = 1.0  # megapixel-steps of one megapixel that a decoder draws
 _TRAINING_WORK = 0.1  # of one step of a style's training
+_DREAM_WORK = 0.3  # megapixel-steps of one dream, enlarged
+_SEARCH_WORK = 4.0  # megapixel-steps of the search for a picture among dreams
 _UPLOAD_MEGAPIXELS = 1.0  # where the size of a source is not known without decoding it
 
 
@@ -21,6 +33,9 @@ def work_of(request: Request) -> float:
             return request.strength * _drawing_work(request) + megapixels * _DECODE_WORK
         case Diffusion():
             return _drawing_work(request)
+        case Dream():
+            searched = _SEARCH_WORK if request.like else 0.0
+            return searched + request.image_count * _DREAM_WORK
         case Morph():
             drawn = sum(bool(stop.prompt) for stop in request.stops)
             count = request.frames if drawn == len(request.stops) else drawn

@@ -1,7 +1,8 @@
-"""An animation from one picture or prompt to the next.
+"""An animation from one picture, prompt or dream to the next.
 
 words     one noise, and what lies between the prompts' encodings (frames drawn together)
-pictures  what lies between their latents; words among pictures become pictures first
+dreams    the great circle between the noise of their seeds
+pictures  what lies between their latents; words and dreams among pictures become pictures first
 """
 
 import itertools
@@ -20,14 +21,17 @@ from engine.calls import Call, Encode, Facts, NetworkRef, Pipeline, Report
 from engine.diffusion.guidance import Guidance
 from engine.diffusion.prediction import ModelFacts
 from engine.events import Picture
+from engine.gan.walks import spherical
 from engine.media import animation, png
-from engine.pipelines.stages import denoising, finishing, sources
+from engine.pipelines.stages import denoising, dreaming, finishing, sources
 from engine.pipelines.stages.aside import aside
 from engine.pipelines.stages.canvas import Canvas, canvas_of
+from engine.pipelines.stages.enlarging import covering, enlarged
 from engine.pipelines.stages.mixing import mixed, steered_between
 from engine.pipelines.stages.showing import preview_of
 from engine.requests import Morph, Waypoint
 
+DREAM_FACTOR = 4  # by which dreams are enlarged
 AT_ONCE = 16  # frames that are drawn together
 
 Frames = Generator[Call, Any, list[Image.Image]]
@@ -51,11 +55,13 @@ def run(
     """Return the first frame, with all of them as its animation.
 
     Raises:
-        InvalidRequest: a picture is unreadable, or a prompt has too many parts.
+        InvalidRequest: a picture is unreadable, a prompt has too many parts, or a look is unknown.
     """
     teller = _Teller(request, preview_interval_s, clock)
     if all(stop.prompt for stop in request.stops):
         frames = yield from _through_words(request, teller)
+    elif all(stop.seed is not None for stop in request.stops):
+        frames = yield from _through_dreams(request, teller)
     else:
         frames = yield from _through_pictures(request, teller)
     duration_ms = round(1000 * request.seconds / request.frames)
@@ -135,6 +141,33 @@ def _through_words(request: Morph, teller: _Teller) -> Frames:
     return frames
 
 
+def _through_dreams(request: Morph, teller: _Teller) -> Frames:
+    network = NetworkRef(request.dreams)
+    space = yield from dreaming.space_of(network, request.look)
+    seeds = [stop.seed for stop in request.stops if stop.seed is not None]
+    noise = [dreaming.noise_of(space, seed) for seed in seeds]
+    looks = [dreaming.look_of(space, request.look, seed) for seed in seeds]
+    frames: list[Image.Image] = []
+    for way in ways_of(request):
+        z = spherical(noise[way.start], noise[way.end], way.shares)
+        pair = torch.cat([z, z])
+        both = [looks[way.start]] * len(z) + [looks[way.end]] * len(z)
+        w = yield from dreaming.mapped(network, pair, both, request.truncation)
+        # The same noise in two looks: where they differ, one look turns into the other.
+        w = torch.lerp(w[: len(z)], w[len(z) :], way.shares[:, None])
+        pixels = yield from _dreamt(request, network, w)
+        yield from teller.tell(len(pixels), pixels[-1])
+        frames += _images(list(pixels))
+    return frames
+
+
+def _dreamt(request: Morph, network: NetworkRef, w: Tensor) -> Generator[Call, Any, Tensor]:
+    """Draw points at the size of the frames, (B, 3, H, W)."""
+    pixels = yield from dreaming.drawn(network, w)
+    pixels = yield from enlarged(pixels, DREAM_FACTOR)
+    return covering(pixels, request.drawing.width, request.drawing.height).cpu()
+
+
 def _through_pictures(request: Morph, teller: _Teller) -> Frames:
     drawing = request.drawing
     network = denoising.network_of(drawing)
@@ -164,10 +197,24 @@ def _latents(
         wanted = replace(request.drawing, prompt=stop.prompt)
         on_step = partial(_one_step, teller)
         return (yield from denoising.denoise(wanted, network, facts, canvas, on_step=on_step))
-    picture = sources.opened(stop.picture, "stops")
-    fitted = sources.covering(picture, *canvas.drawn_size)
-    latents: Tensor = yield Encode(network, sources.pixels_of(fitted)[None])
+    if stop.seed is not None:
+        pixels = yield from _dream_of(request, stop.seed, canvas)
+    else:
+        picture = sources.opened(stop.picture, "stops")
+        pixels = sources.pixels_of(sources.covering(picture, *canvas.drawn_size))[None]
+    latents: Tensor = yield Encode(network, pixels)
     return latents
+
+
+def _dream_of(request: Morph, seed: int, canvas: Canvas) -> Generator[Call, Any, Tensor]:
+    """Draw the dream of a seed as the model of pictures would see it, (1, 3, H, W)."""
+    network = NetworkRef(request.dreams)
+    space = yield from dreaming.space_of(network, request.look)
+    look = dreaming.look_of(space, request.look, seed)
+    z = dreaming.noise_of(space, seed)[None]
+    w = yield from dreaming.mapped(network, z, [look], request.truncation)
+    pixels = yield from _dreamt(request, network, w)
+    return covering(pixels, *canvas.drawn_size)
 
 
 def _one_step(teller: _Teller, _: Tensor) -> Generator[Call, Any, None]:

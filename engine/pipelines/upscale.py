@@ -14,10 +14,10 @@ from engine.events import Picture
 from engine.media import png
 from engine.pipelines.stages import sources
 from engine.pipelines.stages.aside import aside
+from engine.pipelines.stages.enlarging import UPSCALER
 from engine.pipelines.stages.tiling import Mosaic, tiles_of
 from engine.requests import Upscale, UpscaleMethod
 
-UPSCALER = NetworkRef("atelier-pack")  # whose network enlarges where the request names none
 MAX_PIXELS = 24_000_000  # of the result
 NEUTRAL = 0.5  # the detail at which a method is left as it is
 

@@ -161,9 +161,9 @@ def test_what_can_not_be_animated_is_refused_by_field(changes, field):
 
 
 def test_a_stop_is_one_thing():
-    with pytest.raises(InvalidRequest, match="a picture or words"):
+    with pytest.raises(InvalidRequest, match="a picture, words or a seed"):
         Waypoint(picture=b"x", prompt=plain("a fox"))
-    with pytest.raises(InvalidRequest, match="a picture or words"):
+    with pytest.raises(InvalidRequest, match="a picture, words or a seed"):
         Waypoint()
 
 

@@ -1,0 +1,85 @@
+"""Points of a generator's latent space: of seeds, near a picture, and what they draw."""
+
+from collections.abc import Callable, Generator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.calls import (
+    Call,
+    DescribeLatents,
+    InversionGradient,
+    MapNoise,
+    MeanOfLook,
+    NetworkRef,
+    Synthesise,
+)
+from engine.diffusion.noise import generator_of
+from engine.errors import InvalidRequest
+from engine.gan.inversion import descend
+from engine.gan.space import LatentSpace
+from engine.gan.walks import truncated
+
+ITERATIONS = 120  # of the search for a picture's point
+
+Points = Generator[Call, Any, Tensor]
+OnIteration = Callable[[Tensor], Generator[Call, Any, None]]  # hears the points it has come to
+
+
+def space_of(network: NetworkRef, look: str) -> Generator[Call, Any, LatentSpace]:
+    """Ask for a generator's latent space.
+
+    Raises:
+        InvalidRequest: it has no such look.
+    """
+    space: LatentSpace = yield DescribeLatents(network)
+    if look and look not in space.looks:
+        raise InvalidRequest("look", f"must be one of {', '.join(space.looks)}, not {look}")
+    return space
+
+
+def look_of(space: LatentSpace, look: str, seed: int) -> int:
+    """The index of a look; without a name the one that a seed draws."""
+    if look:
+        return space.looks.index(look)
+    draw = torch.randint(len(space.looks), (), generator=generator_of(seed, "look of a dream"))
+    return int(draw)
+
+
+def noise_of(space: LatentSpace, seed: int) -> Tensor:
+    """The noise (Z,) of a seed's dream."""
+    return torch.randn(space.latent, generator=generator_of(seed))
+
+
+def mapped(network: NetworkRef, z: Tensor, looks: Sequence[int], truncation: float) -> Points:
+    """Return the points w (B, D) of noise (B, Z), drawn towards their looks' average."""
+    rows = torch.tensor(looks)
+    w = yield MapNoise(network, z, rows)
+    mean = yield MeanOfLook(network, rows)
+    return truncated(w, mean, truncation)
+
+
+def found(
+    network: NetworkRef, pixels: Tensor, looks: Sequence[int], on_iteration: OnIteration
+) -> Points:
+    """Search the point (1, D) whose drawing is nearest to a picture (3, S, S), from each look."""
+    start = yield MeanOfLook(network, torch.tensor(looks))
+    search = descend(start, ITERATIONS)
+    target = pixels.expand(len(looks), -1, -1, -1)
+    w = next(search)
+    while True:
+        answer = yield InversionGradient(network, w, target)
+        try:
+            w = search.send(answer)
+        except StopIteration as end:
+            best, losses = end.value
+            nearest: Tensor = best[losses.argmin()][None]
+            return nearest
+        yield from on_iteration(w)
+
+
+def drawn(network: NetworkRef, w: Tensor) -> Points:
+    """Return the pixels (B, 3, S, S) of points."""
+    pixels: Tensor = yield Synthesise(network, w)
+    return pixels.clamp(0, 1)
