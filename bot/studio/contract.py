@@ -386,6 +386,10 @@ class Studio(Protocol):
         """The caller's jobs, newest first, and the next cursor."""
         ...
 
+    async def open_jobs(self, face: str) -> tuple[JobView, ...]:
+        """All jobs of a face that wait or run, oldest first; for the face itself."""
+        ...
+
     async def queue(self, caller: Caller) -> QueueView:
         """What runs and waits."""
         ...

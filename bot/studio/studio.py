@@ -239,6 +239,11 @@ class Atelier:
         following = cursor_after(shown[-1].number) if len(rows) > limit else None
         return await self._views(shown, caller.owner_id), following
 
+    async def open_jobs(self, face: str) -> tuple[JobView, ...]:
+        """All jobs of a face that wait or run, oldest first; for the face itself."""
+        rows = [row for row in await self._jobs.open_jobs() if row.face == face]
+        return tuple([(await self._view(row)) for row in rows])
+
     async def queue(self, caller: Caller) -> QueueView:
         """What runs and waits."""
         counts = await self._jobs.counts()

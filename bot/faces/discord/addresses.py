@@ -30,10 +30,16 @@ class ChatAddress:
     locale: str
     limit_bytes: int  # of a file of this interaction
     is_ephemeral: bool
+    board_id: int | None = None  # the message that shows how far several jobs are
 
     @classmethod
     def of(
-        cls, interaction: Interaction, message_id: int | None, *, is_ephemeral: bool
+        cls,
+        interaction: Interaction,
+        message_id: int | None,
+        *,
+        is_ephemeral: bool,
+        board_id: int | None = None,
     ) -> "ChatAddress":
         """The address of an interaction's answer."""
         return cls(
@@ -47,6 +53,7 @@ class ChatAddress:
             locale=interaction.locale.value,
             limit_bytes=interaction.filesize_limit,
             is_ephemeral=is_ephemeral,
+            board_id=board_id,
         )
 
     @classmethod

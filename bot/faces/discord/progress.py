@@ -3,12 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 import aiohttp
 import discord
 
 from bot.errors import UserError
-from bot.faces.discord.addresses import ChatAddress, edit_answer, is_gone
+from bot.faces.discord.addresses import FACE, ChatAddress, edit_answer, is_gone
 from bot.faces.discord.cards import Shown, board_card, progress_card
 from bot.faces.discord.components.cancel import CancelButton
 from bot.faces.discord.face import FaceClient
@@ -18,6 +19,7 @@ from bot.studio.contract import Caller, JobUpdate, JobView
 log = logging.getLogger(__name__)
 
 CANCEL_BUTTONS = 5  # of a board with several jobs; the others by /cancel
+MOST_ON_A_BOARD = 50  # jobs that are found again after a restart
 
 
 class ProgressMessage:
@@ -117,6 +119,30 @@ class ProgressMessage:
             for job_id in going[:CANCEL_BUTTONS]
         ]
         return board_card(self._words, updates, [buttons])
+
+
+async def unfinished(client: FaceClient) -> list[ProgressMessage]:
+    """The messages of jobs that wait or run, for a connection that has just begun."""
+    messages, boards = [], set()
+    for job in await client.studio.open_jobs(FACE):
+        address = ChatAddress.read(job.destination)
+        caller = Caller(owner_id=job.owner_id, guild_id=job.guild_id, locale=address.locale)
+        if not address.is_open() or (address.is_public and job.is_private):
+            continue
+        if address.message_id is not None:
+            messages.append(ProgressMessage(client, caller, [job], address, is_result=True))
+        elif address.board_id is not None and address.board_id not in boards:
+            boards.add(address.board_id)
+            messages.append(await _board(client, caller, address))
+    return messages
+
+
+async def _board(client: FaceClient, caller: Caller, address: ChatAddress) -> ProgressMessage:
+    """The board of several jobs of one prompt, some of which may have ended."""
+    recent, _ = await client.studio.history(caller, limit=MOST_ON_A_BOARD)
+    jobs = [job for job in recent if job.destination.address.get("board_id") == address.board_id]
+    place = replace(address, message_id=address.board_id)
+    return ProgressMessage(client, caller, jobs[::-1], place, is_result=False)
 
 
 def _look(update: JobUpdate) -> object:

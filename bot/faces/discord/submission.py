@@ -51,7 +51,9 @@ class Answer:
         address = ChatAddress.of(interaction, self.message_id, is_ephemeral=self.is_ephemeral)
         place = address
         if has_several:
-            place = ChatAddress.of(interaction, None, is_ephemeral=self.is_ephemeral)
+            place = ChatAddress.of(
+                interaction, None, is_ephemeral=self.is_ephemeral, board_id=self.message_id
+            )
         caller = caller_of(interaction)
         jobs = await submit(caller, place.destination())
         if address.is_public and any(job.is_private for job in jobs):

@@ -18,6 +18,13 @@ async def job_of(stage, member):
     return jobs[0]
 
 
+async def restart(stage):
+    """Let everything end that the old connection had under way, and connect again."""
+    for follower in stage.clients[-1].followers:
+        follower.cancel()
+    await stage.connect()
+
+
 async def test_progress_shows_percentage_preview_and_a_cancel_button(stage):
     stage.engine.step_delay_s = 0.2
     result = await begun(stage)
@@ -64,6 +71,25 @@ async def test_a_job_that_ends_after_a_restart_still_gets_its_message(stage):
     await stage.connect()
     stage.engine.stuck = False
     await stage.delivered(result)
+
+
+async def test_progress_goes_on_after_a_restart(stage):
+    stage.engine.step_delay_s = 0.3
+    result = await stage.alice.slash(stage.channel, "imagine", prompt="a fox --steps 60")
+    await stage.until(lambda: "%" in text(result.response))
+    await restart(stage)
+    before = text(result.response)
+    await stage.until(lambda: text(result.response) != before and "%" in text(result.response))
+
+
+async def test_the_board_of_several_jobs_goes_on_after_a_restart(stage):
+    stage.engine.stuck = True
+    asked = await stage.alice.slash(stage.channel, "imagine", prompt="a {red, blue} fox")
+    await stage.until(lambda: stage.engine.running == 2)
+    await stage.answered(asked, "0 of 2")
+    await restart(stage)
+    stage.engine.stuck = False
+    await stage.answered(asked, "2 of 2")
 
 
 async def test_a_failed_job_says_why_and_offers_another_try(stage, engine):
