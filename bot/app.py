@@ -62,6 +62,7 @@ async def open_studio_of(settings: Settings, *, with_engine: bool = True) -> Asy
                 images_dir=settings.data_dir / "images",
                 limits=Limits(**settings.limits.model_dump()),
                 upload_limits=UploadLimits(max_bytes=settings.upload_max_mb * 2**20),
+                training_steps=settings.style_training_steps,
                 is_running=with_engine,
                 wildcards=Wildcards.from_texts(lists),
             )

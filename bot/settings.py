@@ -100,6 +100,7 @@ class Settings(BaseSettings):
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
+    style_training_steps: int = Field(default=400, ge=0, le=5000)  # 0: styles are not trained
     upload_max_mb: int = Field(default=25, ge=1, le=512)
     web: WebSettings = WebSettings()
     discord: DiscordSettings = DiscordSettings()
@@ -157,6 +158,7 @@ class Settings(BaseSettings):
             silence_timeout_s=section.silence_timeout_s,
             stuck_timeout_s=section.stuck_timeout_s,
             preview_interval_s=section.preview_interval_s,
+            notes_dir=self.data_dir / "notes",
             vgg19_file=section.vgg19_file,
             allow_downloads=section.allow_downloads,
         )

@@ -51,6 +51,6 @@ async def _in_use(session: AsyncSession, keys: Collection[str]) -> set[str]:
     """Which of some files an image, a request of a job or a style still needs."""
     in_use: set[str] = set()
     images = (ImageRow.file_key, ImageRow.animation_key)
-    for column in (*images, JobFileRow.file_key, StyleRow.file_key):
+    for column in (*images, JobFileRow.file_key, StyleRow.file_key, StyleRow.learnt_key):
         in_use |= set(await session.scalars(select(column).where(column.in_(keys))))
     return in_use

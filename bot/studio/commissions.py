@@ -68,6 +68,7 @@ from engine.api import (
     StyleMethod,
     StyleReference,
     Stylize,
+    TrainStyle,
     Upload,
     UploadDecoder,
     Upscale,
@@ -79,6 +80,7 @@ from engine.api import (
 FetchPicture: TypeAlias = Callable[[str], Awaitable[bytes]]
 
 LINK_HOSTS = frozenset({"cdn.discordapp.com", "media.discordapp.net"})
+TRAINING_STEPS = 400  # of a style; 0: none may be trained
 SUBTLE, STRONG = 0.25, 0.6  # share of new noise in a variation
 SUBTLE_STRENGTH, STRONG_STRENGTH = 0.35, 0.65  # where a variation begins with the picture itself
 MAX_UPSCALED_SIDE = 4096  # pixels
@@ -113,6 +115,7 @@ class Commissions:
         now: Clock,
         link_hosts: frozenset[str] = LINK_HOSTS,
         wildcards: Wildcards = NONE,
+        training_steps: int = TRAINING_STEPS,
     ) -> None:
         self._jobs = jobs
         self._files = files
@@ -123,6 +126,7 @@ class Commissions:
         self._now = now
         self._link_hosts = link_hosts
         self._wildcards = wildcards
+        self._training_steps = training_steps
         self.fetch_picture: FetchPicture | None = None
 
     async def imagine(
@@ -210,7 +214,7 @@ class Commissions:
         is_drawn = asked.method is StyleMethod.DIFFUSION
         if is_drawn:
             policy.require_model(info.name, terms.rules)
-        shown, seen = await self._content(caller, content)
+        shown, seen = await self._content(caller, content, asked.method)
         looks = [await self._look(caller, choice) for choice in styles]
         mask = await self._mask(shown, asked)
         request = _valid(lambda: restyling.request_for(shown, looks, asked, info, mask))
@@ -225,6 +229,25 @@ class Commissions:
             is_private=_is_private_restyle(caller, seen, asked.is_private, terms.preferences),
             parent_image_id=seen.row.id if seen else None,
             parent_job_id=seen.row.job_id if seen else None,
+        )
+        return await self._commit_one(caller, order, destination, terms)
+
+    async def train_style(
+        self, caller: Caller, name: str, picture: bytes, destination: Destination
+    ) -> JobRow:
+        """A style that the fast network learns when nothing else is to be done."""
+        terms = await self._terms(caller)
+        if not self._training_steps:
+            raise NotAllowed("styles are not trained here; save the style, it works without")
+        wanted = await self._house.free_style_name(caller, name)
+        upload = await self.clean(picture, "the style")
+        order = _Order(
+            request=TrainStyle(style=upload.png, name=wanted, steps=self._training_steps),
+            prompt=wanted,
+            model=STYLE_MODEL,
+            operation=Operation.TRAIN_STYLE,
+            is_private=True,
+            is_relaxed=True,
         )
         return await self._commit_one(caller, order, destination, terms)
 
@@ -274,14 +297,16 @@ class Commissions:
             return None
         return await self.clean(data, name)
 
-    async def clean(self, data: bytes, name: str = "the picture") -> Upload:
+    async def clean(
+        self, data: bytes, name: str = "the picture", *, all_frames: bool = False
+    ) -> Upload:
         """Decode an upload apart from this process.
 
         Raises:
             UnusablePicture: says why.
         """
         try:
-            return await self._decoder.decode(data, field=name)
+            return await self._decoder.decode(data, field=name, all_frames=all_frames)
         except InvalidRequest as error:
             raise UnusablePicture(str(error)) from error
 
@@ -311,18 +336,30 @@ class Commissions:
         return replace((await self._house.look(caller, ref)).reference, weight=weight)
 
     async def _content(
-        self, caller: Caller, content: bytes | str | None
+        self, caller: Caller, content: bytes | str | None, method: StyleMethod
     ) -> tuple[Content, SeenImage | None]:
         """What is restyled, and the image it is, if it is one of the gallery."""
         if isinstance(content, bytes):
-            upload = await self.clean(content, "the picture")
-            return Content(upload.png, upload.width, upload.height), None
+            return await self._uploaded(content, method, restyling.A_PICTURE), None
         image_id = await self._newest(caller) if content is None else content
         seen = await self._gallery.seen(caller, image_id)
         row = seen.row
         words = restyling.without_style(" ".join(shown_words(row.prompt).split()))
+        if row.animation_key and method is StyleMethod.FAST:
+            moving = await self._files.read(row.animation_key)
+            return await self._uploaded(moving, method, words), seen
         png = await self._files.read(row.file_key)
         return Content(png, row.width, row.height, words), seen
+
+    async def _uploaded(self, data: bytes, method: StyleMethod, words: str) -> Content:
+        """A picture or animation from outside; only the fast method restyles what moves."""
+        is_fast = method is StyleMethod.FAST
+        upload = await self.clean(data, "the picture", all_frames=is_fast)
+        if upload.is_animated and not is_fast:
+            raise LimitReached(
+                "an animation is restyled by the fast method; choose it, or send a still picture"
+            )
+        return restyling.content_of(upload, words)
 
     async def _mask(self, content: Content, asked: Restyling) -> bytes:
         if asked.mask and asked.cells:

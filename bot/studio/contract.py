@@ -257,6 +257,7 @@ class StyleView:
     title: str  # of a painting: with artist and year, in the caller's language
     owner_id: int | None = None  # None: it ships
     is_shared: bool = False  # with the guild
+    is_trained: bool = False  # the fast network has learnt it
     colours: tuple[str, ...] = ()  # of a painting, as #rrggbb, from dark to light
 
     @property
@@ -460,6 +461,12 @@ class Studio(Protocol):
 
     async def save_style(self, caller: Caller, name: str, picture: bytes) -> None:
         """Keep a style reference under a name of the member's, for `--sref NAME`."""
+        ...
+
+    async def train_style(
+        self, caller: Caller, name: str, picture: bytes, destination: Destination
+    ) -> JobView:
+        """Let the fast network learn a style; once the job is finished it is kept as `name`."""
         ...
 
     async def style_names(self, caller: Caller) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from bot.studio.asking import model_named, read_aspect
 from bot.studio.clock import Clock
 from bot.studio.contract import Caller, GuildRules, Limits, Preferences, StyleView
 from bot.studio.restyling import Look, checked_weight
+from bot.wording import Said
 from engine.api import MAX_IMAGES, Catalogue, StyleReference, style_presets
 
 MAX_STYLES = 100  # of one member
@@ -114,15 +115,35 @@ class House:
         Raises:
             UserError: the name can't be used, or there are too many styles.
         """
+        wanted = await self.free_style_name(caller, name)
+        key = content_key(png)
+        await self._files.put(key, png)
+        row = StyleRow(
+            owner_id=caller.owner_id,
+            name=wanted,
+            file_key=key,
+            learnt_key=None,
+            created_at=self._now(),
+        )
+        await self._styles.save(row)
+
+    async def free_style_name(self, caller: Caller, name: str) -> str:
+        """The name under which a style of the caller's will be kept.
+
+        Raises:
+            UserError: the name can't be used, or there are too many styles.
+        """
         wanted = style_name(name)
         own = [s for s in await self._usable(caller) if s.owner_id == caller.owner_id]
         if len(own) >= MAX_STYLES and wanted not in {style.name for style in own}:
-            raise LimitReached(f"you keep {len(own)} styles, and {MAX_STYLES} may be kept")
-        key = content_key(png)
-        await self._files.put(key, png)
-        await self._styles.save(
-            StyleRow(owner_id=caller.owner_id, name=wanted, file_key=key, created_at=self._now())
-        )
+            raise LimitReached(
+                Said(
+                    "you keep {count} styles, and {most} may be kept",
+                    count=len(own),
+                    most=MAX_STYLES,
+                )
+            )
+        return wanted
 
     async def style_names(self, caller: Caller) -> tuple[str, ...]:
         """Styles the caller may use."""
@@ -138,6 +159,7 @@ class House:
                     title=row.name,
                     owner_id=row.owner_id,
                     is_shared=row.guild_id is not None,
+                    is_trained=row.learnt_key is not None,
                 )
         shipped = (
             StyleView(name=preset.name, title=preset.titled(caller.locale), colours=preset.colours)
@@ -158,8 +180,14 @@ class House:
         if preset is not None:
             reference = StyleReference(preset=preset.name, weight=checked_weight(weight))
             return Look(reference, preset.title)
-        image = await self.style_png(caller, wanted)
-        return Look(StyleReference(image=image, weight=checked_weight(weight)), wanted)
+        row = await self._saved(caller, wanted)
+        reference = StyleReference(
+            image=await self._files.read(row.file_key),
+            weight=checked_weight(weight),
+            learnt=await self._files.read(row.learnt_key) if row.learnt_key else b"",
+            is_kept=True,
+        )
+        return Look(reference, wanted)
 
     async def style_png(self, caller: Caller, name: str) -> bytes:
         """The picture of a saved style.
@@ -168,16 +196,9 @@ class House:
             NotFound: there is none of that name, or it ships without a picture.
         """
         wanted = as_style_name(name)
-        shipped = [preset.name for preset in style_presets()]
-        if wanted in shipped:
-            raise NotFound(f"{wanted} ships without its picture; use it to see it")
-        try:
-            row = await self._styles.named(caller.owner_id, caller.guild_id, wanted)
-        except NotFound as error:
-            raise NotFound(
-                f"there is no style called {wanted[:40]}; save one, or use {', '.join(shipped)}"
-            ) from error
-        return await self._files.read(row.file_key)
+        if wanted in {preset.name for preset in style_presets()}:
+            raise NotFound(Said("{name} ships without its picture; use it to see it", name=wanted))
+        return await self._files.read((await self._saved(caller, wanted)).file_key)
 
     async def share_style(self, caller: Caller, name: str, *, on: bool) -> None:
         """Let the caller's guild use one of their styles, or no more.
@@ -200,7 +221,7 @@ class House:
         wanted = as_style_name(name)
         rows = await self._styles.usable(caller.owner_id, None)
         if wanted not in {row.name for row in rows}:
-            raise NotFound(f"you keep no style called {wanted[:40]}")
+            raise NotFound(Said("you keep no style called {name}", name=wanted[:40]))
         await self._styles.remove(caller.owner_id, wanted)
 
     async def _guild(self, caller: Caller) -> tuple[Preferences, GuildRules]:
@@ -208,6 +229,19 @@ class House:
             return Preferences(), GuildRules()
         preferences, rules = await self._guilds.settings(caller.guild_id)
         return policy.read_preferences(preferences), policy.read_rules(rules)
+
+    async def _saved(self, caller: Caller, wanted: str) -> StyleRow:
+        try:
+            return await self._styles.named(caller.owner_id, caller.guild_id, wanted)
+        except NotFound as error:
+            shipped = ", ".join(preset.name for preset in style_presets())
+            raise NotFound(
+                Said(
+                    "there is no style called {name}; save one, or use {names}",
+                    name=wanted[:40],
+                    names=shipped,
+                )
+            ) from error
 
     async def _usable(self, caller: Caller) -> Sequence[StyleRow]:
         return await self._styles.usable(caller.owner_id, caller.guild_id)
@@ -220,10 +254,16 @@ class House:
         if preferences.flags is not None:
             parse(preferences.flags, allow_empty=True)
         if preferences.preset and preset_named(preferences.preset, load_presets()) is None:
-            raise NotFound(f"there is no style preset called {preferences.preset}")
+            raise NotFound(Said("there is no style preset called {name}", name=preferences.preset))
         count = preferences.image_count
         if count is not None and not 1 <= count <= MAX_IMAGES:
-            raise LimitReached(f"the number of images must be 1 to {MAX_IMAGES}, not {count}")
+            raise LimitReached(
+                Said(
+                    "the number of images must be 1 to {most}, not {given}",
+                    most=MAX_IMAGES,
+                    given=count,
+                )
+            )
 
 
 def as_style_name(name: str) -> str:
@@ -239,9 +279,14 @@ def style_name(name: str) -> str:
     """
     wanted = as_style_name(name)
     if wanted in {preset.name for preset in style_presets()}:
-        raise UserError(f"{wanted} is the name of a style that ships; choose another one")
+        raise UserError(
+            Said("{name} is the name of a style that ships; choose another one", name=wanted)
+        )
     if wanted == RANDOM or not _STYLE_NAME.fullmatch(wanted):
         raise UserError(
-            f"a style can't be called {name[:40]!r}; use a word of letters, digits and hyphens"
+            Said(
+                "a style can't be called {name!r}; use a word of letters, digits and hyphens",
+                name=name[:40],
+            )
         )
     return wanted

@@ -20,7 +20,7 @@ from bot.storage.members import Members
 from bot.storage.purging import Purging
 from bot.storage.styles import Styles
 from bot.studio.clock import Clock, utc_now
-from bot.studio.commissions import LINK_HOSTS, Commissions
+from bot.studio.commissions import LINK_HOSTS, TRAINING_STEPS, Commissions
 from bot.studio.contract import Limits
 from bot.studio.delivery import Delivery
 from bot.studio.gallery import Gallery
@@ -49,6 +49,7 @@ async def open_studio(
     is_running: bool = True,
     link_hosts: frozenset[str] = LINK_HOSTS,
     wildcards: Wildcards = NO_WILDCARDS,
+    training_steps: int = TRAINING_STEPS,
     now: Clock = utc_now,
 ) -> AsyncIterator[Atelier]:
     """Open files and database, bring the latter up to date, and run the studio's tasks.
@@ -91,6 +92,7 @@ async def open_studio(
             now=now,
             link_hosts=link_hosts,
             wildcards=wildcards,
+            training_steps=training_steps,
         )
         studio = Atelier(
             parts=Parts(engine, jobs, files, pictures, lock, now),

@@ -7,13 +7,24 @@ from dataclasses import dataclass, replace
 from bot.errors import LimitReached, UserError
 from bot.studio.asking import new_seed
 from bot.studio.contract import Detail, Restyling
-from engine.api import MAX_STYLES, ModelInfo, StyleMethod, StyleReference, Stylize
+from bot.wording import Said
+from engine.api import (
+    MAX_CONTENT_FRAMES,
+    MAX_STYLES,
+    ModelInfo,
+    StyleMethod,
+    StyleReference,
+    Stylize,
+    Upload,
+)
 
 STYLE_MODEL = "style"  # what jobs are counted under that no model of the catalogue draws
 MAX_VARIATIONS = 4
 BLEND_STEPS = 5
 USUAL_SIDE = 1280  # pixels of the longer side; a larger result must be asked for
 USUAL_OPTIMISED_SIDE = 512  # pixels; an optimiser's time grows with the area
+USUAL_MOVING_SIDE, MAX_MOVING_SIDE = 480, 640  # pixels of an animation's frames
+UNTOLD_MS = 100  # browsers show a frame without a duration for so long
 VARIED = 0.5  # how far variations leave the style
 SUBTLY_VARIED, STRONGLY_VARIED = 0.35, 0.9
 ITERATIONS = {Detail.DRAFT: 60, Detail.NORMAL: 200, Detail.FINE: 500}
@@ -38,6 +49,20 @@ class Content:
     width: int
     height: int
     words: str = A_PICTURE
+    frames: tuple[bytes, ...] = ()  # of an animation those that follow
+    durations_ms: tuple[int, ...] = ()  # of the picture and each frame
+
+
+def content_of(upload: Upload, words: str) -> Content:
+    """A picture as it came; of a long animation every second, third... frame, shown for longer."""
+    came = upload.frames
+    if len(came) == 1:
+        return Content(upload.png, upload.width, upload.height, words)
+    stride = -(-len(came) // MAX_CONTENT_FRAMES)
+    groups = [came[start : start + stride] for start in range(0, len(came), stride)]
+    durations = [sum(frame.duration_ms or UNTOLD_MS for frame in group) for group in groups]
+    first, *rest = [group[0].png for group in groups]
+    return Content(first, upload.width, upload.height, words, tuple(rest), tuple(durations))
 
 
 def read_weighted(text: str) -> tuple[str, float]:
@@ -56,11 +81,23 @@ def request_for(
         EngineError: a value is out of its range.
     """
     if not 1 <= len(looks) <= MAX_STYLES:
-        raise LimitReached(f"a picture takes 1 to {MAX_STYLES} styles, not {len(looks)}")
+        raise LimitReached(
+            Said(
+                "a picture takes 1 to {most} styles, not {given}", most=MAX_STYLES, given=len(looks)
+            )
+        )
     if not 1 <= asked.variations <= MAX_VARIATIONS:
-        raise LimitReached(f"variations must be 1 to {MAX_VARIATIONS}, not {asked.variations}")
+        raise LimitReached(
+            Said(
+                "variations must be 1 to {most}, not {given}",
+                most=MAX_VARIATIONS,
+                given=asked.variations,
+            )
+        )
     return Stylize(
         content=content.png,
+        frames=content.frames,
+        durations_ms=content.durations_ms,
         styles=tuple(look.reference for look in looks),
         strength=asked.strength,
         method=asked.method,
@@ -83,7 +120,9 @@ def blending(request: Stylize, share: float) -> Stylize:
         LimitReached: the share is out of its range.
     """
     if not 0 <= share <= 1:
-        raise LimitReached(f"the share of the second style must be in 0..1, not {share:g}")
+        raise LimitReached(
+            Said("the share of the second style must be in 0..1, not {given:g}", given=share)
+        )
     middle = share if 0 < share < 1 else 0.5
     shares = (0.0, middle / 2, middle, (1 + middle) / 2, 1.0)
     weights = tuple((1 - second, second) for second in shares)
@@ -133,6 +172,8 @@ def _size(content: Content, asked: Restyling, model: ModelInfo) -> int:
     """The longer side of the result in pixels; 0 keeps the content's."""
     if asked.method is StyleMethod.DIFFUSION:
         return _drawn_size(content, asked, model)
+    if content.frames:
+        return _moving_size(content, asked)
     if asked.size:
         return asked.size
     is_optimised = asked.method is StyleMethod.OPTIMISE
@@ -140,13 +181,29 @@ def _size(content: Content, asked: Restyling, model: ModelInfo) -> int:
     return usual if max(content.width, content.height) > usual else 0
 
 
+def _moving_size(content: Content, asked: Restyling) -> int:
+    """Each frame costs as much as a picture, so that animations stay small."""
+    if asked.size > MAX_MOVING_SIDE:
+        raise LimitReached(
+            Said(
+                "an animation is restyled at up to {side} pixels a side; ask for less, or send a "
+                "still picture",
+                side=MAX_MOVING_SIDE,
+            )
+        )
+    return asked.size or min(max(content.width, content.height), USUAL_MOVING_SIDE)
+
+
 def _drawn_size(content: Content, asked: Restyling, model: ModelInfo) -> int:
     """A checkpoint draws only what it was trained to draw."""
     usual = max(model.size_for(content.width, content.height))
     if asked.size > model.max_side:
         raise LimitReached(
-            f"{model.title or model.name} draws at most {model.max_side} pixels a side; ask for "
-            "less, or use the fast method"
+            Said(
+                "{model} draws at most {side} pixels a side; ask for less, or use the fast method",
+                model=model.title or model.name,
+                side=model.max_side,
+            )
         )
     return asked.size or usual
 
@@ -164,5 +221,9 @@ def checked_weight(weight: float) -> float:
         UserError: it is not above 0 and at most 10.
     """
     if not 0 < weight <= 10:
-        raise UserError(f"the weight of a style must be above 0 and at most 10, not {weight:g}")
+        raise UserError(
+            Said(
+                "the weight of a style must be above 0 and at most 10, not {given:g}", given=weight
+            )
+        )
     return weight

@@ -15,11 +15,12 @@ from typing import TypeAlias, TypeVar
 
 from bot.errors import NotFound, StorageUnavailable
 from bot.logs import about_job
-from bot.storage.files import ImageFiles
+from bot.storage.files import ImageFiles, content_key
 from bot.storage.images import ImageRow
 from bot.storage.jobs import QUEUED, Held, JobRow, Jobs, Outcome
 from bot.storage.lock import SchedulerLock
 from bot.storage.search import search_words
+from bot.storage.styles import StyleRow
 from bot.storage.tables import new_id
 from bot.studio.clock import Clock
 from bot.studio.codec import UnreadableRequest, decode_request, file_keys
@@ -27,7 +28,7 @@ from bot.studio.contract import Operation
 from bot.studio.fair_queue import FairQueue, Ticket
 from bot.studio.pictures import Kept, Pictures, alt_text, shown_words
 from bot.studio.speeds import Speeds, pace_of
-from engine.api import Engine, EngineError, Event, Finished, OnEvent, Progress, Request
+from engine.api import Engine, EngineError, Event, Finished, OnEvent, Progress, Request, TrainStyle
 
 logger = logging.getLogger(__name__)
 
@@ -331,11 +332,28 @@ class Scheduler:
             lambda: self._parts.pictures.keep(finished, request, row.prompt, row.id)
         )
         now = self._parts.now()
+        style = None
+        if isinstance(request, TrainStyle):
+            style = await _patiently(lambda: self._trained(row, request, finished))
         return Outcome(
+            style=style,
             images=[image_row(row, place, one, now) for place, one in enumerate(kept)],
             device_s=finished.timings.device_s or finished.timings.total_s,
             timings=asdict(finished.timings),
             versions=finished.versions,
+        )
+
+    async def _trained(self, row: JobRow, request: TrainStyle, finished: Finished) -> StyleRow:
+        """A style that its owner can name from now on."""
+        [picture] = finished.images
+        key = content_key(picture.weights, "safetensors")
+        await self._parts.files.put(key, picture.weights)
+        return StyleRow(
+            owner_id=row.owner_id,
+            name=request.name,
+            file_key=content_key(request.style),
+            learnt_key=key,
+            created_at=self._parts.now(),
         )
 
     def _left_s(self, running: Running) -> float:

@@ -330,6 +330,13 @@ class Atelier:
         upload = await self._commissions.clean(picture, "the style")
         await self._house.save_style(caller, name, upload.png)
 
+    async def train_style(
+        self, caller: Caller, name: str, picture: bytes, destination: Destination
+    ) -> JobView:
+        """Let the fast network learn a style; once the job is finished it is kept as `name`."""
+        row = await self._commissions.train_style(caller, name, picture, destination)
+        return self._accepted([row])[0]
+
     async def style_names(self, caller: Caller) -> tuple[str, ...]:
         """Style references the caller may use."""
         return await self._house.style_names(caller)

@@ -1,5 +1,6 @@
 """Pictures in the look of others, and the looks that members keep."""
 
+import asyncio
 import io
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,7 +21,7 @@ from bot.studio.contract import (
 from bot.studio.studio import Atelier
 from engine.api import ImageToImage, StyleMethod, Stylize, read_parameters
 from engine.testing import FakeEngine
-from tests.integration.bot.studio.conftest import ADMIN, MEMBER, OTHER, WEB, ended, made
+from tests.integration.bot.studio.conftest import ADMIN, MEMBER, OTHER, WEB, Open, ended, made
 
 NIGHT = (StyleChoice(name="starry-night"),)
 CHINESE = replace(MEMBER, locale="zh-CN")
@@ -233,6 +234,111 @@ async def test_an_estimate_is_given_once_restyles_were_measured(studio: Atelier)
     assert first.position == 1
     await ended(studio, first)
     assert (await studio.stylize(MEMBER, picture(), NIGHT, WEB)).estimate_s is not None
+
+
+# Animations
+
+
+def moving(count: int, size: tuple[int, int] = (90, 60), kind: str = "GIF") -> bytes:
+    frames = [Image.new("RGB", size, (37 * number % 250, 9, 9)) for number in range(count)]
+    file = io.BytesIO()
+    frames[0].save(file, kind, save_all=True, append_images=frames[1:], duration=40, loop=0)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP"])
+async def test_an_animation_comes_back_moving(
+    studio: Atelier, engine: FakeEngine, kind: str
+) -> None:
+    job = await restyled(studio, moving(5, kind=kind))
+    request = engine.requests[-1]
+    assert isinstance(request, Stylize)
+    assert (len(request.frames), request.durations_ms) == (4, (40,) * 5)
+    [image] = job.images
+    assert image.is_animated
+    again = await restyled(studio, image.id)
+    assert again.images[0].is_animated, "what moves in the gallery moves when it is restyled"
+
+
+async def test_a_long_animation_is_thinned_and_keeps_its_length(
+    studio: Atelier, engine: FakeEngine
+) -> None:
+    await restyled(studio, moving(100))
+    request = engine.requests[-1]
+    assert isinstance(request, Stylize)
+    assert len(request.durations_ms) == 50
+    assert sum(request.durations_ms) == 4000
+
+
+async def test_animations_are_kept_small(studio: Atelier, engine: FakeEngine) -> None:
+    await restyled(studio, moving(3, (900, 600)))
+    request = engine.requests[-1]
+    assert isinstance(request, Stylize)
+    assert request.size == 480
+    with pytest.raises(LimitReached, match="640 pixels"):
+        await restyled(studio, moving(3), size=1024)
+    with pytest.raises(UnusablePicture, match="too many frames"):
+        await restyled(studio, moving(130, (16, 16)))
+
+
+async def test_only_the_fast_method_restyles_what_moves(studio: Atelier) -> None:
+    with pytest.raises(LimitReached, match="fast method"):
+        await restyled(studio, moving(3), method=StyleMethod.OPTIMISE)
+
+
+# Training
+
+
+async def test_a_style_is_trained_and_named_afterwards(studio: Atelier, engine: FakeEngine) -> None:
+    job = await ended(studio, await studio.train_style(MEMBER, "My Wave", picture(), WEB))
+    assert (job.state, job.operation, job.is_private) == (
+        JobState.FINISHED,
+        Operation.TRAIN_STYLE,
+        True,
+    )
+    assert len(job.images) == 1
+    [style] = [one for one in await studio.styles(MEMBER) if not one.is_preset]
+    assert (style.name, style.is_trained) == ("my-wave", True)
+    await restyled(studio, picture(), [StyleChoice(name="my wave")])
+    request = engine.requests[-1]
+    assert isinstance(request, Stylize)
+    [reference] = request.styles
+    assert (reference.learnt, reference.is_kept) == (b"learnt", True)
+    assert reference.image == await studio.style_png(MEMBER, "my-wave")
+    await studio.save_style(MEMBER, "my wave", picture((20, 20)))
+    assert not (await studio.styles(MEMBER))[0].is_trained, "another picture is not learnt yet"
+
+
+async def test_a_training_waits_for_all_else_and_can_be_cancelled(
+    studio: Atelier, engine: FakeEngine
+) -> None:
+    engine.stuck = True
+    job = await studio.train_style(MEMBER, "wave", picture(), WEB)
+    assert (await studio.cancel(MEMBER, job.id)).state is JobState.CANCELLED
+    engine.stuck = False
+    assert all(style.is_preset for style in await studio.styles(MEMBER))
+
+
+async def test_a_training_survives_the_end_of_its_process(
+    open_here: Open, engine: FakeEngine
+) -> None:
+    engine.stuck = True
+    async with open_here() as first:
+        job = await first.train_style(MEMBER, "wave", picture(), WEB)
+        while not engine.requests:
+            await asyncio.sleep(0.01)
+    engine.stuck = False
+    async with open_here() as second:
+        assert (await ended(second, job)).state is JobState.FINISHED
+        assert engine.requests[0] == engine.requests[1], "so that the engine finds its notes"
+        assert (await second.styles(MEMBER))[0].is_trained
+
+
+async def test_what_can_not_be_trained_is_refused(studio: Atelier) -> None:
+    with pytest.raises(UserError, match="ships"):
+        await studio.train_style(MEMBER, "udnie", picture(), WEB)
+    with pytest.raises(UnusablePicture, match="the style is damaged"):
+        await studio.train_style(MEMBER, "wave", picture()[:200], WEB)
 
 
 # The library
