@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from bot.errors import ConfirmationNeeded, LimitReached, NotAllowed, NotFound, UnusablePicture
@@ -39,10 +39,14 @@ from bot.studio.cells import read_cells
 from bot.studio.clock import Clock
 from bot.studio.codec import UnreadableRequest, decode_request, encode_request, file_keys
 from bot.studio.contract import (
+    Blending,
     Caller,
     Destination,
+    Dreaming,
     GalleryQuery,
     Limits,
+    Morphing,
+    MorphStop,
     Operation,
     Preferences,
     Restyling,
@@ -53,12 +57,16 @@ from bot.studio.house import House, Terms
 from bot.studio.pictures import JOB_KEY, shown_words
 from bot.studio.restyling import STYLE_MODEL, Content, Look, checked_weight
 from bot.studio.speeds import work_of
+from bot.wording import Said
 from engine.api import (
+    MAX_BLENDED,
     MAX_SEED,
+    MAX_STOPS,
     Ability,
     Blend,
     Catalogue,
     Diffusion,
+    Dream,
     EngineError,
     GenerationParameters,
     ImageToImage,
@@ -68,15 +76,18 @@ from engine.api import (
     StyleMethod,
     StyleReference,
     Stylize,
+    TextToImage,
     TrainStyle,
     Upload,
     UploadDecoder,
     Upscale,
     UpscaleMethod,
+    Waypoint,
     cells_mask,
     read_parameters,
 )
 
+T = TypeVar("T")
 FetchPicture: TypeAlias = Callable[[str], Awaitable[bytes]]
 
 LINK_HOSTS = frozenset({"cdn.discordapp.com", "media.discordapp.net"})
@@ -182,21 +193,201 @@ class Commissions:
         return await self._commit_one(caller, order, destination, terms)
 
     async def upscale(
-        self, caller: Caller, image_id: str, destination: Destination, *, factor: int
+        self,
+        caller: Caller,
+        picture: bytes | str,
+        destination: Destination,
+        *,
+        factor: int,
+        detail: float,
+        is_private: bool | None,
     ) -> JobRow:
-        """A larger version of one image."""
+        """A larger version of an image or upload."""
         terms = await self._terms(caller)
-        seen = await self._gallery.seen(caller, image_id)
-        row = seen.row
-        if max(row.width, row.height) * factor > MAX_UPSCALED_SIDE:
+        content, seen = await self._still(caller, picture)
+        if max(content.width, content.height) * factor > MAX_UPSCALED_SIDE:
             raise LimitReached(
-                f"the picture would be larger than {MAX_UPSCALED_SIDE} pixels a side; "
-                "upscale by less"
+                Said(
+                    "the picture would be larger than {side} pixels a side; upscale by less",
+                    side=MAX_UPSCALED_SIDE,
+                )
             )
-        png = await self._files.read(row.file_key)
-        request = _valid(lambda: Upscale(source=png, factor=factor, method=self._method()))
-        order = self._order_from_image(seen, request, Operation.UPSCALE)
+        method, model = self._upscaler()
+        request = _valid(
+            lambda: Upscale(source=content.png, factor=factor, method=method, detail=detail)
+        )
+        if seen is not None:
+            order = self._order_from_image(seen, request, Operation.UPSCALE)
+            if is_private is not None:
+                order = replace(order, is_private=is_private)
+        else:
+            hidden = _is_private_restyle(caller, None, is_private, terms.preferences)
+            order = _Order(
+                request=request,
+                prompt=content.words,
+                model=model,
+                operation=Operation.UPSCALE,
+                is_private=hidden,
+            )
         return await self._commit_one(caller, order, destination, terms)
+
+    async def blend(
+        self,
+        caller: Caller,
+        pictures: Sequence[bytes | str],
+        destination: Destination,
+        asked: Blending,
+    ) -> JobRow:
+        """Pictures mixed into one."""
+        if not 1 <= asked.count <= mixing.BLEND_COUNT_MAX:
+            raise LimitReached(f"count must be 1 to {mixing.BLEND_COUNT_MAX}, not {asked.count}")
+        if not 2 <= len(pictures) <= MAX_BLENDED:
+            raise LimitReached(f"a blend takes 2 to {MAX_BLENDED} pictures, not {len(pictures)}")
+        terms = await self._terms(caller)
+        found = [await self._still(caller, picture) for picture in pictures]
+        contents = [content for content, _ in found]
+        wish = self._wish(asked.prompt, terms, model=asked.model, seed=asked.seed)
+        wish = replace(
+            wish, parsed=replace(wish.parsed, flags=replace(wish.parsed.flags, images=asked.count))
+        )
+        drawing = await self._drawing(caller, wish, (contents[0].width, contents[0].height))
+        typed = wish.parsed.flags.strength
+        pngs = [content.png for content in contents]
+        request = _valid(lambda: mixing.blend_of(drawing, pngs, asked, typed=typed))
+        seen = [image for _, image in found if image]
+        order = _Order(
+            request=request,
+            prompt=mixing.blend_words([content.words for content in contents], asked.prompt),
+            model=request.model if isinstance(request, Diffusion) else STYLE_MODEL,
+            operation=Operation.BLEND,
+            is_private=_is_private_mix(caller, seen, asked.is_private, terms.preferences),
+            parent_image_id=seen[0].row.id if seen else None,
+            parent_job_id=seen[0].row.job_id if seen else None,
+        )
+        return await self._commit_one(caller, order, destination, terms)
+
+    async def dream(self, caller: Caller, destination: Destination, asked: Dreaming) -> JobRow:
+        """Images that a model draws without words."""
+        terms = await self._terms(caller)
+        info = mixing.dreamer(asked.model, self._catalogue)
+        content, seen = (await self._still(caller, asked.like)) if asked.like else (None, None)
+        like = content.png if content else b""
+        request = _valid(lambda: mixing.dream_of(asked, info, like))
+        order = _Order(
+            request=request,
+            prompt=mixing.dream_words(asked.look.strip().lower(), content.words if content else ""),
+            model=info.name,
+            operation=Operation.DREAM,
+            is_private=_is_private_restyle(caller, seen, asked.is_private, terms.preferences),
+            parent_image_id=seen.row.id if seen else None,
+            parent_job_id=seen.row.job_id if seen else None,
+        )
+        return await self._commit_one(caller, order, destination, terms)
+
+    async def morph(
+        self,
+        caller: Caller,
+        stops: Sequence[MorphStop],
+        destination: Destination,
+        asked: Morphing,
+    ) -> JobRow:
+        """An animation from one picture, prompt or dream to others."""
+        if not 2 <= len(stops) <= MAX_STOPS:
+            raise LimitReached(f"a morph takes 2 to {MAX_STOPS} stops, not {len(stops)}")
+        terms = await self._terms(caller)
+        passed = [await self._passed(caller, stop, terms, asked) for stop in stops]
+        info = model_named(asked.model or terms.preferences.model, self._catalogue)
+        drawings = [one.drawing for one in passed if one.drawing]
+        sizes = [one.size for one in passed if one.size]
+        drawing = (
+            drawings[0]
+            if drawings
+            else mixing.plain_drawing(info, sizes[0] if sizes else None, asked.seed)
+        )
+        dreams = ""
+        if any(stop.seed is not None for stop in stops):
+            dreaming = mixing.dreamer(None, self._catalogue)
+            policy.require_model(dreaming.name, terms.rules)
+            asked = replace(asked, look=mixing.look_named(asked.look, dreaming))
+            dreams = dreaming.name
+        request = _valid(
+            lambda: mixing.morph_of([one.point for one in passed], drawing, dreams, asked)
+        )
+        seen = [one.seen for one in passed if one.seen]
+        order = _Order(
+            request=request,
+            prompt=" → ".join(one.words for one in passed),
+            model=drawing.model,
+            operation=Operation.MORPH,
+            is_private=_is_private_mix(caller, seen, asked.is_private, terms.preferences),
+            parent_image_id=seen[0].row.id if seen else None,
+            parent_job_id=seen[0].row.job_id if seen else None,
+        )
+        return await self._commit_one(caller, order, destination, terms)
+
+    async def _passed(
+        self, caller: Caller, stop: MorphStop, terms: Terms, asked: Morphing
+    ) -> "_Passed":
+        """What a morph passes through, cleaned and read.
+
+        Raises:
+            LimitReached: it is nothing, or several things.
+        """
+        if stop.prompt.strip():
+            wish = self._wish(stop.prompt, terms, model=asked.model, seed=asked.seed)
+            drawing = await self._drawing(caller, wish, None)
+            if not isinstance(drawing, TextToImage):
+                raise NotAllowed("a stop is either words or a picture; leave the link out")
+            point = _valid(lambda: Waypoint(prompt=drawing.prompt))
+            words = " ".join(shown_words(stop.prompt).split())
+            return _Passed(point, words, drawing=drawing)
+        if stop.seed is not None:
+            point = _valid(lambda: Waypoint(seed=stop.seed))
+            return _Passed(point, f"dream {stop.seed}")
+        if not (stop.upload or stop.image):
+            raise LimitReached("each stop of a morph is a picture, words or a seed")
+        content, seen = await self._still(caller, stop.upload or stop.image)
+        point = Waypoint(picture=content.png)
+        return _Passed(point, content.words, size=(content.width, content.height), seen=seen)
+
+    async def _still(
+        self, caller: Caller, picture: bytes | str
+    ) -> tuple[Content, SeenImage | None]:
+        """An upload, or an image of the gallery; of what moves the first frame."""
+        if isinstance(picture, bytes):
+            upload = await self.clean(picture, "the picture")
+            return Content(upload.png, upload.width, upload.height), None
+        seen = await self._gallery.seen(caller, picture)
+        row = seen.row
+        words = " ".join(shown_words(row.prompt).split()) or restyling.A_PICTURE
+        return Content(await self._files.read(row.file_key), row.width, row.height, words), seen
+
+    def _wish(self, text: str, terms: Terms, *, model: str | None, seed: int | None) -> Wish:
+        """One prompt, read with what is set; without any words nothing is added to it."""
+        if text.strip():
+            wish = read_wishes(
+                text, terms.preferences, cap=1, wildcards=self._wildcards, has_picture=True
+            )[0]
+        else:
+            parsed = replace(
+                parse("", allow_empty=True), flags=Flags(model=terms.preferences.model)
+            )
+            wish = Wish("", parsed, new_seed())
+        if model:
+            flags = replace(wish.parsed.flags, model=model)
+            wish = replace(wish, parsed=replace(wish.parsed, flags=flags))
+        policy.require_model(model_of(wish, self._catalogue).name, terms.rules)
+        return wish if seed is None else replace(wish, seed=seed)
+
+    async def _drawing(self, caller: Caller, wish: Wish, size: tuple[int, int] | None) -> Diffusion:
+        """The request of a prompt, in the shape of a picture where the prompt names none."""
+        drawing = await self._request(caller, wish, _Uploads(None, None))
+        assert isinstance(drawing, Diffusion)
+        flags = wish.parsed.flags
+        if size is None or flags.size or flags.aspect:
+            return drawing
+        width, height = model_of(wish, self._catalogue).size_for(*size)
+        return replace(drawing, width=width, height=height)
 
     async def stylize(
         self,
@@ -415,7 +606,10 @@ class Commissions:
         request = await self._stored_request(parent)
         if isinstance(request, Stylize):
             return restyling.near(request, seen.row.place, is_strong=is_strong)
+        if isinstance(request, Dream):
+            return _valid(lambda: mixing.dream_near(request, seen.row.seed, is_strong=is_strong))
         is_plain = isinstance(request, Diffusion) and request.variation_seed is None
+        is_plain = is_plain and not (isinstance(request, Blend) and request.strength == 0)
         if isinstance(request, Diffusion) and is_plain:
             share = STRONG if is_strong else SUBTLE
             return replace(
@@ -440,9 +634,12 @@ class Commissions:
         assert isinstance(request, Diffusion)
         return from_source(request, png, strength)
 
-    def _method(self) -> UpscaleMethod:
-        learned = any(Ability.UPSCALE in info.abilities for info in self._catalogue.models())
-        return UpscaleMethod.LEARNED if learned else UpscaleMethod.RESAMPLE
+    def _upscaler(self) -> tuple[UpscaleMethod, str]:
+        """How pictures are made larger here, and the model that jobs with uploads name."""
+        for info in self._catalogue.models():
+            if Ability.UPSCALE in info.abilities:
+                return UpscaleMethod.LEARNED, info.name
+        return UpscaleMethod.RESAMPLE, self._catalogue.default.name
 
     def _order_from_image(self, seen: SeenImage, request: Request, operation: Operation) -> _Order:
         return _Order(
@@ -469,6 +666,11 @@ class Commissions:
             assert isinstance(remixed, Diffusion)
             drawn = from_source(remixed, request.content, STRONG_STRENGTH)
             remixed = replace(drawn, style_references=request.styles)
+        elif isinstance(request, Blend):
+            assert isinstance(remixed, Diffusion)
+            on = max(request.strength, mixing.DRAWN_ON)
+            asked = Blending(weights=request.weights, prompt=text, strength=on)
+            remixed = mixing.blend_of(remixed, request.pictures, asked, typed=None)
         elif isinstance(request, ImageToImage) and not isinstance(remixed, ImageToImage):
             assert isinstance(remixed, Diffusion)
             strength = wish.parsed.flags.strength
@@ -609,6 +811,17 @@ class _Uploads:
     style: Upload | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Passed:
+    """A stop of a morph."""
+
+    point: Waypoint
+    words: str
+    drawing: TextToImage | None = None  # of a prompt
+    size: tuple[int, int] | None = None  # of a picture, in pixels
+    seen: SeenImage | None = None  # of the gallery
+
+
 def _is_private(wish: Wish, asked: bool | None, preferences: Preferences) -> bool:  # noqa: FBT001
     for decided in (wish.is_private, asked, preferences.is_private):
         if decided is not None:
@@ -626,6 +839,17 @@ def _is_private_restyle(
         return asked
     is_own_secret = seen and seen.row.owner_id == caller.owner_id and seen.row.is_private
     return bool(is_own_secret or preferences.is_private)
+
+
+def _is_private_mix(
+    caller: Caller,
+    seen: Sequence[SeenImage],
+    asked: bool | None,  # noqa: FBT001
+    preferences: Preferences,
+) -> bool:
+    """As private as the most private of what is mixed."""
+    sources = [None, *seen]
+    return any(_is_private_restyle(caller, one, asked, preferences) for one in sources)
 
 
 def _stays_private(caller: Caller, parent: JobRow, terms: Terms) -> bool:
@@ -662,7 +886,7 @@ def _is_seed(seed: int | None) -> bool:
     return seed is not None and 0 <= seed <= MAX_SEED
 
 
-def _valid(build: Callable[[], Request]) -> Request:
+def _valid(build: Callable[[], T]) -> T:
     """What the engine would refuse is the member's to change."""
     try:
         return build()

@@ -63,6 +63,9 @@ class Operation(StrEnum):
     STYLIZE = "stylize"
     TRAIN_STYLE = "train-style"
     MAKE_AGAIN = "make-again"
+    BLEND = "blend"
+    DREAM = "dream"
+    MORPH = "morph"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -178,7 +181,6 @@ class Preferences:
     preset: str | None = None
     flags: str | None = None  # appended to each prompt where not given
     is_private: bool | None = None
-    locale: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -247,6 +249,56 @@ class Restyling:
 
 
 AS_USUAL = Restyling()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Blending:
+    """How pictures are mixed."""
+
+    weights: tuple[float, ...] = ()  # of the pictures; empty: all alike
+    prompt: str = ""  # draws the mixture on; flags may follow
+    strength: float | None = None  # how far the prompt leads away, 0..1; None: as usual
+    seed: int | None = None  # None: at random
+    count: int = 1  # 1..4; without a prompt each has its own weights
+    model: str | None = None  # None: as preferred
+    is_private: bool | None = None  # None: as the pictures, else as preferred
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dreaming:
+    """What is dreamt."""
+
+    look: str = ""  # one of the model's; empty: any
+    seed: int | None = None  # None: at random
+    truncation: float = 0.7  # 0 the average, 1 the wildest
+    count: int = 4
+    like: bytes | str = b""  # an upload or an image's id: dreams near it
+    distance: float | None = None  # from what it is like, 0..1; None: as usual
+    model: str | None = None  # None: the first that dreams
+    is_private: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MorphStop:
+    """Where a morph passes through: one of these."""
+
+    upload: bytes = b""
+    image: str = ""  # id of an image
+    prompt: str = ""  # flags may follow
+    seed: int | None = None  # of a dream
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Morphing:
+    """How an animation moves between its stops."""
+
+    frames: int = 24
+    seconds: float = 3.0
+    loop: bool = True
+    look: str = ""  # of dreams
+    seed: int | None = None  # of what prompts draw; None: at random
+    model: str | None = None  # None: as preferred
+    is_private: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -326,9 +378,45 @@ class Studio(Protocol):
         ...
 
     async def upscale(
-        self, caller: Caller, image_id: str, destination: Destination, *, factor: int = 2
+        self,
+        caller: Caller,
+        picture: bytes | str,
+        destination: Destination,
+        *,
+        factor: int = 2,
+        detail: float = 0.5,
+        is_private: bool | None = None,
     ) -> JobView:
-        """A larger version of one image."""
+        """A larger version of an image or upload; `detail` goes from 0, smooth, to 1, crisp."""
+        ...
+
+    async def blend(
+        self,
+        caller: Caller,
+        pictures: Sequence[bytes | str],
+        destination: Destination,
+        blending: Blending = Blending(),
+    ) -> JobView:
+        """Pictures, uploads or images' ids, mixed into one."""
+        ...
+
+    async def dream(
+        self,
+        caller: Caller,
+        destination: Destination,
+        dreaming: Dreaming = Dreaming(),
+    ) -> JobView:
+        """Images that a model draws without words."""
+        ...
+
+    async def morph(
+        self,
+        caller: Caller,
+        stops: Sequence[MorphStop],
+        destination: Destination,
+        morphing: Morphing = Morphing(),
+    ) -> JobView:
+        """An animation from one picture, prompt or dream to others."""
         ...
 
     async def stylize(

@@ -112,6 +112,12 @@ def alt_text(prompt: str, operation: Operation) -> str:
             text = f"Restyled image: {words}"
         case Operation.TRAIN_STYLE:
             text = f"A style, a landscape, and the landscape before and after learning: {words}"
+        case Operation.BLEND:
+            text = f"Several pictures mixed into one: {words}"
+        case Operation.DREAM:
+            text = f"Image drawn without words: {words}"
+        case Operation.MORPH:
+            text = f"Animation that turns one picture into another: {words}"
         case Operation.UPSCALE:
             text = f"Larger version of an image made from the words: {words}"
         case _:
@@ -161,7 +167,7 @@ def _made_with(versions: Mapping[str, str]) -> list[tuple[str, str]]:
 def _further(request: Request) -> list[tuple[str, str]]:
     match request:
         case Upscale():
-            return [("Upscale", str(request.factor))]
+            return [("Upscale", str(request.factor)), ("Detail", f"{request.detail:g}")]
         case Stylize():
             return _further_of_restyle(request)
         case TrainStyle():

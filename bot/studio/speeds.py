@@ -58,7 +58,14 @@ def _drawing_work(request: Diffusion) -> float:
     return pixels / 1e6 * request.steps * request.stop / 100 * passes
 
 
-_OWN_PACES = (Operation.UPSCALE, Operation.STYLIZE, Operation.TRAIN_STYLE)
+_OWN_PACES = (
+    Operation.UPSCALE,
+    Operation.STYLIZE,
+    Operation.TRAIN_STYLE,
+    Operation.BLEND,
+    Operation.DREAM,
+    Operation.MORPH,
+)
 
 
 def pace_of(model: str, operation: str) -> str:

@@ -12,9 +12,11 @@ from bot.studio import policy
 from bot.studio.commissions import Commissions, FetchPicture
 from bot.studio.contract import (
     AS_USUAL,
+    Blending,
     Caller,
     Deliverer,
     Destination,
+    Dreaming,
     GalleryPage,
     GalleryQuery,
     GuildRules,
@@ -22,6 +24,8 @@ from bot.studio.contract import (
     JobState,
     JobUpdate,
     JobView,
+    Morphing,
+    MorphStop,
     Preferences,
     QueueView,
     Restyling,
@@ -145,10 +149,51 @@ class Atelier:
         return self._accepted([row])[0]
 
     async def upscale(
-        self, caller: Caller, image_id: str, destination: Destination, *, factor: int = 2
+        self,
+        caller: Caller,
+        picture: bytes | str,
+        destination: Destination,
+        *,
+        factor: int = 2,
+        detail: float = 0.5,
+        is_private: bool | None = None,
     ) -> JobView:
-        """A larger version of one image."""
-        row = await self._commissions.upscale(caller, image_id, destination, factor=factor)
+        """A larger version of an image or upload."""
+        row = await self._commissions.upscale(
+            caller, picture, destination, factor=factor, detail=detail, is_private=is_private
+        )
+        return self._accepted([row])[0]
+
+    async def blend(
+        self,
+        caller: Caller,
+        pictures: Sequence[bytes | str],
+        destination: Destination,
+        blending: Blending = Blending(),  # noqa: B008
+    ) -> JobView:
+        """Pictures, uploads or images' ids, mixed into one."""
+        row = await self._commissions.blend(caller, pictures, destination, blending)
+        return self._accepted([row])[0]
+
+    async def dream(
+        self,
+        caller: Caller,
+        destination: Destination,
+        dreaming: Dreaming = Dreaming(),  # noqa: B008
+    ) -> JobView:
+        """Images that a model draws without words."""
+        row = await self._commissions.dream(caller, destination, dreaming)
+        return self._accepted([row])[0]
+
+    async def morph(
+        self,
+        caller: Caller,
+        stops: Sequence[MorphStop],
+        destination: Destination,
+        morphing: Morphing = Morphing(),  # noqa: B008
+    ) -> JobView:
+        """An animation from one picture, prompt or dream to others."""
+        row = await self._commissions.morph(caller, stops, destination, morphing)
         return self._accepted([row])[0]
 
     async def stylize(

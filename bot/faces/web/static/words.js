@@ -115,6 +115,9 @@ const WORDS = {
   "op-upscale": ["Upscaled", "放大自"],
   "op-stylize": ["Restyled", "换画风"],
   "op-make-again": ["Made again", "再次生成"],
+  "op-blend": ["Blended", "混合自"],
+  "op-dream": ["Dreamt", "梦境"],
+  "op-morph": ["Morphed", "渐变动画"],
 
   dropHere: ["Drop the picture", "松开以放下图片"],
   whatFor: ["What is this picture for?", "这张图片用来做什么？"],
