@@ -14,9 +14,16 @@
 `super().__init__`, so that it survives pickling.
 """
 
+from bot.wording import Said
+
 
 class UserError(Exception):
     """The one who asked can do something about it."""
+
+    @property
+    def text(self) -> str:
+        """What to change; a `bot.wording.Said` where it holds values."""
+        return str(self) if not self.args or not isinstance(self.args[0], str) else self.args[0]
 
 
 class NotFound(UserError):
@@ -38,8 +45,13 @@ class ConfirmationNeeded(UserError):
         super().__init__(count)
         self.count = count
 
+    @property
+    def text(self) -> str:
+        """How many there would be."""
+        return Said("this prompt makes {count} jobs; confirm to start them all", count=self.count)
+
     def __str__(self) -> str:
-        return f"this prompt makes {self.count} jobs; confirm to start them all"
+        return str(self.text)
 
 
 class UnusablePicture(UserError):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from bot.prompts.errors import PromptError
 from bot.prompts.lexical import ESCAPE, NUMBER, is_visible, one_space
 from bot.prompts.parsed import LoraReference, PromptPart, Span
+from bot.wording import Said
 
 MORE = 1.1  # what one round bracket multiplies by, one square bracket divides by
 MAX_ATTENTION = 10.0
@@ -102,8 +103,9 @@ def checked_weight(number: str, limit: float, what: str, position: int) -> float
     """
     weight = float(number)
     if not abs(weight) <= limit:  # so that nan fails too
-        reason = f"{what} can't be {number[:20]}"
-        raise PromptError(position, len(number), reason, f"Use -{limit:g} to {limit:g}.")
+        reason = Said("{what} can't be {weight}", what=what, weight=number[:20])
+        cure = Said("Use {low:g} to {high:g}.", low=-limit, high=limit)
+        raise PromptError(position, len(number), reason, cure)
     return weight
 
 
@@ -179,8 +181,8 @@ def _parts(tokens: list[_Token], last_weight: float) -> Iterator[PromptPart]:
 
 def _attention(weight: float, text: str, position: int) -> float:
     if not abs(weight) <= MAX_ATTENTION:
-        reason = f"the brackets here multiply to {weight:.3g}"
-        cure = f"Use fewer, or a weight from -{MAX_ATTENTION:g} to {MAX_ATTENTION:g}."
+        reason = Said("the brackets here multiply to {weight:.3g}", weight=weight)
+        cure = Said("Use fewer, or a weight from -{most:g} to {most:g}.", most=MAX_ATTENTION)
         raise PromptError(position, len(text), reason, cure)
     return round(weight, _DIGITS)
 

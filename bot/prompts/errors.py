@@ -1,6 +1,7 @@
 """The one error of the prompt grammar."""
 
 from bot.errors import UserError
+from bot.wording import Said
 
 
 class PromptError(UserError):
@@ -14,6 +15,18 @@ class PromptError(UserError):
         self.reason = reason
         self.suggestion = suggestion
 
+    @property
+    def text(self) -> str:
+        """Place, reason and cure."""
+        place = self.position + 1
+        if not self.suggestion:
+            return Said("At character {place}: {reason}.", place=place, reason=self.reason)
+        return Said(
+            "At character {place}: {reason}. {cure}",
+            place=place,
+            reason=self.reason,
+            cure=self.suggestion,
+        )
+
     def __str__(self) -> str:
-        cure = f" {self.suggestion}" if self.suggestion else ""
-        return f"At character {self.position + 1}: {self.reason}.{cure}"
+        return str(self.text)

@@ -22,6 +22,7 @@ from typing import TypeAlias
 from bot.prompts.errors import PromptError
 from bot.prompts.lexical import ESCAPE, NUMBER, clean
 from bot.prompts.wildcards import NONE, Wildcards
+from bot.wording import Said
 
 DEFAULT_LIMIT = 10  # prompts one text may make
 HIGHEST_LIMIT = 1000  # written out at once, whatever limit is asked for: they fill the memory
@@ -155,8 +156,12 @@ def _check_count(nodes: _Sequence, limit: int) -> None:
     count = _count(nodes)
     if count > limit:
         first = next(node for node in nodes if _count((node,)) > 1)
-        shown = f"{count} or more" if count == COUNT_CEILING else str(count)
-        reason = f"the braces make {shown} prompts, and {limit} may be made at once"
+        shown = Said("{count} or more", count=count) if count == COUNT_CEILING else str(count)
+        reason = Said(
+            "the braces make {count} prompts, and {most} may be made at once",
+            count=shown,
+            most=limit,
+        )
         raise PromptError(first.position, 1, reason, "Leave some options out.")
 
 
@@ -226,20 +231,26 @@ class _Draw:
         if not entries:
             near = self.wildcards.nearest(listed.name)
             known = ", ".join(self.wildcards.names[:10])
-            cure = f"Did you mean __{near}__?" if near else f"There are: {known or 'none'}."
-            reason = f"there is no list called {listed.name[:40]}"
+            cure: str = Said("There are: {names}.", names=known or "none")
+            if near:
+                cure = Said("Did you mean {near}?", near=f"__{near}__")
+            reason = Said("there is no list called {name}", name=listed.name[:40])
             raise PromptError(listed.position, listed.length, reason, cure)
         return entries
 
     def _entry(self, listed: _Listed, entry: str, depth: int) -> _Text:
         """Draw what an entry holds; permutations in a list are drawn as well, not multiplied."""
         if depth >= MAX_WILDCARD_NESTING:
-            reason = f"the list {listed.name} leads to itself or too deep"
+            reason: str = Said("the list {name} leads to itself or too deep", name=listed.name)
             raise PromptError(listed.position, listed.length, reason, "Choose another list.")
         try:
             nodes = self.sequence(_read(clean(entry)), depth + 1)
         except PromptError as error:
-            reason = f"an entry of the list {listed.name} can't be used: {error.reason}"
+            reason = Said(
+                "an entry of the list {name} can't be used: {reason}",
+                name=listed.name,
+                reason=error.reason,
+            )
             raise PromptError(listed.position, listed.length, reason, error.suggestion) from None
         text = "".join(self._any_text(nodes))
         self.left -= len(text)
@@ -261,7 +272,9 @@ class _Draw:
     def _dynamic(self, node: _Dynamic, depth: int) -> _Sequence:
         options, likelihoods = self._options(node, depth)
         if node.least > len(options):
-            reason = f"{node.least} can't be drawn from {len(options)}"
+            reason = Said(
+                "{wanted} can't be drawn from {count}", wanted=node.least, count=len(options)
+            )
             raise PromptError(node.position, 1, reason, "Ask for fewer or add options.")
         count = self.rng.randint(node.least, max(node.least, min(node.most, len(options))))
         pieces: list[_Node] = []
@@ -306,7 +319,8 @@ def _read(text: str) -> _Sequence:
             levels.append(_Level(at))
             if len(levels) > MAX_NESTING:
                 reason = "braces are nested too deep here"
-                raise PromptError(at, 1, reason, f"Nest {MAX_NESTING - 1} deep at most.")
+                cure = Said("Nest {most} deep at most.", most=MAX_NESTING - 1)
+                raise PromptError(at, 1, reason, cure)
         elif match["mark"] == "}":
             if len(levels) == 1:
                 reason = "this } has no {"
@@ -408,7 +422,8 @@ def _how_many(items: Sequence[_Node | _Mark], position: int) -> tuple[int, int]:
         return int(match["exact"]), int(match["exact"])
     low, high = int(match["low"] or 0), int(match["high"] or 9999)
     if low > high:
-        raise PromptError(position, 1, f"{low} to {high} is no range", "Put the smaller first.")
+        reason = Said("{low} to {high} is no range", low=low, high=high)
+        raise PromptError(position, 1, reason, "Put the smaller first.")
     return low, high
 
 
@@ -420,7 +435,7 @@ def _likelihood(items: Sequence[_Node | _Mark]) -> tuple[float, _Sequence]:
         return 1.0, nodes
     likelihood = float(match["number"])
     if not 0 < likelihood <= 1e6 or math.isnan(likelihood):
-        reason = f"an option can't be {match['number'][:20]} times as likely"
+        reason = Said("an option can't be {number} times as likely", number=match["number"][:20])
         raise PromptError(head.position, match.end(), reason, "Use a number above 0.")
     rest = _Text(head.text[match.end() :], head.position + match.end())
     return likelihood, _stripped((rest, *nodes[1:]))

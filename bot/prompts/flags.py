@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from bot.prompts.errors import PromptError
 from bot.prompts.lexical import NUMBER, nearest
+from bot.wording import Said
 
 MAX_ASPECT_RATIO = 14  # longer side by shorter
 # What other studios call it.
@@ -366,8 +367,10 @@ def flag_named(typed: str, position: int) -> FlagSpec:
         return spec
     shown = typed if len(typed) <= 40 else typed[:40] + "…"
     near = _ELSEWHERE.get(typed.lower()) or nearest(typed.lower(), flags_by_name())
-    cure = f"Did you mean --{near}?" if near else f"Write \\--{shown} if it belongs to the words."
-    raise PromptError(position, len(typed) + 2, f"there is no flag --{shown}", cure)
+    cure = Said("Write \\--{flag} if it belongs to the words.", flag=shown)
+    if near:
+        cure = Said("Did you mean {near}?", near=f"--{near}")
+    raise PromptError(position, len(typed) + 2, Said("there is no flag --{flag}", flag=shown), cure)
 
 
 def number_text(number: float) -> str:
@@ -384,9 +387,13 @@ def read_value(spec: FlagSpec, text: str, position: int) -> FlagValue:
     value = _READERS[spec.kind](spec, text)
     if value is None:
         shown = text if len(text) <= 40 else text[:40] + "…"
-        reason = f"--{spec.name} can't be {shown!r}"
-        must = f"It must be in {spec.allowed}" if spec.allowed else "It needs a name"
-        raise PromptError(position, len(text), reason, f"{must}, such as {spec.usage}.")
+        reason = Said("--{flag} can't be {value!r}", flag=spec.name, value=shown)
+        cure = Said("It needs a name, such as {usage}.", usage=spec.usage)
+        if spec.allowed:
+            cure = Said(
+                "It must be in {range}, such as {usage}.", range=spec.allowed, usage=spec.usage
+            )
+        raise PromptError(position, len(text), reason, cure)
     return value
 
 

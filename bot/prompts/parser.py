@@ -24,6 +24,7 @@ from bot.prompts.parsed import (
     StyleReference,
 )
 from bot.prompts.wildcards import NONE, Wildcards
+from bot.wording import Said
 
 MAX_STYLE_REFERENCES = 8
 MAX_STYLE_WEIGHT = 100.0
@@ -162,10 +163,10 @@ class _Reader:
         length = start.end - start.position
         earlier = self.named.get(spec.field)
         if earlier == spec.name:
-            reason = f"--{spec.name} is given twice"
+            reason = Said("--{flag} is given twice", flag=spec.name)
             raise PromptError(start.position, length, reason, "Keep one of them.")
         if earlier is not None:
-            reason = f"--{earlier} and --{spec.name} exclude each other"
+            reason = Said("--{one} and --{other} exclude each other", one=earlier, other=spec.name)
             raise PromptError(start.position, length, reason, "Keep one of them.")
         self.values[spec.field] = value
         self.named[spec.field] = spec.name
@@ -174,8 +175,8 @@ class _Reader:
         match = _VALUE.match(self.text, position)
         if match is None or self._next_flag_at(match.start("plain")):
             length = start.end - start.position
-            reason = f"--{spec.name} needs a value"
-            raise PromptError(start.position, length, reason, f"Write {spec.usage}.")
+            reason = Said("--{flag} needs a value", flag=spec.name)
+            raise PromptError(start.position, length, reason, _usage(spec))
         if match["quoted"] is not None:
             quoted = unescape(match["quoted"])
             return _Value(quoted, match["tail"], match.start("quoted"), is_quoted=True), match.end()
@@ -189,7 +190,7 @@ class _Reader:
         if not items.parts:
             length = start.end - start.position
             reason = "--no needs something to avoid"
-            raise PromptError(start.position, length, reason, f"Write {spec.usage}.")
+            raise PromptError(start.position, length, reason, _usage(spec))
         self.parts += items.parts
         self.loras += items.loras
         return end
@@ -201,7 +202,7 @@ class _Reader:
             value, end = self._value(spec, start, end)
             self.styles.append(_style(value))
             if len(self.styles) > MAX_STYLE_REFERENCES:
-                reason = f"--sref takes {MAX_STYLE_REFERENCES} references at most"
+                reason = Said("--sref takes {most} references at most", most=MAX_STYLE_REFERENCES)
                 raise PromptError(value.position, len(value.text), reason, "Leave some out.")
         return end
 
@@ -220,7 +221,7 @@ class _Reader:
         words = rest.strip(" \t\r\n,")
         if words.strip():
             at = end + rest.index(words)
-            reason = f"{words[:40]!r} comes after a flag"
+            reason = Said("{words!r} comes after a flag", words=words[:40])
             cure = 'Put words before the first flag; put "quotes" around a name with spaces.'
             raise PromptError(at, len(words), reason, cure)
 
@@ -228,6 +229,10 @@ class _Reader:
         if "aspect" in self.values and "size" in self.values:
             reason = "--ar and --size exclude each other"
             raise PromptError(0, len(self.text), reason, "Keep one of them.")
+
+
+def _usage(spec: FlagSpec) -> Said:
+    return Said("Write {usage}.", usage=spec.usage)
 
 
 def _check_sum(parts: tuple[PromptPart, ...], begin: int, end: int) -> None:
@@ -244,8 +249,9 @@ def _style(value: _Value) -> StyleReference:
         raise PromptError(value.position, len(value.text), "this style reference has no name")
     number = checked_weight(weight, MAX_STYLE_WEIGHT, "the weight of a style", at)
     if number < 0:
-        reason = f"the weight of a style can't be {weight}"
-        raise PromptError(at, len(weight), reason, f"Use 0 to {MAX_STYLE_WEIGHT:g}.")
+        reason = Said("the weight of a style can't be {weight}", weight=weight)
+        cure = Said("Use {low:g} to {high:g}.", low=0, high=MAX_STYLE_WEIGHT)
+        raise PromptError(at, len(weight), reason, cure)
     return StyleReference(ref, number)
 
 
@@ -261,8 +267,8 @@ def _weighted(value: _Value, grammar: re.Pattern[str], sign: str) -> tuple[str, 
     weighed = value.tail if value.is_quoted else value.text
     match = grammar.fullmatch(weighed)
     if match is None or (value.is_quoted and match["ref"]):
-        reason = f"{weighed[:40]!r} after a quoted name is no weight"
-        cure = f"Write {sign}2 for a weight of 2."
+        reason = Said("{words!r} after a quoted name is no weight", words=weighed[:40])
+        cure = Said("Write {sign}2 for a weight of 2.", sign=sign)
         raise PromptError(value.position, len(value.text), reason, cure)
     at = value.position + (len(value.text) + 1 if value.is_quoted else 0) + match.start("weight")
     return (value.text if value.is_quoted else match["ref"]), match["weight"] or "1", at

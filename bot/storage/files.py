@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bot.errors import NotFound, StorageUnavailable
+from bot.wording import Said
 
 THUMBNAIL_SUFFIX = ".thumb.webp"
 _UNFINISHED = ".new-"
@@ -113,7 +114,9 @@ def _write(path: Path, data: bytes) -> None:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFull("the disk for pictures is full; the operator must make room") from error
         reason = error.strerror or type(error).__name__
-        raise StorageUnavailable(f"the picture can't be kept now: {reason}") from error
+        raise StorageUnavailable(
+            Said("the picture can't be kept now: {reason}", reason=reason)
+        ) from error
 
 
 def _write_atomically(path: Path, data: bytes) -> None:
@@ -177,4 +180,6 @@ def _read(path: Path) -> bytes:
         raise NotFound("the file of this picture is gone") from error
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise StorageUnavailable(f"the picture can't be read now: {reason}") from error
+        raise StorageUnavailable(
+            Said("the picture can't be read now: {reason}", reason=reason)
+        ) from error

@@ -31,6 +31,7 @@ from bot.errors import NotFound
 from bot.storage.database import Database
 from bot.storage.search import postgres_match, search_terms, sqlite_match
 from bot.storage.tables import Base, Number, UtcDateTime
+from bot.wording import Said
 
 RESTORABLE = timedelta(hours=24)  # after a deletion
 COUNT_CAP = 10_000
@@ -280,7 +281,9 @@ class Images:
         async with self._database.reading() as session:
             row = await session.scalar(query)
         if row is None:
-            raise NotFound(f"there is no deleted image {image_id} that could be restored")
+            raise NotFound(
+                Said("there is no deleted image {id} that could be restored", id=image_id)
+            )
         return row
 
     async def restore(self, image_id: str) -> None:

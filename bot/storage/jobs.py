@@ -32,10 +32,15 @@ from bot.storage.database import Database
 from bot.storage.images import ImageRow
 from bot.storage.styles import StyleRow
 from bot.storage.tables import Base, Number, UtcDateTime
+from bot.wording import Said
 
 QUEUED, RUNNING = "queued", "running"
 FINISHED, FAILED, CANCELLED = "finished", "failed", "cancelled"
 _OPEN = text("state IN ('queued', 'running')")
+_YOURS_WAIT = "you have {waiting} jobs waiting, and {most} may wait; let some finish or cancel one"
+_SERVERS_WAIT = (
+    "this server has {waiting} jobs waiting, and {most} may wait; let some finish or cancel one"
+)
 _UNDELIVERED = text("delivered_at IS NULL AND ended_at IS NOT NULL")
 
 
@@ -368,19 +373,16 @@ async def _require_room(
     session: AsyncSession, row: JobRow, new: int, cap: int | None, guild_cap: int | None
 ) -> None:
     scopes = (
-        ("you have", JobRow.owner_id == row.owner_id, cap),
-        ("this server has", JobRow.guild_id == row.guild_id, guild_cap),
+        (_YOURS_WAIT, JobRow.owner_id == row.owner_id, cap),
+        (_SERVERS_WAIT, JobRow.guild_id == row.guild_id, guild_cap),
     )
-    for whose, condition, limit in scopes:
+    for complaint, condition, limit in scopes:
         if limit is None:
             continue
         query = select(func.count()).where(JobRow.state == QUEUED, condition)
         waiting = await session.scalar(query) or 0
         if waiting + new > limit:
-            raise LimitReached(
-                f"{whose} {waiting} jobs waiting, and {limit} may wait; "
-                "let some finish or cancel one"
-            )
+            raise LimitReached(Said(complaint, waiting=waiting, most=limit))
 
 
 def _is_attempt(job_id: str, attempt: int) -> ColumnElement[bool]:

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from bot.errors import NotFound
 from bot.storage.database import Database
 from bot.storage.tables import Base, Number, UtcDateTime
+from bot.wording import Said
 
 
 class StyleRow(Base):
@@ -54,7 +55,11 @@ class Styles:
         async with self._database.reading() as session:
             row = await session.scalar(query)
         if row is None:
-            raise NotFound(f"there is no style called {name}; save one first, or name a picture")
+            raise NotFound(
+                Said(
+                    "there is no style called {name}; save one first, or name a picture", name=name
+                )
+            )
         return row
 
     async def usable(self, owner_id: int, guild_id: int | None) -> list[StyleRow]:
@@ -74,7 +79,7 @@ class Styles:
             result = await session.execute(own.values(guild_id=guild_id))
             assert isinstance(result, CursorResult)
             if not result.rowcount:
-                raise NotFound(f"you keep no style called {name}")
+                raise NotFound(Said("you keep no style called {name}", name=name))
 
     async def remove(self, owner_id: int, name: str) -> None:
         """Forget a member's own style; an unknown one is no error."""

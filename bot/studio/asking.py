@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TypeVar
 
-from bot.errors import LimitReached, NotFound, UserError
+from bot.errors import LimitReached, NotFound
 from bot.prompts import (
     NONE,
     Flags,
@@ -22,6 +22,7 @@ from bot.prompts import (
     preset_named,
 )
 from bot.studio.contract import Preferences
+from bot.wording import Said
 from engine.api import (
     MAX_SEED,
     Catalogue,
@@ -37,6 +38,7 @@ from engine.api import (
     Span,
     StyleReference,
     TextToImage,
+    UnknownModel,
 )
 
 DEFAULT_IMAGE_COUNT = 4
@@ -168,8 +170,13 @@ def model_named(name: str | None, catalogue: Catalogue) -> ModelInfo:
     """
     try:
         return catalogue.info(name) if name else catalogue.default
-    except EngineError as error:
-        raise NotFound(str(error)) from error
+    except UnknownModel as error:
+        unknown = Said("there is no model called {name}", name=error.name)
+        if error.suggestion:
+            unknown = Said(
+                "{unknown}; did you mean {near}?", unknown=unknown, near=error.suggestion
+            )
+        raise NotFound(unknown) from error
 
 
 def request_of(wish: Wish, sources: Sources, catalogue: Catalogue) -> Request:
@@ -215,15 +222,14 @@ def new_seed() -> int:
     return secrets.randbelow(MAX_SEED + 1)
 
 
-def refused(error: EngineError) -> UserError:
-    """What the engine would refuse, as the member's error."""
-    return LimitReached(str(error))
-
-
 def _require_cap(count: int, cap: int) -> None:
     if count > cap:
         raise LimitReached(
-            f"this prompt makes {count} jobs, and {cap} may be made at once; leave options out"
+            Said(
+                "this prompt makes {count} jobs, and {most} may be made at once; leave options out",
+                count=count,
+                most=cap,
+            )
         )
 
 
@@ -263,14 +269,25 @@ def _checked_size(size: tuple[int, int], info: ModelInfo) -> tuple[int, int]:
     multiple = info.size_multiple
     if max(size) > info.max_side or width * height > info.max_pixels:
         raise LimitReached(
-            f"--size {width}x{height} is too large for {info.title}: at most {info.max_side} "
-            f"pixels a side and {info.max_pixels:,} in all; draw smaller and upscale"
+            Said(
+                "--size {size} is too large for {model}: at most {side} pixels a side and "
+                "{pixels:,} in all; draw smaller and upscale",
+                size=f"{width}x{height}",
+                model=info.title,
+                side=info.max_side,
+                pixels=info.max_pixels,
+            )
         )
     if width % multiple or height % multiple:
         near = f"{max(1, round(width / multiple)) * multiple}x"
         near += f"{max(1, round(height / multiple)) * multiple}"
         raise LimitReached(
-            f"both sides of --size must be multiples of {multiple} for {info.title}; try {near}"
+            Said(
+                "both sides of --size must be multiples of {multiple} for {model}; try {near}",
+                multiple=multiple,
+                model=info.title,
+                near=near,
+            )
         )
     return size
 
@@ -294,8 +311,10 @@ def _sampler(name: str | None, info: ModelInfo) -> Sampler:
     if wanted in known:
         return known[wanted]
     close = difflib.get_close_matches(wanted, known, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"use {', '.join(known)}"
-    raise NotFound(f"there is no sampler called {name}; {hint}")
+    hint = Said("use {names}", names=", ".join(known))
+    if close:
+        hint = Said("did you mean {near}?", near=close[0])
+    raise NotFound(Said("there is no sampler called {name}; {hint}", name=name, hint=hint))
 
 
 def _loras(
@@ -309,7 +328,13 @@ def _loras(
         except EngineError as error:
             raise NotFound(str(error)) from error
         if lora.name not in fitting:
-            raise NotFound(f"the LoRA {lora.name} does not fit the model {info.title}")
+            raise NotFound(
+                Said(
+                    "the LoRA {name} does not fit the model {model}",
+                    name=lora.name,
+                    model=info.title,
+                )
+            )
         found.append(LoraReference(lora.name, wanted.weight))
     return tuple(found)
 

@@ -8,6 +8,7 @@ A1 D4, B2   several of them
 import re
 
 from bot.errors import UserError
+from bot.wording import Said
 
 COLUMNS = "ABCD"
 ROWS = "1234"
@@ -26,7 +27,9 @@ def read_cells(text: str) -> frozenset[tuple[int, int]]:
     for place in _DASH.sub("-", text).replace(",", " ").split():
         match = _PLACE.fullmatch(place)
         if match is None:
-            raise UserError(f"{place[:20]} is no cell; write such as A1 or B2-C3, from A1 to D4")
+            raise UserError(
+                Said("{cell} is no cell; write such as A1 or B2-C3, from A1 to D4", cell=place[:20])
+            )
         first, last = _cell(match[1]), _cell(match[2] or match[1])
         columns = range(min(first[0], last[0]), max(first[0], last[0]) + 1)
         rows = range(min(first[1], last[1]), max(first[1], last[1]) + 1)

@@ -18,6 +18,7 @@ from bot.studio.clock import Clock
 from bot.studio.contract import Caller, GalleryPage, GalleryQuery, GalleryScope, ImageView
 from bot.studio.pictures import Pictures
 from bot.studio.views import image_view
+from bot.wording import Said
 
 MAX_PAGE = 100
 MAX_TAGS = 20
@@ -90,7 +91,9 @@ class Gallery:
         seen = await self._own(caller, image_id)
         words = tuple(dict.fromkeys(tag.strip().casefold().lstrip("#") for tag in tags))
         if len(words) > MAX_TAGS or not all(_TAG.fullmatch(word) for word in words):
-            raise NotAllowed(f"tags are up to {MAX_TAGS} words of letters, digits and hyphens")
+            raise NotAllowed(
+                Said("tags are up to {most} words of letters, digits and hyphens", most=MAX_TAGS)
+            )
         await self._images.set_tags(seen.row.id, words)
         return await self.view(caller, seen.row.id)
 
@@ -119,7 +122,9 @@ class Gallery:
         """
         row = await self._images.deleted(image_id.strip().lower(), self._now())
         if not policy.may_remove_image(caller, row.owner_id, row.guild_id):
-            raise NotFound(f"there is no deleted image {image_id} that could be restored")
+            raise NotFound(
+                Said("there is no deleted image {id} that could be restored", id=image_id)
+            )
         await self._images.restore(row.id)
         if row.owner_id == caller.owner_id or not row.is_private:
             return await self.view(caller, row.id)
@@ -211,5 +216,12 @@ def _with_field(wanted: ImageFilter, name: str, value: str) -> ImageFilter:
 
 def _number(field: str, value: str, highest: int) -> int:
     if not value.isascii() or not value.isdigit() or int(value[:20]) > highest:
-        raise NotFound(f"{field}: needs a number up to {highest}, not {value[:30]}")
+        raise NotFound(
+            Said(
+                "{field}: needs a number up to {most}, not {value}",
+                field=field,
+                most=highest,
+                value=value[:30],
+            )
+        )
     return int(value)

@@ -16,6 +16,7 @@ from bot.studio.asking import model_named, read_aspect
 from bot.studio.clock import Clock
 from bot.studio.contract import Caller, GuildRules, Limits, Preferences, StyleView
 from bot.studio.restyling import Look, checked_weight
+from bot.wording import Said
 from engine.api import MAX_IMAGES, Catalogue, StyleReference, style_presets
 
 MAX_STYLES = 100  # of one member
@@ -135,7 +136,13 @@ class House:
         wanted = style_name(name)
         own = [s for s in await self._usable(caller) if s.owner_id == caller.owner_id]
         if len(own) >= MAX_STYLES and wanted not in {style.name for style in own}:
-            raise LimitReached(f"you keep {len(own)} styles, and {MAX_STYLES} may be kept")
+            raise LimitReached(
+                Said(
+                    "you keep {count} styles, and {most} may be kept",
+                    count=len(own),
+                    most=MAX_STYLES,
+                )
+            )
         return wanted
 
     async def style_names(self, caller: Caller) -> tuple[str, ...]:
@@ -190,7 +197,7 @@ class House:
         """
         wanted = as_style_name(name)
         if wanted in {preset.name for preset in style_presets()}:
-            raise NotFound(f"{wanted} ships without its picture; use it to see it")
+            raise NotFound(Said("{name} ships without its picture; use it to see it", name=wanted))
         return await self._files.read((await self._saved(caller, wanted)).file_key)
 
     async def share_style(self, caller: Caller, name: str, *, on: bool) -> None:
@@ -214,7 +221,7 @@ class House:
         wanted = as_style_name(name)
         rows = await self._styles.usable(caller.owner_id, None)
         if wanted not in {row.name for row in rows}:
-            raise NotFound(f"you keep no style called {wanted[:40]}")
+            raise NotFound(Said("you keep no style called {name}", name=wanted[:40]))
         await self._styles.remove(caller.owner_id, wanted)
 
     async def _guild(self, caller: Caller) -> tuple[Preferences, GuildRules]:
@@ -229,7 +236,11 @@ class House:
         except NotFound as error:
             shipped = ", ".join(preset.name for preset in style_presets())
             raise NotFound(
-                f"there is no style called {wanted[:40]}; save one, or use {shipped}"
+                Said(
+                    "there is no style called {name}; save one, or use {names}",
+                    name=wanted[:40],
+                    names=shipped,
+                )
             ) from error
 
     async def _usable(self, caller: Caller) -> Sequence[StyleRow]:
@@ -243,10 +254,16 @@ class House:
         if preferences.flags is not None:
             parse(preferences.flags, allow_empty=True)
         if preferences.preset and preset_named(preferences.preset, load_presets()) is None:
-            raise NotFound(f"there is no style preset called {preferences.preset}")
+            raise NotFound(Said("there is no style preset called {name}", name=preferences.preset))
         count = preferences.image_count
         if count is not None and not 1 <= count <= MAX_IMAGES:
-            raise LimitReached(f"the number of images must be 1 to {MAX_IMAGES}, not {count}")
+            raise LimitReached(
+                Said(
+                    "the number of images must be 1 to {most}, not {given}",
+                    most=MAX_IMAGES,
+                    given=count,
+                )
+            )
 
 
 def as_style_name(name: str) -> str:
@@ -262,9 +279,14 @@ def style_name(name: str) -> str:
     """
     wanted = as_style_name(name)
     if wanted in {preset.name for preset in style_presets()}:
-        raise UserError(f"{wanted} is the name of a style that ships; choose another one")
+        raise UserError(
+            Said("{name} is the name of a style that ships; choose another one", name=wanted)
+        )
     if wanted == RANDOM or not _STYLE_NAME.fullmatch(wanted):
         raise UserError(
-            f"a style can't be called {name[:40]!r}; use a word of letters, digits and hyphens"
+            Said(
+                "a style can't be called {name!r}; use a word of letters, digits and hyphens",
+                name=name[:40],
+            )
         )
     return wanted

@@ -11,6 +11,7 @@ from bot.errors import LimitReached, NotAllowed
 from bot.storage.images import Viewer
 from bot.storage.jobs import JobRow
 from bot.studio.contract import Caller, GuildRules, Limits, Preferences
+from bot.wording import Said
 
 # Where nobody decided otherwise.
 DEFAULT_LIMITS = Limits(
@@ -46,7 +47,9 @@ def require_place(caller: Caller, rules: GuildRules) -> None:
     allowed = rules.allowed_channels
     if allowed and caller.channel_id not in allowed and not caller.is_admin:
         places = ", ".join(f"<#{channel}>" for channel in allowed[:5])
-        raise NotAllowed(f"pictures can't be made in this channel; use {places}")
+        raise NotAllowed(
+            Said("pictures can't be made in this channel; use {places}", places=places)
+        )
 
 
 def require_model(model: str, rules: GuildRules) -> None:
@@ -57,7 +60,9 @@ def require_model(model: str, rules: GuildRules) -> None:
     """
     if rules.allowed_models and model not in rules.allowed_models:
         names = ", ".join(rules.allowed_models)
-        raise NotAllowed(f"the model {model} can't be used here; use {names}")
+        raise NotAllowed(
+            Said("the model {model} can't be used here; use {names}", model=model, names=names)
+        )
 
 
 def require_usable(limits: Limits) -> None:
@@ -69,7 +74,13 @@ def require_usable(limits: Limits) -> None:
     for field in fields(Limits):
         cap = getattr(limits, field.name)
         if cap is not None and cap < 1:
-            raise LimitReached(f"{field.name.replace('_', ' ')} must be at least 1, not {cap}")
+            raise LimitReached(
+                Said(
+                    "{what} must be at least 1, not {given}",
+                    what=field.name.replace("_", " "),
+                    given=cap,
+                )
+            )
 
 
 def require_admin(caller: Caller) -> int:

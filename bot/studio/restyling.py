@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from bot.errors import LimitReached, UserError
 from bot.studio.asking import new_seed
 from bot.studio.contract import Detail, Restyling
+from bot.wording import Said
 from engine.api import (
     MAX_CONTENT_FRAMES,
     MAX_STYLES,
@@ -80,9 +81,19 @@ def request_for(
         EngineError: a value is out of its range.
     """
     if not 1 <= len(looks) <= MAX_STYLES:
-        raise LimitReached(f"a picture takes 1 to {MAX_STYLES} styles, not {len(looks)}")
+        raise LimitReached(
+            Said(
+                "a picture takes 1 to {most} styles, not {given}", most=MAX_STYLES, given=len(looks)
+            )
+        )
     if not 1 <= asked.variations <= MAX_VARIATIONS:
-        raise LimitReached(f"variations must be 1 to {MAX_VARIATIONS}, not {asked.variations}")
+        raise LimitReached(
+            Said(
+                "variations must be 1 to {most}, not {given}",
+                most=MAX_VARIATIONS,
+                given=asked.variations,
+            )
+        )
     return Stylize(
         content=content.png,
         frames=content.frames,
@@ -109,7 +120,9 @@ def blending(request: Stylize, share: float) -> Stylize:
         LimitReached: the share is out of its range.
     """
     if not 0 <= share <= 1:
-        raise LimitReached(f"the share of the second style must be in 0..1, not {share:g}")
+        raise LimitReached(
+            Said("the share of the second style must be in 0..1, not {given:g}", given=share)
+        )
     middle = share if 0 < share < 1 else 0.5
     shares = (0.0, middle / 2, middle, (1 + middle) / 2, 1.0)
     weights = tuple((1 - second, second) for second in shares)
@@ -172,8 +185,11 @@ def _moving_size(content: Content, asked: Restyling) -> int:
     """Each frame costs as much as a picture, so that animations stay small."""
     if asked.size > MAX_MOVING_SIDE:
         raise LimitReached(
-            f"an animation is restyled at up to {MAX_MOVING_SIDE} pixels a side; ask for less, or "
-            "send a still picture"
+            Said(
+                "an animation is restyled at up to {side} pixels a side; ask for less, or send a "
+                "still picture",
+                side=MAX_MOVING_SIDE,
+            )
         )
     return asked.size or min(max(content.width, content.height), USUAL_MOVING_SIDE)
 
@@ -183,8 +199,11 @@ def _drawn_size(content: Content, asked: Restyling, model: ModelInfo) -> int:
     usual = max(model.size_for(content.width, content.height))
     if asked.size > model.max_side:
         raise LimitReached(
-            f"{model.title or model.name} draws at most {model.max_side} pixels a side; ask for "
-            "less, or use the fast method"
+            Said(
+                "{model} draws at most {side} pixels a side; ask for less, or use the fast method",
+                model=model.title or model.name,
+                side=model.max_side,
+            )
         )
     return asked.size or usual
 
@@ -202,5 +221,9 @@ def checked_weight(weight: float) -> float:
         UserError: it is not above 0 and at most 10.
     """
     if not 0 < weight <= 10:
-        raise UserError(f"the weight of a style must be above 0 and at most 10, not {weight:g}")
+        raise UserError(
+            Said(
+                "the weight of a style must be above 0 and at most 10, not {given:g}", given=weight
+            )
+        )
     return weight

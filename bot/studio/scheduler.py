@@ -33,6 +33,10 @@ from engine.api import Engine, EngineError, Event, Finished, OnEvent, Progress, 
 logger = logging.getLogger(__name__)
 
 MAX_DEATHS = 3  # workers that may die of one job
+GIVEN_UP = (
+    f"the process that draws died {MAX_DEATHS} times while it made this, so it was given up; "
+    "try another size or model"
+)
 SOLO_DEATHS = 2  # after so many, a job runs alone: was it the culprit, or only near?
 LEASE = timedelta(seconds=30)
 RENEWAL_S = 5.0
@@ -269,7 +273,7 @@ class Scheduler:
             outcome = await self._outcome(row, request, finished)
         except EngineError as error:
             if error.retryable:
-                await self._survive(row, error)
+                await self._survive(row)
             else:
                 await self._fail(row, str(error))
         except (UnreadableRequest, NotFound, _FilesFailed) as error:
@@ -296,12 +300,11 @@ class Scheduler:
         )
         self._on_change(row.id)
 
-    async def _survive(self, row: JobRow, error: EngineError) -> None:
+    async def _survive(self, row: JobRow) -> None:
         """Run a job again whose worker died, unless it seems to be what kills them."""
         deaths = row.deaths + 1
         if deaths >= MAX_DEATHS:
-            reason = f"{error}; that happened {deaths} times with this job, so it was given up"
-            await self._fail(row, reason)
+            await self._fail(row, GIVEN_UP)
             return
         logger.warning("its worker died (%d of %d)", deaths, MAX_DEATHS)
         not_before = self._parts.now() + DEATH_PAUSE

@@ -22,6 +22,7 @@ from bot.faces.discord.cards import RED, card
 from bot.faces.discord.face import Interaction
 from bot.faces.discord.localisation import Words
 from bot.prompts import PromptError
+from bot.wording import translated
 from engine.api import EngineError
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,8 @@ def explained(error: Exception, words: Words) -> str:
         log.error("error %s", error_id, exc_info=error)
         return words("errors.unexpected", id=error_id)
     heading = next((_HEADINGS[kind] for kind in type(error).__mro__ if kind in _HEADINGS), None)
-    reason = str(error)
+    text = error.text if isinstance(error, UserError) else str(error)
+    reason = translated(text, words.language)
     return words(heading, reason=reason)[:2000] if heading else reason[:2000]
 
 

@@ -13,6 +13,7 @@ import discord
 
 from bot.faces.discord.localisation import Words, duration
 from bot.studio.contract import ImageView, JobState, JobUpdate, JobView, Operation
+from bot.wording import translated
 
 Row: TypeAlias = Sequence[discord.ui.Item[Any]]
 PROMPT_SHOWN = 900  # characters of a prompt in a message; V2 allows 4000 in all
@@ -124,7 +125,7 @@ def result_card(
 def ending_card(words: Words, job: JobView, rows: Iterable[Row]) -> discord.ui.LayoutView:
     """A job that ended without pictures."""
     is_failed = job.state is JobState.FAILED
-    reason = job.reason if is_failed else ""
+    reason = translated(job.reason, words.language) if is_failed else ""
     head = words("ending.failed") if is_failed else words("ending.cancelled")
     texts = (prompt_line(job.prompt), f"{head} {reason}".strip())
     return card(*texts, rows=rows, colour=RED if is_failed else GREY)

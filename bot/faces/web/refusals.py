@@ -19,6 +19,7 @@ from bot.errors import (
 )
 from bot.faces.web.observation import METRICS
 from bot.prompts import PromptError
+from bot.wording import translated
 from engine.api import EngineError, InvalidRequest, UnknownModel
 
 log = logging.getLogger(__name__)
@@ -45,16 +46,17 @@ def status_of(error: UserError | EngineError) -> int:
     return next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
 
 
-def refusal_json(error: UserError | EngineError) -> dict[str, Any]:
-    """What the caller is told."""
-    told: dict[str, Any] = {"error": str(error), "kind": type(error).__name__}
+def refusal_json(error: UserError | EngineError, locale: str = "en") -> dict[str, Any]:
+    """What the caller is told, in the language of a locale."""
+    text = error.text if isinstance(error, UserError) else str(error)
+    told: dict[str, Any] = {"error": translated(text, locale), "kind": type(error).__name__}
     match error:
         case PromptError():
             told |= {
-                "error": f"{error.reason}.",
+                "error": f"{translated(error.reason, locale)}.",
                 "position": error.position,
                 "length": error.length,
-                "suggestion": error.suggestion,
+                "suggestion": translated(error.suggestion, locale),
             }
         case ConfirmationNeeded():
             told["count"] = error.count
@@ -65,11 +67,16 @@ def refusal_json(error: UserError | EngineError) -> dict[str, Any]:
     return told
 
 
-def refusal(error: UserError | EngineError) -> web.Response:
+def locale_of(request: web.Request) -> str:
+    """The language that a browser wants most."""
+    return request.headers.get("Accept-Language", "en")
+
+
+def refusal(error: UserError | EngineError, locale: str) -> web.Response:
     """The whole answer."""
     status = status_of(error)
     headers = {"Retry-After": str(RETRY_S)} if status in (429, 503) else {}
-    return web.json_response(refusal_json(error), status=status, headers=headers)
+    return web.json_response(refusal_json(error, locale), status=status, headers=headers)
 
 
 def invalid(error: ValidationError) -> web.Response:
@@ -87,7 +94,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return await handler(request)
     except (UserError, EngineError) as error:
         request.app[METRICS].errors.labels(type(error).__name__).inc()
-        return refusal(error)
+        return refusal(error, locale_of(request))
     except ValidationError as error:
         return invalid(error)
     except web.HTTPException as error:

@@ -6,10 +6,11 @@ from typing import Any
 from aiohttp import web
 
 from bot.faces.web.context import studio_of
-from bot.faces.web.refusals import refusal_json
+from bot.faces.web.refusals import locale_of, refusal_json
 from bot.faces.web.submissions import Typed, Upload, body_of
 from bot.faces.web.views import flag_json, model_json, preset_json
 from bot.prompts import FLAGS, PromptError, count_expansions, expand, load_presets, parse
+from bot.wording import Said
 from engine.api import Catalogue, GenerationParameters, UnknownModel, read_parameters
 
 _SHAPE = r"(--|—)(ar|aspect|size)\b"
@@ -37,7 +38,9 @@ async def flags(_request: web.Request) -> web.Response:
 async def check(request: web.Request) -> web.Response:
     """`POST /api/check`: how many jobs a text makes, or what is wrong with it and where."""
     body = await body_of(request, Typed)
-    return web.json_response(check_text(body.text, studio_of(request).catalogue))
+    return web.json_response(
+        check_text(body.text, studio_of(request).catalogue, locale_of(request))
+    )
 
 
 async def parameters(request: web.Request) -> web.Response:
@@ -66,7 +69,7 @@ def prompt_of(found: GenerationParameters, catalogue: Catalogue) -> str:
     return " ".join((text, *missing))
 
 
-def check_text(text: str, catalogue: Catalogue) -> dict[str, Any]:
+def check_text(text: str, catalogue: Catalogue, locale: str = "en") -> dict[str, Any]:
     """The answer of `check`; an empty text is no error, for nothing is typed yet."""
     if not text.strip():
         return {"count": 0, "problem": None}
@@ -77,7 +80,7 @@ def check_text(text: str, catalogue: Catalogue) -> dict[str, Any]:
         elif count <= CHECKED_EXPANSIONS:
             _check_expansions(text, catalogue)
     except PromptError as error:
-        return {"count": 0, "problem": refusal_json(error)}
+        return {"count": 0, "problem": refusal_json(error, locale)}
     return {"count": count, "problem": None}
 
 
@@ -106,6 +109,6 @@ def _check_model(text: str, name: str | None, catalogue: Catalogue) -> None:
     except UnknownModel as error:
         place = re.search(rf"model[\s=:]+({re.escape(name)})", text, re.IGNORECASE)
         position = place.start(1) if place else 0
-        cure = f"Did you mean {error.suggestion}?" if error.suggestion else ""
-        reason = f"there is no model called {name}"
+        cure = Said("Did you mean {near}?", near=error.suggestion) if error.suggestion else ""
+        reason = Said("there is no model called {name}", name=name)
         raise PromptError(position, len(name) if place else 0, reason, cure) from None

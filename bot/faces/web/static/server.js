@@ -1,5 +1,7 @@
 // Talking to the studio's JSON API.
 
+import { language } from "./words.js";
+
 /** What the studio refused: `message` is fit to be shown; `position`, `suggestion`, `count` may be there. */
 export class Refusal extends Error {
   constructor(status, told) {
@@ -13,7 +15,7 @@ export class Refusal extends Error {
 export class Unreachable extends Error {}
 
 async function call(method, path, body, { signal } = {}) {
-  const options = { method, signal, headers: {} };
+  const options = { method, signal, headers: { "Accept-Language": language() } };
   if (body instanceof FormData) {
     options.body = body;
   } else if (body !== undefined) {
@@ -35,7 +37,8 @@ async function call(method, path, body, { signal } = {}) {
 
 export const read = (path, options) => call("GET", path, undefined, options);
 export const send = (path, body = {}, options) => call("POST", path, body, options);
-export const cancel = (id) => call("DELETE", `/api/jobs/${id}`);
+export const remove = (path) => call("DELETE", path);
+export const cancel = (id) => remove(`/api/jobs/${id}`);
 
 /** A multipart form, for bodies with pictures. */
 export function form(fields) {
