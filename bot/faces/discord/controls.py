@@ -34,7 +34,9 @@ def job_controls(words: Words, job: JobView) -> list[Row]:
 
 
 def image_controls(words: Words, image: ImageView) -> list[Row]:
-    """Under a single picture."""
+    """Under a single picture, or one that moves."""
+    if image.is_animated:
+        return [_animation_controls(words, image)]
     making = [
         UpscaleButton(image.id, words("buttons.upscale", factor=2), factor=2),
         UpscaleButton(image.id, words("buttons.upscale", factor=4), factor=4),
@@ -53,6 +55,16 @@ def image_controls(words: Words, image: ImageView) -> list[Row]:
         InfoButton(image.id),
     ]
     return [making, keeping]
+
+
+def _animation_controls(words: Words, image: ImageView) -> list[discord.ui.Item[Any]]:
+    return [
+        RerollButton(image.job_id, words("buttons.reroll")),
+        RestyleButton(image.id, words("buttons.restyle")),
+        FavouriteButton(image.id, words("buttons.favourite")),
+        DeleteButton(image.id, words("buttons.delete")),
+        InfoButton(image.id),
+    ]
 
 
 def ending_controls(words: Words, job: JobView) -> list[Row]:

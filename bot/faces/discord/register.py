@@ -11,6 +11,7 @@ from bot.faces.discord.commands.imagine import imagine
 from bot.faces.discord.commands.info import help_command, info
 from bot.faces.discord.commands.jobs import cancel, history, queue
 from bot.faces.discord.commands.menus import make_again, message_info, restyle, use_as_style
+from bot.faces.discord.commands.mixing import blend, dream, morph, upscale
 from bot.faces.discord.commands.settings import settings
 from bot.faces.discord.commands.styles import StyleCommands
 from bot.faces.discord.commands.stylize import stylize
@@ -38,6 +39,10 @@ Command: TypeAlias = (
 COMMANDS: tuple[Command, ...] = (
     imagine,
     stylize,
+    blend,
+    dream,
+    morph,
+    upscale,
     gallery,
     show,
     history,

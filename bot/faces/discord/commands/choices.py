@@ -25,6 +25,14 @@ async def complete_model(interaction: Interaction, current: str) -> list[app_com
     return [_choice(label, name) for label, name in found]
 
 
+async def complete_look(interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
+    """Looks of the models that dream."""
+    typed = current.strip().casefold()
+    models = interaction.client.studio.catalogue.models()
+    looks = dict.fromkeys(look for info in models for look in info.looks)
+    return [_choice(look, look) for look in looks if typed in look][:CHOICES_MAX]
+
+
 async def complete_preset(interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
     """Style presets that match what is typed, titled in the member's language."""
     is_chinese = Words(interaction.locale.value).language == CHINESE

@@ -19,8 +19,8 @@ from bot.faces.discord.components.lasting import LastingButton, LastingMenu
 from bot.faces.discord.controls import image_controls
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words
-from bot.faces.discord.pictures import fitting_upload
-from bot.studio.contract import Caller, GalleryPage, GalleryQuery, GalleryScope, ImageView, Studio
+from bot.faces.discord.pictures import fitting_animation, fitting_upload
+from bot.studio.contract import GalleryPage, GalleryQuery, GalleryScope, ImageView
 
 PICTURES = 9  # of a page; a gallery component takes ten
 FILTER_TEXT_ID = 9002
@@ -258,18 +258,15 @@ class OpenMenu(LastingMenu, template="open"):
 async def show_image(interaction: Interaction, image_id: str) -> None:
     """Turn the acknowledged answer into the viewer of one picture."""
     words = Words(interaction.locale.value)
-    image, png = await _image_and_png(interaction.client.studio, caller_of(interaction), image_id)
-    upload = await fitting_upload(png, interaction.filesize_limit)
+    studio, caller = interaction.client.studio, caller_of(interaction)
+    image = await studio.image(caller, image_id)
+    fit = fitting_animation if image.is_animated else fitting_upload
+    upload = await fit(await studio.image_file(caller, image.id), interaction.filesize_limit)
     if upload is None:
         raise NotFound(words("result.too_large"))
     shown = Shown(upload.data, f"{image.id}.{upload.suffix}", image.alt_text)
     view = image_card(words, image, shown, image_controls(words, image))
     await interaction.edit_original_response(view=view, attachments=[shown.file()])
-
-
-async def _image_and_png(studio: Studio, caller: Caller, image_id: str) -> tuple[ImageView, bytes]:
-    image = await studio.image(caller, image_id)
-    return image, await studio.image_png(caller, image.id)
 
 
 def _keyed(key: str) -> GalleryView:

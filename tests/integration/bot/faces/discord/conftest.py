@@ -6,13 +6,18 @@ from pathlib import Path
 import pytest
 
 from bot.faces.discord.options import MEDIA_HOSTS, DiscordOptions
+from engine.config import EngineConfig
+from engine.models.catalogue import open_catalogue
 from engine.testing import FakeEngine
 from tests.integration.bot.faces.discord.stage import SIMULATED_HOST, Stage, open_stage
+from tests.tiny_gan import write_gan_entry
 
 
 @pytest.fixture
-def engine() -> FakeEngine:
-    return FakeEngine()
+def engine(tmp_path: Path) -> FakeEngine:
+    """One that offers a model for dreams, beside the shipped ones."""
+    page = write_gan_entry(tmp_path)
+    return FakeEngine(catalogue=open_catalogue(EngineConfig(catalogue_files=(page,))))
 
 
 @pytest.fixture

@@ -1,0 +1,187 @@
+"""/blend, /dream, /morph and /upscale in an in-memory Discord."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from bot.faces.discord.delivery import DiscordDeliverer
+from bot.studio.contract import Caller
+from engine.api import Blend, Dream, Morph, Upscale
+from tests.integration.bot.faces.discord.stage import (
+    attached,
+    gallery_items,
+    labels,
+    parts,
+    png_bytes,
+    text,
+)
+from tests.tiny_gan import NAME
+
+FOX, OWL = ("fox.png", png_bytes(96)), ("owl.png", png_bytes(64, "red"))
+
+
+def has_button(message, start: str) -> bool:
+    return message is not None and any(
+        str(part.get("custom_id", "")).startswith(start) for part in parts(message)
+    )
+
+
+async def delivered(stage, result):
+    """The message of a result that can't be remixed."""
+    await stage.until(lambda: has_button(result.response, "favourite:"))
+    return result.response
+
+
+async def newest(stage, member):
+    [job] = (await stage.studio.history(Caller(owner_id=member.id), limit=1))[0]
+    return job
+
+
+async def test_blend_mixes_attachments_with_weights_and_words(stage):
+    result = await stage.alice.slash(
+        stage.channel,
+        "blend",
+        image1=FOX,
+        image2=OWL,
+        weights="2:1",
+        prompt="a fox --steps 3",
+        strength=0.4,
+        count=2,
+        seed=5,
+    )
+    message = await stage.delivered(result)
+    assert labels(message)[:4] == ["U1", "U2", "V1", "V2"]
+    assert "blended" in text(message)
+    [request] = stage.engine.requests
+    assert isinstance(request, Blend)
+    assert (request.weights, request.strength, request.seed) == ((2.0, 1.0), 0.4, 5)
+    assert len(request.pictures) == 2
+
+
+async def test_weights_that_are_none_are_told(stage):
+    result = await stage.alice.slash(
+        stage.channel, "blend", image1=FOX, image2=OWL, weights="two of it"
+    )
+    assert "weights are numbers" in text(result.response)
+
+
+async def test_dreams_come_as_a_grid_whose_tiles_are_walked_from(stage):
+    result = await stage.alice.slash(stage.channel, "dream", look="moon", seed=9)
+    message = await stage.delivered(result)
+    assert labels(message)[:4] == ["U1", "U2", "U3", "U4"]
+    assert "a dream of moon" in text(message)
+    await stage.delivered(await stage.alice.click(message, label="V3"))
+    first, near = stage.engine.requests
+    assert isinstance(first, Dream)
+    assert isinstance(near, Dream)
+    assert (first.seed, first.look, near.origin, near.distance) == (9, "moon", 11, 0.5)
+    await stage.delivered(await stage.alice.click(message, label="Reroll"))
+    again = stage.engine.requests[-1]
+    assert isinstance(again, Dream)
+    assert again.origin is None
+    assert again.seed != 9
+
+
+async def test_looks_are_completed(stage):
+    found = await stage.alice.autocomplete(stage.channel, "dream", "look", "mo")
+    assert [choice["value"] for choice in found] == ["moon"]
+    models = await stage.alice.autocomplete(stage.channel, "imagine", "model", "", prompt="a fox")
+    assert NAME not in [choice["value"] for choice in models]
+
+
+async def test_dreams_like_an_attachment(stage):
+    result = await stage.alice.slash(stage.channel, "dream", like=FOX, count=1)
+    await stage.delivered(result)
+    [request] = stage.engine.requests
+    assert isinstance(request, Dream)
+    assert request.like
+    assert request.distance == 0
+
+
+async def test_a_morph_moves_and_has_the_buttons_that_make_sense(stage):
+    result = await stage.alice.slash(
+        stage.channel, "morph", from_image=FOX, to="an owl --steps 3", frames=5, seconds=1.0
+    )
+    message = await delivered(stage, result)
+    assert attached(stage, message).n_frames == 5
+    [item] = gallery_items(message)
+    assert item["description"].startswith("Animation that turns one picture into another")
+    assert labels(message) == ["Reroll", "Restyle", "Favourite", "Delete", ""]
+    [request] = stage.engine.requests
+    assert isinstance(request, Morph)
+    assert (request.frames, len(request.stops)) == (5, 2)
+
+
+async def test_stops_are_words_seeds_and_ids(stage):
+    fox = (await stage.imagine()) and (await newest(stage, stage.alice)).images[0]
+    result = await stage.alice.slash(
+        stage.channel,
+        "morph",
+        **{"from": fox.id, "to": "77", "more": "an owl --steps 3 | a hill", "frames": 8},
+    )
+    await delivered(stage, result)
+    request = stage.engine.requests[-1]
+    assert isinstance(request, Morph)
+    kinds = [(bool(stop.picture), bool(stop.prompt), stop.seed) for stop in request.stops]
+    assert kinds == [
+        (True, False, None),
+        (False, False, 77),
+        (False, True, None),
+        (False, True, None),
+    ]
+
+
+async def test_a_morph_of_one_stop_is_told_what_it_needs(stage):
+    result = await stage.alice.slash(stage.channel, "morph", to="a fox")
+    assert "2 to 6 stops" in text(result.response)
+
+
+async def test_a_large_morph_is_made_to_fit_the_chat(stage):
+    result = await stage.alice.slash(stage.channel, "morph", from_image=FOX, to_image=OWL)
+    await delivered(stage, result)
+    job = await newest(stage, stage.alice)
+    moving = await stage.studio.image_file(Caller(owner_id=stage.alice.id), job.images[0].id)
+    limit = len(moving) // 2
+    address = {**job.destination.address, "limit_bytes": limit}
+    smaller = replace(job, destination=replace(job.destination, address=address))
+    deliverer = DiscordDeliverer(stage.clients[-1])
+    await stage.outside.run(asyncio.ensure_future, deliverer.deliver(smaller, (moving,)))
+    shown = attached(stage, result.response)
+    assert shown.n_frames == 24
+    assert result.response.attachments[0].size <= limit
+
+
+async def test_show_plays_an_animation(stage):
+    result = await stage.alice.slash(stage.channel, "morph", from_image=FOX, to_image=OWL, frames=4)
+    await delivered(stage, result)
+    job = await newest(stage, stage.alice)
+    shown = await stage.alice.slash(stage.channel, "show", id=job.images[0].id)
+    assert attached(stage, shown.response).n_frames == 4
+
+
+async def test_upscale_takes_an_attachment_or_an_id_and_a_detail(stage):
+    result = await stage.alice.slash(stage.channel, "upscale", image=FOX, factor=4, detail=0.9)
+    message = await stage.delivered(result)
+    assert attached(stage, message).size == (384, 384)
+    [request] = stage.engine.requests
+    assert isinstance(request, Upscale)
+    assert (request.factor, request.detail) == (4, 0.9)
+    image = (await newest(stage, stage.alice)).images[0]
+    await stage.delivered(await stage.alice.slash(stage.channel, "upscale", id=image.id))
+    assert stage.engine.requests[-1].detail == 0.5
+
+
+async def test_upscale_needs_something(stage):
+    result = await stage.alice.slash(stage.channel, "upscale")
+    assert "attach a picture" in text(result.response)
+
+
+@pytest.mark.parametrize("command", ["blend", "morph"])
+async def test_a_private_one_is_seen_by_its_owner_alone(stage, command):
+    names = ("image1", "image2") if command == "blend" else ("from_image", "to_image")
+    options = dict(zip(names, (FOX, OWL), strict=True))
+    result = await stage.alice.slash(stage.channel, command, **options, private=True)
+    message = await delivered(stage, result)
+    assert message.ephemeral
+    assert (await newest(stage, stage.alice)).is_private
