@@ -240,9 +240,21 @@ class Commissions:
     ) -> JobRow:
         """Pictures mixed into one."""
         if not 1 <= asked.count <= mixing.BLEND_COUNT_MAX:
-            raise LimitReached(f"count must be 1 to {mixing.BLEND_COUNT_MAX}, not {asked.count}")
+            raise LimitReached(
+                Said(
+                    "count must be 1 to {most}, not {given}",
+                    most=mixing.BLEND_COUNT_MAX,
+                    given=asked.count,
+                )
+            )
         if not 2 <= len(pictures) <= MAX_BLENDED:
-            raise LimitReached(f"a blend takes 2 to {MAX_BLENDED} pictures, not {len(pictures)}")
+            raise LimitReached(
+                Said(
+                    "a blend takes 2 to {most} pictures, not {given}",
+                    most=MAX_BLENDED,
+                    given=len(pictures),
+                )
+            )
         terms = await self._terms(caller)
         found = [await self._still(caller, picture) for picture in pictures]
         contents = [content for content, _ in found]
@@ -293,7 +305,13 @@ class Commissions:
     ) -> JobRow:
         """An animation from one picture, prompt or dream to others."""
         if not 2 <= len(stops) <= MAX_STOPS:
-            raise LimitReached(f"a morph takes 2 to {MAX_STOPS} stops, not {len(stops)}")
+            raise LimitReached(
+                Said(
+                    "a morph takes 2 to {most} stops, not {given}",
+                    most=MAX_STOPS,
+                    given=len(stops),
+                )
+            )
         terms = await self._terms(caller)
         passed = [await self._passed(caller, stop, terms, asked) for stop in stops]
         info = model_named(asked.model or terms.preferences.model, self._catalogue)

@@ -7,6 +7,7 @@ from bot.errors import LimitReached, NotFound
 from bot.studio.asking import new_seed
 from bot.studio.contract import Blending, Dreaming, Morphing
 from bot.studio.restyling import A_PICTURE
+from bot.wording import Said
 from engine.api import (
     Ability,
     Blend,
@@ -79,7 +80,13 @@ def dreamer(name: str | None, catalogue: Catalogue) -> ModelInfo:
         return found[0]
     if not able:
         raise NotFound("no model here can dream; the operator can add one to the catalogue")
-    raise NotFound(f"{name} can't dream; use {', '.join(info.name for info in able)}")
+    raise NotFound(
+        Said(
+            "{model} can't dream; use {names}",
+            model=name,
+            names=", ".join(info.name for info in able),
+        )
+    )
 
 
 def look_named(look: str, info: ModelInfo) -> str:
@@ -91,7 +98,9 @@ def look_named(look: str, info: ModelInfo) -> str:
     wanted = look.strip().lower()
     if not wanted or wanted in info.looks:
         return wanted
-    raise NotFound(f"there is no look called {look}; use {', '.join(info.looks)}")
+    raise NotFound(
+        Said("there is no look called {name}; use {names}", name=look, names=", ".join(info.looks))
+    )
 
 
 def dream_of(asked: Dreaming, info: ModelInfo, like: bytes) -> Dream:
@@ -103,7 +112,9 @@ def dream_of(asked: Dreaming, info: ModelInfo, like: bytes) -> Dream:
         EngineError: a value is out of its range.
     """
     if not 1 <= asked.count <= DREAM_COUNT_MAX:
-        raise LimitReached(f"count must be 1 to {DREAM_COUNT_MAX}, not {asked.count}")
+        raise LimitReached(
+            Said("count must be 1 to {most}, not {given}", most=DREAM_COUNT_MAX, given=asked.count)
+        )
     usual = 1.0 if not like else 0.0 if asked.count == 1 else NEAR
     return Dream(
         model=info.name,

@@ -19,7 +19,7 @@ from bot.errors import (
 )
 from bot.faces.web.observation import METRICS
 from bot.prompts import PromptError
-from bot.wording import translated
+from bot.wording import Said, translated
 from engine.api import EngineError, InvalidRequest, UnknownModel
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ def refusal_json(error: UserError | EngineError, locale: str = "en") -> dict[str
     match error:
         case PromptError():
             told |= {
-                "error": f"{translated(error.reason, locale)}.",
+                "error": translated(Said("{reason}.", reason=error.reason), locale),
                 "position": error.position,
                 "length": error.length,
                 "suggestion": translated(error.suggestion, locale),

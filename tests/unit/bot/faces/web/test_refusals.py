@@ -2,7 +2,7 @@ import pytest
 
 from bot import errors
 from bot.faces.web.refusals import refusal_json, status_of
-from bot.prompts import PromptError
+from bot.prompts import PromptError, parse
 from engine import api
 
 
@@ -32,6 +32,14 @@ def test_a_prompt_error_tells_where_and_what_instead():
     assert told["position"] == 4
     assert told["length"] == 7
     assert told["suggestion"] == "Did you mean --chaos?"
+
+
+def test_a_refusal_is_told_in_the_browsers_language():
+    with pytest.raises(PromptError) as refused:
+        parse("a fox --choas 3")
+    told = refusal_json(refused.value, "zh-CN,zh;q=0.9,en;q=0.8")
+    assert told["error"] == "没有 --choas 这个参数。"
+    assert told["suggestion"] == "是不是 --chaos？"
 
 
 def test_a_question_tells_the_count():
