@@ -55,6 +55,7 @@ _ROUTES = (
     web.get("/api/images.zip", images.archive),
     web.get(f"{_IMAGE}.png", images.png),
     web.get(f"{_IMAGE}.webp", images.thumbnail),
+    web.get(f"{_IMAGE}/animation.webp", images.animation),
     web.get(_IMAGE, images.show),
     web.post(f"{_IMAGE}/vary", images.vary),
     web.post(f"{_IMAGE}/upscale", images.upscale),

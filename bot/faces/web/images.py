@@ -8,6 +8,7 @@ from urllib.parse import quote
 from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from bot.errors import NotFound
 from bot.faces.web.archives import write_archive
 from bot.faces.web.context import DESTINATION, caller_of, studio_of
 from bot.faces.web.jobs import accepted
@@ -95,6 +96,11 @@ async def thumbnail(request: web.Request) -> web.Response:
     return await _file(request, "webp")
 
 
+async def animation(request: web.Request) -> web.Response:
+    """`GET /api/images/{id}/animation.webp`: all frames of an image that moves."""
+    return await _file(request, "animation")
+
+
 async def archive(request: web.Request) -> web.StreamResponse:
     """`GET /api/images.zip?ids=a,b`: originals in one file, sent while it is written."""
     query = ArchiveQuery.model_validate(dict(request.query))
@@ -108,7 +114,7 @@ async def archive(request: web.Request) -> web.StreamResponse:
     )
     await response.prepare(request)
     async for chunk in write_archive(
-        (file_name(image), await studio.image_png(caller, image.id)) for image in images
+        (file_name(image), await studio.image_file(caller, image.id)) for image in images
     ):
         await response.write(chunk)
     return response
@@ -129,7 +135,11 @@ async def upscale(request: web.Request) -> web.Response:
     body = await body_of(request, Upscale)
     return accepted(
         await studio_of(request).upscale(
-            caller_of(request), request.match_info["id"], DESTINATION, factor=body.factor
+            caller_of(request),
+            request.match_info["id"],
+            DESTINATION,
+            factor=body.factor,
+            detail=body.detail,
         )
     )
 
@@ -203,7 +213,7 @@ async def restore(request: web.Request) -> web.Response:
 def file_name(image: ImageView) -> str:
     """What the image is called on a member's disk: some words of the prompt, and the id."""
     words = re.sub(r"[^\w]+", "-", re.split(r"(?:^|\s)(?:--|—)", image.prompt)[0]).strip("-_")
-    return f"{words[:40].rstrip('-') or 'image'}-{image.id}.png"
+    return f"{words[:40].rstrip('-') or 'image'}-{image.id}.{image.suffix}"
 
 
 async def _image(request: web.Request) -> ImageView:
@@ -218,8 +228,10 @@ async def _rerolled(request: web.Request, text: str | None) -> web.Response:
 
 
 async def _file(request: web.Request, kind: str) -> web.Response:
-    """The picture as PNG or WebP, or 304 where the browser still has it."""
+    """The picture as PNG, WebP or animation, or 304 where the browser still has it."""
     image = await _image(request)  # also checks that the caller may see it
+    if kind == "animation" and not image.is_animated:
+        raise NotFound("this picture does not move")
     tag = f'"{image.id}.{kind}"'
     headers = _FILE_HEADERS | {"ETag": tag}
     if request.headers.get("If-None-Match") == tag:
@@ -227,11 +239,14 @@ async def _file(request: web.Request, kind: str) -> web.Response:
     studio, caller = studio_of(request), caller_of(request)
     if kind == "webp":
         body = await studio.thumbnail(caller, image.id)
+    elif kind == "animation":
+        body = await studio.image_file(caller, image.id)
     else:
         body = await studio.image_png(caller, image.id)
     if "download" in request.query:
         headers["Content-Disposition"] = _attachment(file_name(image))
-    return web.Response(body=body, content_type=f"image/{kind}", headers=headers)
+    content_type = "image/png" if kind == "png" else "image/webp"
+    return web.Response(body=body, content_type=content_type, headers=headers)
 
 
 def _attachment(name: str) -> str:

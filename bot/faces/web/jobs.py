@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bot.errors import NotFound
 from bot.faces.web.context import DESTINATION, caller_of, studio_of
+from bot.faces.web.mixtures import mix
 from bot.faces.web.restyles import restyle
 from bot.faces.web.submissions import Imagine, Nothing, Remix, Upload, body_of
 from bot.faces.web.views import job_json, jobs_json
@@ -28,8 +29,10 @@ def accepted(*jobs: JobView) -> web.Response:
 
 
 async def start(request: web.Request) -> web.Response:
-    """`POST /api/jobs`: make jobs from a prompt, or restyle a picture."""
+    """`POST /api/jobs`: make jobs from a prompt, or of pictures."""
     body = await body_of(request, Imagine)
+    if body.mixture is not None:
+        return accepted(await mix(request, body.mixture, is_private=body.private))
     asked = body.restyle()
     if asked is not None:
         content = asked.content or asked.image

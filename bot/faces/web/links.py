@@ -1,6 +1,6 @@
 """Signed links to pictures: what a chat shows when a picture is too large to be uploaded there.
 
-    {public_url}/p/{image id}/{owner id}/{signature}.png
+    {public_url}/p/{image id}/{owner id}/{signature}.png    or .webp for one that moves
 
 Whoever has such a link sees that one picture without a login, as its owner would; it lasts until
 the picture is deleted or the token of the configuration changes.
@@ -18,7 +18,7 @@ from bot.faces.web.context import CONFIG, studio_of
 from bot.faces.web.login import PICTURE_LINKS
 from bot.studio.contract import Caller, ImageView
 
-ROUTE = PICTURE_LINKS + r"{id:[0-9a-z]+}/{owner:\d{1,20}}/{signature:[0-9a-f]+}.png"
+ROUTE = PICTURE_LINKS + r"{id:[0-9a-z]+}/{owner:\d{1,20}}/{signature:[0-9a-f]+}.{suffix:png|webp}"
 
 
 def picture_links(config: WebConfig) -> Callable[[ImageView], str] | None:
@@ -29,7 +29,7 @@ def picture_links(config: WebConfig) -> Callable[[ImageView], str] | None:
     def link(image: ImageView) -> str:
         signature = _signature(config.token, image.id, image.owner_id)
         base = config.public_url.rstrip("/")
-        return f"{base}{PICTURE_LINKS}{image.id}/{image.owner_id}/{signature}.png"
+        return f"{base}{PICTURE_LINKS}{image.id}/{image.owner_id}/{signature}.{image.suffix}"
 
     return link
 
@@ -41,10 +41,11 @@ async def signed_picture(request: web.Request) -> web.Response:
     expected = _signature(token, image_id, owner_id)
     if not token or not hmac.compare_digest(request.match_info["signature"], expected):
         raise NotFound("there is no such picture")
-    png = await studio_of(request).image_png(Caller(owner_id=owner_id), image_id)
+    studio, caller = studio_of(request), Caller(owner_id=owner_id)
+    suffix = (await studio.image(caller, image_id)).suffix
     return web.Response(
-        body=png,
-        content_type="image/png",
+        body=await studio.image_file(caller, image_id),
+        content_type=f"image/{suffix}",
         headers={"Cache-Control": "private, max-age=3600", "X-Robots-Tag": "noindex"},
     )
 

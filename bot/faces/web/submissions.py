@@ -1,58 +1,20 @@
 """Bodies of requests: JSON with data URLs or multipart forms, read and checked."""
 
-import base64
-import binascii
 import json
 from collections.abc import Iterator
 from typing import Annotated, Any, Self, TypeVar
 
 from aiohttp import BodyPartReader, web
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from bot.faces.web.context import CONFIG
+from bot.faces.web.mixtures import Blend, Dream, Enlarge, Mixture, Morph
+from bot.faces.web.shapes import Body, Picture, Text, parsed_json
 from bot.studio.contract import Detail
 from bot.studio.restyling import MAX_VARIATIONS
 from engine.api import MAX_SEED, MAX_STYLES, KeepColour, StyleMethod
 
-TEXT_MAX = 20_000  # characters of a prompt; the grammar has its own, smaller limits
-
 B = TypeVar("B", bound=BaseModel)
-
-
-def picture_bytes(value: object) -> object:
-    """Read a data URL; what is bytes already (a multipart upload) is left alone."""
-    if not isinstance(value, str):
-        return value
-    head, comma, body = value.partition(",")
-    if not (head.startswith("data:") and head.endswith(";base64") and comma):
-        msg = "must be a data URL such as data:image/png;base64,..."
-        raise ValueError(msg)
-    try:
-        return base64.b64decode(body, validate=True)
-    except binascii.Error:
-        msg = "is not valid base64"
-        raise ValueError(msg) from None
-
-
-def parsed_json(value: object) -> object:
-    """Read a field of a multipart form that holds JSON; other values are left alone."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except (json.JSONDecodeError, RecursionError):
-        msg = "is not valid JSON"
-        raise ValueError(msg) from None
-
-
-Text = Annotated[str, Field(max_length=TEXT_MAX)]
-Picture = Annotated[bytes, BeforeValidator(picture_bytes), Field(min_length=1)]
-
-
-class Body(BaseModel):
-    """Any body; a name nobody knows is an error, not a silent nothing."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Look(Body):
@@ -105,14 +67,18 @@ class NamedStyle(Body):
 
 
 class Imagine(Body):
-    """`POST /api/jobs`: `text`, or `stylize` and its pictures.
+    """`POST /api/jobs`: `text`, or one of `stylize`, `blend`, `dream`, `morph` and `upscale`.
 
-    A multipart form sends `stylize` as JSON, and beside it the files `content`, `style` (which
-    joins the styles) and `mask`.
+    A multipart form sends the latter as JSON; for `stylize` the files `content`, `style` (which
+    joins the styles) and `mask` may be beside it.
     """
 
     text: Text | None = None
     stylize: Annotated[Restyle | None, BeforeValidator(parsed_json)] = None
+    blend: Annotated[Blend | None, BeforeValidator(parsed_json)] = None
+    dream: Annotated[Dream | None, BeforeValidator(parsed_json)] = None
+    morph: Annotated[Morph | None, BeforeValidator(parsed_json)] = None
+    upscale: Annotated[Enlarge | None, BeforeValidator(parsed_json)] = None
     content: Picture | None = None
     mask: Picture | None = None
     source: Picture | None = None
@@ -122,10 +88,16 @@ class Imagine(Body):
 
     @model_validator(mode="after")
     def _asks_for_one_thing(self) -> Self:
-        if (self.text is None) == (self.stylize is None):
-            msg = "text is needed, or stylize in its place"
+        wishes = (self.text, self.stylize, self.blend, self.dream, self.morph, self.upscale)
+        if sum(wish is not None for wish in wishes) != 1:
+            msg = "text is needed, or in its place stylize, blend, dream, morph or upscale"
             raise ValueError(msg)
         return self
+
+    @property
+    def mixture(self) -> Mixture | None:
+        """What is asked for beside words and looks."""
+        return self.blend or self.dream or self.morph or self.upscale
 
     def restyle(self) -> Restyle | None:
         """What is to be restyled, with the files of a form in their places."""
@@ -160,6 +132,7 @@ class Upscale(Body):
     """`POST /api/images/{id}/upscale`."""
 
     factor: Annotated[int, Field(ge=2, le=4)] = 2
+    detail: Annotated[float, Field(ge=0, le=1)] = 0.5
 
 
 class Remix(Body):

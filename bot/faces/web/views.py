@@ -30,6 +30,7 @@ def image_json(image: ImageView) -> dict[str, Any]:
         "created_at": image.created_at.isoformat(),
         "png": f"/api/images/{image.id}.png",
         "webp": f"/api/images/{image.id}.webp",
+        "animation": f"/api/images/{image.id}/animation.webp" if image.is_animated else None,
     }
 
 

@@ -11,18 +11,28 @@ from bot.faces.web.submissions import Typed, Upload, body_of
 from bot.faces.web.views import flag_json, model_json, preset_json
 from bot.prompts import FLAGS, PromptError, count_expansions, expand, load_presets, parse
 from bot.wording import Said
-from engine.api import Catalogue, GenerationParameters, UnknownModel, read_parameters
+from engine.api import Ability, Catalogue, GenerationParameters, UnknownModel, read_parameters
 
 _SHAPE = r"(--|—)(ar|aspect|size)\b"
 CHECKED_EXPANSIONS = 20  # of one text; more are not looked at until it is sent
 
 
 async def models(request: web.Request) -> web.Response:
-    """`GET /api/models`: what can draw."""
+    """`GET /api/models`: what can draw words, and what can dream."""
     catalogue = studio_of(request).catalogue
     default = catalogue.default.name
-    listed = [model_json(info, is_default=info.name == default) for info in catalogue.models()]
-    return web.json_response({"models": listed})
+    infos = catalogue.models()
+    listed = [
+        model_json(info, is_default=info.name == default)
+        for info in infos
+        if Ability.TEXT_TO_IMAGE in info.abilities
+    ]
+    dreamers = [
+        {"name": info.name, "title": info.title, "looks": list(info.looks)}
+        for info in infos
+        if Ability.DREAM in info.abilities
+    ]
+    return web.json_response({"models": listed, "dreamers": dreamers})
 
 
 async def presets(_request: web.Request) -> web.Response:

@@ -12,7 +12,10 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 from bot.faces.web.app import open_web
 from bot.faces.web.config import WebConfig
 from bot.studio.opening import open_studio
+from engine.config import EngineConfig
+from engine.models.catalogue import open_catalogue
 from engine.testing import FakeEngine
+from tests.tiny_gan import write_gan_entry
 
 expect.set_options(timeout=30_000)  # machines that test are busy ones
 
@@ -49,8 +52,10 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def engine() -> FakeEngine:
-    return FakeEngine(step_delay_s=0.02)
+async def engine(tmp_path: Path) -> FakeEngine:
+    page = write_gan_entry(tmp_path)
+    catalogue = open_catalogue(EngineConfig(catalogue_files=(page,)))
+    return FakeEngine(step_delay_s=0.02, catalogue=catalogue)
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -13,14 +13,19 @@ from bot.faces.web.app import make_app
 from bot.faces.web.config import WebConfig
 from bot.studio.contract import Studio
 from bot.studio.opening import open_studio
+from engine.config import EngineConfig
+from engine.models.catalogue import open_catalogue
 from engine.testing import FakeEngine
+from tests.tiny_gan import write_gan_entry
 
 Finish = Callable[[str], Awaitable[dict[str, Any]]]
 
 
 @pytest.fixture
-def engine() -> FakeEngine:
-    return FakeEngine()
+def engine(tmp_path: Path) -> FakeEngine:
+    """One that offers a model for dreams, beside the shipped ones."""
+    page = write_gan_entry(tmp_path)
+    return FakeEngine(catalogue=open_catalogue(EngineConfig(catalogue_files=(page,))))
 
 
 @pytest.fixture
