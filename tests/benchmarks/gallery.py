@@ -128,13 +128,20 @@ def job(row: dict[str, object]) -> dict[str, object]:
     }
 
 
-async def measure(name: str, url: str, count: int, rounds: int) -> None:
-    """Print a table for one database."""
+async def prepare(name: str, url: str, count: int) -> None:
+    """Make a database and fill it."""
     async with open_database(url) as database:
         await migration.upgrade(database)
         begun = time.perf_counter()
         await fill(database, count)
-        print(f"\n{name}: {count:,} images, filled in {time.perf_counter() - begun:.0f} s")
+        seconds = time.perf_counter() - begun
+        print(f"{name}: {count:,} images, filled in {seconds:.0f} s", flush=True)
+
+
+async def measure(name: str, url: str, rounds: int) -> None:
+    """Print a table for one database."""
+    async with open_database(url) as database:
+        print(f"\n{name}")
         print(f"{'':24}{'median ms':>10}{'worst ms':>10}{'computed':>10}{'found':>8}")
         gallery = Gallery(Images(database), Pictures(ImageFolder(Path("nowhere"))), utc_now)
         for title, caller, query in queries():
@@ -183,7 +190,9 @@ def main() -> None:
         except NoPostgres as missing:
             print(f"PostgreSQL is missing: {missing}")
         for name, url in databases.items():
-            asyncio.run(measure(name, url, options.images, options.rounds))
+            asyncio.run(prepare(name, url, options.images))
+        for name, url in databases.items():
+            asyncio.run(measure(name, url, options.rounds))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import aiohttp
 import discord
 from discord import app_commands
 
-from bot.errors import BadConfiguration, UserError
+from bot.errors import BadConfiguration
 from bot.faces.discord.addresses import FACE
 from bot.faces.discord.answers import answer_error
 from bot.faces.discord.command_sync import sync_commands
@@ -17,7 +17,7 @@ from bot.faces.discord.face import FaceClient, Interaction
 from bot.faces.discord.forms import answer_form
 from bot.faces.discord.localisation import CommandTranslator
 from bot.faces.discord.options import DiscordOptions
-from bot.faces.discord.progress import unfinished
+from bot.faces.discord.progress import EarlierProgress
 from bot.faces.discord.register import BUTTONS, COMMANDS, FORMS
 from bot.faces.discord.uploads import fetch_link
 from bot.studio.contract import Studio
@@ -63,7 +63,7 @@ class AtelierClient(FaceClient):
             await sync_commands(self.tree, self.options.state_dir, self.options.test_guild_id)
         self.studio.register_fetcher(self.fetch_link)
         self.studio.register_deliverer(FACE, DiscordDeliverer(self))
-        self._resumed = asyncio.create_task(self._resume(), name="progress after a restart")
+        self._resumed = asyncio.create_task(self.follow(EarlierProgress(self)))
 
     async def close(self) -> None:
         """Disconnect."""
@@ -71,15 +71,6 @@ class AtelierClient(FaceClient):
             self._resumed.cancel()
             await asyncio.gather(self._resumed, return_exceptions=True)
         await super().close()
-
-    async def _resume(self) -> None:
-        """Go on with the messages of jobs that were under way when the last connection ended."""
-        try:
-            messages = await unfinished(self)
-        except UserError as error:  # their endings are delivered all the same
-            log.warning("the progress of earlier jobs is not shown: %s", error)
-            return
-        await asyncio.gather(*(self.follow(message) for message in messages))
 
     async def fetch_link(self, link: str) -> bytes:
         """A picture that a prompt links to."""

@@ -121,8 +121,23 @@ class ProgressMessage:
         return board_card(self._words, updates, [buttons])
 
 
-async def unfinished(client: FaceClient) -> list[ProgressMessage]:
-    """The messages of jobs that wait or run, for a connection that has just begun."""
+class EarlierProgress:
+    """The messages of jobs that were under way when the last connection ended."""
+
+    def __init__(self, client: FaceClient) -> None:
+        self._client = client
+
+    async def follow(self) -> None:
+        """Go on with all of them."""
+        try:
+            messages = await _unfinished(self._client)
+        except UserError as error:  # the endings are delivered all the same
+            log.warning("the progress of earlier jobs is not shown: %s", error)
+            return
+        await asyncio.gather(*(message.follow() for message in messages))
+
+
+async def _unfinished(client: FaceClient) -> list[ProgressMessage]:
     messages, boards = [], set()
     for job in await client.studio.open_jobs(FACE):
         address = ChatAddress.read(job.destination)

@@ -160,16 +160,7 @@ class AdminCommands(app_commands.Group):
         words, caller = Words(interaction.locale.value), caller_of(interaction)
         studio = interaction.client.studio
         known = Preferences() if reset else await studio.guild_preferences(caller)
-        wanted = changed(
-            words,
-            known,
-            model=model,
-            aspect=aspect.value if aspect else None,
-            image_count=count,
-            preset=preset,
-            flags=flags,
-            is_private=private,
-        )
+        wanted = changed(words, known, model, aspect, count, preset, flags, private)
         if reset or wanted != known:
             await studio.set_guild_preferences(caller, wanted)
         await _show(interaction, await _rules(interaction))

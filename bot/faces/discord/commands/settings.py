@@ -41,16 +41,7 @@ async def settings(
     words, caller = Words(interaction.locale.value), caller_of(interaction)
     studio = interaction.client.studio
     known = Preferences() if reset else await studio.preferences(caller)
-    wanted = changed(
-        words,
-        known,
-        model=model,
-        aspect=aspect.value if aspect else None,
-        image_count=count,
-        preset=preset,
-        flags=flags,
-        is_private=private,
-    )
+    wanted = changed(words, known, model, aspect, count, preset, flags, private)
     saved = reset or wanted != known
     if saved:
         await studio.set_preferences(caller, wanted)
@@ -60,15 +51,31 @@ async def settings(
     await interaction.edit_original_response(content="\n".join(lines))
 
 
-def changed(words: Words, known: Preferences, **given: str | int | bool | None) -> Preferences:
-    """The preferences with all that was given.
+def changed(
+    words: Words,
+    known: Preferences,
+    model: str | None,
+    aspect: app_commands.Choice[str] | None,
+    count: int | None,
+    preset: str | None,
+    flags: str | None,
+    private: bool | None,  # noqa: FBT001
+) -> Preferences:
+    """The preferences with all that was given to a command.
 
     Raises:
         NotFound: there is no such style preset.
     """
-    preset = given.get("preset")
-    if preset and preset_named(str(preset), load_presets()) is None:
+    if preset and preset_named(preset, load_presets()) is None:
         raise NotFound(words("preset.unknown", name=preset))
+    given = {
+        "model": model,
+        "aspect": aspect.value if aspect else None,
+        "image_count": count,
+        "preset": preset,
+        "flags": flags,
+        "is_private": private,
+    }
     values = {name: value for name, value in given.items() if value is not None}
     return replace(known, **values)  # type: ignore[arg-type]
 

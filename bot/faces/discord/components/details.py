@@ -1,13 +1,8 @@
 """The buttons that tell everything about a job or an image."""
 
-import re
-from typing import Self
-
-import discord
-
 from bot.faces.discord.cards import shortened
 from bot.faces.discord.components.identifiers import IMAGE, JOB
-from bot.faces.discord.components.lasting import LastingButton
+from bot.faces.discord.components.lasting import SubjectButton
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words
 from bot.studio.contract import ImageView, JobView
@@ -15,42 +10,24 @@ from bot.studio.contract import ImageView, JobView
 PARAMETERS_SHOWN = 1200  # characters
 
 
-class InfoButton(LastingButton, template=f"info:{IMAGE}"):
+class InfoButton(SubjectButton, verb="info", subject=IMAGE, emoji="ℹ️"):
     """Shows an image's parameters and where it came from."""
-
-    def __init__(self, image_id: str) -> None:
-        super().__init__(discord.ui.Button(emoji="ℹ️", custom_id=f"info:{image_id}"))
-        self.image_id = image_id
-
-    @classmethod
-    def restored(cls, match: re.Match[str], label: str) -> Self:  # noqa: ARG003
-        """The button of an earlier message."""
-        return cls(match["image"])
 
     async def pressed(self, interaction: Interaction) -> None:
         """Answer to this member alone."""
         await interaction.response.defer(thinking=True, ephemeral=True)
-        image = await interaction.client.studio.image(caller_of(interaction), self.image_id)
+        image = await interaction.client.studio.image(caller_of(interaction), self.subject)
         text = image_details(Words(interaction.locale.value), image)
         await interaction.edit_original_response(content=text)
 
 
-class JobInfoButton(LastingButton, template=f"details:{JOB}"):
+class JobInfoButton(SubjectButton, verb="details", subject=JOB, emoji="ℹ️"):
     """Shows a job's images with their ids and seeds, and the parameters."""
-
-    def __init__(self, job_id: str) -> None:
-        super().__init__(discord.ui.Button(emoji="ℹ️", custom_id=f"details:{job_id}"))
-        self.job_id = job_id
-
-    @classmethod
-    def restored(cls, match: re.Match[str], label: str) -> Self:  # noqa: ARG003
-        """The button of an earlier message."""
-        return cls(match["job"])
 
     async def pressed(self, interaction: Interaction) -> None:
         """Answer to this member alone."""
         await interaction.response.defer(thinking=True, ephemeral=True)
-        job = await interaction.client.studio.job(caller_of(interaction), self.job_id)
+        job = await interaction.client.studio.job(caller_of(interaction), self.subject)
         text = job_details(Words(interaction.locale.value), job)
         await interaction.edit_original_response(content=text)
 

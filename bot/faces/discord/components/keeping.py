@@ -8,31 +8,20 @@ import discord
 
 from bot.faces.discord.cards import card
 from bot.faces.discord.components.identifiers import IMAGE, JOB
-from bot.faces.discord.components.lasting import LastingButton
+from bot.faces.discord.components.lasting import LastingButton, SubjectButton
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words
 from bot.studio.contract import ImageView
 
 
-class FavouriteButton(LastingButton, template=f"favourite:{IMAGE}"):
+class FavouriteButton(SubjectButton, verb="favourite", subject=IMAGE, emoji="❤️"):
     """Marks an image for whoever presses, or takes the mark away."""
-
-    def __init__(self, image_id: str, label: str) -> None:
-        super().__init__(
-            discord.ui.Button(label=label, emoji="❤️", custom_id=f"favourite:{image_id}")
-        )
-        self.image_id = image_id
-
-    @classmethod
-    def restored(cls, match: re.Match[str], label: str) -> Self:
-        """The button of an earlier message."""
-        return cls(match["image"], label)
 
     async def pressed(self, interaction: Interaction) -> None:
         """Toggle the mark and say so."""
         await interaction.response.defer(thinking=True, ephemeral=True)
         await interaction.edit_original_response(
-            content=await _toggle_favourite(interaction, self.image_id)
+            content=await _toggle_favourite(interaction, self.subject)
         )
 
 
@@ -69,45 +58,27 @@ class PickButton(
         return [DeleteButton(image.id, str(image.index + 1)) for image in images]
 
 
-class DeleteButton(LastingButton, template=f"delete:{IMAGE}"):
+class DeleteButton(SubjectButton, verb="delete", subject=IMAGE, emoji="🗑️"):
     """Deletes an image; the studio allows it to its owner and to admins."""
-
-    def __init__(self, image_id: str, label: str) -> None:
-        super().__init__(discord.ui.Button(label=label, emoji="🗑️", custom_id=f"delete:{image_id}"))
-        self.image_id = image_id
-
-    @classmethod
-    def restored(cls, match: re.Match[str], label: str) -> Self:
-        """The button of an earlier message."""
-        return cls(match["image"], label)
 
     async def pressed(self, interaction: Interaction) -> None:
         """Delete, and offer to undo it."""
         words = Words(interaction.locale.value)
         await interaction.response.defer(thinking=True, ephemeral=True)
-        await interaction.client.studio.delete(caller_of(interaction), self.image_id)
-        undo = RestoreButton(self.image_id, words("buttons.restore"))
-        view = card(words("delete.done", id=self.image_id), rows=[[undo]])
+        await interaction.client.studio.delete(caller_of(interaction), self.subject)
+        undo = RestoreButton(self.subject, words("buttons.restore"))
+        view = card(words("delete.done", id=self.subject), rows=[[undo]])
         await interaction.edit_original_response(view=view)
 
 
-class RestoreButton(LastingButton, template=f"restore:{IMAGE}"):
+class RestoreButton(SubjectButton, verb="restore", subject=IMAGE, emoji="↩️"):
     """Brings a deleted image back, within 24 hours."""
-
-    def __init__(self, image_id: str, label: str) -> None:
-        super().__init__(discord.ui.Button(label=label, emoji="↩️", custom_id=f"restore:{image_id}"))
-        self.image_id = image_id
-
-    @classmethod
-    def restored(cls, match: re.Match[str], label: str) -> Self:
-        """The button of an earlier message."""
-        return cls(match["image"], label)
 
     async def pressed(self, interaction: Interaction) -> None:
         """Restore and say so."""
         words = Words(interaction.locale.value)
         await interaction.response.defer(thinking=True, ephemeral=True)
-        image = await interaction.client.studio.restore(caller_of(interaction), self.image_id)
+        image = await interaction.client.studio.restore(caller_of(interaction), self.subject)
         await interaction.edit_original_response(content=words("restore.done", id=image.id))
 
 

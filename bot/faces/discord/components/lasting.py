@@ -1,7 +1,7 @@
 """Controls that survive any restart: what they do is in the custom_id, who may is asked anew."""
 
 import re
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import discord
 
@@ -37,6 +37,43 @@ class LastingButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=_NE
     async def pressed(self, interaction: Interaction) -> None:
         """Do what the button is for."""
         raise NotImplementedError
+
+
+class SubjectButton(LastingButton, template=_NEVER):
+    """A button about one image, job or style, which its custom_id names: `delete:ab12cd34`.
+
+    A subclass states the verb, how a subject is written (one group), and how the button looks.
+    """
+
+    _verb: ClassVar[str]
+    _emoji: ClassVar[str | None]
+    _look: ClassVar[discord.ButtonStyle]
+
+    def __init_subclass__(
+        cls,
+        *,
+        verb: str,
+        subject: str,
+        emoji: str | None = None,
+        look: discord.ButtonStyle = discord.ButtonStyle.secondary,
+    ) -> None:
+        super().__init_subclass__(template=f"{verb}:{subject}")
+        cls._verb, cls._emoji, cls._look = verb, emoji, look
+
+    def __init__(self, subject: str, label: str | None = None) -> None:
+        button = discord.ui.Button[Any](
+            label=label,
+            emoji=self._emoji,
+            style=self._look,
+            custom_id=f"{self._verb}:{subject}",
+        )
+        super().__init__(button)
+        self.subject = subject
+
+    @classmethod
+    def restored(cls, match: re.Match[str], label: str) -> Self:
+        """The button of an earlier message."""
+        return cls(match[1], label)
 
 
 class LastingMenu(discord.ui.DynamicItem[discord.ui.Select[Any]], template=_NEVER):

@@ -1,12 +1,11 @@
 """The buttons that run a job again: reroll as it was, remix with an edited prompt."""
 
 import re
-from typing import Self
 
 import discord
 
 from bot.faces.discord.components.identifiers import JOB
-from bot.faces.discord.components.lasting import LastingButton
+from bot.faces.discord.components.lasting import SubjectButton
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.forms import Fields, FormAnswer, show_form, text_field
 from bot.faces.discord.localisation import Words
@@ -15,50 +14,27 @@ from bot.faces.discord.submission import submit_one
 PROMPT_MAX = 3000  # characters of a prompt; a form's box would take 4000
 
 
-class RerollButton(LastingButton, template=f"reroll:{JOB}"):
+class RerollButton(
+    SubjectButton, verb="reroll", subject=JOB, emoji="🔄", look=discord.ButtonStyle.primary
+):
     """Runs the same job with a new seed; it belongs to whoever presses."""
-
-    def __init__(self, job_id: str, label: str) -> None:
-        super().__init__(
-            discord.ui.Button(
-                label=label,
-                emoji="🔄",
-                custom_id=f"reroll:{job_id}",
-                style=discord.ButtonStyle.primary,
-            )
-        )
-        self.job_id = job_id
-
-    @classmethod
-    def restored(cls, match: re.Match[str], label: str) -> Self:
-        """The button of an earlier message."""
-        return cls(match["job"], label)
 
     async def pressed(self, interaction: Interaction) -> None:
         """Submit the job."""
         studio = interaction.client.studio
         await submit_one(
             interaction,
-            lambda caller, destination: studio.reroll(caller, self.job_id, destination),
+            lambda caller, destination: studio.reroll(caller, self.subject, destination),
         )
 
 
-class RemixButton(LastingButton, template=f"remix:{JOB}"):
+class RemixButton(SubjectButton, verb="remix", subject=JOB, emoji="✏️"):
     """Opens a form with the prompt filled in."""
-
-    def __init__(self, job_id: str, label: str) -> None:
-        super().__init__(discord.ui.Button(label=label, emoji="✏️", custom_id=f"remix:{job_id}"))
-        self.job_id = job_id
-
-    @classmethod
-    def restored(cls, match: re.Match[str], label: str) -> Self:
-        """The button of an earlier message."""
-        return cls(match["job"], label)
 
     async def pressed(self, interaction: Interaction) -> None:
         """Show the form; a form can't follow a deferral."""
         words = Words(interaction.locale.value)
-        job = await interaction.client.studio.job(caller_of(interaction), self.job_id)
+        job = await interaction.client.studio.job(caller_of(interaction), self.subject)
         box = text_field(
             "prompt",
             words("remix.prompt"),
@@ -69,7 +45,7 @@ class RemixButton(LastingButton, template=f"remix:{JOB}"):
         await show_form(
             interaction,
             title=words("remix.title"),
-            custom_id=f"remix:{self.job_id}",
+            custom_id=f"remix:{self.subject}",
             fields=[box],
         )
 

@@ -14,7 +14,7 @@ from bot.errors import NotFound
 from bot.faces.discord.cards import Shown, card, shortened
 from bot.faces.discord.components.confirmation import resolved_privacy
 from bot.faces.discord.components.identifiers import IMAGE, JOB
-from bot.faces.discord.components.lasting import LastingButton, LastingMenu
+from bot.faces.discord.components.lasting import LastingMenu, SubjectButton
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words
 from bot.faces.discord.submission import Answer, acknowledge
@@ -76,45 +76,23 @@ async def _hidden_where_private(answer: Answer, asked: Restyling) -> Restyling:
     return replace(asked, is_private=True)
 
 
-class RestyleButton(LastingButton, template=f"restyle:{IMAGE}"):
+class RestyleButton(SubjectButton, verb="restyle", subject=IMAGE, emoji="🎨"):
     """Asks which look an image shall take; the new job belongs to whoever chooses."""
-
-    def __init__(self, image_id: str, label: str) -> None:
-        super().__init__(
-            discord.ui.Button(label=label, emoji="🎨", custom_id=f"restyle:{image_id}")
-        )
-        self.image_id = image_id
-
-    @classmethod
-    def restored(cls, match: re.Match[str], label: str) -> Self:
-        """The button of an earlier message."""
-        return cls(match["image"], label)
 
     async def pressed(self, interaction: Interaction) -> None:
         """Show the menu of looks, to this member alone."""
         await interaction.response.defer(thinking=True, ephemeral=True)
-        await ask_look(interaction, self.image_id)
+        await ask_look(interaction, self.subject)
 
 
-class RestylePickButton(LastingButton, template=f"restyle-one:{JOB}"):
+class RestylePickButton(SubjectButton, verb="restyle-one", subject=JOB, emoji="🎨"):
     """Asks which of a job's images shall take another look."""
-
-    def __init__(self, job_id: str, label: str) -> None:
-        super().__init__(
-            discord.ui.Button(label=label, emoji="🎨", custom_id=f"restyle-one:{job_id}")
-        )
-        self.job_id = job_id
-
-    @classmethod
-    def restored(cls, match: re.Match[str], label: str) -> Self:
-        """The button of an earlier message."""
-        return cls(match["job"], label)
 
     async def pressed(self, interaction: Interaction) -> None:
         """Show a button for each image, to this member alone."""
         words = Words(interaction.locale.value)
         await interaction.response.defer(thinking=True, ephemeral=True)
-        job = await interaction.client.studio.job(caller_of(interaction), self.job_id)
+        job = await interaction.client.studio.job(caller_of(interaction), self.subject)
         buttons = [RestyleButton(image.id, str(image.index + 1)) for image in job.images]
         rows = [buttons[start : start + 5] for start in range(0, len(buttons), 5)]
         await interaction.edit_original_response(view=card(words("restyle.which"), rows=rows))

@@ -1,12 +1,11 @@
 """Drawing in a saved style: a button, and the form for what to draw."""
 
 import re
-from typing import Self
 
 import discord
 
 from bot.faces.discord.components.confirmation import Wish, imagine_in
-from bot.faces.discord.components.lasting import LastingButton
+from bot.faces.discord.components.lasting import SubjectButton
 from bot.faces.discord.face import Interaction
 from bot.faces.discord.forms import Fields, FormAnswer, show_form, text_field
 from bot.faces.discord.localisation import Words
@@ -16,24 +15,10 @@ PROMPT_MAX = 3000  # characters
 _STYLE = r"(?P<style>[\w-]{1,64})"
 
 
-class DrawInStyleButton(LastingButton, template=f"draw:{_STYLE}"):
+class DrawInStyleButton(
+    SubjectButton, verb="draw", subject=_STYLE, emoji="🎨", look=discord.ButtonStyle.primary
+):
     """Asks what to draw in a saved style."""
-
-    def __init__(self, style: str, label: str) -> None:
-        super().__init__(
-            discord.ui.Button(
-                label=label,
-                emoji="🎨",
-                custom_id=f"draw:{style}",
-                style=discord.ButtonStyle.primary,
-            )
-        )
-        self.style = style
-
-    @classmethod
-    def restored(cls, match: re.Match[str], label: str) -> Self:
-        """The button of an earlier message."""
-        return cls(match["style"], label)
 
     async def pressed(self, interaction: Interaction) -> None:
         """Show the form."""
@@ -42,7 +27,7 @@ class DrawInStyleButton(LastingButton, template=f"draw:{_STYLE}"):
         await show_form(
             interaction,
             title=words("style.title"),
-            custom_id=f"draw:{self.style}",
+            custom_id=f"draw:{self.subject}",
             fields=[box],
         )
 
