@@ -204,7 +204,7 @@ class JobCard {
   }
 
   expected() {
-    if (this.job.operation === "upscale") return 1;
+    if (["upscale", "morph"].includes(this.job.operation)) return 1;
     return imageCount(this.job.prompt, this.act.usual.images);
   }
 
@@ -248,9 +248,14 @@ class JobCard {
     const label = t(image.favourite ? "unfavourite" : "favourite");
     const pressed = { quiet: true, "aria-pressed": String(image.favourite) };
     const heart = button("heart", label, () => this.act.favourite(image), pressed);
+    const badges = [
+      image.private ? h("span", { class: "badge", title: t("private") }, icon("lock")) : null,
+      image.animation ? h("span", { class: "badge", title: t("moves") }, icon("play")) : null,
+    ];
+    if (image.animation) return h("div", { class: "quick" }, badges, heart);
     const run = (path, body) => () => this.act.start(`/api/images/${image.id}/${path}`, body);
     return h("div", { class: "quick" },
-      image.private ? h("span", { class: "badge", title: t("private") }, icon("lock")) : null,
+      badges,
       heart,
       button("subtle", t("varySubtle"), run("vary", { strong: false }), { quiet: true }),
       button("strong", t("varyStrong"), run("vary", { strong: true }), { quiet: true }),

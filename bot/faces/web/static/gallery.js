@@ -193,7 +193,7 @@ export class Gallery {
       onclick: (event) => this.clicked(event, image, tile),
     }, thumbnail(image));
     const marks = h("span", { class: "marks" },
-      image.private ? icon("lock") : null, image.favourite ? icon("heart") : null);
+      image.animation ? icon("play") : null, image.private ? icon("lock") : null, image.favourite ? icon("heart") : null);
     const tick = h("span", { class: "tick" }, icon("check"));
     const tile = h("div", { class: "tile", "data-image": image.id }, link, marks, tick);
     paint(tile, { "--ratio": image.width / image.height });

@@ -1,5 +1,6 @@
 // One picture, large: how it was made, where it comes from, and all that can be done with it.
 import { button, fill, h, icon, paint } from "./dom.js";
+import { askDetail } from "./mix.js";
 import { leave, notice } from "./notices.js";
 import { split } from "./prompt_text.js";
 import { read } from "./server.js";
@@ -9,7 +10,7 @@ const SWIPE_PX = 50;
 const ENLARGED_MAX = 3; // small pictures are not blown up further
 
 export class Lightbox {
-  /** `deeds`: what can be done; `studio`: {write, remix, attach, reveal, restyle} of the page. */
+  /** `deeds`: what can be done; `studio`: {write, remix, attach, reveal, restyle, mix} of the page. */
   constructor(deeds, studio) {
     this.deeds = deeds;
     this.studio = studio;
@@ -99,6 +100,7 @@ export class Lightbox {
     picture.style.backgroundImage = dim.style.backgroundImage; // until the original is here
     const stage = h("div", { class: "stage", tabIndex: -1 },
       dim, picture,
+      image.animation ? this.play(image, picture) : null,
       before ? button("left", t("previous"), () => this.step(-1), { quiet: true, kind: "round turn before" }) : null,
       after ? button("right", t("next"), () => this.step(1), { quiet: true, kind: "round turn after" }) : null,
       button("close", t("close"), () => this.dialog.close(), { quiet: true, kind: "round shut" }));
@@ -108,6 +110,13 @@ export class Lightbox {
     fill(this.dialog, stage, this.panel(image));
     if (this.isOpen) (held && this.dialog.querySelector(held) || stage).focus();
     this.dialog.setAttribute("aria-label", image.alt || t("picture"));
+  }
+
+  /** Let a picture move: at once, or by a button for those who asked for less of it. */
+  play(image, picture) {
+    const start = () => (picture.src = image.animation);
+    if (!matchMedia("(prefers-reduced-motion: reduce)").matches) return start(), null;
+    return button("play", t("play"), (event) => (start(), event.currentTarget.remove()), { kind: "play" });
   }
 
   panel(image) {
@@ -133,7 +142,7 @@ export class Lightbox {
     return h("div", { class: "keepers", role: "toolbar", "aria-label": t("keep") },
       named("heart", t(image.favourite ? "unfavourite" : "favourite"), () => this.deeds.favourite(image), { "aria-pressed": String(image.favourite) }),
       image.own && named(image.private ? "lock" : "eye", t(image.private ? "makePublic" : "makePrivate"), () => this.deeds.publish(image), { "aria-pressed": String(image.private) }),
-      h("a", { class: "button quiet keeper", href: `${image.png}?download`, download: "", title: t("download"), "aria-label": t("download") }, icon("download")),
+      h("a", { class: "button quiet keeper", href: `${image.animation ?? image.png}?download`, download: "", title: t("download"), "aria-label": t("download") }, icon("download")),
       named("bin", t("delete"), () => this.deeds.delete([image])));
   }
 
@@ -158,6 +167,16 @@ export class Lightbox {
       this.leaveFor();
       this.studio.attach(role, blob);
     };
+    if (image.animation) {
+      return h("div", { class: "changes" },
+        button("reroll", t("reroll"), start("reroll")),
+        button("again", t("again"), start("again")),
+        button("brush", t("restyle"), () => this.studio.restyle({ image })));
+    }
+    const enlarge = async () => {
+      const wish = await askDetail();
+      if (wish) await start("upscale", wish)();
+    };
     return h("div", { class: "changes" },
       button("subtle", t("varySubtle"), start("vary", { strong: false })),
       button("strong", t("varyStrong"), start("vary", { strong: true })),
@@ -166,6 +185,8 @@ export class Lightbox {
       button("remix", t("remix"), () => (this.leaveFor(), this.studio.remix(image))),
       button("again", t("again"), start("again")),
       button("brush", t("restyle"), () => this.studio.restyle({ image })),
+      button("mix", t("mix"), async () => (await this.studio.mix([image])) && this.leaveFor()),
+      button("sliders", t("upscaleMore"), enlarge),
       button("source", t("asPrompt"), withPicture("source")),
       button("palette", t("asStyle"), withPicture("style")));
   }

@@ -13,8 +13,8 @@ const FLAG_MARK = /(^|\s)((?:--|—|–)[a-z]+(?:[\s=:]+(?!--|—|–)[^\s,]+)?)
 
 export class PromptBar {
   /** `onjobs(jobs)` hears of jobs that were started; `recall()` gives earlier prompts. */
-  constructor(root, { models, presets, flags, onjobs, recall, onpick }) {
-    Object.assign(this, { root, onjobs, recall, onpick });
+  constructor(root, { models, presets, flags, onjobs, recall, onpick, onmix }) {
+    Object.assign(this, { root, onjobs, recall, onpick, onmix });
     this.lists = { models, presets, flags };
     this.pictures = new Map(); // role -> {blob, url}
     this.remixed = null; // image id
@@ -54,6 +54,7 @@ export class PromptBar {
           "div",
           { class: "line" },
           button("picture", t("addPicture"), () => this.onpick(), { quiet: true, kind: "round" }),
+          button("mix", t("mix"), () => this.onmix(), { quiet: true, kind: "round" }),
           h("div", { class: "field" }, this.mirror, this.box),
           this.sendButton,
         ),

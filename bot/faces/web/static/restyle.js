@@ -171,7 +171,8 @@ const parted = (title) => (/^(.+?)\s*[(（](.+)[)）]$/.exec(title) ?? [title, t
 
 const percent = (share) => `${Math.round(share * 100)} %`;
 
-function dataUrl(file) {
+/** A file as a data URL, for bodies in JSON. */
+export function dataUrl(file) {
   return new Promise((resolve, reject) => {
     const reader = new FileReader();
     reader.addEventListener("load", () => resolve(reader.result));

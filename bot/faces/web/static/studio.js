@@ -5,6 +5,7 @@ import { Gallery } from "./gallery.js";
 import { Lightbox } from "./lightbox.js";
 import { listen } from "./live.js";
 import { complain, notice } from "./notices.js";
+import { askMix } from "./mix.js";
 import { askLook } from "./restyle.js";
 import { pickPicture, receivePictures } from "./pictures.js";
 import { PromptBar } from "./prompt_bar.js";
@@ -48,7 +49,8 @@ async function build() {
     parts.gallery.reload();
   };
   const restyle = (content) => askLook(content, deeds);
-  parts.lightbox = new Lightbox(deeds, { write, remix, attach, reveal, restyle });
+  const mix = (images) => askMix({ dreamers: known.dreamers, recent: () => parts.feed.images, deeds, images });
+  parts.lightbox = new Lightbox(deeds, { write, remix, attach, reveal, restyle, mix });
   parts.feed = new Feed(document.getElementById("create"), {
     usual: { images: 4, ratio: standard.width / standard.height },
     known: (id) => parts.feed.images.find((image) => image.id === id),
@@ -69,6 +71,7 @@ async function build() {
     ...known,
     onjobs,
     recall: () => parts.feed.prompts,
+    onmix: () => mix([]),
     onpick: () => pickPicture({ attach, write, onjobs, restyle }),
   });
   receivePictures({ attach, write, onjobs, restyle });

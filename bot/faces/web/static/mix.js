@@ -1,0 +1,202 @@
+// Pictures of pictures: blends of several, animations from one to the next, dreams without words.
+import { button, fill, h, icon } from "./dom.js";
+import { ask } from "./notices.js";
+import { dataUrl } from "./restyle.js";
+import { t } from "./words.js";
+
+const KINDS = { blend: "kindBlend", morph: "kindMorph", dream: "kindDream" };
+const MOST = { blend: 5, morph: 6, dream: 1 };
+const LEAST = { blend: 2, morph: 2, dream: 0 };
+const RECENT = 12;
+const ACCEPTED = "image/png,image/jpeg,image/webp,image/gif,image/avif";
+
+/** Ask what to make of pictures, and start the job; `images` of the gallery are in it from the start. */
+export async function askMix({ dreamers, recent, deeds, images = [], kind = "blend" }) {
+  const mix = new Mix(dreamers, recent(), images.map((image) => ({ image })), kind);
+  const asked = await ask(t("mixTitle"), (close) => mix.draw(close), { kind: "mix" });
+  const isStarted = asked && (await deeds.start("/api/jobs", await mix.body()));
+  mix.forget();
+  return isStarted;
+}
+
+/** Ask how much larger a picture becomes, and how crisp; gives the body of the operation or null. */
+export function askDetail() {
+  const wish = { factor: 2, detail: 0.5 };
+  return ask(t("upscaleMore"), (close) => [
+    h("div", { class: "mixing" },
+      slider(wish, "factor", t("factor"), { min: 2, max: 4, step: 2, show: (value) => `${value}×` }),
+      slider(wish, "detail", t("crispness"), { min: 0, max: 1, step: 0.05, show: percent })),
+    footer(close, "enlarge", t("upscale"), () => close(wish)),
+  ]);
+}
+
+class Mix {
+  constructor(dreamers, recent, items, kind) {
+    this.dreamers = dreamers;
+    this.recent = recent.slice(0, RECENT);
+    this.items = items; // each {image}, {file, url}, {prompt} or {seed}; a picture of a blend has a weight
+    this.kind = kind;
+    this.blend = { prompt: "", strength: 0.5, count: 1 };
+    this.morph = { frames: 24, seconds: 3, loop: true };
+    this.dream = { look: "", truncation: 0.7, count: 4 };
+  }
+
+  draw(close) {
+    this.tabs = h("div", { class: "tabs", role: "group", "aria-label": t("mix") });
+    this.list = h("ol", { class: "items" });
+    this.adding = h("div", { class: "adding" });
+    this.settings = h("div", { class: "settings" });
+    this.bottom = footer(close, "check", t("makeIt"), () => close(true));
+    this.go = this.bottom.querySelector(".primary");
+    this.refresh();
+    return [h("div", { class: "mixing" }, this.tabs, this.list, this.adding, this.settings), this.bottom];
+  }
+
+  get kinds() {
+    return Object.keys(KINDS).filter((kind) => kind !== "dream" || this.dreamers.length);
+  }
+
+  /** What of the items this kind can use. */
+  get used() {
+    return this.items.filter((item) => this.kind === "morph" || item.image || item.file).slice(0, MOST[this.kind]);
+  }
+
+  refresh() {
+    fill(this.tabs, this.kinds.map((kind) => h("button", {
+      type: "button", class: "tab", "data-kind": kind, "aria-pressed": String(kind === this.kind),
+      onclick: () => (this.kind = kind, this.refresh(), this.tabs.querySelector(`[data-kind=${kind}]`).focus()),
+    }, t(KINDS[kind]))));
+    fill(this.list, this.used.map((item) => this.row(item)));
+    fill(this.adding, this.adders());
+    fill(this.settings, this[`${this.kind}Settings`]());
+    this.check();
+  }
+
+  check() {
+    const isComplete = this.used.every((item) => item.image || item.file || item.prompt || item.seed !== undefined && item.seed !== "");
+    this.go.disabled = this.used.length < LEAST[this.kind] || !isComplete;
+  }
+
+  row(item) {
+    const shown = item.image || item.file
+      ? h("img", { src: item.url ?? item.image.webp, alt: item.image?.alt ?? item.file.name })
+      : icon(item.prompt === undefined ? "dice" : "remix");
+    return h("li", { class: "item" }, shown, this.about(item),
+      button("close", t("remove"), () => this.drop(item), { quiet: true }));
+  }
+
+  about(item) {
+    if (item.prompt !== undefined) return this.field(item, "prompt", t("whatToShow"), "text");
+    if (item.seed !== undefined) return this.field(item, "seed", t("seedOfDream"), "number");
+    if (this.kind !== "blend") return h("span", { class: "told" }, item.image?.prompt ?? item.file.name);
+    item.weight ??= 1;
+    return slider(item, "weight", t("weight"), { min: 0, max: 2, step: 0.05, show: (value) => value.toFixed(2) });
+  }
+
+  field(holder, name, label, type) {
+    return h("input", { class: "named", type, value: String(holder[name] ?? ""), placeholder: label, "aria-label": label,
+      ...(type === "number" ? { min: "0", max: "4294967295", step: "1" } : { maxLength: 1500 }),
+      oninput: (event) => {
+        const text = event.target.value;
+        holder[name] = type === "number" && text !== "" ? Number(text) : text;
+        this.check();
+      } });
+  }
+
+  adders() {
+    if (this.used.length >= MOST[this.kind]) return [];
+    const input = h("input", { type: "file", accept: ACCEPTED, multiple: true, class: "unseen", tabIndex: -1, "aria-label": t("addPicture"),
+      onchange: () => {
+        for (const file of input.files) this.items.push({ file, url: URL.createObjectURL(file) });
+        this.refresh();
+      } });
+    const isMorph = this.kind === "morph";
+    const held = new Set(this.items.map((item) => item.image?.id));
+    const offered = this.recent.filter((image) => !held.has(image.id));
+    return [
+      h("div", { class: "choices" },
+        button("picture", t("addPicture"), () => input.click(), { kind: "small" }), input,
+        isMorph ? button("remix", t("addWords"), () => this.add({ prompt: "" }), { kind: "small" }) : null,
+        isMorph && this.dreamers.length ? button("dice", t("addDream"), () => this.add({ seed: "" }), { kind: "small" }) : null),
+      offered.length ? h("div", { class: "recent", role: "group", "aria-label": t("recentPictures") }, offered.map((image) =>
+        h("button", { type: "button", title: image.prompt, "aria-label": image.alt, onclick: () => this.add({ image }) },
+          h("img", { src: image.webp, alt: "", loading: "lazy" })))) : null,
+    ];
+  }
+
+  add(item) {
+    this.items.push(item);
+    this.refresh();
+    this.list.lastElementChild?.querySelector("input")?.focus();
+  }
+
+  drop(item) {
+    this.items = this.items.filter((one) => one !== item);
+    this.refresh();
+  }
+
+  blendSettings() {
+    return [
+      this.field(this.blend, "prompt", t("drawOn"), "text"),
+      slider(this.blend, "strength", t("drawOnStrength"), { min: 0, max: 1, step: 0.05, show: percent }),
+      slider(this.blend, "count", t("images"), { min: 1, max: 4, step: 1, show: String }),
+    ];
+  }
+
+  morphSettings() {
+    return [
+      slider(this.morph, "frames", t("frames"), { min: 4, max: 120, step: 2, show: String }),
+      slider(this.morph, "seconds", t("length"), { min: 1, max: 12, step: 0.5, show: (value) => t("seconds", { n: value }) }),
+      h("label", { class: "pairing" }, h("input", { type: "checkbox", checked: this.morph.loop, onchange: (event) => (this.morph.loop = event.target.checked) }), h("span", {}, t("loopBack"))),
+    ];
+  }
+
+  dreamSettings() {
+    const looks = [...new Set(this.dreamers.flatMap((dreamer) => dreamer.looks))];
+    const select = h("select", { class: "control", "aria-label": t("dreamOf"), onchange: () => (this.dream.look = select.value) },
+      h("option", { value: "" }, t("anything")), looks.map((look) => h("option", { value: look }, look)));
+    select.value = this.dream.look;
+    return [
+      h("p", { class: "told" }, t("dreamHint")),
+      h("label", { class: "field-of" }, h("small", {}, t("dreamOf")), select),
+      slider(this.dream, "truncation", t("wildness"), { min: 0, max: 1, step: 0.05, show: percent }),
+      slider(this.dream, "count", t("images"), { min: 1, max: 4, step: 1, show: String }),
+    ];
+  }
+
+  /** The body of the job, with pictures of the device as data URLs. */
+  async body() {
+    const items = await Promise.all(this.used.map(async (item) => {
+      if (item.image) return { image: item.image.id };
+      if (item.file) return { picture: await dataUrl(item.file) };
+      return item.prompt === undefined ? { seed: item.seed } : { prompt: item.prompt };
+    }));
+    if (this.kind === "morph") return { morph: { ...this.morph, stops: items } };
+    if (this.kind === "dream") return { dream: { ...this.dream, ...(items.length ? { like: items[0] } : {}) } };
+    const { prompt, strength, count } = this.blend;
+    const drawn = prompt.trim() ? { prompt, strength } : {};
+    return { blend: { pictures: items, weights: this.used.map((item) => item.weight ?? 1), count, ...drawn } };
+  }
+
+  forget() {
+    for (const item of this.items) if (item.url) URL.revokeObjectURL(item.url);
+  }
+}
+
+function slider(holder, name, label, { min, max, step, show }) {
+  const shown = h("output", {}, show(holder[name]));
+  const input = h("input", { type: "range", min: String(min), max: String(max), step: String(step), value: String(holder[name]), "aria-label": label,
+    oninput: () => {
+      holder[name] = Number(input.value);
+      shown.textContent = show(holder[name]);
+    } });
+  return h("label", { class: "slide" }, h("span", {}, label), input, shown);
+}
+
+const percent = (share) => `${Math.round(share * 100)} %`;
+
+function footer(close, drawing, label, run) {
+  return h("footer", {},
+    h("button", { type: "button", class: "button", onclick: () => close(null) }, t("cancel")),
+    h("button", { type: "button", class: "button primary", onclick: run }, icon(drawing), h("span", {}, label)));
+}

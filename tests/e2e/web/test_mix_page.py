@@ -1,0 +1,89 @@
+"""Blends, animations and dreams on the studio page, in a real browser."""
+
+import re
+
+import pytest
+from playwright.async_api import expect
+
+from engine.api import Blend, Dream, Morph, Upscale
+from tests.e2e.web.test_studio_page import FINISHED, gradient, make_and_wait
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.timeout(300),
+]
+
+OWN = {"name": "own.png", "mimeType": "image/png", "buffer": gradient()}
+
+
+def bench(page):
+    return page.get_by_role("dialog", name="What shall become of pictures?")
+
+
+async def test_pictures_become_a_blend_and_an_animation_that_plays(page, engine, artefacts):
+    await make_and_wait(page, "a red fox --images 1")
+    await page.get_by_role("button", name="Mix pictures").click()
+    dialog = bench(page)
+    start = dialog.get_by_role("button", name="Make it")
+    await expect(start).to_be_disabled()
+    await dialog.get_by_label("Recent pictures").get_by_role("button").first.click()
+    await dialog.locator("input[type=file]").set_input_files(OWN)
+    await dialog.get_by_label("Weight").last.fill("0.5")
+    await dialog.get_by_placeholder("Words that draw it on").fill("an owl --steps 3")
+    await page.screenshot(path=artefacts / "mix-blend.png")
+    await start.click()
+    await expect(page.locator(FINISHED)).to_have_count(2)
+    request = engine.requests[-1]
+    assert isinstance(request, Blend)
+    assert (request.weights, request.strength) == ((1.0, 0.5), 0.5)
+
+    await page.locator(".tile img").first.click()
+    await page.get_by_role("dialog").get_by_role("button", name="Mix pictures").click()
+    await dialog.get_by_role("button", name="Animate").click()
+    await dialog.get_by_role("button", name="Add words").click()
+    await dialog.get_by_label("What to show here").fill("a hill --steps 3")
+    await dialog.get_by_label("Frames").fill("6")
+    await page.screenshot(path=artefacts / "mix-morph.png")
+    await start.click()
+    await expect(page.locator(FINISHED)).to_have_count(3)
+    request = engine.requests[-1]
+    assert isinstance(request, Morph)
+    assert (request.frames, len(request.stops)) == (6, 2)
+    await page.locator(".tile img").first.click()
+    await page.get_by_role("button", name="Play").click()
+    await expect(page.locator("img.large")).to_have_attribute("src", re.compile("animation.webp$"))
+    await page.screenshot(path=artefacts / "mix-animation.png")
+
+
+async def test_a_dream_needs_nothing_and_detail_is_asked_for(page, engine):
+    await page.get_by_role("button", name="Mix pictures").click()
+    dialog = bench(page)
+    await dialog.get_by_role("button", name="Dream", exact=True).click()
+    await dialog.get_by_label("Dream of").select_option("moon")
+    await dialog.get_by_label("Images").fill("2")
+    await dialog.get_by_role("button", name="Make it").click()
+    await expect(page.locator(f"{FINISHED} .tile")).to_have_count(2)
+    [request] = engine.requests
+    assert isinstance(request, Dream)
+    assert (request.look, request.image_count) == ("moon", 2)
+    await page.locator(".tile img").first.click()
+    await page.get_by_role("button", name="Upscale with detail").click()
+    asked = page.get_by_role("dialog", name="Upscale with detail")
+    await asked.get_by_label("Crispness").fill("0.9")
+    await asked.get_by_role("button", name="Upscale", exact=True).click()
+    await expect(page.locator(FINISHED)).to_have_count(2)
+    assert isinstance(engine.requests[-1], Upscale)
+    assert engine.requests[-1].detail == 0.9
+
+
+async def test_the_bench_fits_a_small_phone_in_chinese(phone, artefacts):
+    await phone.click("#language")
+    await expect(phone.locator("#prompt")).to_be_visible()
+    await phone.get_by_role("button", name="混合图片").click()
+    await phone.locator("dialog input[type=file]").set_input_files([OWN, OWN])
+    assert await phone.evaluate("document.documentElement.scrollWidth") <= 360
+    box = await phone.get_by_role("button", name="开始", exact=True).bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] <= 740
+    await phone.screenshot(path=artefacts / "mix-phone.png")
