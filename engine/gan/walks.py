@@ -23,7 +23,8 @@ def spherical(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     if angle < _NEARLY_PARALLEL or torch.pi - angle < _NEARLY_PARALLEL:
         return torch.lerp(a, b, t)
     direction = (torch.sin((1 - t) * angle) * u + torch.sin(t * angle) * v) / torch.sin(angle)
-    return direction * torch.lerp(length_a, length_b, t)
+    points: Tensor = direction * torch.lerp(length_a, length_b, t)
+    return points
 
 
 def truncated(w: Tensor, mean: Tensor, psi: float) -> Tensor:
@@ -39,4 +40,5 @@ def near(z: Tensor, noise: Tensor, distance: float) -> Tensor:
 
     The result is standard normal noise again, as the squares of the shares sum to one.
     """
-    return (1 - distance**2) ** 0.5 * z + distance * noise
+    share: float = (1 - distance**2) ** 0.5
+    return share * z + distance * noise

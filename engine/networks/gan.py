@@ -1,16 +1,20 @@
-"""A generator of pictures (B, 3, S, S) and the discriminator it learns from.
+"""A generator of pictures and the discriminator it learns from, in pixels or in latents of a VAE.
 
 Huang et al. 2024, "The GAN is dead; long live the GAN!" (R3GAN), https://arxiv.org/abs/2501.05441:
 residual blocks of 1x1, grouped 3x3 and 1x1 convolutions with a wide middle, no normalisation
 layers, initialised as Zhang et al. 2019 (fix-up), https://arxiv.org/abs/1901.09321.
 
 Legend: z (B, Z) standard normal noise, looks (B,) int64 index into `GanConfig.looks`, w (B, D) what
-the generator draws from. Differs from the paper: a small network maps z and the look to w, so that
-each look has a mean to truncate to; the generator's finest stage works at S/2 (sub-pixel
-convolutions) and the discriminator's at S/4, so that both cost little on a CPU.
+the generator draws from, canvas (B, C, S, S) what it draws and the discriminator sees: pixels, or
+normalised latents that the generator's own copy of a VAE's decoder turns into pixels.
+
+Differs from the paper: a small network maps z and the look to w, so that each look has a mean to
+truncate to. On a CPU pixels are costly, so that their finest stages work at S/4 (sub-pixel
+convolutions), and latents are what the shipped generator draws: the decoder knows fine detail.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,30 +22,38 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from engine.networks.vae import Decoder, VaeConfig
+
 SLOPE = 0.2  # of leaky ReLUs
 _GAIN = (2 / (1 + SLOPE**2)) ** 0.5  # keeps the variance through them
 COARSEST = 4  # pixels of the coarsest stage
-MEAN_DECAY = 0.99  # of `mean_w` per batch
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GanConfig:
-    """Sizes of both networks; widths go from the coarsest stage (4x4) to the finest."""
+    """Sizes of both networks; widths go from the coarsest stage (4x4) to the finest.
+
+    With `vae`, the canvas is the latents of an autoencoder of that configuration.
+    """
 
     looks: Sequence[str] = ("any",)
+    size: int = 64  # of a side of the canvas, S
+    channels: int = 3  # of the canvas, C
     latent: int = 64  # Z
     styles: int = 128  # D
-    generator_widths: Sequence[int] = (384, 192, 96, 48)  # up to S/2
-    generator_blocks: Sequence[int] = (2, 2, 2, 1)
-    discriminator_widths: Sequence[int] = (256, 128, 64)  # up to S/4
-    discriminator_blocks: Sequence[int] = (2, 2, 1)
+    generator_widths: Sequence[int] = (256, 128, 64)
+    generator_blocks: Sequence[int] = (1, 1, 1)
+    discriminator_widths: Sequence[int] = (128, 64, 48)  # up to S/4
+    discriminator_blocks: Sequence[int] = (1, 1, 1)
     expansion: int = 2  # of a block's middle
     group: int = 16  # channels that one group of a 3x3 convolution sees
+    design: str = "r3gan"  # or "dcgan": see `engine.networks.dcgan`
+    vae: Mapping[str, Any] | None = None
 
     @property
-    def size(self) -> int:
-        """Pixels of a side, S."""
-        return int(COARSEST * 2 ** len(self.generator_widths))
+    def shuffle(self) -> int:
+        """Places of the canvas that one of the generator's finest stage draws, on a side."""
+        return self.size // int(COARSEST * 2 ** (len(self.generator_widths) - 1))
 
 
 class ResidualBlock(nn.Module):
@@ -60,8 +72,8 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Refine features (B, C, H, W), same shape out."""
         out = self.mix(F.leaky_relu(self.widen(x), SLOPE))
-        out = self.narrow(F.leaky_relu(out, SLOPE))
-        return x + out
+        change: Tensor = self.narrow(F.leaky_relu(out, SLOPE))
+        return x + change
 
 
 def _convolution(
@@ -86,6 +98,8 @@ class Generator(nn.Module):
     """Noise and a look -> w -> a picture."""
 
     mean_w: Tensor
+    latent_mean: Tensor
+    latent_std: Tensor
 
     def __init__(self, config: GanConfig) -> None:
         super().__init__()
@@ -110,7 +124,16 @@ class Generator(nn.Module):
             ]
             self.stages.append(nn.Sequential(*layers))
             before = width
-        self.to_pixels = _convolution(before, 12, 1, gain=0.5)
+        self.to_canvas = _convolution(before, config.channels * config.shuffle**2, 3, gain=0.5)
+        # Places drawn together start alike, or the first pictures are all grid.
+        first = self.to_canvas.weight.detach()[:: config.shuffle**2]
+        self.to_canvas.weight.data.copy_(first.repeat_interleave(config.shuffle**2, dim=0))
+        self.decoder: Decoder | None = None
+        if config.vae is not None:
+            self.decoder = Decoder(VaeConfig(**config.vae))
+            self.decoder.requires_grad_(requires_grad=False)
+            self.register_buffer("latent_mean", torch.zeros(config.channels, 1, 1))
+            self.register_buffer("latent_std", torch.ones(config.channels, 1, 1))
 
     def styles(self, z: Tensor, looks: Tensor) -> Tensor:
         """Map noise (B, Z) and looks (B,) to w (B, D)."""
@@ -122,23 +145,35 @@ class Generator(nn.Module):
         return self.mean_w[looks]
 
     @torch.no_grad()
-    def track_means(self, w: Tensor, looks: Tensor) -> None:
-        """Let the averages follow a batch of training."""
-        for look in looks.unique():
-            self.mean_w[look].lerp_(w[looks == look].mean(0).to(self.mean_w), 1 - MEAN_DECAY)
+    def fit_means(self, samples: int = 4096) -> None:
+        """Set the average w of each look from as many noise vectors of a fixed seed."""
+        generator = torch.Generator().manual_seed(0)
+        z = torch.randn(samples, self.config.latent, generator=generator).to(self.mean_w)
+        for look in range(len(self.config.looks)):
+            looks = torch.full((samples,), look, device=z.device)
+            self.mean_w[look] = self.styles(z, looks).mean(0)
 
     def draw(self, w: Tensor) -> Tensor:
-        """Pixels of w, not clamped, as losses want them."""
+        """The canvas of w: normalised latents, or pixels that are not clamped."""
         x = self.to_basis(w)[:, :, None, None] * self.basis
         for number, stage in enumerate(self.stages):
             if number:
                 x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
             x = stage(x)
-        return F.pixel_shuffle(self.to_pixels(x), 2) / 2 + 0.5
+        canvas = F.pixel_shuffle(self.to_canvas(x), self.config.shuffle)
+        return canvas if self.decoder is not None else canvas / 2 + 0.5
+
+    def pixels(self, w: Tensor) -> Tensor:
+        """Pixels of w, not clamped, as a search wants them."""
+        canvas = self.draw(w)
+        if self.decoder is None:
+            return canvas
+        pixels: Tensor = self.decoder(canvas * self.latent_std + self.latent_mean)
+        return pixels / 2 + 0.5
 
     def forward(self, w: Tensor) -> Tensor:
-        """Pixels (B, 3, S, S) in [0, 1] of w (B, D)."""
-        return self.draw(w).clamp(0, 1)
+        """Pixels (B, 3, H, H) in [0, 1] of w (B, D)."""
+        return self.pixels(w).clamp(0, 1)
 
     def configuration(self) -> dict[str, Any]:
         """Plain values from which `Generator(GanConfig(**values))` builds the same network."""
@@ -146,14 +181,17 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Pixels in about [0, 1] and looks -> one number each (B,): higher where they seem real."""
+    """A canvas and looks -> one number each (B,): higher where they seem real."""
 
     def __init__(self, config: GanConfig) -> None:
         super().__init__()
         self.config = config
         widths = list(config.discriminator_widths)[::-1]
         blocks = list(config.discriminator_blocks)[::-1]
-        self.from_pixels = _convolution(12, widths[0], 3, stride=2)
+        reduction = config.size // (COARSEST * 2 ** (len(widths) - 1))
+        self.unshuffle = max(1, reduction // 2)
+        channels, stride = config.channels * self.unshuffle**2, min(2, reduction)
+        self.from_canvas = _convolution(channels, widths[0], 3, stride=stride)
         self.stages = nn.ModuleList()
         for number, (width, count) in enumerate(zip(widths, blocks, strict=True)):
             layers: list[nn.Module] = [
@@ -169,11 +207,13 @@ class Discriminator(nn.Module):
         self.out = _linear(deepest, config.styles)
         self.looks = nn.Embedding(len(config.looks), config.styles)
 
-    def forward(self, pixels: Tensor, looks: Tensor) -> Tensor:
-        """Judge pictures (B, 3, S, S) of looks (B,)."""
-        x = self.from_pixels(F.pixel_unshuffle(pixels * 2 - 1, 2))
+    def forward(self, canvas: Tensor, looks: Tensor) -> Tensor:
+        """Judge pictures (B, C, S, S) of looks (B,)."""
+        x = canvas if self.config.vae is not None else canvas * 2 - 1
+        x = self.from_canvas(F.pixel_unshuffle(x, self.unshuffle))
         for stage in self.stages:
             x = stage(x)
         features = self.out(self.basis(x).flatten(1))
         # The projection of Miyato and Koyama 2018, https://arxiv.org/abs/1802.05637.
-        return (features * self.looks(looks)).sum(1) * features.shape[1] ** -0.5
+        scores: Tensor = (features * self.looks(looks)).sum(1)
+        return scores / math.sqrt(features.shape[1])

@@ -5,16 +5,25 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from engine.training.adversarial import Diverged, NotSaved
+from engine.training.gan_pictures import TooFewPictures
+from engine.training.gan_programs import GAN_PROGRAMS
+from engine.training.gan_recipes import RECIPES
 from engine.training.loop import Budget
 from engine.training.pictures import NoPictures
-from engine.training.programs import PACK, PROGRAMS, Job, MissingTeacher, train
+from engine.training.programs import PACK, PROGRAMS, Job, MissingTeacher
+from engine.training.style_programs import STYLE_PROGRAMS
+
+ALL = PROGRAMS | STYLE_PROGRAMS | GAN_PROGRAMS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train what the arguments ask for; returns the exit status."""
     parser = argparse.ArgumentParser(prog="atelier train", description=__doc__)
-    parser.add_argument("network", choices=sorted(PROGRAMS))
-    parser.add_argument("--data", type=Path, required=True, help="folder with captions.tsv")
+    parser.add_argument("network", choices=sorted(ALL))
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder of pictures, or with captions.tsv"
+    )
     parser.add_argument("--out", type=Path, required=True, help="where the run keeps everything")
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument("--minutes", type=float, help="stop after so long (default 60)")
@@ -22,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--scenes", type=int, default=60_000, help="composed training pictures")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--replicas", type=int, default=1, help="processes for the denoiser")
+    parser.add_argument("--recipe", default="r3gan", choices=sorted(RECIPES), help="of a GAN")
     parser.add_argument("--teacher", type=Path, help="folder of the sentence encoder")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--pack", type=Path, default=PACK, help="where export writes the weights")
@@ -30,8 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     network, minutes, images = given.pop("network"), given.pop("minutes"), given.pop("images")
     limit = Budget(images=images) if images is not None else Budget(minutes=minutes or 60.0)
     try:
-        train(network, Job(budget=limit, **given))
-    except (NoPictures, MissingTeacher) as error:
+        ALL[network](Job(budget=limit, **given))
+    except (NoPictures, MissingTeacher, TooFewPictures, Diverged, NotSaved) as error:
         print(error, file=sys.stderr)
         return 2
     return 0

@@ -31,7 +31,9 @@ from engine.training.denoise import Denoise, LatentStore, Words
 from engine.training.distil_text import DistilText, Lesson, Teacher
 from engine.training.enlarge import Enlarge, large_pictures
 from engine.training.few_steps import FewSteps, student_of
+from engine.training.gan_pictures import folder_pictures
 from engine.training.loop import Budget, Programme, Run, Settings, load_average
+from engine.training.pictures import NoPictures
 from engine.training.store import (
     SHARD,
     encode_captions,
@@ -49,6 +51,7 @@ N = TypeVar("N", bound=nn.Module)
 PACK = Path(__file__).parents[1] / "models" / "pack"
 DENOISER = DenoiserConfig(blueprint=1024)
 VAE_SHARDS = 6  # square shards whose pictures teach the autoencoder
+VAE_SIDE = 128  # pixels of the squares cut from pictures without captions
 # How a budget for the whole pack is shared out; measured on 2 CPU cores.
 SHARES = {"vae": 0.11, "text": 0.06, "upscaler": 0.10, "denoiser": 0.65, "few-steps": 0.08}
 
@@ -65,6 +68,7 @@ class Job:
     scenes: int = 60_000  # composed pictures in the store
     replicas: int = 1  # processes that share the denoiser's run
     teacher: Path | None = None  # folder of the sentence encoder
+    recipe: str = "r3gan"  # of a pair of generator and discriminator
     device: str = "cpu"
     pack: Path = PACK
 
@@ -114,15 +118,26 @@ def prepare_scenes(job: Job) -> list[int]:
 
 
 def train_vae(job: Job) -> Vae:
-    """Train the autoencoder on prepared scenes and fit its latent statistics."""
-    shards = [index for index in prepare_scenes(job) if shard_size(index) == shard_size(0)]
-    pictures = _pictures(job, shards[:VAE_SHARDS])
+    """Train the autoencoder on prepared scenes and fit its latent statistics.
+
+    A folder without captions.tsv is taken as it is: the middle squares of all its pictures.
+
+    Raises:
+        TooFewPictures: there is too little to learn from.
+    """
+    try:
+        shards = [index for index in prepare_scenes(job) if shard_size(index) == shard_size(0)]
+        pictures = _pictures(job, shards[:VAE_SHARDS])
+    except NoPictures:
+        pictures = folder_pictures(job.data, VAE_SIDE).pixels
+        pictures = pictures[np.random.default_rng(job.seed).permutation(len(pictures))]
     network = _seeded(lambda: Vae(VaeConfig()), job.seed)
-    programme = Autoencode(network, pictures)
+    programme = Autoencode(network, pictures, held_out=min(64, len(pictures) // 8))
     _run(programme, job.settings("vae"))
     fit_statistics(network.cpu(), pictures[:2048])
     _keep(network, job.out / "vae")
-    print(f"vae: {programme.psnr(network):.2f} dB on held-out scenes")
+    save_network(job.out / "vae", "vae", network)
+    print(f"vae: {programme.psnr(network):.2f} dB on held-out pictures")
     return network
 
 
@@ -284,14 +299,3 @@ PROGRAMS: dict[str, Callable[[Job], object]] = {
     "pack": train_pack,
     "export": export,
 }
-
-
-def train(network: str, job: Job) -> None:
-    """Run the program of a network, a key of `PROGRAMS`.
-
-    Raises:
-        KeyError: there is no such program.
-        NoPictures: the data folder holds no captions.tsv.
-        MissingTeacher: the text encoder was asked for without `job.teacher`.
-    """
-    PROGRAMS[network](job)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -20,16 +20,19 @@ from engine.gan.inversion import picture_loss
 from engine.gan.space import LatentSpace
 from engine.models.catalogue import ModelInfo
 from engine.models.families import OnLoad, Place
+from engine.networks.dcgan import DcganGenerator
 from engine.networks.gan import GanConfig, Generator
 from engine.networks.weights import BrokenWeights, read_network
 
 NETWORK = "gan"  # what its file is called
 
+Drawer: TypeAlias = Generator | DcganGenerator
+
 
 class GanModel:
     """A generator, loaded."""
 
-    def __init__(self, place: Place, generator: Generator) -> None:
+    def __init__(self, place: Place, generator: Drawer) -> None:
         self._device = place.device
         self._generator = generator.to(place.device)
 
@@ -60,14 +63,16 @@ class GanModel:
 
     def _space(self) -> LatentSpace:
         config = self._generator.config
-        return LatentSpace(tuple(config.looks), config.latent, config.styles, config.size)
+        w = self._generator.mean_styles(self._looks([torch.zeros(1, dtype=torch.int64)]))
+        size = self._generator(w).shape[-1]
+        return LatentSpace(tuple(config.looks), config.latent, w.shape[1], size)
 
     def _gradients(self, calls: Sequence[InversionGradient]) -> list[tuple[Tensor, Tensor]]:
         w = self._joined([call.w for call in calls])
         target = self._joined([call.pixels for call in calls])
         with torch.enable_grad():
             w.requires_grad_()
-            loss = picture_loss(self._generator.draw(w), target)
+            loss = picture_loss(self._generator.pixels(w), target)
             # The rows are independent, so the sum's gradient is each row's own.
             (gradient,) = torch.autograd.grad(loss.sum(), w)
         sizes = [len(call.w) for call in calls]
@@ -85,7 +90,7 @@ def _parted(answer: Tensor, sizes: list[int]) -> list[Tensor]:
     return list(torch.split(answer.float().cpu(), sizes))
 
 
-def read_generator(folder: Path) -> Generator:
+def read_generator(folder: Path) -> Drawer:
     """Read the generator of a folder, in fp32 on the CPU.
 
     Raises:
@@ -93,7 +98,8 @@ def read_generator(folder: Path) -> Generator:
     """
     configuration, weights = read_network(folder, NETWORK)
     try:
-        generator = Generator(GanConfig(**configuration))
+        config = GanConfig(**configuration)
+        generator = DcganGenerator(config) if config.design == "dcgan" else Generator(config)
         generator.load_state_dict(weights)
     except (TypeError, RuntimeError) as error:
         raise BrokenWeights(str(folder / NETWORK), f"the weights do not fit ({error})") from error

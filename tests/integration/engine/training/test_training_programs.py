@@ -7,7 +7,11 @@ import torch
 from PIL import Image, ImageDraw
 from transformers import BertConfig, BertModel
 
+from engine.calls import DescribeLatents, NetworkRef, Synthesise
+from engine.config import EngineConfig
+from engine.models.catalogue import open_catalogue
 from engine.models.families.pack import read_networks
+from engine.models.shelf import Shelf
 from engine.training import programs
 from engine.training.__main__ import main
 
@@ -66,5 +70,52 @@ def test_the_text_encoder_needs_a_teacher(data, tmp_path, capsys):
 
 
 def test_a_folder_without_captions_is_refused(tmp_path, capsys):
-    assert main(["vae", "--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    assert main(["upscaler", "--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
     assert "captions.tsv" in capsys.readouterr().err
+
+
+@pytest.fixture
+def plain_folder(tmp_path):
+    folder = tmp_path / "holiday"
+    folder.mkdir()
+    for index in range(18):
+        image = Image.new("RGB", (90 + 5 * index, 120), (12 * index, 90, 250 - 12 * index))
+        ImageDraw.Draw(image).ellipse((10, 10 + index, 80, 90), fill=(250, 40, 9 * index))
+        image.save(folder / f"{index}.jpg")
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(280)
+@pytest.mark.parametrize("recipe", ["r3gan", "wgan-gp"])
+def test_any_folder_becomes_a_generator_of_the_catalogue(plain_folder, tmp_path, recipe):
+    torch.set_num_threads(1)
+    out = tmp_path / "out"
+    arguments = ["gan", "--data", str(plain_folder), "--out", str(out), "--recipe", recipe]
+    assert main([*arguments, "--images", "32"]) == 0
+    assert main([*arguments, "--images", "48", "--resume"]) == 0
+    config = EngineConfig(catalogue_files=(out / "gan" / "model" / "catalogue.toml",))
+    shelf = Shelf(config, open_catalogue(config), device="cpu")
+    (space,) = shelf.execute([DescribeLatents(NetworkRef("holiday"))])
+    assert space.looks == ("any",)
+    (pixels,) = shelf.execute([Synthesise(NetworkRef("holiday"), torch.zeros(2, space.styles))])
+    assert pixels.shape == (2, 3, 64, 64)
+    record = json.loads((out / "gan" / "monitors.json").read_text())
+    assert record["observations"][-1]["images"] >= 48
+    assert {path.name for path in (out / "gan").glob("*.png")} >= {"loss.png", "nearest.png"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(280)
+def test_a_folder_without_captions_teaches_the_autoencoder_too(plain_folder, tmp_path):
+    torch.set_num_threads(1)
+    out = tmp_path / "out"
+    assert main(["vae", "--data", str(plain_folder), "--out", str(out), "--images", "32"]) == 0
+    assert (out / "vae" / "vae.safetensors").exists()
+
+
+def test_an_empty_folder_is_refused_with_what_to_do(tmp_path, capsys):
+    (tmp_path / "data").mkdir()
+    arguments = ["--data", str(tmp_path / "data"), "--out", str(tmp_path / "out")]
+    assert main(["gan", *arguments]) == 2
+    assert "at least 16 different ones" in capsys.readouterr().err

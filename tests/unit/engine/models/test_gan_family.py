@@ -27,6 +27,7 @@ CONFIG = GanConfig(
     looks=("cat", "moon"),
     latent=6,
     styles=8,
+    size=16,
     generator_widths=(16, 16),
     generator_blocks=(1, 1),
     group=8,
@@ -46,7 +47,7 @@ def folder(tmp_path):
     generator = Generator(CONFIG)
     noise = torch.Generator().manual_seed(1)
     for parameter in generator.parameters():
-        parameter.data.copy_(0.2 * torch.randn(parameter.shape, generator=noise))
+        parameter.data.copy_(0.3 * torch.randn(parameter.shape, generator=noise))
     generator.mean_w.copy_(torch.randn(2, 8, generator=noise))
     save_network(tmp_path, "gan", generator)
     return tmp_path
@@ -105,7 +106,7 @@ def test_strangers_search_together_as_they_do_alone(shelf):
         start, wanted = (
             torch.cat([part[row] for row in rows]) for part in (starts, target[:, None])
         )
-        descent = descend(start, 40)
+        descent = descend(start, 100)
         w = next(descent)
         while True:
             ((loss, gradient),) = shelf.execute([InversionGradient(GAN, w, wanted)])
@@ -118,7 +119,7 @@ def test_strangers_search_together_as_they_do_alone(shelf):
     alone, _ = search([1])
     assert torch.allclose(best[1:], alone, atol=1e-3)
     ((before, _),) = shelf.execute([InversionGradient(GAN, torch.cat(starts), target)])
-    assert (lowest < 0.5 * before).all()
+    assert (lowest < 0.7 * before).all()
 
 
 def test_a_generator_draws_no_prompts_and_a_denoiser_no_dreams(shelf):

@@ -1,0 +1,232 @@
+"""The training programs of generators.
+
+python -m engine.training gan --data DIR --out DIR --minutes 60 --recipe r3gan
+python -m engine.training gan-pack --data DIR --out DIR --minutes 60
+python -m engine.training export-gan --data DIR --out DIR
+
+`gan` takes any folder of pictures and leaves a model folder with its catalogue entry in
+`OUT/gan/model`; `gan-pack` trains the shipped generator, and `export-gan` puts it into the pack.
+"""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from engine.models.families.gan import NETWORK, Drawer
+from engine.models.families.style_files import read_style_transfer
+from engine.networks.dcgan import Critic, DcganGenerator
+from engine.networks.gan import Discriminator, GanConfig, Generator
+from engine.networks.vae import Vae, VaeConfig
+from engine.networks.weights import read_network, save_network
+from engine.training.adversarial import Duel, Standing
+from engine.training.gan_monitors import (
+    Observation,
+    Watch,
+    alarms,
+    read_observations,
+    write_observations,
+)
+from engine.training.gan_pictures import (
+    EncodedSet,
+    PictureSet,
+    encoded,
+    folder_pictures,
+    shipped_pictures,
+)
+from engine.training.gan_recipes import RECIPES, Recipe
+from engine.training.loop import load_average
+from engine.training.monitors import contact_sheet, draw_loss_curve
+from engine.training.programs import PACK, Job
+
+SIZE = 64  # pixels of a side
+EACH = 1500  # pictures of each look of the shipped generator
+HELD_OUT = 0.1  # of a folder, for the monitors
+_MOST_HELD_OUT = 256
+_SHEET_COLUMNS = 12
+
+CLASSIC_WIDTHS = (256, 128, 64, 32)
+
+
+def networks_of(
+    recipe: Recipe, looks: tuple[str, ...], vae: Vae, seed: int
+) -> tuple[Drawer, nn.Module]:
+    """A new pair for a recipe, whose first weights come from `seed`."""
+    with torch.random.fork_rng():
+        torch.default_generator.manual_seed(seed)
+        if recipe.design == "dcgan":
+            config = GanConfig(looks=looks, design="dcgan", generator_widths=CLASSIC_WIDTHS)
+            return DcganGenerator(config), Critic(config)
+        config = latent_config(looks, vae) if recipe.in_latents else GanConfig(looks=looks)
+        generator = Generator(config)
+        if generator.decoder is not None:
+            generator.decoder.load_state_dict(vae.decoder.state_dict())
+            generator.latent_mean.copy_(vae.mean[:, None, None])
+            generator.latent_std.copy_(vae.std[:, None, None])
+        return generator, Discriminator(config)
+
+
+def latent_config(looks: tuple[str, ...], vae: Vae) -> GanConfig:
+    """Sizes of a pair that works on the latents of an autoencoder."""
+    return GanConfig(
+        looks=looks,
+        size=SIZE // 8,
+        channels=vae.config.latent_channels,
+        generator_widths=(256, 192),
+        generator_blocks=(2, 2),
+        discriminator_widths=(256, 128),
+        discriminator_blocks=(1, 2),
+        vae=vae.configuration(),
+    )
+
+
+def read_vae() -> Vae:
+    """The pack's autoencoder."""
+    configuration, weights = read_network(PACK, "vae")
+    vae = Vae(VaeConfig(**configuration))
+    vae.load_state_dict(weights)
+    return vae.eval().requires_grad_(requires_grad=False)
+
+
+def train_gan(job: Job) -> Drawer:
+    """Train a generator on any folder of pictures, and write it as a model.
+
+    Raises:
+        TooFewPictures: there is too little to learn from.
+        Diverged: the numbers overflowed; the last checkpoint is kept.
+        NotSaved: there is no room for a checkpoint; the last one is kept.
+    """
+    everything = folder_pictures(job.data, SIZE)
+    share = min(HELD_OUT, _MOST_HELD_OUT / len(everything.pixels))
+    trained, held_out = everything.split(share, job.seed)
+    generator = _duel(job, trained, held_out)
+    write_model(generator, job.out / "gan" / "model", job.data.resolve().name)
+    return generator
+
+
+def train_shipped(job: Job) -> Drawer:
+    """Train the generator of the pack on looks composed from the pack's data."""
+    return _duel(job, prepared(job, "train"), prepared(job, "validation"))
+
+
+def prepared(job: Job, split: str) -> PictureSet:
+    """The shipped generator's pictures, composed once and kept."""
+    file = job.out / f"gan-{split}.npz"
+    if not file.exists():
+        count = EACH if split == "train" else EACH // 10
+        found = shipped_pictures(job.data, SIZE, count, job.seed, split)
+        job.out.mkdir(parents=True, exist_ok=True)
+        np.savez(file, pixels=found.pixels, looks=found.looks, names=found.names)
+    with np.load(file) as kept:
+        names = tuple(str(name) for name in kept["names"])
+        return PictureSet(kept["pixels"], kept["looks"], names, mirror=False)
+
+
+def _duel(job: Job, trained: PictureSet, held_out: PictureSet) -> Drawer:
+    recipe = RECIPES[job.recipe]()
+    vae = read_vae()
+    generator, discriminator = networks_of(recipe, trained.names, vae, job.seed)
+    settings = job.settings("gan")
+    real = _encoded_once(settings.out, trained, vae) if recipe.in_latents else trained
+    watch = Watch(read_style_transfer(PACK).encoder, trained, held_out, job.seed)
+    seen = read_observations(settings.out) if job.resume else []
+
+    def observe(network: nn.Module, standing: Standing) -> None:
+        assert isinstance(network, Generator | DcganGenerator)
+        sheet_of(network).save(settings.out / f"sheet_{standing.images:08d}.png")
+        last = standing.measures[-1] if standing.measures else {}
+        names = [key for key in ("r1", "r2", "gp") if key in last]
+        progress = job.budget.progress(standing.images, standing.seconds)
+        observation, samples = watch.observe(
+            lambda count: some_samples(network, count, job.seed),
+            standing.images,
+            progress,
+            last.get("gap") if recipe.saturates else None,
+            {name: last[name] for name in names},
+        )
+        seen.append(observation)
+        write_observations(settings.out, seen)
+        watch.neighbours(samples).save(settings.out / "nearest.png")
+        losses = [one["judge"] for one in standing.measures]
+        draw_loss_curve(losses, 20 * duel.batch).save(settings.out / "loss.png")
+        _say(observation)
+
+    duel = Duel(generator, discriminator, recipe, real, settings, observe=observe)
+    duel.train()
+    generator.eval().fit_means()
+    return generator
+
+
+def _encoded_once(folder: Path, pictures: PictureSet, vae: Vae) -> EncodedSet:
+    """The pictures as latents, kept beside the checkpoint for a run that goes on."""
+    file = folder / "latents.safetensors"
+    if file.exists():
+        kept = load_file(file)
+        if len(kept["latents"]) == len(pictures):
+            return EncodedSet(kept["latents"], kept["mirrored"], pictures.looks)
+    found = encoded(pictures, vae)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({"latents": found.latents, "mirrored": found.mirrored}, file)
+    return found
+
+
+def _say(seen: Observation) -> None:
+    print(f"gan: {seen.images:,} pictures, KID {seen.kid:.3f}, coverage {seen.coverage:.0%}")
+    for alarm in alarms(seen):
+        print(f"gan: {alarm.name}: {alarm.reason}")
+
+
+@torch.no_grad()
+def some_samples(generator: Drawer, count: int, seed: int) -> Tensor:
+    """Samples of all looks in turn, (count, 3, S, S)."""
+    draw = torch.Generator().manual_seed(seed)
+    z = torch.randn(count, generator.config.latent, generator=draw)
+    looks = torch.arange(count) % len(generator.config.looks)
+    device = next(generator.parameters()).device
+    parts = zip(torch.split(z.to(device), 32), torch.split(looks.to(device), 32), strict=True)
+    return torch.cat([generator(generator.styles(*part)) for part in parts])
+
+
+@torch.no_grad()
+def sheet_of(generator: Drawer) -> Image.Image:
+    """A row of samples of each look, of the same noise."""
+    config = generator.config
+    z = torch.randn(_SHEET_COLUMNS, config.latent, generator=torch.Generator().manual_seed(1))
+    device = next(generator.parameters()).device
+    rows = []
+    for look in range(len(config.looks)):
+        looks = torch.full((len(z),), look, device=device)
+        rows.append(generator(generator.styles(z.to(device), looks)))
+    return contact_sheet(torch.cat(rows), columns=_SHEET_COLUMNS)
+
+
+def write_model(generator: Drawer, folder: Path, title: str) -> None:
+    """Write a generator as a folder with the catalogue that lists it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_network(folder, NETWORK, generator.cpu())
+    looks = ", ".join(f'"{look}"' for look in generator.config.looks)
+    name = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+    entry = f'[models.{name or "gan"}]\nfamily = "gan"\nwhere = "{folder.resolve()}"\n'
+    (folder / "catalogue.toml").write_text(f"{entry}looks = [{looks}]\n", encoding="utf-8")
+
+
+def export_gan(job: Job) -> None:
+    """Write the averaged generator below `job.out` into the pack."""
+    names = prepared(job, "validation").names
+    generator = Generator(latent_config(names, read_vae()))
+    load_average(generator, job.out / "gan")
+    generator.eval().fit_means()
+    job.pack.mkdir(parents=True, exist_ok=True)
+    save_network(job.pack, NETWORK, generator)
+
+
+GAN_PROGRAMS: dict[str, Callable[[Job], object]] = {
+    "gan": train_gan,
+    "gan-pack": train_shipped,
+    "export-gan": export_gan,
+}
