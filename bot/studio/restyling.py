@@ -191,7 +191,9 @@ def _moving_size(content: Content, asked: Restyling) -> int:
                 side=MAX_MOVING_SIDE,
             )
         )
-    return asked.size or min(max(content.width, content.height), USUAL_MOVING_SIDE)
+    if asked.size:
+        return asked.size
+    return USUAL_MOVING_SIDE if max(content.width, content.height) > USUAL_MOVING_SIDE else 0
 
 
 def _drawn_size(content: Content, asked: Restyling, model: ModelInfo) -> int:

@@ -128,6 +128,23 @@ def save_style(context: typer.Context, name: str, picture: Path) -> None:
         asyncio.run(restyling.save_style(studio, name, data))
 
 
+@styles.command("train")
+def train_style(
+    context: typer.Context,
+    name: str,
+    picture: Path,
+    out: Annotated[Path, typer.Option(help="Where before and after are shown.")] = Path(
+        "trained.png"
+    ),
+) -> None:
+    """Let the fast method learn a picture's look, in minutes, and keep it under a name."""
+    with _complaints():
+        data = drawing.read_file(picture)
+        studio = _application(context).open_studio_of(_quiet_settings())
+        for path in asyncio.run(restyling.train_style(studio, name, data, out, err)):
+            typer.echo(path)
+
+
 @styles.command("delete")
 def delete_style(context: typer.Context, name: str) -> None:
     """Forget a saved style."""

@@ -76,7 +76,8 @@ async def list_styles(opening: AbstractAsyncContextManager[Studio], console: Con
     async with opening as studio:
         table = Table("name", "what it is", box=None, header_style="bold")
         for style in await studio.styles(OPERATOR):
-            table.add_row(style.name, style.title if style.is_preset else "saved")
+            saved = "saved, learned" if style.is_trained else "saved"
+            table.add_row(style.name, style.title if style.is_preset else saved)
         console.print(table)
 
 
@@ -86,6 +87,25 @@ async def save_style(
     """Keep a picture's look under a name."""
     async with opening as studio:
         await studio.save_style(OPERATOR, name, picture)
+
+
+async def train_style(
+    opening: AbstractAsyncContextManager[Studio],
+    name: str,
+    picture: bytes,
+    out: Path,
+    console: Console,
+) -> list[Path]:
+    """Let the fast network learn a look, and write the picture that shows what it did.
+
+    Raises:
+        UserError: name or picture can't be used, or the job failed.
+    """
+
+    async def ordered(studio: Studio) -> Sequence[JobView]:
+        return (await studio.train_style(OPERATOR, name, picture, NOWHERE),)
+
+    return await submit(opening, ordered, out, console)
 
 
 async def delete_style(opening: AbstractAsyncContextManager[Studio], name: str) -> None:

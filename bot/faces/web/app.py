@@ -71,6 +71,7 @@ _ROUTES = (
     web.get(links.ROUTE, links.signed_picture),
     web.get("/api/styles", restyles.list_styles),
     web.post("/api/styles", restyles.save_style),
+    web.post("/api/styles/train", restyles.train_style),
     web.get("/api/styles/{name}.png", restyles.style_png),
     web.delete("/api/styles/{name}", restyles.delete_style),
     web.get("/api/models", words.models),

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from bot.faces.web.context import DESTINATION, caller_of, studio_of
 from bot.faces.web.submissions import Look, NamedStyle, Restyle, body_of
+from bot.faces.web.views import jobs_json
 from bot.studio.contract import Detail, JobView, Restyling, StyleChoice, StyleView
 from bot.studio.restyling import BLEND_STEPS
 from engine.api import KeepColour, StyleMethod
@@ -73,6 +74,14 @@ async def save_style(request: web.Request) -> web.Response:
     return await list_styles(request)
 
 
+async def train_style(request: web.Request) -> web.Response:
+    """`POST /api/styles/train`: a job after which the fast method knows a picture's look."""
+    body = await body_of(request, NamedStyle)
+    studio, caller = studio_of(request), caller_of(request)
+    job = await studio.train_style(caller, body.name, body.picture, DESTINATION)
+    return web.json_response(jobs_json([job]), status=202)
+
+
 async def delete_style(request: web.Request) -> web.Response:
     """`DELETE /api/styles/{name}`: forget a saved look."""
     await studio_of(request).delete_style(caller_of(request), request.match_info["name"])
@@ -96,6 +105,7 @@ def _style_json(style: StyleView) -> dict[str, Any]:
         "title": style.title,
         "preset": style.is_preset,
         "shared": style.is_shared,
+        "trained": style.is_trained,
         "picture": picture,
         "colours": style.colours,
     }

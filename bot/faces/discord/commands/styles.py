@@ -13,7 +13,7 @@ from bot.faces.discord.localisation import Words, described, phrase
 from bot.faces.discord.pictures import fitting_upload
 from bot.faces.discord.submission import acknowledge
 from bot.faces.discord.uploads import fetch_upload
-from bot.studio.contract import Restyling, StyleView
+from bot.studio.contract import Caller, Destination, JobView, Restyling, StyleView
 
 NAME_MAX = 40  # characters
 SHOWN = 60  # saved styles in a list
@@ -52,6 +52,27 @@ class StyleCommands(app_commands.Group):
         button = DrawInStyleButton(kept, words("buttons.draw_in_style"))
         view = card(words("style.kept", name=kept), rows=[[button]])
         await interaction.edit_original_response(view=view)
+
+    @app_commands.command(
+        name=phrase("commands.style-train.name"),
+        description=phrase("commands.style-train.description"),
+    )
+    @app_commands.describe(**described("style-train", "name", "picture"))
+    async def train(
+        self,
+        interaction: Interaction,
+        name: app_commands.Range[str, 1, NAME_MAX],
+        picture: discord.Attachment,
+    ) -> None:
+        """Let the fast network learn a look, with progress, while nothing else is to be done."""
+        answer = await acknowledge(interaction, is_ephemeral=interaction.guild_id is not None)
+        data = await fetch_upload(interaction, picture)
+        studio = interaction.client.studio
+
+        async def submit(caller: Caller, destination: Destination) -> tuple[JobView, ...]:
+            return (await studio.train_style(caller, name, data, destination),)
+
+        await answer.run(submit)
 
     @app_commands.command(
         name=phrase("commands.style-list.name"),
@@ -149,6 +170,11 @@ class StyleCommands(app_commands.Group):
 
 
 def _line(words: Words, style: StyleView, owner_id: int) -> str:
+    notes = [f"`{style.name}`"]
+    if style.is_trained:
+        notes.append(words("style.trained"))
     if style.owner_id != owner_id:
-        return f"`{style.name}` {words('style.of_server')}"
-    return f"`{style.name}` {words('style.is_shared')}" if style.is_shared else f"`{style.name}`"
+        notes.append(words("style.of_server"))
+    elif style.is_shared:
+        notes.append(words("style.is_shared"))
+    return " ".join(notes)

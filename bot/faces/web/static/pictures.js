@@ -69,7 +69,7 @@ async function askWhatFor(file, use) {
   ]);
   URL.revokeObjectURL(url);
   if (purpose === "source" || purpose === "style") use.attach(purpose, file);
-  if (purpose === "keep") keepLook(file);
+  if (purpose === "keep") keepLook(file, use.onjobs);
   if (purpose === "restyle") use.restyle({ file });
   if (purpose === "again") makeAgain(file, use);
   if (purpose === "read") showParameters(file, use);

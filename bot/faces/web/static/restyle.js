@@ -1,7 +1,7 @@
 // Giving a picture another look: which looks, how strongly, by which method.
 import { fill, h, icon, paint } from "./dom.js";
 import { ask, complain, notice } from "./notices.js";
-import { form, read, send } from "./server.js";
+import { form, read, remove, send } from "./server.js";
 import { language, t } from "./words.js";
 
 const MOST_LOOKS = 4;
@@ -21,15 +21,21 @@ export async function askLook(content, deeds) {
   wish.forget();
 }
 
-/** Ask what a picture's look shall be called, and keep it under that name. */
-export async function keepLook(file) {
+/** Ask what a picture's look shall be called, and keep it under that name; `onjobs(jobs)` hears of its training. */
+export async function keepLook(file, onjobs) {
   const field = h("input", { type: "text", class: "named", maxLength: 40, required: true, autofocus: true, "aria-label": t("lookName"), placeholder: t("lookName") });
+  const learning = h("input", { type: "checkbox" });
   const name = await ask(t("forKeep"), (close) => [
     h("form", { class: "naming", onsubmit: (event) => (event.preventDefault(), close(field.value)) },
-      field, h("button", { class: "button primary" }, icon("check"), h("span", {}, t("keepLook")))),
+      field, h("button", { class: "button primary" }, icon("check"), h("span", {}, t("keepLook"))),
+      h("label", { class: "pairing" }, learning, h("span", {}, t("learnLook")))),
   ]);
   if (!name) return;
   try {
+    if (learning.checked) {
+      onjobs((await send("/api/styles/train", form({ name, picture: file }))).jobs);
+      return notice(t("started"));
+    }
     await send("/api/styles", form({ name, picture: file }));
     notice(t("lookKept", { name }));
   } catch (error) {
@@ -50,6 +56,7 @@ class Wish {
   draw(url, alt, close) {
     this.shelf = h("div", { class: "looks", role: "group", "aria-label": t("looks") });
     this.weights = h("div", { class: "weights" });
+    this.forgetting = h("button", { type: "button", class: "button forgetting", hidden: true, onclick: () => this.forgetLook(this.chosen[0]) }, icon("bin"), h("span", {}));
     this.detail = this.choice("detail", t("detail"), DETAILS);
     this.go = h("button", { type: "button", class: "button primary", onclick: () => close(true) }, icon("brush"), h("span", {}, t("restyle")));
     this.steps = h("label", { class: "pairing" }, h("input", { type: "checkbox", onchange: (event) => (this.isBlend = event.target.checked, this.refresh()) }), h("span", {}, t("blendSteps")));
@@ -62,7 +69,7 @@ class Wish {
           h("div", { class: "plan" }, h("img", { src: url, alt }), this.grid),
           h("label", { class: "pairing" }, h("input", { type: "checkbox", onchange: (event) => this.limit(event.target.checked) }), h("span", {}, t("someCells")))),
         h("div", { class: "how" },
-          this.shelf, this.weights, this.steps,
+          this.shelf, this.forgetting, this.weights, this.steps,
           this.slider("strength", t("strength")),
           h("div", { class: "choices" },
             this.choice("method", t("method"), METHODS), this.detail,
@@ -76,6 +83,9 @@ class Wish {
     const held = document.activeElement?.dataset?.look;
     fill(this.shelf, this.looks.map((look) => this.card(look)), this.adder());
     if (held) this.shelf.querySelector(`[data-look="${CSS.escape(held)}"]`)?.focus();
+    const isOwn = this.chosen.length === 1 && this.chosen[0].preset === false && !this.chosen[0].shared;
+    this.forgetting.hidden = !isOwn;
+    if (isOwn) fill(this.forgetting.lastChild, t("forgetLook", { name: this.chosen[0].name }));
     const isPair = this.chosen.length === 2;
     this.isBlend &&= isPair;
     this.steps.hidden = !isPair;
@@ -91,11 +101,23 @@ class Wish {
       ? h("img", { src: look.picture, alt: "" })
       : h("span", { class: "swatch" }, look.colours.map((colour) => paint(h("i"), { "--colour": colour })));
     const isChosen = this.chosen.includes(look);
-    const [name, by] = parted(look.title);
+    const [name, maker] = parted(look.title);
+    const by = look.trained ? t("learnedLook") : maker;
     return h("button", {
       type: "button", class: "look", "aria-pressed": String(isChosen), "data-look": look.name, title: look.title,
       onclick: () => this.toggle(look, !isChosen),
     }, swatch, h("span", {}, h("strong", {}, name), h("small", {}, by)));
+  }
+
+  async forgetLook(look) {
+    try {
+      await remove(`/api/styles/${encodeURIComponent(look.name)}`);
+      notice(t("lookForgotten", { name: look.name }));
+      this.looks = this.looks.filter((one) => one !== look);
+      this.toggle(look, false);
+    } catch (error) {
+      complain(error);
+    }
   }
 
   cell(name) {

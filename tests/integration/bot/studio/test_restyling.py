@@ -250,7 +250,7 @@ def moving(count: int, size: tuple[int, int] = (90, 60), kind: str = "GIF") -> b
 async def test_an_animation_comes_back_moving(
     studio: Atelier, engine: FakeEngine, kind: str
 ) -> None:
-    job = await restyled(studio, moving(5, kind=kind))
+    job = await restyled(studio, moving(5, (40, 30), kind))
     request = engine.requests[-1]
     assert isinstance(request, Stylize)
     assert (len(request.frames), request.durations_ms) == (4, (40,) * 5)

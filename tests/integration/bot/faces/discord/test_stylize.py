@@ -1,6 +1,9 @@
 """/stylize, /style, and restyling by menus and buttons."""
 
+import io
+
 import pytest
+from PIL import Image
 
 from bot.studio.contract import Caller, JobState, Operation
 from engine.api import KeepColour, StyleMethod, Stylize
@@ -213,3 +216,31 @@ async def test_a_private_image_is_restyled_for_its_owner_alone(stage):
     await stage.until(lambda: any("in the style of Udnie" in text(m) for m in stage.messages()))
     [shown] = [m for m in stage.messages() if "in the style of Udnie" in text(m)]
     assert shown.ephemeral
+
+
+async def test_a_style_is_trained_for_its_owner_and_named_afterwards(stage):
+    result = await stage.alice.slash(
+        stage.channel, "style train", name="My Wave", picture=("wave.png", png_bytes())
+    )
+    message = await stage.delivered(result)
+    assert message.ephemeral
+    assert "learned" in text(message)
+    assert attached(stage, message).size == (96, 96)
+    listed = await stage.alice.slash(stage.channel, "style list")
+    assert "`my-wave` (learned)" in text(listed.response)
+    await stage.delivered(
+        await stage.alice.slash(stage.channel, "stylize", content=PHOTO, style="my-wave")
+    )
+    assert stage.engine.requests[-1].styles[0].learnt
+
+
+async def test_an_animation_comes_back_as_one(stage):
+    frames = [Image.new("RGB", (40, 30), (37 * number, 9, 9)) for number in range(4)]
+    file = io.BytesIO()
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=50)
+    result = await stage.alice.slash(
+        stage.channel, "stylize", content=("cat.gif", file.getvalue()), style="udnie"
+    )
+    await stage.until(lambda: "restyled" in text(result.response))
+    shown = attached(stage, result.response)
+    assert (shown.format, shown.n_frames) == ("WEBP", 4)

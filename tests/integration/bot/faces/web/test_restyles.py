@@ -124,3 +124,19 @@ class TestSmallUploads:
         asked = {"content": data_url(b"x"), "styles": [{"picture": data_url(bytes(201))}]}
         answer = await client.post("/api/jobs", json={"stylize": asked})
         assert answer.status == 413
+
+
+async def test_a_look_is_learned_as_a_job_and_says_so_afterwards(client, finish):
+    answer = await client.post(
+        "/api/styles/train", json={"name": "My Wave", "picture": data_url(picture())}
+    )
+    assert answer.status == 202, await answer.text()
+    [job] = (await answer.json())["jobs"]
+    assert (await finish(job["id"]))["status"] == "finished"
+    listed = (await (await client.get("/api/styles")).json())["styles"]
+    assert [listed[0]["name"], listed[0]["trained"]] == ["my-wave", True]
+    refused = await client.post(
+        "/api/styles/train", json={"name": "udnie", "picture": data_url(picture())}
+    )
+    assert refused.status == 400
+    assert "ships" in (await refused.json())["error"]
