@@ -1,9 +1,10 @@
 """What watches a generator while it trains: measures, alarms with their reasons, files to look at.
 
 Features are those of the pack's style encoder (its two deepest levels in four quarters of the
-picture, each channel in units of its deviation over real pictures); copies of training pictures
-are looked for in small versions of the pictures themselves. A measure of kind `..._ratio` is the
-generator's relative to that of real pictures never trained on, so 1 is what a perfect one has.
+picture, each channel about its mean and in units of its deviation over real pictures); copies of
+training pictures are looked for in small versions of the pictures themselves. A measure of kind
+`..._ratio` is the generator's relative to that of real pictures never trained on, so 1 is what a
+perfect one has.
 """
 
 import json
@@ -110,8 +111,9 @@ class Eye:
     def __init__(self, encoder: StyleEncoder, pictures: Tensor) -> None:
         """Take the units of the features from real `pictures` (N, 3, S, S)."""
         self._encoder = encoder
-        self._unit = torch.ones(1)
-        self._unit = self.features(pictures).std(0).clamp_min(1e-3)
+        self._middle, self._unit = torch.zeros(1), torch.ones(1)
+        real = self.features(pictures)
+        self._middle, self._unit = real.mean(0), real.std(0).clamp_min(1e-3)
 
     @torch.no_grad()
     def features(self, pixels: Tensor) -> Tensor:
@@ -121,7 +123,7 @@ class Eye:
             deepest = self._encoder(batch)[-2:]
             quarters = [F.adaptive_avg_pool2d(level, 2).flatten(1) for level in deepest]
             parts.append(torch.cat(quarters, dim=1))
-        return torch.cat(parts) / self._unit
+        return (torch.cat(parts) - self._middle) / self._unit
 
 
 class Watch:
