@@ -15,6 +15,7 @@ def tiny_generator() -> Generator:
     """The generator; the same one each time."""
     config = GanConfig(
         looks=LOOKS,
+        size=16,
         latent=6,
         styles=8,
         generator_widths=(16, 16),
