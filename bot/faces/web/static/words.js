@@ -186,7 +186,7 @@ const WORDS = {
   dreamOf: ["Dream of", "梦见"],
   anything: ["Anything", "随意"],
   wildness: ["Wildness", "奇特程度"],
-  upscaleMore: ["Upscale with detail", "按清晰度放大"],
+  upscaleMore: ["Enlarge with detail", "按清晰度放大"],
   factor: ["Larger by", "放大"],
   crispness: ["Crispness", "锐利程度"],
   play: ["Play", "播放"],
