@@ -100,7 +100,7 @@ class Settings(BaseSettings):
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
-    style_training_steps: int = Field(default=400, ge=0, le=5000)  # 0: styles are not trained
+    style_training_steps: int = Field(default=200, ge=0, le=5000)  # 0: styles are not trained
     upload_max_mb: int = Field(default=25, ge=1, le=512)
     web: WebSettings = WebSettings()
     discord: DiscordSettings = DiscordSettings()

@@ -385,7 +385,7 @@ class TrainStyle:
 
     style: bytes  # PNG
     name: str  # what its owner calls it
-    steps: int = 400
+    steps: int = 200
     seed: int = 0
     previews: bool = True
 

@@ -91,7 +91,7 @@ T = TypeVar("T")
 FetchPicture: TypeAlias = Callable[[str], Awaitable[bytes]]
 
 LINK_HOSTS = frozenset({"cdn.discordapp.com", "media.discordapp.net"})
-TRAINING_STEPS = 400  # of a style; 0: none may be trained
+TRAINING_STEPS = 200  # of a style; 0: none may be trained
 SUBTLE, STRONG = 0.25, 0.6  # share of new noise in a variation
 SUBTLE_STRENGTH, STRONG_STRENGTH = 0.35, 0.65  # where a variation begins with the picture itself
 MAX_UPSCALED_SIDE = 4096  # pixels

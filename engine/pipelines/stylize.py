@@ -47,7 +47,7 @@ LONGEST_MOVING = 640  # pixels of an animation's frames
 COARSEST = 128  # pixels of the longer side at which the optimiser begins
 STYLE_WEIGHT = 2.0  # of the optimiser at strength 1
 PERTURBATION = 0.25  # of the statistics, at perturbation 1
-REDRAWN = 0.55  # how far diffusion leaves the content at strength 1
+REDRAWN = 0.3  # how far diffusion leaves the content at strength 1; faces are lost beyond
 AFTER_DIFFUSION = 0.6  # strength of the light restyling
 ANY_PAINTING = plain("an expressive painting with visible brush strokes")
 

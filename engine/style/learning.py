@@ -8,7 +8,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 WARM_STEPS = 10  # in which the rate rises, as the first gradients tell little
-RATE = 6e-3
+RATE = 3e-3
 
 
 @dataclass(frozen=True, slots=True, eq=False)

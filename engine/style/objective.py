@@ -20,7 +20,7 @@ class Weights:
     content: float = 1.0
     statistics: float = 4.0
     gram: float = 4.0
-    variation: float = 4.0
+    variation: float = 2.0
     overflow: float = 4.0  # of pixels outside of 0..1
 
 

@@ -10,7 +10,7 @@ from engine.networks.vgg import CONTENT_LAYER, STYLE_LAYERS, Vgg19
 from engine.style import losses
 
 CONTENT_LEVEL = 2  # a quarter of the size: deeper ones keep too little of what is where
-VARIATION_WEIGHT = 2.0  # of total variation in the optimiser's loss
+VARIATION_WEIGHT = 10.0  # of total variation in the optimiser's loss; less leaves coloured grain
 
 
 class Extractor(Protocol):
