@@ -5,7 +5,7 @@ text --expand--> prompts --parse--> ParsedPrompt + Preferences + ModelInfo --> R
 
 import difflib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TypeVar
 
@@ -215,6 +215,18 @@ def from_source(request: Diffusion, source: bytes, strength: float) -> ImageToIm
     """The same request, but beginning with a picture."""
     values = {field.name: getattr(request, field.name) for field in fields(Diffusion)}
     return ImageToImage(**values, source=source, strength=strength)
+
+
+def valid(build: Callable[[], T]) -> T:
+    """What `build` makes; what the engine refuses in it is the member's to change.
+
+    Raises:
+        LimitReached: says what.
+    """
+    try:
+        return build()
+    except EngineError as error:
+        raise LimitReached(str(error)) from error
 
 
 def new_seed() -> int:

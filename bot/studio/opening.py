@@ -19,15 +19,18 @@ from bot.storage.lock import scheduler_lock
 from bot.storage.members import Members
 from bot.storage.purging import Purging
 from bot.storage.styles import Styles
+from bot.studio.acceptance import Acceptance
 from bot.studio.clock import Clock, utc_now
-from bot.studio.commissions import LINK_HOSTS, TRAINING_STEPS, Commissions
+from bot.studio.commissions import TRAINING_STEPS, Commissions
 from bot.studio.contract import Limits
 from bot.studio.delivery import Delivery
 from bot.studio.gallery import Gallery
 from bot.studio.house import House
+from bot.studio.ingredients import LINK_HOSTS, Ingredients
 from bot.studio.janitor import Janitor
 from bot.studio.pictures import Pictures
 from bot.studio.policy import DEFAULT_LIMITS
+from bot.studio.repeats import Repeats
 from bot.studio.scheduler import Parts
 from bot.studio.studio import Atelier
 from engine.api import Engine, UploadDecoder, UploadLimits
@@ -82,17 +85,31 @@ async def open_studio(
             limits,
             now,
         )
-        commissions = Commissions(
-            jobs=jobs,
+        acceptance = Acceptance(jobs, files, house, now)
+        ingredients = Ingredients(
             files=files,
             gallery=gallery,
             house=house,
             catalogue=engine.catalogue,
             decoder=UploadDecoder(upload_limits),
-            now=now,
             link_hosts=link_hosts,
+        )
+        commissions = Commissions(
+            house=house,
+            catalogue=engine.catalogue,
+            acceptance=acceptance,
+            ingredients=ingredients,
             wildcards=wildcards,
             training_steps=training_steps,
+        )
+        repeats = Repeats(
+            jobs=jobs,
+            files=files,
+            gallery=gallery,
+            catalogue=engine.catalogue,
+            acceptance=acceptance,
+            ingredients=ingredients,
+            wildcards=wildcards,
         )
         studio = Atelier(
             parts=Parts(engine, jobs, files, pictures, lock, now),
@@ -100,7 +117,9 @@ async def open_studio(
             images=images,
             gallery=gallery,
             house=house,
+            ingredients=ingredients,
             commissions=commissions,
+            repeats=repeats,
             delivery=Delivery(jobs, images, pictures, now),
             janitor=Janitor(Purging(database), files, now),
             slots=slots,

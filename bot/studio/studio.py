@@ -9,7 +9,7 @@ from bot.storage.database import Database
 from bot.storage.images import Images
 from bot.storage.jobs import QUEUED, JobRow, Jobs
 from bot.studio import policy
-from bot.studio.commissions import Commissions, FetchPicture
+from bot.studio.commissions import Commissions
 from bot.studio.contract import (
     AS_USUAL,
     Blending,
@@ -35,7 +35,9 @@ from bot.studio.contract import (
 from bot.studio.delivery import Delivery
 from bot.studio.gallery import Gallery, cursor_after, read_cursor
 from bot.studio.house import House
+from bot.studio.ingredients import FetchPicture, Ingredients
 from bot.studio.janitor import Janitor
+from bot.studio.repeats import Repeats
 from bot.studio.scheduler import Parts, Running, Scheduler
 from bot.studio.updates import Updates
 from bot.studio.views import job_view
@@ -59,7 +61,9 @@ class Atelier:
         images: Images,
         gallery: Gallery,
         house: House,
+        ingredients: Ingredients,
         commissions: Commissions,
+        repeats: Repeats,
         delivery: Delivery,
         janitor: Janitor,
         slots: int,
@@ -71,7 +75,9 @@ class Atelier:
         self._images = images
         self._gallery = gallery
         self._house = house
+        self._ingredients = ingredients
         self._commissions = commissions
+        self._repeats = repeats
         self._delivery = delivery
         self._janitor = janitor
         self._updates = Updates()
@@ -103,7 +109,7 @@ class Atelier:
 
     def register_fetcher(self, fetch: FetchPicture) -> None:
         """Fetch links in prompts by this; only links to Discord's file hosts come to it."""
-        self._commissions.fetch_picture = fetch
+        self._ingredients.fetch_picture = fetch
 
     async def check_storage(self) -> None:
         """Raise StorageUnavailable where the database does not answer."""
@@ -138,14 +144,14 @@ class Atelier:
         self, caller: Caller, image_id: str, destination: Destination, *, is_strong: bool
     ) -> JobView:
         """New images near one."""
-        row = await self._commissions.vary(caller, image_id, destination, is_strong=is_strong)
+        row = await self._repeats.vary(caller, image_id, destination, is_strong=is_strong)
         return self._accepted([row])[0]
 
     async def reroll(
         self, caller: Caller, job_id: str, destination: Destination, *, text: str | None = None
     ) -> JobView:
         """The same job with a new seed; with `text` also with a new prompt."""
-        row = await self._commissions.reroll(caller, job_id, destination, text=text)
+        row = await self._repeats.reroll(caller, job_id, destination, text=text)
         return self._accepted([row])[0]
 
     async def upscale(
@@ -228,7 +234,7 @@ class Atelier:
 
     async def make_again(self, caller: Caller, picture: bytes, destination: Destination) -> JobView:
         """The job that a picture's parameters describe, same seed."""
-        row = await self._commissions.make_again(caller, picture, destination)
+        row = await self._repeats.make_again(caller, picture, destination)
         return self._accepted([row])[0]
 
     # Jobs
@@ -372,7 +378,7 @@ class Atelier:
 
     async def save_style(self, caller: Caller, name: str, picture: bytes) -> None:
         """Keep a style reference under a name of the member's."""
-        upload = await self._commissions.clean(picture, "the style")
+        upload = await self._ingredients.clean(picture, "the style")
         await self._house.save_style(caller, name, upload.png)
 
     async def train_style(

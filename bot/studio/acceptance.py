@@ -1,0 +1,167 @@
+"""From what members ask for to rows that wait: whose terms hold, and who may see the result."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bot.storage.files import ImageFiles
+from bot.storage.images import SeenImage
+from bot.storage.jobs import JobRow, Jobs, NewJob
+from bot.storage.tables import new_id
+from bot.studio import policy
+from bot.studio.asking import Wish
+from bot.studio.clock import Clock
+from bot.studio.codec import encode_request
+from bot.studio.contract import Caller, Destination, Limits, Operation, Preferences
+from bot.studio.house import House, Terms
+from bot.studio.restyling import STYLE_MODEL
+from bot.studio.speeds import work_of
+from engine.api import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Commission:
+    """One job before it is a row."""
+
+    request: Request
+    prompt: str  # as typed
+    model: str
+    operation: Operation
+    is_private: bool
+    parent_image_id: str | None = None
+    parent_job_id: str | None = None
+    is_relaxed: bool = False
+
+
+class Acceptance:
+    """Knows the terms of those who ask, and commits what they ask for."""
+
+    def __init__(self, jobs: Jobs, files: ImageFiles, house: House, now: Clock) -> None:
+        self._jobs = jobs
+        self._files = files
+        self._house = house
+        self._now = now
+
+    async def terms(self, caller: Caller) -> Terms:
+        """What counts for the caller here and now.
+
+        Raises:
+            NotAllowed: pictures can't be made in this channel.
+        """
+        terms = await self._house.terms(caller)
+        policy.require_place(caller, terms.rules)
+        return terms
+
+    async def accept_one(
+        self, caller: Caller, commission: Commission, destination: Destination, terms: Terms
+    ) -> JobRow:
+        """Accept one job.
+
+        Raises:
+            NotAllowed: its model may not be used here.
+            LimitReached: too many would wait.
+        """
+        if commission.model != STYLE_MODEL:
+            policy.require_model(commission.model, terms.rules)
+        return (await self.accept(caller, [commission], destination, terms))[0]
+
+    async def accept(
+        self, caller: Caller, commissions: list[Commission], destination: Destination, terms: Terms
+    ) -> list[JobRow]:
+        """Keep the files of requests, then the rows: from then on the jobs are promised."""
+        new = []
+        for commission in commissions:
+            stored, files = encode_request(commission.request)
+            for key, data in files.items():
+                await self._files.put(key, data)
+            row = self._row(caller, commission, stored, destination, terms.limits)
+            new.append(NewJob(row, tuple(files)))
+        await self._jobs.add(
+            new,
+            waiting_cap=terms.limits.waiting,
+            guild_waiting_cap=terms.limits.guild_waiting if caller.guild_id else None,
+        )
+        return [job.row for job in new]
+
+    def _row(
+        self,
+        caller: Caller,
+        commission: Commission,
+        stored: Mapping[str, object],
+        destination: Destination,
+        limits: Limits,
+    ) -> JobRow:
+        now = self._now()
+        return JobRow(
+            id=new_id(),
+            owner_id=caller.owner_id,
+            guild_id=caller.guild_id,
+            channel_id=caller.channel_id,
+            is_private=commission.is_private,
+            operation=commission.operation.value,
+            prompt=commission.prompt,
+            model=commission.model,
+            seed=commission.request.seed,
+            request=dict(stored),
+            parent_image_id=commission.parent_image_id,
+            parent_job_id=commission.parent_job_id,
+            created_at=now,
+            work=work_of(commission.request),
+            running_cap=limits.running,
+            guild_running_cap=limits.guild_running if caller.guild_id else None,
+            is_relaxed=commission.is_relaxed,
+            face=destination.face,
+            address=dict(destination.address),
+            deliver_after=now,
+        )
+
+
+def of_image(seen: SeenImage, request: Request, operation: Operation) -> Commission:
+    """A job made from an image of the gallery, as private as that."""
+    return Commission(
+        request=request,
+        prompt=seen.row.prompt,
+        model=seen.row.model,
+        operation=operation,
+        is_private=seen.row.is_private,
+        parent_image_id=seen.row.id,
+        parent_job_id=seen.row.job_id,
+    )
+
+
+def hides(wish: Wish, asked: bool | None, preferences: Preferences) -> bool:  # noqa: FBT001
+    """Whether others shall not see the result: what was typed, asked, or set decides."""
+    for decided in (wish.is_private, asked, preferences.is_private):
+        if decided is not None:
+            return decided
+    return False
+
+
+def hides_restyle(
+    caller: Caller,
+    seen: SeenImage | None,
+    asked: bool | None,  # noqa: FBT001
+    preferences: Preferences,
+) -> bool:
+    """The same for a picture that is restyled: a secret of one's own stays one."""
+    if asked is not None:
+        return asked
+    is_own_secret = seen and seen.row.owner_id == caller.owner_id and seen.row.is_private
+    return bool(is_own_secret or preferences.is_private)
+
+
+def hides_mix(
+    caller: Caller,
+    seen: Sequence[SeenImage],
+    asked: bool | None,  # noqa: FBT001
+    preferences: Preferences,
+) -> bool:
+    """As private as the most private of what is mixed."""
+    sources = [None, *seen]
+    return any(hides_restyle(caller, one, asked, preferences) for one in sources)
+
+
+def hides_repeat(caller: Caller, parent: JobRow, terms: Terms) -> bool:
+    """The same for a job that is run again."""
+    if parent.owner_id == caller.owner_id:
+        return parent.is_private
+    return bool(terms.preferences.is_private)

@@ -1,0 +1,188 @@
+"""The pictures and looks that come with what members ask for: uploads, links, the gallery's."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+from urllib.parse import urlsplit
+
+from bot.errors import LimitReached, NotAllowed, NotFound, UnusablePicture
+from bot.storage.files import ImageFiles
+from bot.storage.images import SeenImage
+from bot.studio import restyling
+from bot.studio.asking import Sources, Wish, request_of, valid
+from bot.studio.cells import read_cells
+from bot.studio.contract import Caller, GalleryQuery, Restyling, StyleChoice
+from bot.studio.gallery import Gallery
+from bot.studio.house import House
+from bot.studio.pictures import shown_words
+from bot.studio.restyling import Content, Look, checked_weight
+from engine.api import (
+    Catalogue,
+    InvalidRequest,
+    Request,
+    StyleMethod,
+    StyleReference,
+    Upload,
+    UploadDecoder,
+    cells_mask,
+)
+
+FetchPicture: TypeAlias = Callable[[str], Awaitable[bytes]]
+
+LINK_HOSTS = frozenset({"cdn.discordapp.com", "media.discordapp.net"})
+
+
+@dataclass(frozen=True, slots=True)
+class Uploads:
+    """Attachments, cleaned."""
+
+    source: Upload | None
+    style: Upload | None
+
+
+class Ingredients:
+    """Cleans, fetches and finds them."""
+
+    def __init__(
+        self,
+        *,
+        files: ImageFiles,
+        gallery: Gallery,
+        house: House,
+        catalogue: Catalogue,
+        decoder: UploadDecoder,
+        link_hosts: frozenset[str] = LINK_HOSTS,
+    ) -> None:
+        self._files = files
+        self._gallery = gallery
+        self._house = house
+        self._catalogue = catalogue
+        self._decoder = decoder
+        self._link_hosts = link_hosts
+        self.fetch_picture: FetchPicture | None = None
+
+    async def clean(
+        self, data: bytes, name: str = "the picture", *, all_frames: bool = False
+    ) -> Upload:
+        """Decode an upload apart from this process.
+
+        Raises:
+            UnusablePicture: says why.
+        """
+        try:
+            return await self._decoder.decode(data, field=name, all_frames=all_frames)
+        except InvalidRequest as error:
+            raise UnusablePicture(str(error)) from error
+
+    async def cleaned(self, data: bytes | None, name: str) -> Upload | None:
+        """The same for an upload that may be missing."""
+        if data is None:
+            return None
+        return await self.clean(data, name)
+
+    async def request(self, caller: Caller, wish: Wish, uploads: Uploads) -> Request:
+        """The request of a prompt, with the pictures that it names and that came along."""
+        source = uploads.source
+        links = wish.parsed.image_prompts
+        if len(links) + (source is not None) > 1:
+            raise NotAllowed("one picture can be the beginning of an image; leave the others out")
+        if links:
+            source = await self.clean(await self._fetched(links[0]), "the linked picture")
+        styles = [
+            await self._style(caller, ref.ref, ref.weight) for ref in wish.parsed.style_references
+        ]
+        if uploads.style is not None:
+            styles.append(StyleReference(image=uploads.style.png))
+        sources = Sources(
+            source.png if source else b"",
+            (source.width, source.height) if source else None,
+            tuple(styles),
+        )
+        return valid(lambda: request_of(wish, sources, self._catalogue))
+
+    async def _style(self, caller: Caller, ref: str, weight: float) -> StyleReference:
+        if "://" in ref:
+            upload = await self.clean(await self._fetched(ref), "the linked style")
+            return StyleReference(image=upload.png, weight=weight)
+        return replace((await self._house.look(caller, ref)).reference, weight=weight)
+
+    async def content(
+        self, caller: Caller, content: bytes | str | None, method: StyleMethod
+    ) -> tuple[Content, SeenImage | None]:
+        """What is restyled, and the image it is, if it is one of the gallery."""
+        if isinstance(content, bytes):
+            return await self._uploaded(content, method, restyling.A_PICTURE), None
+        image_id = await self._newest(caller) if content is None else content
+        seen = await self._gallery.seen(caller, image_id)
+        row = seen.row
+        words = restyling.without_style(" ".join(shown_words(row.prompt).split()))
+        if row.animation_key and method is StyleMethod.FAST:
+            moving = await self._files.read(row.animation_key)
+            return await self._uploaded(moving, method, words), seen
+        png = await self._files.read(row.file_key)
+        return Content(png, row.width, row.height, words), seen
+
+    async def still(self, caller: Caller, picture: bytes | str) -> tuple[Content, SeenImage | None]:
+        """An upload, or an image of the gallery; of what moves the first frame."""
+        if isinstance(picture, bytes):
+            upload = await self.clean(picture, "the picture")
+            return Content(upload.png, upload.width, upload.height), None
+        seen = await self._gallery.seen(caller, picture)
+        row = seen.row
+        words = " ".join(shown_words(row.prompt).split()) or restyling.A_PICTURE
+        return Content(await self._files.read(row.file_key), row.width, row.height, words), seen
+
+    async def _uploaded(self, data: bytes, method: StyleMethod, words: str) -> Content:
+        """A picture or animation from outside; only the fast method restyles what moves."""
+        is_fast = method is StyleMethod.FAST
+        upload = await self.clean(data, "the picture", all_frames=is_fast)
+        if upload.is_animated and not is_fast:
+            raise LimitReached(
+                "an animation is restyled by the fast method; choose it, or send a still picture"
+            )
+        return restyling.content_of(upload, words)
+
+    async def mask(self, content: Content, asked: Restyling) -> bytes:
+        """Where a picture is restyled, as PNG; empty: everywhere."""
+        if asked.mask and asked.cells:
+            raise LimitReached("a mask and cells were given; leave one of them out")
+        if asked.mask:
+            return (await self.clean(asked.mask, "the mask")).png
+        if not asked.cells.strip():
+            return b""
+        cells = read_cells(asked.cells)
+        return await asyncio.to_thread(cells_mask, cells, content.width, content.height)
+
+    async def _newest(self, caller: Caller) -> str:
+        page = await self._gallery.page(caller, GalleryQuery(limit=1))
+        if not page.images:
+            raise NotFound("there is no picture of yours yet; attach one")
+        return page.images[0].id
+
+    async def look(self, caller: Caller, choice: StyleChoice) -> Look:
+        """A style by upload or name; else the look of an image of the gallery."""
+        weight = checked_weight(choice.weight)
+        if choice.upload:
+            upload = await self.clean(choice.upload, "the style")
+            return Look(StyleReference(image=upload.png, weight=weight), "another picture")
+        try:
+            return await self._house.look(caller, choice.name, weight)
+        except NotFound as unknown:
+            try:
+                seen = await self._gallery.seen(caller, choice.name)
+            except NotFound:
+                raise unknown from None
+        png = await self._files.read(seen.row.file_key)
+        title = f"the image {seen.row.id}"
+        return Look(StyleReference(image=png, weight=weight), title)
+
+    async def _fetched(self, link: str) -> bytes:
+        parts = urlsplit(link)
+        if self.fetch_picture is None or parts.scheme != "https":
+            raise NotAllowed("pictures can't be fetched from links here; attach the file instead")
+        if parts.hostname not in self._link_hosts:
+            raise NotAllowed(
+                "only links to pictures in Discord are fetched; attach the file instead"
+            )
+        return await self.fetch_picture(link)

@@ -1,0 +1,287 @@
+"""What was made before, made once more: near it, with another seed or prompt, or exactly so."""
+
+from dataclasses import replace
+
+from bot.errors import NotFound, UnusablePicture
+from bot.prompts import (
+    NONE,
+    Flags,
+    ParsedPrompt,
+    PromptError,
+    PromptPart,
+    Span,
+    Wildcards,
+    clean,
+    format_prompt,
+    parse,
+)
+from bot.storage.files import ImageFiles
+from bot.storage.images import SeenImage
+from bot.storage.jobs import JobRow, Jobs
+from bot.studio import mixing, policy, restyling
+from bot.studio.acceptance import Acceptance, Commission, hides, hides_repeat, of_image
+from bot.studio.asking import (
+    Sources,
+    Wish,
+    from_source,
+    model_named,
+    model_of,
+    new_seed,
+    read_wishes,
+    request_of,
+    valid,
+)
+from bot.studio.codec import UnreadableRequest, decode_request, file_keys
+from bot.studio.contract import Blending, Caller, Destination, Operation
+from bot.studio.gallery import Gallery
+from bot.studio.house import Terms
+from bot.studio.ingredients import Ingredients, Uploads
+from bot.studio.pictures import JOB_KEY
+from bot.studio.restyling import STYLE_MODEL
+from engine.api import (
+    MAX_SEED,
+    Blend,
+    Catalogue,
+    Diffusion,
+    Dream,
+    GenerationParameters,
+    ImageToImage,
+    Morph,
+    Request,
+    Stylize,
+    read_parameters,
+)
+
+SUBTLE, STRONG = 0.25, 0.6  # share of new noise in a variation
+SUBTLE_STRENGTH, STRONG_STRENGTH = 0.35, 0.65  # where a variation begins with the picture itself
+
+
+class Repeats:
+    """Makes jobs from images, jobs and the parameters in pictures."""
+
+    def __init__(
+        self,
+        *,
+        jobs: Jobs,
+        files: ImageFiles,
+        gallery: Gallery,
+        catalogue: Catalogue,
+        acceptance: Acceptance,
+        ingredients: Ingredients,
+        wildcards: Wildcards = NONE,
+    ) -> None:
+        self._jobs = jobs
+        self._files = files
+        self._gallery = gallery
+        self._catalogue = catalogue
+        self._acceptance = acceptance
+        self._ingredients = ingredients
+        self._wildcards = wildcards
+
+    async def vary(
+        self, caller: Caller, image_id: str, destination: Destination, *, is_strong: bool
+    ) -> JobRow:
+        """New images near one."""
+        terms = await self._acceptance.terms(caller)
+        seen = await self._gallery.seen(caller, image_id)
+        parent = await self._jobs.by_id(seen.row.job_id)
+        request = await self._varied(seen, parent, is_strong=is_strong)
+        operation = Operation.VARY_STRONG if is_strong else Operation.VARY_SUBTLE
+        commission = of_image(seen, request, operation)
+        return await self._acceptance.accept_one(caller, commission, destination, terms)
+
+    async def reroll(
+        self, caller: Caller, job_id: str, destination: Destination, *, text: str | None
+    ) -> JobRow:
+        """The same job with a new seed, and with `text` a new prompt."""
+        terms = await self._acceptance.terms(caller)
+        parent = await self._jobs.by_id(job_id.strip().lower())
+        if not policy.may_see_job(caller, parent):
+            raise NotFound("there is no such job, or it is not yours to see")
+        request = await self._stored_request(parent)
+        commission = Commission(
+            request=_anew(request),
+            prompt=parent.prompt,
+            model=parent.model,
+            operation=Operation.REROLL,
+            is_private=hides_repeat(caller, parent, terms),
+            parent_image_id=parent.parent_image_id,
+            parent_job_id=parent.id,
+            is_relaxed=parent.is_relaxed,
+        )
+        if text is not None:
+            commission = await self._remixed(caller, commission, request, text, terms)
+        return await self._acceptance.accept_one(caller, commission, destination, terms)
+
+    async def make_again(self, caller: Caller, picture: bytes, destination: Destination) -> JobRow:
+        """The job that a picture's parameters describe, or our own record of it."""
+        terms = await self._acceptance.terms(caller)
+        parameters = read_parameters(picture)
+        if parameters is None:
+            raise UnusablePicture(
+                "this picture does not say what made it; use the original PNG, not a screenshot"
+            )
+        commission = await self._recorded(caller, parameters, terms)
+        if commission is None:
+            commission = self._described(parameters, terms)
+        return await self._acceptance.accept_one(caller, commission, destination, terms)
+
+    async def _stored_request(self, job: JobRow) -> Request:
+        files = {key: await self._files.read(key) for key in set(file_keys(job.request))}
+        try:
+            return decode_request(job.request, files)
+        except UnreadableRequest as error:
+            raise NotFound("this job is from another version and can't be run again") from error
+
+    async def _varied(self, seen: SeenImage, parent: JobRow, *, is_strong: bool) -> Request:
+        request = await self._stored_request(parent)
+        if isinstance(request, Stylize):
+            return restyling.near(request, seen.row.place, is_strong=is_strong)
+        if isinstance(request, Dream):
+            return valid(lambda: mixing.dream_near(request, seen.row.seed, is_strong=is_strong))
+        is_plain = isinstance(request, Diffusion) and request.variation_seed is None
+        is_plain = is_plain and not (isinstance(request, Blend) and request.strength == 0)
+        if isinstance(request, Diffusion) and is_plain:
+            share = STRONG if is_strong else SUBTLE
+            return replace(
+                request,
+                seed=seen.row.seed,
+                variation_seed=new_seed(),
+                variation_strength=share,
+            )
+        # What was varied, restyled or upscaled has no noise of one seed: begin with the picture.
+        strength = STRONG_STRENGTH if is_strong else SUBTLE_STRENGTH
+        return await self._from_picture(seen, parent, strength)
+
+    async def _from_picture(self, seen: SeenImage, parent: JobRow, strength: float) -> Request:
+        parsed = parse(parent.prompt, allow_empty=True)
+        info = model_named(None, self._catalogue)
+        if parent.model in self._catalogue.names():
+            info = self._catalogue.info(parent.model)
+        wish = Wish(parent.prompt, replace(parsed, flags=Flags(model=info.name)), new_seed())
+        png = await self._files.read(seen.row.file_key)
+        sources = Sources(png, (seen.row.width, seen.row.height))
+        request = valid(lambda: request_of(wish, sources, self._catalogue))
+        assert isinstance(request, Diffusion)
+        return from_source(request, png, strength)
+
+    async def _remixed(
+        self, caller: Caller, commission: Commission, request: Request, text: str, terms: Terms
+    ) -> Commission:
+        wishes = read_wishes(
+            text, terms.preferences, cap=1, wildcards=self._wildcards, has_picture=True
+        )
+        wish = wishes[0]
+        info = model_of(wish, self._catalogue)
+        policy.require_model(info.name, terms.rules)
+        remixed = await self._ingredients.request(caller, wish, Uploads(None, None))
+        if isinstance(request, Stylize):  # its content drawn anew in the same styles
+            assert isinstance(remixed, Diffusion)
+            drawn = from_source(remixed, request.content, STRONG_STRENGTH)
+            remixed = replace(drawn, style_references=request.styles)
+        elif isinstance(request, Blend):
+            assert isinstance(remixed, Diffusion)
+            on = max(request.strength, mixing.DRAWN_ON)
+            asked = Blending(weights=request.weights, prompt=text, strength=on)
+            remixed = mixing.blend_of(remixed, request.pictures, asked, typed=None)
+        elif isinstance(request, ImageToImage) and not isinstance(remixed, ImageToImage):
+            assert isinstance(remixed, Diffusion)
+            strength = wish.parsed.flags.strength
+            remixed = from_source(
+                remixed, request.source, request.strength if strength is None else strength
+            )
+        return replace(
+            commission,
+            request=remixed,
+            prompt=wish.text,
+            model=info.name,
+            operation=Operation.REMIX,
+            is_private=commission.is_private if wish.is_private is None else wish.is_private,
+            is_relaxed=wish.is_relaxed,
+        )
+
+    async def _recorded(
+        self, caller: Caller, parameters: GenerationParameters, terms: Terms
+    ) -> Commission | None:
+        """Our own record of the job that made a picture, if the caller may see it."""
+        job_id = dict(parameters.others).get(JOB_KEY)
+        if job_id is None:
+            return None
+        try:
+            parent = await self._jobs.by_id(job_id)
+            request = await self._stored_request(parent)
+        except NotFound:
+            return None
+        if not policy.may_see_job(caller, parent):
+            return None
+        if parent.model != STYLE_MODEL:
+            policy.require_model(parent.model, terms.rules)
+        return Commission(
+            request=request,
+            prompt=parent.prompt,
+            model=parent.model,
+            operation=Operation.MAKE_AGAIN,
+            is_private=hides_repeat(caller, parent, terms),
+            parent_image_id=parent.parent_image_id,
+            parent_job_id=parent.id,
+        )
+
+    def _described(self, parameters: GenerationParameters, terms: Terms) -> Commission:
+        """A job from parameters that another studio may have written."""
+        parsed = self._read_described(parameters)
+        wish = Wish(format_prompt(parsed), parsed, parsed.flags.seed or new_seed())
+        info = model_of(wish, self._catalogue)
+        policy.require_model(info.name, terms.rules)
+        return Commission(
+            request=valid(lambda: request_of(wish, Sources(), self._catalogue)),
+            prompt=wish.text,
+            model=info.name,
+            operation=Operation.MAKE_AGAIN,
+            is_private=hides(wish, None, terms.preferences),
+        )
+
+    def _read_described(self, parameters: GenerationParameters) -> ParsedPrompt:
+        parsed = _foreign_prompt(parameters.prompt)
+        avoided = parameters.negative_prompt.strip()
+        parts = (*parsed.parts, PromptPart((Span(avoided),), -0.5)) if avoided else parsed.parts
+        known = {name.lower() for name in self._catalogue.names()}
+        model = (parameters.model or "").lower()
+        info = self._catalogue.info(model) if model in known else self._catalogue.default
+        width, height = parameters.width or info.width, parameters.height or info.height
+        flags = Flags(
+            model=info.name,
+            seed=parameters.seed if _is_seed(parameters.seed) else None,
+            steps=min(max(parameters.steps or info.steps, 1), 150),
+            guidance_scale=min(max(parameters.guidance_scale or info.guidance_scale, 1.0), 30.0),
+            size=info.size_for(width, height) if width > 0 and height > 0 else None,
+            images=1,
+        )
+        return replace(parsed, parts=parts, flags=flags)
+
+
+def _anew(request: Request) -> Request:
+    """The same request with another seed."""
+    match request:
+        case Stylize():
+            return restyling.anew(request)
+        case Blend():
+            return mixing.blended_anew(request)
+        case Morph():
+            return mixing.morphed_anew(request)
+        case _:
+            return replace(request, seed=new_seed())
+
+
+def _foreign_prompt(text: str) -> ParsedPrompt:
+    """A prompt of another studio: in our grammar, else as mere words."""
+    try:
+        return parse(text)
+    except PromptError:
+        words = " ".join(clean(text).split())
+    if not words:
+        raise UnusablePicture("this picture's parameters hold no prompt")
+    return ParsedPrompt(parts=(PromptPart((Span(words),)),))
+
+
+def _is_seed(seed: int | None) -> bool:
+    return seed is not None and 0 <= seed <= MAX_SEED
