@@ -125,7 +125,7 @@ def _show(bars: Progress, bar: TaskID, update: JobUpdate) -> None:
 
 
 async def _fetch(studio: Studio, job: JobView) -> list[bytes]:
-    return [await studio.image_png(OPERATOR, image.id) for image in job.images]
+    return [await studio.image_file(OPERATOR, image.id) for image in job.images]
 
 
 def _write(pngs: list[bytes], out: Path) -> list[Path]:

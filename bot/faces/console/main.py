@@ -14,12 +14,22 @@ from rich.console import Console
 
 from bot.errors import BadConfiguration, UserError
 from bot.faces.console import doctor as diagnosis
-from bot.faces.console import drawing, gallery_table, restyling
+from bot.faces.console import drawing, gallery_table, mixing, restyling
 from bot.faces.console.application import Application
 from bot.logs import start_logging
 from bot.settings import Settings, read_settings, shown_database_url
-from bot.studio.contract import Detail, GalleryQuery, GalleryScope, Restyling
+from bot.studio.contract import (
+    Blending,
+    Detail,
+    Dreaming,
+    GalleryQuery,
+    GalleryScope,
+    Morphing,
+    Restyling,
+)
+from bot.studio.mixing import BLEND_COUNT_MAX, DREAM_COUNT_MAX
 from bot.studio.restyling import MAX_VARIATIONS
+from bot.studio.stops import read_weights
 from engine.api import MAX_SEED, EngineError, KeepColour, StyleMethod
 
 commands = typer.Typer(
@@ -108,6 +118,103 @@ def stylize(
         ask = restyling.Ask(restyling.read_content(content), tuple(chosen), asked, blend)
         studio = _application(context).open_studio_of(_quiet_settings())
         for path in asyncio.run(restyling.restyle(studio, ask, out, err)):
+            typer.echo(path)
+
+
+@commands.command()
+def blend(
+    context: typer.Context,
+    pictures: Annotated[list[str], typer.Argument(help="Two to five files or ids of images.")],
+    weights: Annotated[str, typer.Option(help="How much of each, such as 2:1:1.")] = "",
+    prompt: Annotated[str, typer.Option(help="Words that draw the mixture on.")] = "",
+    strength: Annotated[float | None, typer.Option(min=0, max=1, help="Of the prompt.")] = None,
+    count: Annotated[int, typer.Option(min=1, max=BLEND_COUNT_MAX)] = 1,
+    seed: Annotated[int | None, typer.Option(min=0, max=MAX_SEED)] = None,
+    model: Annotated[str | None, typer.Option()] = None,
+    out: Annotated[Path, typer.Option(help="Several get -1, -2 ... added.")] = Path("blend.png"),
+) -> None:
+    """Mix pictures into one."""
+    with _complaints():
+        asked = Blending(
+            weights=read_weights(weights),
+            prompt=prompt,
+            strength=strength,
+            count=count,
+            seed=seed,
+            model=model,
+        )
+        contents = [restyling.read_content(text) for text in pictures]
+        studio = _application(context).open_studio_of(_quiet_settings())
+        for path in asyncio.run(mixing.blend(studio, contents, asked, out, err)):
+            typer.echo(path)
+
+
+@commands.command()
+def dream(
+    context: typer.Context,
+    look: Annotated[str, typer.Option(help="What to dream of; else anything.")] = "",
+    seed: Annotated[int | None, typer.Option(min=0, max=MAX_SEED)] = None,
+    truncation: Annotated[float, typer.Option(min=0, max=1, help="0 usual, 1 wild.")] = 0.7,
+    count: Annotated[int, typer.Option(min=1, max=DREAM_COUNT_MAX)] = DREAM_COUNT_MAX,
+    like: Annotated[str, typer.Option(help="A file or an image's id to dream near.")] = "",
+    distance: Annotated[float | None, typer.Option(min=0, max=1, help="From --like.")] = None,
+    model: Annotated[str | None, typer.Option()] = None,
+    out: Annotated[Path, typer.Option(help="Several get -1, -2 ... added.")] = Path("dream.png"),
+) -> None:
+    """Draw without words."""
+    with _complaints():
+        asked = Dreaming(
+            look=look,
+            seed=seed,
+            truncation=truncation,
+            count=count,
+            like=restyling.read_content(like) if like else b"",
+            distance=distance,
+            model=model,
+        )
+        studio = _application(context).open_studio_of(_quiet_settings())
+        for path in asyncio.run(mixing.dream(studio, asked, out, err)):
+            typer.echo(path)
+
+
+@commands.command()
+def morph(
+    context: typer.Context,
+    stops: Annotated[
+        list[str], typer.Argument(help="Two to six: files, ids of images, seeds of dreams, words.")
+    ],
+    frames: Annotated[int, typer.Option(help="2 to 120.")] = 24,
+    seconds: Annotated[float, typer.Option(help="How long it lasts.")] = 3.0,
+    loop: Annotated[bool, typer.Option(help="Go back to the beginning.")] = True,  # noqa: FBT002
+    look: Annotated[str, typer.Option(help="Of dreams.")] = "",
+    seed: Annotated[int | None, typer.Option(min=0, max=MAX_SEED)] = None,
+    model: Annotated[str | None, typer.Option()] = None,
+    out: Annotated[Path, typer.Option(help="An animated WebP.")] = Path("morph.webp"),
+) -> None:
+    """Animate the way from one picture, prompt or dream to others."""
+    with _complaints():
+        asked = Morphing(
+            frames=frames, seconds=seconds, loop=loop, look=look, seed=seed, model=model
+        )
+        studio = _application(context).open_studio_of(_quiet_settings())
+        passed = [mixing.read_stop(text) for text in stops]
+        for path in asyncio.run(mixing.morph(studio, passed, asked, out, err)):
+            typer.echo(path)
+
+
+@commands.command()
+def upscale(
+    context: typer.Context,
+    picture: Annotated[str, typer.Argument(help="A picture's file, or the id of an image.")],
+    factor: Annotated[int, typer.Option(min=2, max=4, help="2 or 4.")] = 2,
+    detail: Annotated[float, typer.Option(min=0, max=1, help="0 smooth, 1 crisp.")] = 0.5,
+    out: Annotated[Path, typer.Option()] = Path("upscaled.png"),
+) -> None:
+    """Make a picture larger."""
+    with _complaints():
+        content = restyling.read_content(picture)
+        studio = _application(context).open_studio_of(_quiet_settings())
+        for path in asyncio.run(mixing.upscale(studio, content, factor, detail, out, err)):
             typer.echo(path)
 
 
