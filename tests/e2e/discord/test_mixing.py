@@ -1,0 +1,30 @@
+"""Blends, animations and larger pictures over the wire."""
+
+from tests.e2e.loopback.client import image_of, labels, picture_file, shown, text
+
+FOX, OWL = picture_file("fox.png", 96), picture_file("owl.png", 64, "red")
+
+
+async def test_pictures_are_blended(loopback, alice):
+    deed = await alice.types("blend", image1=FOX, image2=OWL, weights="2:1", count=2)
+    message = await deed.result()
+    assert labels(message)[:4] == ["U1", "U2", "V1", "V2"]
+    assert "blended" in text(message)
+    assert not (await loopback.report())["violations"]
+
+
+async def test_a_morph_arrives_as_an_animation_with_alt_text(loopback, alice):
+    deed = await alice.types("morph", from_image=FOX, to="an owl --steps 3", frames=5, seconds=1.0)
+    message = await deed.result()
+    [item] = shown(message)
+    assert item["description"].startswith("Animation that turns one picture into another")
+    moving = image_of(await loopback.fetch(item["media"]["url"]))
+    assert (moving.format, moving.n_frames) == ("WEBP", 5)
+    assert "Favourite" in labels(message)
+    assert not (await loopback.report())["violations"]
+
+
+async def test_an_attachment_is_enlarged(loopback, alice):
+    message = await (await alice.types("upscale", image=FOX, detail=0.9)).result()
+    [item] = shown(message)
+    assert image_of(await loopback.fetch(item["media"]["url"])).size == (192, 192)
