@@ -5,22 +5,36 @@ on. Distances are taken in a network that nobody trained: VGG-19's layers with r
 fixed seed, whose Gram matrices are known to tell textures apart (Ustyuzhaninov et al. 2016,
 https://arxiv.org/abs/1606.00021). They are relative: content to the content's own size, style to
 the distance of the untouched content (the identity, which therefore scores 1).
+
+What is measured is written down pair by pair, so that a run may be stopped and go on, and several
+may take a share each.
 """
 
 import argparse
 import io
 import itertools
+import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
-from engine.calls import Pause, Report
+from engine.calls import (
+    ContentFeatures,
+    DescribeStyle,
+    NetworkRef,
+    Pause,
+    Report,
+    Restyle,
+    StyleGradient,
+)
 from engine.media.png import encode_png, images_of_pixels
 from engine.models.families.style import StyleNetworks
 from engine.networks.vgg import Vgg19
@@ -39,6 +53,11 @@ SIDE = 256  # pixels of the longer side
 DIRECTIONS = 32  # of the sliced Wasserstein distance
 UNSEEN_STYLES = 24
 
+TOGETHER = 8  # pictures whose iterations share a pass
+RUNS = 3
+NETWORK = NetworkRef("style")
+
+Pair: TypeAlias = tuple[Picture, Picture]  # content, style
 Method: TypeAlias = Callable[[Tensor, Tensor], Tensor]  # content, style -> pixels, (1, 3, H, W)
 
 
@@ -82,29 +101,52 @@ class Judge:
         return float(torch.stack(parts).mean())
 
 
-@dataclass
-class Row:
-    """Means over all pictures of one method."""
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A method, and the pairs of pictures it is measured on."""
 
     name: str
-    content: list[float] = field(default_factory=list)
-    gram: list[float] = field(default_factory=list)
-    wasserstein: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
+    method: Method
+    pairs: Sequence[Pair]
 
-    def line(self) -> str:
-        """One line of the table."""
-        numbers = (self.content, self.gram, self.wasserstein, self.seconds)
-        means = [sum(part) / len(part) for part in numbers]
+
+class Measured:
+    """What is known of each method and pair: a file that grows by a line for each."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._rows: dict[tuple[str, str, str], list[float]] = {}
+        if path.exists():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                name, content, style, *numbers = json.loads(line)
+                self._rows[name, content, style] = numbers
+
+    def measure(self, task: Task, pair: Pair, judge: Judge) -> None:
+        """Measure one pair, unless an earlier run has."""
+        content, style = pair
+        key = (task.name, content.file, style.file)
+        if key in self._rows:
+            return
+        self._rows[key] = distances(task.method, pair, judge)
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps([*key, *self._rows[key]]) + "\n")
+
+    def line(self, task: Task) -> str:
+        """One line of the table: the means over what is measured of a task so far."""
+        keys = [(task.name, content.file, style.file) for content, style in task.pairs]
+        rows = [self._rows[key] for key in keys if key in self._rows]
+        means = [sum(column) / len(rows) for column in zip(*rows, strict=True)]
         figures = " | ".join(f"{mean:.3f}" for mean in means)
-        return f"| {self.name} | {len(self.gram)} | {figures} |"
+        return f"| {task.name} | {len(rows)} of {len(keys)} | {figures} |"
 
 
 def main() -> None:
-    """Measure, print the table, write it and the sheet."""
+    """Measure, print the tables, write them and the sheet."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("docs/style"))
+    parser.add_argument("--measured", type=Path, default=Path("style-pairs.jsonl"))
+    parser.add_argument("--share", default="1/1", help="2/8: the second eighth of all pairs")
     parser.add_argument("--contents", type=int, default=12)
     parser.add_argument("--optimised", type=int, default=4, help="pairs that are optimised too")
     parser.add_argument("--iterations", type=int, nargs="*", default=[100, 300])
@@ -116,54 +158,106 @@ def main() -> None:
     unseen = split_paintings(pictures)[1][:UNSEEN_STYLES]
     given.out.mkdir(parents=True, exist_ok=True)
     networks = StyleNetworks(torch.device("cpu"))
-    table = measure(networks, contents, [*classic, *unseen], given.optimised, given.iterations)
+    measured = Measured(given.measured)
+    pairs = list(itertools.product(contents, [*classic, *unseen]))
+    tasks = tasks_of(networks, pairs, given.optimised, given.iterations)
+    number, shares = (int(part) for part in given.share.split("/"))
+    judge = Judge()
+    for task in tasks:
+        for pair in task.pairs[number - 1 :: shares]:
+            measured.measure(task, pair, judge)
+    table = table_of(measured, tasks) + "\n" + speeds_of(networks)
     (given.out / "figures.md").write_text(table, encoding="utf-8")
     print(table)
     sheet(networks, contents[:6], classic).save(given.out / "sheet.webp", quality=85)
 
 
-def measure(
-    networks: StyleNetworks,
-    contents: Sequence[Picture],
-    styles: Sequence[Picture],
-    optimised: int,
-    iterations: Sequence[int],
-) -> str:
-    """The table of all methods, in Markdown."""
-    judge = Judge()
-    pairs = list(itertools.product(contents, styles))
+def tasks_of(
+    networks: StyleNetworks, pairs: Sequence[Pair], optimised: int, iterations: Sequence[int]
+) -> list[Task]:
+    """Both controls, the fast method, and the optimiser on some of the pairs."""
     # The same pairs for every optimiser, spread over contents and styles.
     some = pairs[:: max(1, len(pairs) // max(1, optimised))][:optimised]
-    rows = [
-        compare("content untouched", lambda content, _: content, judge, pairs),
-        compare("colours alone", recoloured, judge, pairs),
-        compare("fast", restyler(networks, method=StyleMethod.FAST), judge, pairs),
-        compare("fast, pairs below", restyler(networks, method=StyleMethod.FAST), judge, some),
+    fast = restyler(networks, method=StyleMethod.FAST)
+    tasks = [
+        Task("content untouched", lambda content, _: content, pairs),
+        Task("colours alone", recoloured, pairs),
+        Task("fast", fast, pairs),
+        Task("fast, pairs below", fast, some),
     ]
     for count in iterations:
         method = restyler(networks, method=StyleMethod.OPTIMISE, iterations=count)
-        rows.append(compare(f"optimise, {count} iterations", method, judge, some))
+        tasks.append(Task(f"optimise, {count} iterations", method, some))
+    return tasks
+
+
+def table_of(measured: Measured, tasks: Sequence[Task]) -> str:
+    """The table of all methods, in Markdown."""
     head = "| method | pairs | content | style (Gram) | style (sliced Wasserstein) | s |\n"
-    lines = [head + "|---|---|---|---|---|---|", *(row.line() for row in rows)]
+    lines = [head + "|---|---|---|---|---|---|", *(measured.line(task) for task in tasks)]
     return "\n".join(lines) + "\n"
 
 
-def compare(
-    name: str, method: Method, judge: Judge, pairs: Sequence[tuple[Picture, Picture]]
-) -> Row:
-    """The distances of one method over pairs of pictures."""
-    row = Row(name)
-    for content_picture, style_picture in pairs:
-        content = style_pixels(content_picture.open(), SIDE)
-        style = style_pixels(style_picture.open(), SIDE)
+def distances(method: Method, pair: Pair, judge: Judge) -> list[float]:
+    """Content, Gram and sliced Wasserstein distance of one pair, and the seconds it took."""
+    content, style = (style_pixels(picture.open(), SIDE) for picture in pair)
+    begun = time.perf_counter()
+    pixels = method(content, style)
+    seconds = time.perf_counter() - begun
+    found, before, wanted = (judge.features(p) for p in (pixels, content, style))
+    return [
+        judge.content(found, before),
+        judge.gram(found, wanted) / judge.gram(before, wanted),
+        judge.wasserstein(found, wanted) / judge.wasserstein(before, wanted),
+        seconds,
+    ]
+
+
+def speeds_of(networks: StyleNetworks) -> str:
+    """Seconds of a pass, its part of what this CPU can multiply, and what sharing a pass gains."""
+    square = torch.rand(1, 3, 512, 512)
+    (style,) = networks.execute([DescribeStyle(NETWORK, square)])
+    restyle = Restyle(NETWORK, square, style.code, torch.ones(1), style.code)
+    small = torch.rand(1, 3, SIDE, SIDE)
+    look = ContentFeatures(NETWORK, small)
+    (content,) = networks.execute([look])
+    gradient = StyleGradient(NETWORK, small, content, style.grams, torch.ones(1))
+    limit = _flops_limit()
+    passes = (
+        ("fast, 512 px", restyle, _flops(networks, restyle)),
+        # With fixed weights the way back costs what the way there does; Gram matrices are left out.
+        (f"one iteration, {SIDE} px", gradient, 2 * _flops(networks, look)),
+    )
+    lines = ["| pass | s | of the limit of multiplications |", "|---|---|---|"]
+    for name, call, flops in passes:
+        seconds = _seconds(partial(networks.execute, [call]))
+        lines.append(f"| {name} | {seconds:.3f} | {flops / seconds / limit:.0%} |")
+    alone = TOGETHER * _seconds(partial(networks.execute, [gradient]))
+    shared = _seconds(partial(networks.execute, [gradient] * TOGETHER))
+    note = f"{TOGETHER} pictures' iterations in one pass: {alone / shared:.2f} times the speed."
+    return "\n".join([*lines, "", note]) + "\n"
+
+
+def _flops(networks: StyleNetworks, call: Restyle | ContentFeatures) -> int:
+    with FlopCounterMode(display=False) as counter:
+        networks.execute([call])
+    return int(counter.get_total_flops())
+
+
+def _flops_limit() -> float:
+    """Operations a second of a large product of matrices."""
+    matrix = torch.rand(1024, 1024)
+    return float(2 * 1024**3 / _seconds(lambda: matrix @ matrix))
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    """The quickest of some runs: the others were disturbed."""
+    times = []
+    for _ in range(RUNS):
         begun = time.perf_counter()
-        pixels = method(content, style)
-        row.seconds.append(time.perf_counter() - begun)
-        found, before, wanted = (judge.features(p) for p in (pixels, content, style))
-        row.content.append(judge.content(found, before))
-        row.gram.append(judge.gram(found, wanted) / judge.gram(before, wanted))
-        row.wasserstein.append(judge.wasserstein(found, wanted) / judge.wasserstein(before, wanted))
-    return row
+        work()
+        times.append(time.perf_counter() - begun)
+    return min(times)
 
 
 def recoloured(content: Tensor, style: Tensor) -> Tensor:

@@ -1,0 +1,67 @@
+"""The measuring of restyles, on tiny pictures and networks."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from engine.models.families.style import StyleNetworks
+from engine.networks.style import StyleConfig, StyleTransfer
+from engine.networks.weights import save_network
+from engine.training import evaluate_style as evaluation
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """As a picture of the training data: a file's name, and noise."""
+
+    file: str
+
+    def open(self):
+        values = np.random.default_rng(len(self.file)).integers(0, 256, (64, 64, 3), np.uint8)
+        return Image.fromarray(values)
+
+
+@pytest.fixture(autouse=True)
+def no_gradients():
+    with torch.no_grad():
+        yield
+
+
+@pytest.fixture(scope="module")
+def judge():
+    with torch.no_grad():
+        return evaluation.Judge()
+
+
+def test_what_is_measured_is_not_measured_again(tmp_path, judge):
+    asked = []
+
+    def method(content, style):
+        asked.append(1)
+        return (content + style) / 2
+
+    task = evaluation.Task("mean", method, [(Drawn("a"), Drawn("bb")), (Drawn("a"), Drawn("ccc"))])
+    evaluation.Measured(tmp_path / "pairs").measure(task, task.pairs[0], judge)
+    again = evaluation.Measured(tmp_path / "pairs")
+    for pair in task.pairs:
+        again.measure(task, pair, judge)
+    assert len(asked) == 2
+    assert again.line(task).startswith("| mean | 2 of 2 | ")
+
+
+def test_an_untouched_content_is_no_distance_away_and_as_far_from_the_style_as_ever(judge):
+    pair = (Drawn("a"), Drawn("bb"))
+    content, gram, wasserstein, _ = evaluation.distances(lambda c, _: c, pair, judge)
+    assert (content, gram, wasserstein) == (0, 1, 1)
+
+
+def test_speeds_are_told_with_their_part_of_the_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluation, "SIDE", 32)
+    monkeypatch.setattr(evaluation, "RUNS", 1)
+    save_network(tmp_path, "style", StyleTransfer(StyleConfig(widths=(2, 2, 2, 2))))
+    told = evaluation.speeds_of(StyleNetworks(torch.device("cpu"), folder=tmp_path))
+    assert "fast, 512 px" in told
+    assert "times the speed" in told
