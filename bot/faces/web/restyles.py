@@ -79,7 +79,7 @@ async def train_style(request: web.Request) -> web.Response:
     body = await body_of(request, NamedStyle)
     studio, caller = studio_of(request), caller_of(request)
     job = await studio.train_style(caller, body.name, body.picture, DESTINATION)
-    return web.json_response(jobs_json([job]), status=202)
+    return web.json_response(jobs_json((job,)), status=202)
 
 
 async def delete_style(request: web.Request) -> web.Response:
