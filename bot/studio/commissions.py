@@ -256,7 +256,7 @@ class Commissions:
     async def dream(self, caller: Caller, destination: Destination, asked: Dreaming) -> JobRow:
         """Images that a model draws without words."""
         terms = await self._acceptance.terms(caller)
-        info = mixing.dreamer(asked.model, self._catalogue)
+        info = mixing.dreamer(asked.model, self._catalogue, asked.look)
         content, seen = (
             (await self._ingredients.still(caller, asked.like)) if asked.like else (None, None)
         )
@@ -301,7 +301,7 @@ class Commissions:
         )
         dreams = ""
         if any(stop.seed is not None for stop in stops):
-            dreaming = mixing.dreamer(None, self._catalogue)
+            dreaming = mixing.dreamer(None, self._catalogue, asked.look)
             policy.require_model(dreaming.name, terms.rules)
             asked = replace(asked, look=mixing.look_named(asked.look, dreaming))
             dreams = dreaming.name

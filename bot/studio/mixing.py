@@ -68,8 +68,8 @@ def blend_words(shown: Sequence[str], prompt: str) -> str:
     return f"{' and '.join(known)}, blended"
 
 
-def dreamer(name: str | None, catalogue: Catalogue) -> ModelInfo:
-    """The model that dreams: the named one, else the first there is.
+def dreamer(name: str | None, catalogue: Catalogue, look: str = "") -> ModelInfo:
+    """The model that dreams: the named one, else the first with that look, else the first.
 
     Raises:
         NotFound: there is none.
@@ -77,7 +77,8 @@ def dreamer(name: str | None, catalogue: Catalogue) -> ModelInfo:
     able = [info for info in catalogue.models() if Ability.DREAM in info.abilities]
     found = [info for info in able if name is None or info.name == name.strip().lower()]
     if found:
-        return found[0]
+        wanted = look.strip().lower()
+        return next((info for info in found if wanted in info.looks), found[0])
     if not able:
         raise NotFound("no model here can dream; the operator can add one to the catalogue")
     raise NotFound(
