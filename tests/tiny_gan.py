@@ -7,7 +7,7 @@ import torch
 from engine.networks.gan import GanConfig, Generator
 from engine.networks.weights import save_network
 
-NAME = "tiny-gan"
+NAME = "atelier-dreams"  # takes the place of the shipped one
 LOOKS = ("cat", "moon")
 
 

@@ -27,6 +27,7 @@ from engine.training.monitors import contact_sheet
 Draws: TypeAlias = Callable[[int], Tensor]  # how many -> pixels (B, 3, S, S) in [0, 1]
 
 SAMPLES = 128  # of each side of a comparison
+LEAST_UNIT = 0.5  # of the mean deviation of all channels
 SMALL = 16  # pixels of the small versions in which copies are looked for
 YOUNG = 0.25  # of the budget: until then, faults are those of any beginner
 _BATCH = 32
@@ -113,7 +114,9 @@ class Eye:
         self._encoder = encoder
         self._middle, self._unit = torch.zeros(1), torch.ones(1)
         real = self.features(pictures)
-        self._middle, self._unit = real.mean(0), real.std(0).clamp_min(1e-3)
+        deviation = real.std(0)
+        # A channel that real pictures hardly stir must not drown all others.
+        self._middle, self._unit = real.mean(0), deviation.clamp_min(LEAST_UNIT * deviation.mean())
 
     @torch.no_grad()
     def features(self, pixels: Tensor) -> Tensor:

@@ -1,0 +1,230 @@
+"""`python -m engine.training.evaluate_gan --data DIR --work DIR`: figures of the shipped generator.
+
+Distances and shares are those of `gan_monitors`, in features of the pack's style encoder: compare
+them with one another, not with figures of other projects. Held-out pictures are composed of emoji,
+fruit and heads that the generator was never shown; the halves of the training pictures say what a
+perfect model could score. Recipes are compared after equal seconds of training from nothing.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from engine.gan.inversion import descend, picture_loss
+from engine.models.families.gan import Drawer, read_generator
+from engine.models.families.style_files import read_style_transfer
+from engine.training.adversarial import Duel
+from engine.training.gan_monitors import Observation, Watch, alarms, as_pixels
+from engine.training.gan_pictures import PictureSet, encoded
+from engine.training.gan_programs import networks_of, prepared, read_vae, some_samples
+from engine.training.gan_recipes import RECIPES
+from engine.training.loop import Budget, Settings
+from engine.training.monitors import contact_sheet
+from engine.training.programs import PACK, Job
+
+SHEET = 64  # samples
+SEARCHES = 4  # pictures of each kind whose latents are searched for
+ITERATIONS = 60
+MATRIX = 1024  # side of the matrices whose product measures the device's limit
+_MEASURED = ("kid", "precision", "recall", "density", "coverage", "diversity_ratio")
+
+Figures = dict[str, Any]
+
+
+def main() -> None:
+    """Measure, print, and write `figures.json`, `figures.md` and the sheets."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True, help="where prepared pictures are kept")
+    parser.add_argument("--out", type=Path, default=Path("docs/gan"))
+    parser.add_argument("--pack", type=Path, default=PACK)
+    parser.add_argument("--recipe-seconds", type=float, default=60.0)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    job = Job(data=given.data, out=given.work, budget=Budget(minutes=1), seed=given.seed)
+    trained, held_out = prepared(job, "train"), prepared(job, "validation")
+    generator = read_generator(given.pack)
+    figures: Figures = {
+        "sets": sets(generator, trained, held_out, given.seed),
+        "recipes": recipes(trained, held_out, given),
+        "inversion": inversion(generator, held_out),
+        "autoencoder": {"held-out psnr db": reconstruction(held_out)},
+        "speed": speed(generator),
+    }
+    samples = some_samples(generator, SHEET, given.seed + 1)
+    contact_sheet(samples, columns=16).save(given.out / "samples.png")
+    text = json.dumps(figures, indent=1)
+    (given.out / "figures.json").write_text(text + "\n", encoding="utf-8")
+    (given.out / "figures.md").write_text(as_tables(figures), encoding="utf-8")
+    print(as_tables(figures))
+
+
+def watch_of(trained: PictureSet, held_out: PictureSet, seed: int) -> Watch:
+    """Compares generators with held-out pictures, in the pack's features."""
+    return Watch(read_style_transfer(PACK).encoder, trained, held_out, seed)
+
+
+def sets(generator: Drawer, trained: PictureSet, held_out: PictureSet, seed: int) -> Figures:
+    """The generator, and a half of the training pictures, each against pictures it never saw."""
+    seen, _ = watch_of(trained, held_out, seed).observe(
+        lambda count: some_samples(generator, count, seed)
+    )
+    one, other = trained.split(0.5, seed)
+    best, _ = watch_of(one, other, seed).observe(lambda count: as_pixels(one.pixels[:count]))
+    half, _ = watch_of(trained, held_out, seed).observe(lambda count: as_pixels(one.pixels[:count]))
+    return {
+        "generator to held-out": measured(seen),
+        "training pictures to held-out": measured(half),
+        "halves of the training pictures": measured(best),
+        "alarms of the generator": [alarm.name for alarm in alarms(seen)],
+    }
+
+
+def measured(seen: Observation) -> Figures:
+    """What is reported of an observation."""
+    return {name: round(getattr(seen, name), 4) for name in _MEASURED}
+
+
+def recipes(trained: PictureSet, held_out: PictureSet, given: argparse.Namespace) -> Figures:
+    """Each recipe after equal seconds from nothing."""
+    vae = read_vae()
+    watch = watch_of(trained, held_out, given.seed)
+    found: Figures = {}
+    for name in ("r3gan", "r3gan-pixels", "wgan-gp"):
+        recipe = RECIPES[name]()
+        pair = networks_of(recipe, trained.names, vae, given.seed)
+        real = encoded(trained, vae) if recipe.in_latents else trained
+        settings = Settings(
+            given.work / f"compared-{name}",
+            Budget(minutes=given.recipe_seconds / 60),
+            seed=given.seed,
+            sheet_every_s=1e9,
+            bar=False,
+        )
+        duel = Duel(*pair, recipe, real, settings)
+        generator = pair[0]
+        duel.train()
+        generator.eval()
+        seen, samples = watch.observe(_samples_of(generator, given.seed))
+        contact_sheet(samples[:16], columns=16).save(given.out / f"recipe-{name}.png")
+        found[name] = {"pictures": duel.standing.images, **measured(seen)}
+    return found
+
+
+def _samples_of(generator: Drawer, seed: int) -> Callable[[int], Tensor]:
+    return lambda count: some_samples(generator, count, seed)
+
+
+def inversion(generator: Drawer, held_out: PictureSet) -> Figures:
+    """How near a search from all looks' means comes, for own samples and for unseen pictures."""
+    own = some_samples(generator, SEARCHES, seed=5)
+    rng = np.random.default_rng(5)
+    unseen = as_pixels(held_out.pixels[rng.permutation(len(held_out))[:SEARCHES]])
+    return {
+        "iterations": ITERATIONS,
+        "own samples psnr db": round(searched(generator, own), 2),
+        "held-out psnr db": round(searched(generator, unseen), 2),
+    }
+
+
+def searched(generator: Drawer, target: Tensor) -> float:
+    """Mean PSNR in dB of the best search of each picture."""
+    looks = torch.arange(len(generator.config.looks))
+    with torch.no_grad():
+        start = generator.mean_styles(looks).repeat_interleave(len(target), dim=0)
+    wanted = target.repeat(len(looks), 1, 1, 1)
+    search = descend(start, ITERATIONS)
+    w = next(search)
+    while True:
+        w = w.detach().requires_grad_()
+        loss = picture_loss(generator.pixels(w), wanted)
+        (gradient,) = torch.autograd.grad(loss.sum(), w)
+        try:
+            w = search.send((loss.detach(), gradient))
+        except StopIteration as end:
+            best, _ = end.value
+            break
+    with torch.no_grad():
+        error = (generator(best) - wanted).square().flatten(1).mean(1)
+    lowest = error.view(len(looks), -1).min(0).values
+    return float((-10 * lowest.log10()).mean())
+
+
+@torch.no_grad()
+def reconstruction(held_out: PictureSet) -> float:
+    """Mean PSNR in dB of the pack's autoencoder, the limit of what is drawn through it."""
+    vae = read_vae()
+    rng = np.random.default_rng(5)
+    pixels = as_pixels(held_out.pixels[rng.permutation(len(held_out))[:SHEET]])
+    error = (vae.decode(vae.encode(pixels)) - pixels).square().flatten(1).mean(1)
+    return round(float((-10 * error.log10()).mean()), 2)
+
+
+@torch.no_grad()
+def speed(generator: Drawer) -> Figures:
+    """Samples a second at batch 1 and 64, and which share of the measured limit they take."""
+    matrix = torch.randn(MATRIX, MATRIX)
+    limit = 2 * MATRIX**3 / fastest(lambda: matrix @ matrix)
+    found: Figures = {
+        "threads": torch.get_num_threads(),
+        "limit gflops": round(limit / 1e9, 1),
+        "parameters": sum(parameter.numel() for parameter in generator.parameters()),
+    }
+    for batch in (1, 64):
+        z = torch.randn(batch, generator.config.latent)
+        looks = torch.zeros(batch, dtype=torch.int64)
+
+        def draw(z: Tensor = z, looks: Tensor = looks) -> Tensor:
+            pixels: Tensor = generator(generator.styles(z, looks))
+            return pixels
+
+        counter = FlopCounterMode(display=False)
+        with counter:
+            draw()
+        seconds = fastest(draw)
+        found[f"batch {batch}"] = {
+            "samples a second": round(batch / seconds, 1),
+            "mflop a sample": round(counter.get_total_flops() / batch / 1e6, 1),
+            "share of the limit": round(counter.get_total_flops() / seconds / limit, 3),
+        }
+    return found
+
+
+def fastest(run: Callable[[], object], times: int = 12) -> float:
+    """Seconds of the fastest of some runs: the others were disturbed."""
+    best = float("inf")
+    for _ in range(times):
+        begun = time.perf_counter()
+        run()
+        best = min(best, time.perf_counter() - begun)
+    return best
+
+
+def as_tables(figures: Figures) -> str:
+    """The figures in Markdown."""
+    lines = ["# Figures of the generator", "", "Written by `engine.training.evaluate_gan`.", ""]
+    for name, part in figures.items():
+        lines += [f"## {name}", ""]
+        rows = {key: value for key, value in part.items() if isinstance(value, dict)}
+        if rows:
+            columns = list(next(iter(rows.values())))
+            lines += [f"| | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+            for key, row in rows.items():
+                lines.append(f"| {key} | {' | '.join(str(row[c]) for c in columns)} |")
+            lines.append("")
+        lines += [f"- {key}: {value}" for key, value in part.items() if key not in rows]
+        lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+if __name__ == "__main__":
+    main()
