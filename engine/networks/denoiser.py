@@ -161,6 +161,7 @@ class Blueprint(nn.Module):
         self.recall = nn.Linear(condition, hidden)
         self.draw = nn.Linear(hidden, self.CHANNELS * self.SIDE**2)
         self.leave = nn.Conv2d(self.CHANNELS, width, 1)
+        assert self.leave.bias is not None
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)
 
