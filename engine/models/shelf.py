@@ -39,6 +39,7 @@ from engine.models.families import (
     Loader,
     Place,
 )
+from engine.models.families.style import NETWORKS as STYLE_NETWORKS
 from engine.models.families.style import StyleNetworks
 from engine.models.files import fingerprint, parameter_count, read_header, weight_files
 from engine.models.hub import localised
@@ -94,6 +95,8 @@ class Shelf:
 
     def fingerprint(self, model: str) -> str:
         """Ten digits of the hash of a model's weights; empty where it was never loaded."""
+        if model in STYLE_NETWORKS:
+            return self._styles.fingerprint(model)
         return self._fingerprints.get(self._catalogue.info(model).name, "")
 
     def execute(self, calls: Sequence[Call]) -> list[Any]:

@@ -55,6 +55,7 @@ from engine.style.target import Style
 
 log = logging.getLogger(__name__)
 
+NETWORKS = ("style", "vgg19")  # as calls name them; no models of the catalogue
 TEACHING = Weights()
 
 
@@ -97,6 +98,10 @@ class StyleNetworks:
                 return list(torch.split(answer.float().cpu(), sizes))
             case _:
                 return [self._answer(call) for call in calls]
+
+    def fingerprint(self, network: str) -> str:
+        """Ten digits of the hash of the shipped weights; empty for an operator's own."""
+        return self._version[:10] if network == "style" else ""
 
     def preset_names(self) -> tuple[str, ...]:
         """The styles that are shipped, by name."""

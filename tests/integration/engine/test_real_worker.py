@@ -20,7 +20,10 @@ from engine.host import open_engine
 from engine.requests import (
     ImageToImage,
     Sampler,
+    StyleReference,
+    Stylize,
     TextToImage,
+    TrainStyle,
     Upscale,
     UpscaleMethod,
     plain,
@@ -124,6 +127,23 @@ async def test_a_picture_is_enlarged_by_resampling(engine):
     request = Upscale(source=source.png, factor=4, method=UpscaleMethod.RESAMPLE)
     (large,) = (await engine.run(request, ignore)).images
     assert pixels_of(large).shape == (256, 256, 3)
+
+
+async def test_a_picture_is_restyled_and_says_by_which_weights(engine):
+    buffer = io.BytesIO()
+    Image.effect_noise((64, 48), 90).convert("RGB").save(buffer, "PNG")
+    request = Stylize(content=buffer.getvalue(), styles=(StyleReference(preset="udnie"),))
+    finished = await engine.run(request, ignore)
+    assert (finished.images[0].width, finished.versions["model"]) == (64, "style")
+    assert re.fullmatch(r"[0-9a-f]{10}", finished.versions["model_hash"])
+
+
+async def test_a_style_is_learned_in_a_worker(engine):
+    buffer = io.BytesIO()
+    Image.effect_noise((64, 48), 90).convert("RGB").save(buffer, "PNG")
+    request = TrainStyle(style=buffer.getvalue(), name="noise", steps=2, previews=False)
+    finished = await engine.run(request, ignore)
+    assert finished.images[0].weights
 
 
 async def test_a_broken_source_fails_its_own_request_only(engine):
