@@ -30,7 +30,8 @@ def kernel_distance(real: Tensor, fake: Tensor) -> float:
 
 
 def radii(features: Tensor, nearest: int) -> Tensor:
-    """Distance of each row to its `nearest`-th neighbour among the others, (N,)."""
+    """Distance of each row to its `nearest`-th neighbour among the others, (N,), N > 1."""
+    nearest = min(nearest, len(features) - 1)
     # The nearest of all is the row itself.
     return torch.cdist(features, features).kthvalue(nearest + 1, dim=1).values
 

@@ -47,7 +47,7 @@ from engine.training.programs import PACK, Job
 SIZE = 64  # pixels of a side
 EACH = 1500  # pictures of each look of the shipped generator
 HELD_OUT = 0.1  # of a folder, for the monitors
-_MOST_HELD_OUT = 256
+_LEAST_HELD_OUT, _MOST_HELD_OUT = 6, 256
 _SHEET_COLUMNS = 12
 
 CLASSIC_WIDTHS = (256, 128, 64, 32)
@@ -102,8 +102,8 @@ def train_gan(job: Job) -> Drawer:
         NotSaved: there is no room for a checkpoint; the last one is kept.
     """
     everything = folder_pictures(job.data, SIZE)
-    share = min(HELD_OUT, _MOST_HELD_OUT / len(everything.pixels))
-    trained, held_out = everything.split(share, job.seed)
+    count = min(max(_LEAST_HELD_OUT, HELD_OUT * len(everything)), _MOST_HELD_OUT)
+    trained, held_out = everything.split(count / len(everything), job.seed)
     generator = _duel(job, trained, held_out)
     write_model(generator, job.out / "gan" / "model", job.data.resolve().name)
     return generator
