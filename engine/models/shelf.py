@@ -97,7 +97,7 @@ class Shelf:
         """Ten digits of the hash of a model's weights; empty where it was never loaded."""
         if model in STYLE_NETWORKS:
             return self._styles.fingerprint(model)
-        return self._fingerprints.get(self._catalogue.info(model).name, "")
+        return self._fingerprints.get(model, "")
 
     def execute(self, calls: Sequence[Call]) -> list[Any]:
         """Return a result for each call, all of one batch key, from one pass of all their rows.
