@@ -12,6 +12,7 @@ from bot.storage.images import Viewer
 from bot.storage.jobs import JobRow
 from bot.studio.contract import Caller, GuildRules, Limits, Preferences
 from bot.wording import Said
+from engine.api import Catalogue
 
 # Where nobody decided otherwise.
 DEFAULT_LIMITS = Limits(
@@ -63,6 +64,13 @@ def require_model(model: str, rules: GuildRules) -> None:
         raise NotAllowed(
             Said("the model {model} can't be used here; use {names}", model=model, names=names)
         )
+
+
+def with_draft_models(rules: GuildRules, catalogue: Catalogue) -> GuildRules:
+    """The rules where each model that admins opened may draw its drafts too."""
+    opened = {info.name: info.draft_model for info in catalogue.models()}
+    drafts = tuple(filter(None, (opened.get(name) for name in rules.allowed_models)))
+    return replace(rules, allowed_models=tuple(dict.fromkeys((*rules.allowed_models, *drafts))))
 
 
 def require_usable(limits: Limits) -> None:

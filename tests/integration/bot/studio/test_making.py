@@ -194,10 +194,11 @@ async def test_privacy_is_decided_by_flag_then_face_then_preference(studio: Atel
 
 async def test_quality_and_draft_change_the_steps(studio: Atelier, engine: FakeEngine) -> None:
     usual = studio.catalogue.default
+    drafts = studio.catalogue.info(usual.draft_model)
     for flags in ("--quality 0.5", "--draft", "--steps 7"):
         await ended(studio, (await studio.imagine(MEMBER, f"a fox {flags}", WEB))[0])
     steps = [request.steps for request in engine.requests]
-    assert steps == [round(usual.steps / 2), usual.draft_steps, 7]
+    assert steps == [round(usual.steps / 2), drafts.draft_steps, 7]
 
 
 async def test_a_variation_keeps_the_seed_and_mixes_in_noise(studio: Atelier, engine) -> None:
@@ -308,3 +309,13 @@ async def test_admins_decide_channels_models_and_caps(studio: Atelier) -> None:
     with pytest.raises(LimitReached, match="may wait"):
         await studio.imagine(MEMBER, "{a, b}", WEB)
     assert len(await studio.imagine(generous, "{a, b}", WEB)) == 2
+
+
+async def test_a_model_that_is_open_may_draw_its_drafts(studio: Atelier) -> None:
+    default = studio.catalogue.default
+    await studio.set_rules(ADMIN, GuildRules(allowed_models=(default.name,)))
+    [draft] = await studio.imagine(MEMBER, "a fox --draft", WEB)
+    assert draft.model == default.draft_model != ""
+    await studio.set_rules(ADMIN, GuildRules(allowed_models=("atelier-dreams",)))
+    with pytest.raises(NotAllowed, match=default.draft_model):
+        await studio.imagine(MEMBER, "a fox --draft", WEB)

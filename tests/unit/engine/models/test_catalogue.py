@@ -26,7 +26,7 @@ def opened(tmp_path):
 
 def test_a_fresh_installation_offers_the_pack():
     catalogue = open_catalogue(EngineConfig())
-    assert catalogue.names() == ("atelier-pack", "atelier-dreams")
+    assert catalogue.names() == ("atelier-pack", "atelier-dreams", "atelier-pack-draft")
     pack = catalogue.default
     assert (pack.family, pack.source) == (Family.PACK, Source.BUILTIN)
     assert (pack.width, pack.height) == (256, 256)

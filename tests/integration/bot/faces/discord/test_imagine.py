@@ -204,7 +204,7 @@ async def test_a_broken_picture_is_explained(stage):
 
 async def test_models_and_presets_complete_what_is_typed(stage):
     models = await stage.alice.autocomplete(stage.channel, "imagine", "model", "pack", prompt="a")
-    assert [choice["value"] for choice in models] == ["atelier-pack"]
+    assert [choice["value"] for choice in models][:1] == ["atelier-pack"]
     presets = await stage.alice.autocomplete(stage.channel, "imagine", "preset", "pix", prompt="a")
     assert "pixel-art" in [choice["value"] for choice in presets]
 
