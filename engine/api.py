@@ -60,6 +60,7 @@ from engine.requests import (
     Waypoint,
     plain,
     seeds_of,
+    variation_seeds_of,
 )
 
 __all__ = [
@@ -136,6 +137,7 @@ __all__ = [
     "seeds_of",
     "style_presets",
     "thumbnail",
+    "variation_seeds_of",
     "webp_within",
     "with_parameters",
 ]

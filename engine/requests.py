@@ -121,7 +121,11 @@ class StyleReference:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Diffusion:
-    """What all diffusion requests share. Image `i` is made by `seed + i` alone."""
+    """What all diffusion requests share.
+
+    Image `i` is made by `seed + i` alone; the variations of one image by `seed` and, for image `i`,
+    `variation_seed + i`.
+    """
 
     model: str
     prompt: Prompt
@@ -138,12 +142,17 @@ class Diffusion:
     chaos: int = 0  # 0..100, spread between the images of one request
     weird: int = 0  # 0..3000, away from the usual
     stylize: int = 100  # 0..1000, house look against literal prompt; 100 is the model's own
-    variation_seed: int | None = None  # image i mixes in the noise of variation_seed + i
+    variation_seed: int | None = None  # of the noise that is mixed into that of `seed`
     variation_strength: float = 0.0  # 0 keeps the image of `seed`, 1 replaces its noise
     loras: tuple[LoraReference, ...] = ()
     style_references: tuple[StyleReference, ...] = ()
     style_weight: int = 100  # 0..1000
     previews: bool = True
+
+    @property
+    def is_varied(self) -> bool:
+        """Whether its images are variations of the one of `seed`."""
+        return self.variation_seed is not None and self.variation_strength > 0
 
     def __post_init__(self) -> None:
         _require(
@@ -401,9 +410,18 @@ Request: TypeAlias = (
 
 
 def seeds_of(request: Request) -> Iterable[int]:
-    """The seed of each image of a request, in order."""
+    """The seed of each image of a request, in order; variations of one image have that image's."""
     count = 1 if isinstance(request, Upscale | Morph | TrainStyle) else request.image_count
-    return ((request.seed + i) % (MAX_SEED + 1) for i in range(count))
+    step = 0 if isinstance(request, Diffusion) and request.is_varied else 1
+    return ((request.seed + i * step) % (MAX_SEED + 1) for i in range(count))
+
+
+def variation_seeds_of(request: Diffusion) -> Iterable[int]:
+    """The seed of what is mixed into each image's noise, in order; none where nothing is."""
+    first = request.variation_seed
+    if first is None or not request.is_varied:
+        return ()
+    return ((first + i) % (MAX_SEED + 1) for i in range(request.image_count))
 
 
 def _require(condition: bool, field: str, reason: str) -> None:  # noqa: FBT001

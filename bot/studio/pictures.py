@@ -28,6 +28,7 @@ from engine.api import (
     encode_webp,
     image_of,
     thumbnail,
+    variation_seeds_of,
     with_parameters,
 )
 
@@ -63,9 +64,12 @@ class Pictures:
         return await asyncio.gather(
             *(
                 self._keep(
-                    picture, parameters_of(request, picture, prompt, job_id, finished.versions)
+                    picture,
+                    parameters_of(
+                        _alone(request, place), picture, prompt, job_id, finished.versions
+                    ),
                 )
-                for picture in finished.images
+                for place, picture in enumerate(finished.images)
             )
         )
 
@@ -155,6 +159,13 @@ def parameters_of(
         guidance_scale=request.guidance_scale,
         model=request.model,
     )
+
+
+def _alone(request: Request, place: int) -> Request:
+    """The request with the variation seed of one of its images."""
+    if not isinstance(request, Diffusion) or not request.is_varied:
+        return request
+    return replace(request, variation_seed=tuple(variation_seeds_of(request))[place])
 
 
 def _made_with(versions: Mapping[str, str]) -> list[tuple[str, str]]:

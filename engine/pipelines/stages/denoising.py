@@ -12,7 +12,7 @@ from engine.diffusion.noise import ImageNoise, mixed_noise
 from engine.diffusion.prediction import ModelFacts
 from engine.pipelines.stages.canvas import Canvas
 from engine.pipelines.stages.showing import preview_of
-from engine.requests import MAX_SEED, Blend, ImageToImage, TextToImage, seeds_of
+from engine.requests import Blend, ImageToImage, TextToImage, seeds_of, variation_seeds_of
 
 DiffusionRequest: TypeAlias = TextToImage | ImageToImage | Blend
 Clock: TypeAlias = Callable[[], float]  # seconds
@@ -139,7 +139,7 @@ def _noise_of(
     shape = (facts.latent_channels, *canvas.latent_size)
     source = ImageNoise(seeds, shape)
     first = source.draw()
-    if request.variation_seed is not None and request.variation_strength > 0:
-        others = [(request.variation_seed + i) % (MAX_SEED + 1) for i in range(len(seeds))]
+    others = tuple(variation_seeds_of(request))
+    if others:
         first = mixed_noise(first, ImageNoise(others, shape).draw(), request.variation_strength)
     return source, first
