@@ -162,6 +162,14 @@ def model_of(wish: Wish, catalogue: Catalogue) -> ModelInfo:
     return catalogue.info(info.draft_model) if is_draft else info
 
 
+def quick(wish: Wish, catalogue: Catalogue) -> Wish:
+    """The wish as a draft, where its model has one that draws drafts and it does not say no."""
+    flags = wish.parsed.flags
+    if flags.draft is not None or not model_of(wish, catalogue).draft_model:
+        return wish
+    return replace(wish, parsed=replace(wish.parsed, flags=replace(flags, draft=True)))
+
+
 def model_named(name: str | None, catalogue: Catalogue) -> ModelInfo:
     """A model of the catalogue; the default for None.
 

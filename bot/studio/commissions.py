@@ -15,6 +15,7 @@ from bot.studio.asking import (
     model_named,
     model_of,
     new_seed,
+    quick,
     read_wishes,
     valid,
 )
@@ -330,6 +331,7 @@ class Commissions:
         """
         if stop.prompt.strip():
             wish = self._wish(stop.prompt, terms, model=asked.model, seed=asked.seed)
+            wish = quick(wish, self._catalogue)  # each frame is drawn
             drawing = await self._drawing(caller, wish, None)
             if not isinstance(drawing, TextToImage):
                 raise NotAllowed("a stop is either words or a picture; leave the link out")

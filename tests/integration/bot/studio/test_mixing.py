@@ -232,6 +232,15 @@ async def test_words_seeds_and_images_are_stops(studio: Atelier, engine: FakeEng
     assert job.images[0].parent_id == fox.id
 
 
+async def test_words_on_the_way_are_drawn_as_drafts(studio: Atelier, engine: FakeEngine) -> None:
+    default = studio.catalogue.default
+    await morphed(studio, (MorphStop(prompt="an owl"), MorphStop(prompt="a fox")))
+    request = engine.requests[-1]
+    assert isinstance(request, Morph)
+    assert request.drawing.model == default.draft_model
+    assert request.drawing.steps == studio.catalogue.info(default.draft_model).draft_steps
+
+
 @pytest.mark.parametrize("frames", [1, 10_000])
 async def test_one_frame_and_ten_thousand_are_refused(studio: Atelier, frames: int) -> None:
     with pytest.raises(LimitReached, match=r"frames must be in 2\.\.120"):

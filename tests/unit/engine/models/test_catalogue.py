@@ -156,7 +156,7 @@ def test_completion_puts_what_starts_so_before_what_contains_it(opened):
     assert values == ["sunset", "golden", "old-gold"]
     assert catalogue.autocomplete("gold")[0][0] == "Golden hour (sunset)"
     assert [value for _, value in catalogue.autocomplete("goldne")] == ["golden"]
-    assert len(catalogue.autocomplete("")) == 4
+    assert len(catalogue.autocomplete("")) == 5
     assert len(catalogue.autocomplete("", limit=2)) == 2
     assert catalogue.autocomplete("qqqq") == []
 
