@@ -215,7 +215,6 @@ class Denoiser(nn.Module):
         """Predict noise - x_0; tokens (B, T, D) and pooled (B, D) come from the text encoder."""
         tokens, whole = self.adapter(tokens)
         condition = self.time(time_features(t, self.config.widths[0])) + self.pooled(pooled)
-        known = torch.cat([pooled, whole], dim=1)
         condition = F.silu(condition + whole)
         x = self.enter(torch.cat([x, coordinates(x)], dim=1))
         skips: list[Tensor] = []
@@ -224,6 +223,7 @@ class Denoiser(nn.Module):
             skips.append(x)
         x = self.shrink(x)
         if self.blueprint is not None:
+            known = torch.cat([pooled, whole], dim=1)
             x = x + self.blueprint(known, (x.shape[-2], x.shape[-1]))
         for stage in self.down_coarse:
             x = stage(x, condition, tokens)

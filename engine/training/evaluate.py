@@ -24,6 +24,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from engine.models.families.pack import Networks, make_draft, read_networks
+from engine.training import few_steps
 from engine.training.backgrounds import PAINTERS
 from engine.training.captions import LOOK_WORDS, RELATIONS, plural
 from engine.training.cards import write_cards
@@ -48,7 +49,6 @@ from engine.training.subjects import SubjectLibrary, read_nouns
 from engine.training.texts import page_prompts
 
 STEPS, GUIDANCE = 24, 4.0  # what the catalogue names as defaults
-DRAFT_STEPS = 6
 COUNTED = ("apple", "heart", "star", "balloon", "fish", "car", "rose", "orange", "bird", "cat")
 COLOUR_PAIRS = (("red", "blue"), ("green", "red"), ("blue", "yellow"), ("yellow", "red"))
 
@@ -84,7 +84,7 @@ class Bench:
     def draw_draft(self, prompts: Sequence[str], seed: int = 0) -> Tensor:
         """The same in few steps without guidance."""
         drafts = replace(self, networks=self.draft)
-        return drafts.draw(prompts, seed, steps=DRAFT_STEPS, guidance_scale=1.0)
+        return drafts.draw(prompts, seed, steps=few_steps.STEPS, guidance_scale=1.0)
 
     def number(self, full: int) -> int:
         """How many of `full` questions this run asks."""
