@@ -40,13 +40,15 @@ GROUNDED = {"room", "table", "snow", "meadow", "beach", "hills", "desert", "city
 # Whose cut-outs a look may repaint, where it has none or few of its own.
 SOURCES = {"oil": ("3d",), "pixel": ("pixel", "cartoon", "3d", "flat")}
 TAIL_SHARE = 0.04
-CORE_FACTOR = 12.0  # core nouns are so much more frequent
+CORE_FACTOR = 5.0  # core nouns are so much more frequent
 PIXEL_GRID = 4  # pixels of the picture to one pixel of pixel art
 # Every pose of a subject costs a small network pictures to learn: most keep the one they have.
 FLIPPED = 0.12
 TURNED = 0.10
-RECOLOURED = 0.4  # of subjects with one colour
-COLOUR_SAID = 0.4
+# Shares of subjects with one colour. On a ground of one colour both are said more often: which of
+# the two colours belongs to the thing is learned from pictures that name both.
+RECOLOURED, RECOLOURED_ON_COLOUR = 0.3, 0.55
+COLOUR_SAID, COLOUR_SAID_ON_COLOUR = 0.4, 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,7 @@ class SceneMaker:
         number = 2 if shape >= 0.87 else 1
         subjects, items = [], []
         for _ in range(number):
-            subject, item = self._draw_item(source, count, rng)
+            subject, item = self._draw_item(source, count, colour if said else "", rng)
             subjects.append(subject)
             items.append(item)
         relation, place = "", ""
@@ -193,7 +195,7 @@ class SceneMaker:
         """Kind, colour, and whether the caption says it."""
         chance = rng.random()
         colours = list(COLOURS)
-        if chance < 0.15:  # what an unsaid background looks like
+        if chance < 0.12:  # what an unsaid background looks like
             return (
                 "gradient" if rng.random() < 0.5 else "plain",
                 str(
@@ -205,9 +207,9 @@ class SceneMaker:
                 False,
             )
         colour = colours[int(rng.integers(len(colours)))]
-        if chance < 0.38:
+        if chance < 0.44:
             return "plain", colour, True
-        if chance < 0.45:
+        if chance < 0.52:
             return "gradient", colour, True
         kinds = [kind for kind in PAINTERS if kind not in {"plain", "gradient"}]
         kind = kinds[int(rng.integers(len(kinds)))]
@@ -223,7 +225,10 @@ class SceneMaker:
         options = self.library.common[look].get(noun) or self.library.tail[look][noun]
         return options[int(rng.integers(len(options)))]
 
-    def _draw_item(self, look: str, count: int, rng: np.random.Generator) -> tuple[Rgba, Item]:
+    def _draw_item(
+        self, look: str, count: int, ground: str, rng: np.random.Generator
+    ) -> tuple[Rgba, Item]:
+        """A thing for a ground of one said colour, or of any ("")."""
         tail = self.library.tail[look]
         if tail and rng.random() < TAIL_SHARE:
             names = sorted(tail)
@@ -231,13 +236,14 @@ class SceneMaker:
         else:
             noun = self._draw_noun(look, rng)
         subject = self._choose(noun, look, rng)
-        if subject.colour and rng.random() < RECOLOURED:
-            colour = str(rng.choice(list(HUES)))
+        wanted = RECOLOURED_ON_COLOUR if ground else RECOLOURED
+        if subject.colour and (subject.colour == ground or rng.random() < wanted):
+            colour = str(rng.choice([hue for hue in HUES if hue != ground]))
             turned = recoloured(subject.rgba, colour)
             if turned is not None:
                 return turned, Item(noun, colour, count)
-        said = subject.colour if rng.random() < COLOUR_SAID else ""
-        return subject.rgba, Item(noun, said, count)
+        is_said = rng.random() < (COLOUR_SAID_ON_COLOUR if ground else COLOUR_SAID)
+        return subject.rgba, Item(noun, subject.colour if is_said else "", count)
 
     def _dressed(self, subject: Subject, item: Item) -> Rgba:
         if item.colour and item.colour != subject.colour:

@@ -33,6 +33,18 @@ HUES = {
     "purple": 0.76,
     "pink": 0.92,
 }
+# Where one hue's name ends and the next begins, in turns: what people call green is wide.
+_HUE_ENDS = {
+    0.03: "red",
+    0.11: "orange",
+    0.168: "yellow",
+    0.45: "green",
+    0.54: "teal",
+    0.70: "blue",
+    0.84: "purple",
+    0.965: "pink",
+    1.0: "red",
+}
 # Names that say too little, or that a small network cannot draw: signs, letters, gestures, clocks.
 _NOT_DRAWN = re.compile(
     r"\b(flag|keycap|button|arrow|o clock|thirty|square|circle|symbol|sign|input|heavy|mark|index"
@@ -126,6 +138,12 @@ def to_rgb(hsv: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.stack(channels, -1).astype(np.float32)
 
 
+def _named_colour(name: str) -> str:
+    """The colour that a picture's own name begins with ("green apple"), or ""."""
+    first = name.split(" ")[0].lower()
+    return first if first in COLOURS else ""
+
+
 def _is_dark_orange(mean: NDArray[np.float32]) -> bool:
     hue, _, value = colorsys.rgb_to_hsv(*(float(part) for part in mean))
     return 0.02 < hue < 0.12 and value < 0.62
@@ -156,8 +174,7 @@ def _one_hue(solid: NDArray[np.float32], hsv: NDArray[np.float32]) -> str:
         return ""
     if _is_dark_orange(solid.mean(0)):
         return "brown"
-    name = min(HUES, key=lambda hue: abs((HUES[hue] - centre + 0.5) % 1 - 0.5))
-    return name if abs((HUES[name] - centre + 0.5) % 1 - 0.5) < 0.06 else ""
+    return next(name for end, name in _HUE_ENDS.items() if centre <= end)
 
 
 def recoloured(rgba: Rgba, colour: str) -> Rgba | None:
@@ -217,7 +234,7 @@ def _subjects_of(
     if not nouns and (look in {"photo", "pixel"} or _NOT_DRAWN.search(picture.name)):
         return []
     rgba = trimmed(picture.open(), longest)
-    colour = "" if look == "photo" else dominant_colour(rgba)
+    colour = "" if look == "photo" else _named_colour(picture.name) or dominant_colour(rgba)
     if not nouns:
         return [Subject(picture.name, look, rgba, colour, common=False)]
     return [Subject(noun, look, rgba, colour, common=True) for noun in nouns]
