@@ -175,7 +175,7 @@ class Atelier:
         caller: Caller,
         pictures: Sequence[bytes | str],
         destination: Destination,
-        blending: Blending = Blending(),  # noqa: B008
+        blending: Blending = Blending(),
     ) -> JobView:
         """Pictures, uploads or images' ids, mixed into one."""
         row = await self._commissions.blend(caller, pictures, destination, blending)
@@ -185,7 +185,7 @@ class Atelier:
         self,
         caller: Caller,
         destination: Destination,
-        dreaming: Dreaming = Dreaming(),  # noqa: B008
+        dreaming: Dreaming = Dreaming(),
     ) -> JobView:
         """Images that a model draws without words."""
         row = await self._commissions.dream(caller, destination, dreaming)
@@ -196,7 +196,7 @@ class Atelier:
         caller: Caller,
         stops: Sequence[MorphStop],
         destination: Destination,
-        morphing: Morphing = Morphing(),  # noqa: B008
+        morphing: Morphing = Morphing(),
     ) -> JobView:
         """An animation from one picture, prompt or dream to others."""
         row = await self._commissions.morph(caller, stops, destination, morphing)
