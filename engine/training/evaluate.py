@@ -332,8 +332,9 @@ def trained_judge(data: Path, work: Path, minutes: float) -> Judge:
         judge = Judge(len(judged_nouns(data)), len(judged_looks()), len(PAINTERS))
     kept = work / "judge" / "finished.pt"
     if not kept.exists():
+        judge.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         settings = Settings(work / "judge", Budget(minutes=minutes), seed=6, ema=0.99)
-        Run(Judging(judge, labelled_scenes(data, 16_000, 31)), settings).train()
+        Run(Judging(judge, labelled_scenes(data, 24_000, 31)), settings).train()
         torch.save(judge.state_dict(), kept)
     judge.load_state_dict(torch.load(kept, weights_only=True))
     return judge.eval().requires_grad_(requires_grad=False)

@@ -23,7 +23,7 @@ from engine.training.pictures import read_pictures
 from engine.training.scenes import SceneMaker
 from engine.training.subjects import SubjectLibrary, look_of, read_nouns
 
-SIDE = 64  # pixels of what the judge looks at
+SIDE = 128  # pixels of what the judge looks at: looks differ in edges and grain
 NOUNS = 300  # it can name
 
 
@@ -60,13 +60,13 @@ def judged_looks() -> list[str]:
 
 
 class Judge(nn.Module):
-    """A small convolutional network on pictures of 64 pixels."""
+    """A small convolutional network on pictures of 128 pixels, taken in cells of 2 x 2."""
 
     def __init__(self, nouns: int, looks: int, backgrounds: int, width: int = 40) -> None:
         super().__init__()
         self.sizes = (nouns, looks, backgrounds)
-        layers: list[nn.Module] = []
-        before = 3
+        layers: list[nn.Module] = [nn.PixelUnshuffle(2)]
+        before = 12
         for factor in (1, 2, 4, 8):
             after = width * factor
             layers += [
@@ -83,8 +83,9 @@ class Judge(nn.Module):
 
     def forward(self, pixels: Tensor) -> Answers:
         """Look at pictures (B, 3, H, W) in [0, 1] of any size."""
-        small = F.interpolate(pixels, (SIDE, SIDE), mode="bilinear", antialias=True)
-        features = self.body(small * 2 - 1).mean(dim=(2, 3))
+        if pixels.shape[-2:] != (SIDE, SIDE):
+            pixels = F.interpolate(pixels, (SIDE, SIDE), mode="bilinear", antialias=True)
+        features = self.body(pixels * 2 - 1).mean(dim=(2, 3))
         noun, look, background = self.heads(features).split(self.sizes, dim=1)
         return Answers(noun, look, background, features)
 
@@ -104,7 +105,9 @@ def labelled_scenes(
     """Scenes of one subject each, from the cut-outs of a split."""
     library = SubjectLibrary.read(data, split=split)
     paintings = [p for p in read_pictures(data) if "artist" in p.columns]
-    maker = SceneMaker(library, read_nouns(), paintings[:1] if split != "train" else paintings)
+    paintings = paintings[:1] if split != "train" else paintings
+    # Every noun equally often: the judge is asked for all of them, the network for some more.
+    maker = SceneMaker(library, read_nouns(), paintings, core_factor=1.0)
     nouns, looks, grounds = judged_nouns(data), judged_looks(), list(PAINTERS)
     where = {noun: index for index, noun in enumerate(nouns)}
     pixels = np.empty((count, side, side, 3), np.uint8)
@@ -136,14 +139,11 @@ class Judging:
         self.scenes = scenes
 
     def loss(self, network: Any, draw: Draw) -> Tensor:
-        """Cross-entropy of the three questions on shifted and mirrored scenes."""
+        """Cross-entropy of the three questions on scenes moved, mirrored and of other light."""
         rng = draw.numpy
         rows = rng.integers(0, len(self.scenes.pixels), self.batch)
-        pixels = self.scenes.pixels[rows]
-        shift = rng.integers(-5, 6, 2)
-        pixels = np.roll(pixels, tuple(shift), axis=(1, 2))
-        pixels = pixels[:, :, ::-1] if rng.random() < 0.5 else pixels
-        batch = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float() / 255
+        batch = torch.from_numpy(self.scenes.pixels[rows]).permute(0, 3, 1, 2).float() / 255
+        batch = jittered(batch, draw)
         device = next(network.parameters()).device
         with torch.autocast(device.type, torch.bfloat16):
             answers = network(batch.to(device))
@@ -160,6 +160,21 @@ class Judging:
         """Nothing to look at."""
         del network
         return None
+
+
+def jittered(pixels: Tensor, draw: Draw) -> Tensor:
+    """Pictures (B, 3, H, W) each mirrored or not, moved, and of other brightness and contrast."""
+    count = len(pixels)
+    shifts = draw.numpy.integers(-SIDE // 12, SIDE // 12 + 1, (count, 2))
+    mirrored = draw.numpy.random(count) < 0.5
+    moved = [
+        torch.roll(picture.flip(2) if flip else picture, tuple(shift), dims=(1, 2))
+        for picture, shift, flip in zip(pixels, shifts.tolist(), mirrored, strict=True)
+    ]
+    change = torch.rand(2, count, 1, 1, 1, generator=draw.torch)
+    contrast, brightness = 0.8 + 0.4 * change[0], 0.15 * (change[1] - 0.5)
+    pixels = (torch.stack(moved) - 0.5) * contrast + 0.5 + brightness
+    return pixels.clamp(0, 1).to(memory_format=torch.channels_last)
 
 
 @torch.no_grad()

@@ -79,12 +79,13 @@ class SceneMaker:
         paintings: list[Picture],
         height: int = 128,
         width: int = 128,
+        core_factor: float = CORE_FACTOR,
     ) -> None:
         self.library = library
         self.height, self.width = height, width
         self.captioner = Captioner({noun.name: noun.synonyms for noun in nouns})
         self._weight = {
-            noun.name: GROUP_WEIGHTS[noun.group] * (CORE_FACTOR if noun.core else 1)
+            noun.name: GROUP_WEIGHTS[noun.group] * (core_factor if noun.core else 1)
             for noun in nouns
         }
         self._nouns = {look: sorted(table) for look, table in library.common.items()}

@@ -140,7 +140,7 @@ def to_rgb(hsv: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _named_colour(name: str) -> str:
     """The colour that a picture's own name begins with ("green apple"), or ""."""
-    first = name.split(" ")[0].lower()
+    first = name.split(" ", maxsplit=1)[0].lower()
     return first if first in COLOURS else ""
 
 
