@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from engine.training.gan_losses import Judge, Verdict
+from engine.gan.losses import Judge, Verdict
 from engine.training.gan_pictures import EncodedSet, PictureSet
 from engine.training.gan_recipes import Recipe
 from engine.training.loop import LOSS_EVERY, Draw, Settings, learning_rate_factor

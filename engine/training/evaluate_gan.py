@@ -19,10 +19,11 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from engine.gan.inversion import descend, picture_loss
+from engine.gan.monitors import Observation, alarms
 from engine.models.families.gan import Drawer, read_generator
 from engine.models.families.style_files import read_style_transfer
 from engine.training.adversarial import Duel
-from engine.training.gan_monitors import Observation, Watch, alarms, as_pixels
+from engine.training.gan_monitors import Watch, as_pixels
 from engine.training.gan_pictures import PictureSet, encoded
 from engine.training.gan_programs import networks_of, prepared, read_vae, some_samples
 from engine.training.gan_recipes import RECIPES

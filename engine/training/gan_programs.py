@@ -18,6 +18,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from engine.gan.monitors import Observation, alarms
 from engine.models.families.gan import NETWORK, Drawer
 from engine.models.families.style_files import read_style_transfer
 from engine.networks.dcgan import Critic, DcganGenerator
@@ -26,9 +27,7 @@ from engine.networks.vae import Vae, VaeConfig
 from engine.networks.weights import read_network, save_network
 from engine.training.adversarial import Duel, Standing
 from engine.training.gan_monitors import (
-    Observation,
     Watch,
-    alarms,
     read_observations,
     write_observations,
 )

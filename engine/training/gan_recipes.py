@@ -7,8 +7,8 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from engine.training import gan_losses
-from engine.training.gan_losses import Judge, Verdict
+from engine.gan import losses
+from engine.gan.losses import Judge, Verdict
 
 JudgeStep: TypeAlias = Callable[[Judge, Tensor, Tensor, float, torch.Generator], Verdict]
 FoolStep: TypeAlias = Callable[[Judge, Tensor, Tensor], Tensor]
@@ -44,9 +44,9 @@ def r3gan(
 
     def judge(judge: Judge, real: Tensor, fake: Tensor, progress: float, _: object) -> Verdict:
         now = gamma[0] * (gamma[1] / gamma[0]) ** progress
-        return gan_losses.relativistic_verdict(judge, real, fake, now)
+        return losses.relativistic_verdict(judge, real, fake, now)
 
-    fool = gan_losses.relativistic_fooling
+    fool = losses.relativistic_fooling
     name = "r3gan" if in_latents else "r3gan-pixels"
     betas = (0.0, 0.99)
     return Recipe(name, "r3gan", judge, fool, 1, learning_rate, betas, in_latents=in_latents)
@@ -65,9 +65,9 @@ def wgan_gp(learning_rate: float = 2e-4) -> Recipe:
     ) -> Verdict:
         del progress
         shares = torch.rand(len(real), generator=draw).to(real.device)
-        return gan_losses.wasserstein_verdict(judge, real, fake, PENALTY, shares)
+        return losses.wasserstein_verdict(judge, real, fake, PENALTY, shares)
 
-    fool = gan_losses.wasserstein_fooling
+    fool = losses.wasserstein_fooling
     return Recipe(
         "wgan-gp", "dcgan", judge, fool, CRITIC_STEPS, learning_rate, (0.0, 0.9), saturates=False
     )
@@ -77,9 +77,9 @@ def plain(learning_rate: float = 2e-4) -> Recipe:
     """Goodfellow et al. 2014, without any remedy: what the others are compared with."""
 
     def judge(judge: Judge, real: Tensor, fake: Tensor, _: float, __: object) -> Verdict:
-        return gan_losses.plain_verdict(judge, real, fake)
+        return losses.plain_verdict(judge, real, fake)
 
-    fool = gan_losses.plain_fooling
+    fool = losses.plain_fooling
     return Recipe("plain", "dcgan", judge, fool, 1, learning_rate, (0.5, 0.999))
 
 

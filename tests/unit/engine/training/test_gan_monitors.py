@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from engine.gan import measures
+from engine.gan.monitors import alarms
 from engine.models.families.style_files import read_style_transfer
 from engine.models.hub import PACK
-from engine.training import gan_measures as measures
 from engine.training.backgrounds import paint_background
 from engine.training.gan_monitors import (
     Watch,
-    alarms,
     as_pixels,
     read_observations,
     write_observations,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.training import gan_losses
+from engine.gan import losses
 
 RNG = np.random.default_rng(4)
 REAL, FAKE = RNG.normal(size=(5, 3)), RNG.normal(size=(5, 3))
@@ -61,7 +61,7 @@ def slopes(function, values, step=1e-6):
 
 
 def test_the_relativistic_loss_and_both_penalties_are_those_by_hand():
-    verdict = gan_losses.relativistic_verdict(judge, tensor(REAL), tensor(FAKE), gamma=0.8)
+    verdict = losses.relativistic_verdict(judge, tensor(REAL), tensor(FAKE), gamma=0.8)
     loss, gap, r1, r2 = r3gan_by_hand(WIDE, 0.8)
     assert verdict.loss.item() == pytest.approx(loss, rel=1e-9)
     assert verdict.gap.item() == pytest.approx(gap, rel=1e-9)
@@ -71,7 +71,7 @@ def test_the_relativistic_loss_and_both_penalties_are_those_by_hand():
 
 def test_the_relativistic_loss_teaches_the_judge_by_its_true_gradient():
     wide = tensor(WIDE).requires_grad_()
-    verdict = gan_losses.relativistic_verdict(
+    verdict = losses.relativistic_verdict(
         lambda samples: judge(samples, wide), tensor(REAL), tensor(FAKE), gamma=0.8
     )
     (found,) = torch.autograd.grad(verdict.loss, wide)
@@ -81,7 +81,7 @@ def test_the_relativistic_loss_teaches_the_judge_by_its_true_gradient():
 
 def test_wgan_gp_is_that_by_hand_and_so_is_its_gradient():
     wide = tensor(WIDE).requires_grad_()
-    verdict = gan_losses.wasserstein_verdict(
+    verdict = losses.wasserstein_verdict(
         lambda samples: judge(samples, wide), tensor(REAL), tensor(FAKE), 10.0, tensor(SHARES)
     )
     loss, gap, penalty = wgan_by_hand(WIDE, 10.0)
@@ -97,11 +97,11 @@ def test_wgan_gp_is_that_by_hand_and_so_is_its_gradient():
     ("fool", "by_hand"),
     [
         (
-            gan_losses.relativistic_fooling,
+            losses.relativistic_fooling,
             lambda fake: softplus(scores(REAL) - scores(fake)).mean(),
         ),
-        (gan_losses.wasserstein_fooling, lambda fake: -scores(fake).mean()),
-        (gan_losses.plain_fooling, lambda fake: softplus(-scores(fake)).mean()),
+        (losses.wasserstein_fooling, lambda fake: -scores(fake).mean()),
+        (losses.plain_fooling, lambda fake: softplus(-scores(fake)).mean()),
     ],
 )
 def test_a_generator_gets_the_true_gradient_of_its_loss(fool, by_hand):
@@ -113,7 +113,7 @@ def test_a_generator_gets_the_true_gradient_of_its_loss(fool, by_hand):
 
 
 def test_the_plain_loss_judges_each_sample_alone():
-    verdict = gan_losses.plain_verdict(judge, tensor(REAL), tensor(FAKE))
+    verdict = losses.plain_verdict(judge, tensor(REAL), tensor(FAKE))
     expected = softplus(-scores(REAL)).mean() + softplus(scores(FAKE)).mean()
     assert verdict.loss.item() == pytest.approx(expected, rel=1e-9)
     assert verdict.penalties == {}
@@ -122,7 +122,7 @@ def test_the_plain_loss_judges_each_sample_alone():
 def test_no_gradient_reaches_the_generator_through_the_judges_loss():
     fake = tensor(FAKE).requires_grad_()
     wide = tensor(WIDE).requires_grad_()
-    verdict = gan_losses.relativistic_verdict(
+    verdict = losses.relativistic_verdict(
         lambda samples: judge(samples, wide), tensor(REAL), fake, 0.5
     )
     verdict.loss.backward()
