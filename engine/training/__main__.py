@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from engine.networks.weights import BrokenWeights
 from engine.training.adversarial import Diverged, NotSaved
 from engine.training.gan_pictures import TooFewPictures
 from engine.training.gan_programs import GAN_PROGRAMS
@@ -35,13 +36,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--teacher", type=Path, help="folder of the sentence encoder")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--pack", type=Path, default=PACK, help="where export writes the weights")
+    parser.add_argument("--start", type=Path, help="a pack whose networks the run goes on from")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     given = vars(parser.parse_args(argv))
     network, minutes, images = given.pop("network"), given.pop("minutes"), given.pop("images")
     limit = Budget(images=images) if images is not None else Budget(minutes=minutes or 60.0)
     try:
         ALL[network](Job(budget=limit, **given))
-    except (NoPictures, MissingTeacher, TooFewPictures, Diverged, NotSaved) as error:
+    except (NoPictures, MissingTeacher, TooFewPictures, BrokenWeights, Diverged, NotSaved) as error:
         print(error, file=sys.stderr)
         return 2
     return 0

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -39,18 +38,24 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Latents (N, C, h, w), token features (N, T, D) and pooled vectors (N, D), memory-mapped."""
+    """Latents (N, C, h, w), token features (N, T, D) and pooled vectors (N, D), half floats."""
 
-    latents: NDArray[np.float16]
-    tokens: NDArray[np.float16]
-    pooled: NDArray[np.float16]
+    latents: Tensor
+    tokens: Tensor
+    pooled: Tensor
 
 
 class LatentStore:
-    """The encoded shards of a store, grouped by the size of their pictures."""
+    """The encoded shards of a store, grouped by the size of their pictures.
 
-    def __init__(self, folder: Path, shards: Sequence[int] | None = None) -> None:
+    They stay in their files and are mapped into memory; for a GPU they are all copied to it once.
+    """
+
+    def __init__(
+        self, folder: Path, shards: Sequence[int] | None = None, device: str = "cpu"
+    ) -> None:
         self.folder = folder
+        self.device = device
         self._shards: dict[int, Shard] = {}
         self.refresh(shards)
 
@@ -63,7 +68,11 @@ class LatentStore:
                     self.folder / f"{kind}_{index:05d}.npy"
                     for kind in ("latents", "tokens", "pooled")
                 )
-                self._shards[index] = Shard(*(np.load(path, mmap_mode="r") for path in parts))
+                self._shards[index] = Shard(*(self._mapped(path) for path in parts))
+
+    def _mapped(self, path: Path) -> Tensor:
+        # "c": torch wants arrays that may be written to; nothing is written.
+        return torch.from_numpy(np.load(path, mmap_mode="c")).to(self.device)
 
     def __len__(self) -> int:
         return sum(len(shard.pooled) for shard in self._shards.values())
@@ -82,7 +91,7 @@ class LatentStore:
             [getattr(self._shards[number], kind)[sorted(chosen)] for number, chosen in rows.items()]
             for kind in ("latents", "tokens", "pooled")
         ]
-        latents, tokens, pooled = (torch.from_numpy(np.concatenate(part)).float() for part in parts)
+        latents, tokens, pooled = (torch.cat(part).float() for part in parts)
         return latents, tokens, pooled
 
 
@@ -112,7 +121,8 @@ class Denoise:
         latents, tokens, pooled = self.store.batch(self.batch, draw.numpy)
         count = len(latents)
         dropped = torch.rand(count, generator=draw.torch) < CAPTION_DROPOUT
-        tokens[dropped], pooled[dropped] = self.nothing[0][0], self.nothing[1][0]
+        for part, nothing in zip((tokens, pooled), self.nothing, strict=True):
+            part[dropped.to(part.device)] = nothing[0].to(part.device)
         # Esser et al. 2024, https://arxiv.org/abs/2403.03206: middle times teach most.
         t = (torch.randn(count, generator=draw.torch) + TIME_SHIFT).sigmoid()
         noise = torch.randn(latents.shape, generator=draw.torch)

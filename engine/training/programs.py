@@ -2,6 +2,7 @@
 
     python -m engine.training pack --data DIR --out DIR --minutes 240 --teacher DIR
     python -m engine.training denoiser --data DIR --out DIR --images 300000 --resume
+    python -m engine.training denoiser --data DIR --out DIR --minutes 90 --start engine/models/pack
 
 `--data` is any folder with a captions.tsv, or whose folders and tar archives have one. Everything
 a run makes lies below `--out`: prepared scenes, checkpoints, sample sheets, loss curves, weights.
@@ -25,7 +26,7 @@ from engine.networks.denoiser import Denoiser, DenoiserConfig
 from engine.networks.text_encoder import TextEncoder, TextEncoderConfig, Tokenizer
 from engine.networks.upscaler import Upscaler, UpscalerConfig
 from engine.networks.vae import Vae, VaeConfig
-from engine.networks.weights import save_lora, save_network
+from engine.networks.weights import BrokenWeights, read_network, save_lora, save_network
 from engine.training.autoencode import Autoencode, fit_statistics
 from engine.training.denoise import Denoise, LatentStore, Words
 from engine.training.distil_text import DistilText, Lesson, Teacher
@@ -67,6 +68,7 @@ class Job:
     resume: bool = False
     scenes: int = 60_000  # composed pictures in the store
     replicas: int = 1  # processes that share the denoiser's run
+    start: Path | None = None  # a pack: the run goes on from its networks
     teacher: Path | None = None  # folder of the sentence encoder
     recipe: str = "r3gan"  # of a pair of generator and discriminator
     device: str = "cpu"
@@ -131,7 +133,7 @@ def train_vae(job: Job) -> Vae:
     except NoPictures:
         pictures = folder_pictures(job.data, VAE_SIDE).pixels
         pictures = pictures[np.random.default_rng(job.seed).permutation(len(pictures))]
-    network = _seeded(lambda: Vae(VaeConfig()), job.seed)
+    network = _first(job, "vae", lambda: Vae(VaeConfig()))
     programme = Autoencode(network, pictures, held_out=min(64, len(pictures) // 8))
     _run(programme, job.settings("vae"))
     fit_statistics(network.cpu(), pictures[:2048])
@@ -170,7 +172,7 @@ def train_denoiser(job: Job) -> None:
     vae, words = _trained_vae(job), _trained_words(job)
     for index in prepare_scenes(job):
         if not (job.store / f"latents_{index:05d}.npy").exists():
-            encode_latents(job.store, index, vae)
+            encode_latents(job.store, index, vae.to(job.device))
         if not (job.store / f"pooled_{index:05d}.npy").exists():
             encode_captions(job.store, index, words.tokenizer, words.encoder)
     if job.replicas == 1:
@@ -194,7 +196,11 @@ def train_few_steps(job: Job) -> None:
     with torch.random.fork_rng():
         torch.default_generator.manual_seed(job.seed)
         programme = FewSteps(
-            cast("Denoiser", teacher), LatentStore(job.store), words, vae, sheet_prompts()
+            cast("Denoiser", teacher),
+            LatentStore(job.store, device=job.device),
+            words,
+            vae,
+            sheet_prompts(),
         )
     programme.teacher.to(job.device)
     _run(programme, job.settings("few_steps"))
@@ -210,8 +216,8 @@ def _denoiser_replica(rank: int, job: Job) -> None:
         torch.set_num_threads(1)
         meeting = _meeting(job).absolute()
         dist.init_process_group("gloo", f"file://{meeting}", world_size=job.replicas, rank=rank)
-    network = _seeded(lambda: Denoiser(DENOISER), job.seed)
-    store = LatentStore(job.store)
+    network = _first(job, "denoiser", lambda: Denoiser(DENOISER))
+    store = LatentStore(job.store, device=job.device)
     programme = Denoise(network, store, _trained_words(job), _trained_vae(job), sheet_prompts())
     programme.batch = max(1, programme.batch // job.replicas)
     _run(programme, job.settings("denoiser"))
@@ -221,7 +227,7 @@ def _denoiser_replica(rank: int, job: Job) -> None:
 
 def train_upscaler(job: Job) -> Upscaler:
     """Train the upscaler on pictures of 256 pixels."""
-    network = _seeded(lambda: Upscaler(UpscalerConfig()), job.seed)
+    network = _first(job, "upscaler", lambda: Upscaler(UpscalerConfig()))
     pictures = large_pictures(job.data, min(3000, job.scenes), job.seed)
     held_out = large_pictures(job.data, 48, job.seed, split="validation")
     programme = Enlarge(network, pictures, held_out)
@@ -260,12 +266,30 @@ def export(job: Job) -> None:
     save_lora(job.pack, DRAFT, student)
 
 
-def _seeded(build: Callable[[], N], seed: int) -> N:
-    """A network whose first weights come from `seed`, laid out for fast convolutions."""
+def _first(job: Job, name: str, build: Callable[[], N]) -> N:
+    """A network as its run begins: the pack's that the job goes on from, or one of random weights.
+
+    It is laid out for fast convolutions.
+    """
     with torch.random.fork_rng():
-        torch.default_generator.manual_seed(seed)
+        torch.default_generator.manual_seed(job.seed)
         network = build()
+    if job.start is not None:
+        _fill(network, job.start, name)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def _fill(network: nn.Module, pack: Path, name: str) -> None:
+    """Give a network its weights in a pack.
+
+    Raises:
+        BrokenWeights: they are missing, damaged or of another size.
+    """
+    _, weights = read_network(pack, name)
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise BrokenWeights(str(pack / name), f"the weights do not fit ({error})") from error
 
 
 def _run(programme: Programme, settings: Settings) -> None:
@@ -278,16 +302,37 @@ def _keep(network: nn.Module, folder: Path) -> None:
 
 
 def _trained_vae(job: Job) -> Vae:
+    """The autoencoder of this run, else of the pack it goes on from."""
     network = Vae(VaeConfig())
-    network.load_state_dict(torch.load(job.out / "vae" / "finished.pt", weights_only=True))
+    kept = job.out / "vae" / "finished.pt"
+    if kept.exists():
+        network.load_state_dict(torch.load(kept, weights_only=True))
+    else:
+        _fill(network, _pack_of(job, kept), "vae")
     return network.eval()
 
 
 def _trained_words(job: Job) -> Words:
-    pieces = read_words(job.out / "text")
+    """The text encoder of this run, else of the pack it goes on from, with its vocabulary."""
+    kept = job.out / "text" / "finished.pt"
+    pieces = read_words(kept.parent if kept.exists() else _pack_of(job, kept))
     network = TextEncoder(TextEncoderConfig(vocabulary=len(pieces)))
-    network.load_state_dict(torch.load(job.out / "text" / "finished.pt", weights_only=True))
+    if kept.exists():
+        network.load_state_dict(torch.load(kept, weights_only=True))
+    else:
+        _fill(network, _pack_of(job, kept), "text_encoder")
     return Words(Tokenizer(pieces, {}, network.config.length), network.eval())
+
+
+def _pack_of(job: Job, kept: Path) -> Path:
+    """The pack whose network stands in for one that this run has not trained.
+
+    Raises:
+        BrokenWeights: the job names no pack.
+    """
+    if job.start is None:
+        raise BrokenWeights(str(kept), "train this network first, or name a pack with --start")
+    return job.start
 
 
 PROGRAMS: dict[str, Callable[[Job], object]] = {

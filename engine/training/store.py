@@ -73,11 +73,13 @@ def encode_latents(store: Path, index: int, vae: Vae, batch: int = 64) -> None:
     """Write the normalised latents (N, C, h, w) of a shard as half floats."""
     pixels = np.load(store / f"scenes_{index:05d}.npy", mmap_mode="r")
     parts = []
+    device = next(vae.parameters()).device
     for start in range(0, len(pixels), batch):
-        chunk = torch.from_numpy(pixels[start : start + batch].copy()).permute(0, 3, 1, 2)
-        with torch.autocast("cpu", torch.bfloat16):
-            latents = vae.encode(chunk.to(memory_format=torch.channels_last).float() / 255)
-        parts.append(latents.half().numpy())
+        chunk = torch.from_numpy(pixels[start : start + batch].copy()).to(device)
+        chunk = chunk.permute(0, 3, 1, 2).to(memory_format=torch.channels_last)
+        with torch.autocast(device.type, torch.bfloat16):
+            latents = vae.encode(chunk.float() / 255)
+        parts.append(latents.half().cpu().numpy())
     temporary = store / f"latents_{index:05d}.tmp.npy"
     np.save(temporary, np.concatenate(parts))
     temporary.replace(store / f"latents_{index:05d}.npy")

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from PIL import Image, ImageDraw
+from safetensors.torch import load_file
 from transformers import BertConfig, BertModel
 
 from engine.calls import DescribeLatents, NetworkRef, Synthesise
@@ -12,6 +13,7 @@ from engine.config import EngineConfig
 from engine.models.catalogue import open_catalogue
 from engine.models.families.pack import read_networks
 from engine.models.shelf import Shelf
+from engine.networks.weights import read_network
 from engine.training import programs
 from engine.training.__main__ import main
 
@@ -62,6 +64,26 @@ def test_one_command_trains_a_pack_that_loads(data, teacher, tmp_path, monkeypat
     networks = read_networks(pack)
     assert networks.tokenizer.pieces("red cat") == ["red", "cat"]
     assert (out / "denoiser" / "loss.png").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(280)
+def test_a_denoiser_goes_on_from_a_pack(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(programs, "sheet_prompts", lambda: ["cat"])
+    torch.set_num_threads(1)
+    out = tmp_path / "out"
+    arguments = ["denoiser", "--data", str(data), "--out", str(out), "--start", str(programs.PACK)]
+    assert main([*arguments, "--images", "64", "--scenes", "16"]) == 0
+    before = read_network(programs.PACK, "denoiser")[1]
+    after = load_file(out / "denoiser" / "average.safetensors")
+    changes = [float((after[key] - value).norm() / value.norm()) for key, value in before.items()]
+    assert 0 < max(changes) < 0.05
+
+
+def test_a_denoiser_without_words_and_autoencoder_is_told_where_to_get_them(data, tmp_path, capsys):
+    arguments = ["--data", str(data), "--out", str(tmp_path / "out"), "--scenes", "16"]
+    assert main(["denoiser", *arguments]) == 2
+    assert "--start" in capsys.readouterr().err
 
 
 def test_the_text_encoder_needs_a_teacher(data, tmp_path, capsys):
