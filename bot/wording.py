@@ -8,31 +8,13 @@ import tomllib
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
-from typing import Any, Self
+from typing import Any
+
+from engine.api import Said, said
+
+__all__ = ["Said", "as_plain", "chinese", "from_plain", "said", "translated"]
 
 CHINESE = "zh-CN"
-
-
-class Said(str):
-    """An English text made of a template and values: `Said("there is no flag --{name}", name=x)`.
-
-    A value may be such a text itself.
-    """
-
-    template: str
-    values: Mapping[str, Any]
-
-    __slots__ = ("template", "values")
-
-    def __new__(cls, template: str, **values: Any) -> Self:
-        """Fill the template in, as `str.format` does."""
-        said = super().__new__(cls, template.format(**values))
-        said.template = template
-        said.values = values
-        return said
-
-    def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, Any]]:
-        return (self.template,), dict(self.values)
 
 
 def translated(text: str, locale: str) -> str:
@@ -41,11 +23,34 @@ def translated(text: str, locale: str) -> str:
         return str(text)
     if not isinstance(text, Said):
         return chinese().get(text, text)
+    template = chinese().get(text.template, text.template)
+    if not text.values:
+        return template
     values = {
-        name: translated(value, locale) if isinstance(value, str) else value
+        name: translated(value, locale) if isinstance(value, Said) else value
         for name, value in text.values.items()
     }
-    return chinese().get(text.template, text.template).format(**values)
+    return template.format(**values)
+
+
+def as_plain(text: str) -> dict[str, Any] | None:
+    """How a text was made, as JSON values; None for one that does not remember."""
+    if not isinstance(text, Said):
+        return None
+    values = {
+        name: as_plain(value) if isinstance(value, Said) else value
+        for name, value in text.values.items()
+    }
+    return {"template": text.template, "values": values}
+
+
+def from_plain(made: Mapping[str, Any]) -> Said:
+    """The text of which `as_plain` told how it was made."""
+    values = {
+        name: from_plain(value) if isinstance(value, Mapping) else value
+        for name, value in made["values"].items()
+    }
+    return Said(made["template"], **values)
 
 
 @cache

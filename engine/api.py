@@ -54,6 +54,7 @@ from engine.requests import (
     StyleReference,
     Stylize,
     TextToImage,
+    TrainGan,
     TrainStyle,
     Upscale,
     UpscaleMethod,
@@ -62,6 +63,7 @@ from engine.requests import (
     seeds_of,
     variation_seeds_of,
 )
+from engine.wording import Said, said
 
 __all__ = [
     "MAX_BLENDED",
@@ -100,6 +102,7 @@ __all__ = [
     "Prompt",
     "PromptPart",
     "Request",
+    "Said",
     "Sampler",
     "Schedule",
     "Span",
@@ -111,6 +114,7 @@ __all__ = [
     "Stylize",
     "TextToImage",
     "Timings",
+    "TrainGan",
     "TrainStyle",
     "UnknownModel",
     "UnreadableImage",
@@ -134,6 +138,7 @@ __all__ = [
     "plain",
     "problems",
     "read_parameters",
+    "said",
     "seeds_of",
     "style_presets",
     "thumbnail",

@@ -18,11 +18,18 @@ Errors cross a process boundary, so each passes exactly its own arguments to
 
 from typing import ClassVar
 
+from engine.wording import Said, said
+
 
 class EngineError(Exception):
     """The engine could not do what was asked; `str(error)` is fit for a member."""
 
     retryable: ClassVar[bool] = False
+
+    @property
+    def text(self) -> Said:
+        """What went wrong and what to change, in words that remember how they were made."""
+        return said(self.args[0] if self.args and isinstance(self.args[0], str) else str(self))
 
 
 class InvalidRequest(EngineError):
@@ -33,8 +40,13 @@ class InvalidRequest(EngineError):
         self.field = field
         self.reason = reason
 
+    @property
+    def text(self) -> Said:
+        """The field and what is wrong with it."""
+        return Said("{field} {reason}", field=said(self.field), reason=said(self.reason))
+
     def __str__(self) -> str:
-        return f"{self.field} {self.reason}"
+        return str(self.text)
 
 
 class UnreadableImage(InvalidRequest):
@@ -49,21 +61,37 @@ class UnknownModel(EngineError):
         self.name = name
         self.suggestion = suggestion
 
+    @property
+    def text(self) -> Said:
+        """The name, and the nearest one that there is."""
+        unknown = Said("there is no model called {name}", name=self.name)
+        if not self.suggestion:
+            return unknown
+        return Said("{unknown}; did you mean {near}?", unknown=unknown, near=self.suggestion)
+
     def __str__(self) -> str:
-        hint = f"; did you mean {self.suggestion}?" if self.suggestion else ""
-        return f"there is no model called {self.name}{hint}"
+        return str(self.text)
 
 
 class ModelUnavailable(EngineError):
-    """The model is in the catalogue, but its files are missing, broken or of another family."""
+    """The model is in the catalogue, but its files are missing, broken or of another family.
+
+    `reason` is a diagnosis for the operator, who mends the files.
+    """
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(name, reason)
         self.name = name
         self.reason = reason
 
+    @property
+    def text(self) -> Said:
+        """The model, and the diagnosis."""
+        template = "the model {name} can't be loaded: {reason}"
+        return Said(template, name=self.name, reason=said(self.reason))
+
     def __str__(self) -> str:
-        return f"the model {self.name} can't be loaded: {self.reason}"
+        return str(self.text)
 
 
 class UnsafeCheckpoint(ModelUnavailable):
@@ -78,6 +106,11 @@ class BadCatalogue(EngineError):
         self.file = file
         self.entry = entry
         self.reason = reason
+
+    @property
+    def text(self) -> Said:
+        """The place and what is wrong there."""
+        return said(str(self))
 
     def __str__(self) -> str:
         return f"{self.file}: {self.entry}: {self.reason}"

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from engine.errors import InvalidRequest
+from engine.wording import Said
 
 SIZE_STEP = 8  # pixels; the VAE halves each side three times
 MIN_SIDE = 64  # pixels
@@ -236,10 +237,11 @@ class Stylize:
 
     def __post_init__(self) -> None:
         _require(bool(self.content), "content", "must not be empty")
-        _require(1 <= len(self.styles) <= MAX_STYLES, "styles", f"must be 1 to {MAX_STYLES}")
+        _require(1 <= len(self.styles) <= MAX_STYLES, "styles", _between(1, MAX_STYLES))
         _require(sum(s.weight for s in self.styles) > 0, "styles", "need a positive weight")
         _require_range("strength", self.strength, 0.0, 1.0)
-        _require(self.size == 0 or MIN_SIDE <= self.size <= 4096, "size", "must be in 64..4096")
+        if self.size:
+            _require_range("size", self.size, MIN_SIDE, 4096)
         _require_range("iterations", self.iterations, 1, 3000)
         _require_range("perturbation", self.perturbation, 0.0, 1.0)
         _require(self.network in ("style", "vgg19"), "network", "must be style or vgg19")
@@ -260,7 +262,8 @@ class Stylize:
         is_fast = self.method is StyleMethod.FAST
         _require(is_fast, "method", "must be fast for an animation")
         fits = len(self.frames) < MAX_CONTENT_FRAMES
-        _require(fits, "frames", f"are too many; an animation may have {MAX_CONTENT_FRAMES}")
+        reason = Said("are too many; an animation may have {most}", most=MAX_CONTENT_FRAMES)
+        _require(fits, "frames", reason)
         fits = len(self.durations_ms) == 1 + len(self.frames)
         _require(fits, "durations_ms", "must be one for each frame")
 
@@ -279,7 +282,7 @@ class Blend(Diffusion):
     def __post_init__(self) -> None:
         Diffusion.__post_init__(self)
         is_mixture = 2 <= len(self.pictures) <= MAX_BLENDED and all(self.pictures)
-        _require(is_mixture, "pictures", f"must be 2 to {MAX_BLENDED}")
+        _require(is_mixture, "pictures", _between(2, MAX_BLENDED))
         _require_range("strength", self.strength, 0.0, 1.0)
         if self.weights:
             fits = len(self.weights) == len(self.pictures)
@@ -326,7 +329,8 @@ class Dream:
         _require_range("image_count", self.image_count, 1, MAX_IMAGES)
         _require_range("distance", self.distance, 0.0, 1.0)
         _require(self.factor in (1, 2, 4), "factor", "must be 1, 2 or 4")
-        _require(len(self.path) <= MAX_STRIDES, "path", f"has more than {MAX_STRIDES} strides")
+        reason = Said("has more than {most} strides", most=MAX_STRIDES)
+        _require(len(self.path) <= MAX_STRIDES, "path", reason)
         is_clear = self.origin is None or not self.like
         _require(is_clear, "origin", "can't be given together with like")
         if self.origin is not None:
@@ -367,15 +371,15 @@ class Morph:
     truncation: float = 0.7
 
     def __post_init__(self) -> None:
-        _require(2 <= len(self.stops) <= MAX_STOPS, "stops", f"must be 2 to {MAX_STOPS}")
+        _require(2 <= len(self.stops) <= MAX_STOPS, "stops", _between(2, MAX_STOPS))
         _require_range("frames", self.frames, 2, MAX_FRAMES)
         _require(self.frames >= len(self.stops), "frames", "must be one for each stop at least")
         _require_range("seconds", self.seconds, 0.2, 60.0)
-        _require(
-            self.frames <= self.seconds * MAX_FRAME_RATE,
-            "frames",
-            f"would be more than {MAX_FRAME_RATE} a second: ask for fewer, or more seconds",
+        reason = Said(
+            "would be more than {most} a second: ask for fewer, or more seconds",
+            most=MAX_FRAME_RATE,
         )
+        _require(self.frames <= self.seconds * MAX_FRAME_RATE, "frames", reason)
         pixels = self.frames * self.drawing.width * self.drawing.height
         _require(pixels <= MAX_MORPH_PIXELS, "frames", "are too many for their size: ask for fewer")
         _require_range("truncation", self.truncation, 0.0, 1.0)
@@ -430,7 +434,12 @@ def _require(condition: bool, field: str, reason: str) -> None:  # noqa: FBT001
 
 
 def _require_range(field: str, value: float, low: float, high: float) -> None:
-    _require(low <= value <= high, field, f"must be in {low}..{high}, not {value}")
+    reason = Said("must be in {low}..{high}, not {given}", low=low, high=high, given=value)
+    _require(low <= value <= high, field, reason)
+
+
+def _between(least: int, most: int) -> str:
+    return Said("must be {least} to {most}", least=least, most=most)
 
 
 def _require_seed(field: str, seed: int) -> None:
@@ -438,5 +447,6 @@ def _require_seed(field: str, seed: int) -> None:
 
 
 def _require_side(field: str, side: int) -> None:
-    _require(side % SIZE_STEP == 0, field, f"must be a multiple of {SIZE_STEP}, not {side}")
+    reason = Said("must be a multiple of {step}, not {given}", step=SIZE_STEP, given=side)
+    _require(side % SIZE_STEP == 0, field, reason)
     _require_range(field, side, MIN_SIDE, MAX_SIDE)

@@ -29,6 +29,7 @@ from engine.models.shelf import Shelf
 from engine.passes import Executor
 from engine.requests import Request
 from engine.turns import Turns
+from engine.wording import Said
 from engine.worker_process import Link, Send
 
 log = logging.getLogger(__name__)
@@ -305,4 +306,5 @@ def as_engine_error(number: int, error: Exception) -> EngineError:
     if passes.is_out_of_memory(error):
         return OutOfMemory("there is too little memory: ask for fewer or smaller images")
     log.error("request %d failed", number, exc_info=error)
-    return EngineError(f"the engine failed with {type(error).__name__}: {error}")
+    kind, told = type(error).__name__, str(error)
+    return EngineError(Said("the engine failed with {kind}: {error}", kind=kind, error=told))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from bot.prompts.errors import PromptError
 from bot.prompts.lexical import ESCAPE, NUMBER, is_visible, one_space
 from bot.prompts.parsed import LoraReference, PromptPart, Span
-from bot.wording import Said
+from bot.wording import Said, said
 
 MORE = 1.1  # what one round bracket multiplies by, one square bracket divides by
 MAX_ATTENTION = 10.0
@@ -103,7 +103,7 @@ def checked_weight(number: str, limit: float, what: str, position: int) -> float
     """
     weight = float(number)
     if not abs(weight) <= limit:  # so that nan fails too
-        reason = Said("{what} can't be {weight}", what=what, weight=number[:20])
+        reason = Said("{what} can't be {weight}", what=said(what), weight=number[:20])
         cure = Said("Use {low:g} to {high:g}.", low=-limit, high=limit)
         raise PromptError(position, len(number), reason, cure)
     return weight

@@ -1,7 +1,7 @@
 """The one error of the prompt grammar."""
 
 from bot.errors import UserError
-from bot.wording import Said
+from bot.wording import Said, said
 
 
 class PromptError(UserError):
@@ -20,12 +20,12 @@ class PromptError(UserError):
         """Place, reason and cure."""
         place = self.position + 1
         if not self.suggestion:
-            return Said("At character {place}: {reason}.", place=place, reason=self.reason)
+            return Said("At character {place}: {reason}.", place=place, reason=said(self.reason))
         return Said(
             "At character {place}: {reason}. {cure}",
             place=place,
-            reason=self.reason,
-            cure=self.suggestion,
+            reason=said(self.reason),
+            cure=said(self.suggestion),
         )
 
     def __str__(self) -> str:

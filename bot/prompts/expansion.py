@@ -22,7 +22,7 @@ from typing import TypeAlias
 from bot.prompts.errors import PromptError
 from bot.prompts.lexical import ESCAPE, NUMBER, clean
 from bot.prompts.wildcards import NONE, Wildcards
-from bot.wording import Said
+from bot.wording import Said, said
 
 DEFAULT_LIMIT = 10  # prompts one text may make
 HIGHEST_LIMIT = 1000  # written out at once, whatever limit is asked for: they fill the memory
@@ -231,7 +231,7 @@ class _Draw:
         if not entries:
             near = self.wildcards.nearest(listed.name)
             known = ", ".join(self.wildcards.names[:10])
-            cure: str = Said("There are: {names}.", names=known or "none")
+            cure: str = Said("There are: {names}.", names=known or Said("none"))
             if near:
                 cure = Said("Did you mean {near}?", near=f"__{near}__")
             reason = Said("there is no list called {name}", name=listed.name[:40])
@@ -249,7 +249,7 @@ class _Draw:
             reason = Said(
                 "an entry of the list {name} can't be used: {reason}",
                 name=listed.name,
-                reason=error.reason,
+                reason=said(error.reason),
             )
             raise PromptError(listed.position, listed.length, reason, error.suggestion) from None
         text = "".join(self._any_text(nodes))

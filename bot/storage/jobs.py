@@ -32,7 +32,7 @@ from bot.storage.database import Database
 from bot.storage.images import ImageRow
 from bot.storage.styles import StyleRow
 from bot.storage.tables import Base, Number, UtcDateTime
-from bot.wording import Said
+from bot.wording import Said, as_plain
 
 QUEUED, RUNNING = "queued", "running"
 FINISHED, FAILED, CANCELLED = "finished", "failed", "cancelled"
@@ -69,6 +69,8 @@ class JobRow(Base):
     is_private: Mapped[bool]
     state: Mapped[str] = mapped_column(String(12), default=QUEUED)
     reason: Mapped[str] = mapped_column(default="")  # why it failed
+    # How the reason was made, so that it can be told in another language.
+    reason_parts: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     operation: Mapped[str] = mapped_column(String(24))
     prompt: Mapped[str]
     model: Mapped[str] = mapped_column(String(120))
@@ -274,7 +276,8 @@ class Jobs:
 
     async def fail(self, job_id: str, attempt: int, reason: str, *, now: datetime) -> bool:
         """End a job without images; False where the attempt counts no more."""
-        ending = {"state": FAILED, "reason": reason, **_ended(now)}
+        told = {"reason": str(reason), "reason_parts": as_plain(reason)}
+        ending = {"state": FAILED, **told, **_ended(now)}
         async with self._database.writing() as session:
             return await _change(session, _is_attempt(job_id, attempt), **ending)
 

@@ -179,12 +179,7 @@ def model_named(name: str | None, catalogue: Catalogue) -> ModelInfo:
     try:
         return catalogue.info(name) if name else catalogue.default
     except UnknownModel as error:
-        unknown = Said("there is no model called {name}", name=error.name)
-        if error.suggestion:
-            unknown = Said(
-                "{unknown}; did you mean {near}?", unknown=unknown, near=error.suggestion
-            )
-        raise NotFound(unknown) from error
+        raise NotFound(error.text) from error
 
 
 def request_of(wish: Wish, sources: Sources, catalogue: Catalogue) -> Request:
@@ -234,7 +229,7 @@ def valid(build: Callable[[], T]) -> T:
     try:
         return build()
     except EngineError as error:
-        raise LimitReached(str(error)) from error
+        raise LimitReached(error.text) from error
 
 
 def new_seed() -> int:
@@ -346,7 +341,7 @@ def _loras(
         try:
             lora = catalogue.lora(wanted.name)
         except EngineError as error:
-            raise NotFound(str(error)) from error
+            raise NotFound(error.text) from error
         if lora.name not in fitting:
             raise NotFound(
                 Said(

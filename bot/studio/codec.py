@@ -12,7 +12,9 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from bot.errors import UserError
 from bot.storage.files import content_key
+from bot.wording import Said
 from engine.api import (
     Blend,
     Dream,
@@ -32,7 +34,7 @@ _KINDS: Mapping[str, type[Request]] = {
 }
 
 
-class UnreadableRequest(Exception):
+class UnreadableRequest(UserError):
     """A stored request is of no kind this version knows."""
 
 
@@ -51,11 +53,13 @@ def decode_request(stored: Mapping[str, Any], files: Mapping[str, bytes]) -> Req
     """
     kind = _KINDS.get(str(stored.get("kind")))
     if kind is None:
-        raise UnreadableRequest(f"a request of kind {stored.get('kind')} is not known here")
+        kind = stored.get("kind")
+        raise UnreadableRequest(Said("a request of kind {kind} is not known here", kind=kind))
     try:
         return _adapters()[kind].validate_python(_with_bytes(stored["fields"], files))
     except (ValidationError, InvalidRequest, KeyError) as error:
-        raise UnreadableRequest(f"the stored request can't be read: {error}") from error
+        reason = Said("the stored request can't be read: {error}", error=str(error))
+        raise UnreadableRequest(reason) from error
 
 
 def file_keys(stored: Any) -> Iterator[str]:

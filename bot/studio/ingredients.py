@@ -73,7 +73,7 @@ class Ingredients:
         try:
             return await self._decoder.decode(data, field=name, all_frames=all_frames)
         except InvalidRequest as error:
-            raise UnusablePicture(str(error)) from error
+            raise UnusablePicture(error.text) from error
 
     async def cleaned(self, data: bytes | None, name: str) -> Upload | None:
         """The same for an upload that may be missing."""

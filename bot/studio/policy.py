@@ -11,7 +11,7 @@ from bot.errors import LimitReached, NotAllowed
 from bot.storage.images import Viewer
 from bot.storage.jobs import JobRow
 from bot.studio.contract import Caller, GuildRules, Limits, Preferences
-from bot.wording import Said
+from bot.wording import Said, said
 from engine.api import Catalogue
 
 # Where nobody decided otherwise.
@@ -85,7 +85,7 @@ def require_usable(limits: Limits) -> None:
             raise LimitReached(
                 Said(
                     "{what} must be at least 1, not {given}",
-                    what=field.name.replace("_", " "),
+                    what=said(field.name.replace("_", " ")),
                     given=cap,
                 )
             )

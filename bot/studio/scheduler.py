@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeAlias, TypeVar
 
-from bot.errors import NotFound, StorageUnavailable
+from bot.errors import NotFound, StorageUnavailable, UserError
 from bot.logs import about_job
 from bot.storage.files import ImageFiles, content_key
 from bot.storage.images import ImageRow
@@ -79,7 +79,7 @@ class Parts:
     now: Clock
 
 
-class _FilesFailed(Exception):
+class _FilesFailed(UserError):
     """Files could not be read or written for longer than it makes sense to wait."""
 
 
@@ -275,9 +275,9 @@ class Scheduler:
             if error.retryable:
                 await self._survive(row)
             else:
-                await self._fail(row, str(error))
+                await self._fail(row, error.text)
         except (UnreadableRequest, NotFound, _FilesFailed) as error:
-            await self._fail(row, str(error))
+            await self._fail(row, error.text)
         except Exception:
             logger.exception("failed for a reason nobody foresaw")
             await self._fail(row, "something unexpected went wrong here; the operator can see it")
@@ -444,4 +444,4 @@ async def _patiently(access: Callable[[], Awaitable[T]]) -> T:
     try:
         return await access()
     except StorageUnavailable as error:
-        raise _FilesFailed(str(error)) from error
+        raise _FilesFailed(error.text) from error

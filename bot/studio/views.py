@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from bot.storage.images import SeenImage
 from bot.storage.jobs import JobRow
 from bot.studio.contract import Destination, ImageView, JobState, JobView, Operation
+from bot.wording import from_plain
 
 
 def image_view(seen: SeenImage) -> ImageView:
@@ -56,7 +57,7 @@ def job_view(
         is_private=row.is_private,
         destination=Destination(face=row.face, address=row.address),
         parent_id=row.parent_image_id,
-        reason=row.reason,
+        reason=from_plain(row.reason_parts) if row.reason_parts else row.reason,
         step=step,
         total=total,
         position=position,

@@ -19,6 +19,7 @@ from engine.diffusion.prediction import ModelFacts
 from engine.diffusion.samplers import Denoiser
 from engine.errors import InvalidRequest
 from engine.requests import Diffusion, PromptPart, Span, plain
+from engine.wording import Said
 
 MAX_PARTS = 6  # of positive weight; each is a row of every pass
 STYLIZE_OWN = 100  # where a model is left as it is
@@ -60,7 +61,11 @@ def wording(request: Diffusion, facts: ModelFacts) -> Wording:
     """
     parts = [part for part in request.prompt if part.weight > 0]
     if len(parts) > MAX_PARTS:
-        reason = f"has {len(parts)} parts of positive weight; at most {MAX_PARTS} can be mixed"
+        reason = Said(
+            "has {count} parts of positive weight; at most {most} can be mixed",
+            count=len(parts),
+            most=MAX_PARTS,
+        )
         raise InvalidRequest("prompt", reason)
     shares = _shares(parts)
     house = _house_share(request.stylize) if facts.house_prompt else 0.0

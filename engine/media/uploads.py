@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import UnreadableImage
+from engine.wording import Said
 
 DECODER = Path(__file__).with_name("decoder.py")
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -106,7 +107,8 @@ async def decode_upload(
     """
     if len(data) > limits.max_bytes:
         megabytes = limits.max_bytes / 1024**2
-        raise UnreadableImage(field, f"is too large; send a file of at most {megabytes:g} MiB")
+        reason = Said("is too large; send a file of at most {most:g} MiB", most=megabytes)
+        raise UnreadableImage(field, reason)
     if not _has_known_signature(data):
         raise UnreadableImage(field, "is no PNG, JPEG, WebP, GIF or AVIF; convert it to one")
     order = {**asdict(limits), "all_frames": all_frames}
@@ -216,12 +218,18 @@ def _frames_of(headers: list[Mapping[str, Any]], files: bytes) -> tuple[Frame, .
 def _reason(refused: str, limits: Limits) -> str:
     match refused:
         case "side":
-            return f"is too long; send one of at most {limits.max_side} pixels a side"
+            return Said(
+                "is too long; send one of at most {most} pixels a side", most=limits.max_side
+            )
         case "pixels":
-            return f"is too large; send one of at most {limits.max_pixels / 1e6:g} megapixels"
+            most = limits.max_pixels / 1e6
+            return Said("is too large; send one of at most {most:g} megapixels", most=most)
         case "frames":
-            return f"has too many frames; send at most {limits.max_frames}, or smaller ones"
+            most = limits.max_frames
+            return Said("has too many frames; send at most {most}, or smaller ones", most=most)
         case "memory":
-            return "takes too much memory to decode; send a smaller one"
+            return Said("takes too much memory to decode; send a smaller one")
         case _:
-            return "is damaged, cut off or of an unusual kind; save it as PNG and send it again"
+            return Said(
+                "is damaged, cut off or of an unusual kind; save it as PNG and send it again"
+            )

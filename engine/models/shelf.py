@@ -44,6 +44,7 @@ from engine.models.families.style import StyleNetworks
 from engine.models.files import fingerprint, parameter_count, read_header, weight_files
 from engine.models.hub import localised
 from engine.models.ledger import Ledger
+from engine.wording import Said
 
 log = logging.getLogger(__name__)
 
@@ -149,7 +150,7 @@ class Shelf:
             case Enlarge(network, factor=factor):
                 return self._model(network.model).enlarge(rows, factor)
             case other:
-                raise Unsupported(f"a shelf computes no {type(other).__name__}")
+                raise Unsupported(Said("a shelf computes no {kind}", kind=type(other).__name__))
 
     def _joined(self, parts: Sequence[Tensor]) -> Tensor:
         return torch.cat([part.float() for part in parts]).to(self._device)
@@ -174,19 +175,22 @@ class Shelf:
         lora = self._catalogue.lora(name)
         if info.family not in lora.families:
             fits = ", ".join(sorted(lora.families))
-            raise Unsupported(f"the LoRA {lora.name} is for {fits}, the model {info.name} is not")
+            reason = "the LoRA {name} is for {families}, the model {model} is not"
+            raise Unsupported(Said(reason, name=lora.name, families=fits, model=info.name))
         return Path(lora.where)
 
     def _model(self, name: str) -> LoadedModel:
         info = self._catalogue.info(name)
         if info.family is Family.GAN:
-            raise Unsupported(f"{info.name} draws dreams only: choose another model")
+            reason = "{model} draws dreams only: choose another model"
+            raise Unsupported(Said(reason, model=info.name))
         return cast(LoadedModel, self._held(info))
 
     def _gan(self, name: str) -> LoadedGan:
         info = self._catalogue.info(name)
         if info.family is not Family.GAN:
-            raise Unsupported(f"{info.name} can't dream: choose a model of the family gan")
+            reason = "{model} can't dream: choose a model of the family gan"
+            raise Unsupported(Said(reason, model=info.name))
         return cast(LoadedGan, self._held(info))
 
     def _held(self, info: ModelInfo) -> LoadedModel | LoadedGan:
@@ -262,7 +266,7 @@ def _rows(call: Call) -> Tensor:
             return call.pixels
         case Decode():
             return call.latents
-    raise Unsupported(f"a shelf computes no {type(call).__name__}")
+    raise Unsupported(Said("a shelf computes no {kind}", kind=type(call).__name__))
 
 
 def _encoded(model: LoadedModel, call: EncodeText) -> Conditioning:

@@ -17,6 +17,7 @@ from engine.pipelines.stages.aside import aside
 from engine.pipelines.stages.enlarging import UPSCALER
 from engine.pipelines.stages.tiling import Mosaic, tiles_of
 from engine.requests import Upscale, UpscaleMethod
+from engine.wording import Said
 
 MAX_PIXELS = 24_000_000  # of the result
 NEUTRAL = 0.5  # the detail at which a method is left as it is
@@ -32,7 +33,11 @@ def run(request: Upscale, *, upscaler: NetworkRef = UPSCALER) -> Pipeline:
     source = sources.opened(request.source, "source")
     width, height = source.width * request.factor, source.height * request.factor
     if width * height > MAX_PIXELS:
-        reason = f"makes {width} x {height}; choose a smaller factor or a smaller picture"
+        reason = Said(
+            "makes {width} x {height}; choose a smaller factor or a smaller picture",
+            width=width,
+            height=height,
+        )
         raise InvalidRequest("factor", reason)
     colours = source.convert("RGB")
     match request.method:

@@ -74,8 +74,7 @@ def explained(error: Exception, words: Words) -> str:
         log.error("error %s", error_id, exc_info=error)
         return words("errors.unexpected", id=error_id)
     heading = next((_HEADINGS[kind] for kind in type(error).__mro__ if kind in _HEADINGS), None)
-    text = error.text if isinstance(error, UserError) else str(error)
-    reason = translated(text, words.language)
+    reason = translated(error.text, words.language)
     return words(heading, reason=reason)[:2000] if heading else reason[:2000]
 
 

@@ -23,8 +23,12 @@ def caller_of(request: web.Request) -> Caller:
 
 
 def locale_of(request: web.Request) -> str:
-    """The first language the browser asks for, of those the studio speaks."""
-    wanted = request.headers.get("Accept-Language", "").split(",")
+    """The first language that is asked for, of those the studio speaks.
+
+    The query's `language` goes before what the browser says: an event stream sends no headers.
+    """
+    asked = (request.query.get("language", ""), request.headers.get("Accept-Language", ""))
+    wanted = ",".join(asked).split(",")
     for language in wanted:
         if language.strip().lower().startswith("zh"):
             return "zh-CN"

@@ -18,7 +18,7 @@ from typing import Any
 from aiohttp import web
 
 from bot.errors import UserError
-from bot.faces.web.context import CONFIG, caller_of, studio_of
+from bot.faces.web.context import CONFIG, caller_of, locale_of, studio_of
 from bot.faces.web.views import update_json
 from bot.studio.contract import Caller, JobUpdate, JobView, Studio
 
@@ -40,8 +40,9 @@ STREAMS: web.AppKey[set[asyncio.Task[Any]]] = web.AppKey("streams")
 class EventStream:
     """An open answer that events are written to."""
 
-    def __init__(self, response: web.StreamResponse) -> None:
+    def __init__(self, response: web.StreamResponse, locale: str) -> None:
         self.response = response
+        self._locale = locale
         self._last = -1
 
     async def send(self, update: JobUpdate) -> None:
@@ -54,7 +55,9 @@ class EventStream:
             return
         self._last = max(update.number, self._last)
         number = ENDED if update.job.state.is_final else str(update.number)
-        data = json.dumps(update_json(update), ensure_ascii=False, separators=(",", ":"))
+        data = json.dumps(
+            update_json(update, self._locale), ensure_ascii=False, separators=(",", ":")
+        )
         await self.response.write(f"id: {number}\nevent: job\ndata: {data}\n\n".encode())
 
     async def beat(self, every_s: float) -> None:
@@ -71,7 +74,7 @@ class EventStream:
 @asynccontextmanager
 async def open_stream(request: web.Request) -> AsyncIterator[EventStream]:
     """Begin an event stream; leaves quietly when the client goes or the database does."""
-    stream = EventStream(web.StreamResponse(headers=_HEADERS))
+    stream = EventStream(web.StreamResponse(headers=_HEADERS), locale_of(request))
     with _listed(request.app[STREAMS]):
         try:
             await stream.response.prepare(request)

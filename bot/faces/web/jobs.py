@@ -6,7 +6,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
 from bot.errors import NotFound
-from bot.faces.web.context import DESTINATION, caller_of, studio_of
+from bot.faces.web.context import DESTINATION, caller_of, locale_of, studio_of
 from bot.faces.web.mixtures import mix
 from bot.faces.web.restyles import restyle
 from bot.faces.web.submissions import Imagine, Nothing, Remix, Upload, body_of
@@ -65,19 +65,20 @@ async def history(request: web.Request) -> web.Response:
     jobs, cursor = await studio_of(request).history(
         caller_of(request), cursor=query.cursor, limit=query.limit
     )
-    return web.json_response({"jobs": [job_json(job) for job in jobs], "cursor": cursor})
+    told = [job_json(job, locale_of(request)) for job in jobs]
+    return web.json_response({"jobs": told, "cursor": cursor})
 
 
 async def show(request: web.Request) -> web.Response:
     """`GET /api/jobs/{id}`."""
     job = await studio_of(request).job(caller_of(request), request.match_info["id"])
-    return web.json_response(job_json(job))
+    return web.json_response(job_json(job, locale_of(request)))
 
 
 async def cancel(request: web.Request) -> web.Response:
     """`DELETE /api/jobs/{id}`: cancel a waiting or running job; an ended one stays as it is."""
     job = await studio_of(request).cancel(caller_of(request), request.match_info["id"])
-    return web.json_response(job_json(job))
+    return web.json_response(job_json(job, locale_of(request)))
 
 
 async def reroll(request: web.Request) -> web.Response:

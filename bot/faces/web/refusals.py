@@ -17,9 +17,10 @@ from bot.errors import (
     UnusablePicture,
     UserError,
 )
+from bot.faces.web.context import locale_of
 from bot.faces.web.observation import METRICS
 from bot.prompts import PromptError
-from bot.wording import Said, translated
+from bot.wording import Said, said, translated
 from engine.api import EngineError, InvalidRequest, UnknownModel
 
 log = logging.getLogger(__name__)
@@ -48,12 +49,11 @@ def status_of(error: UserError | EngineError) -> int:
 
 def refusal_json(error: UserError | EngineError, locale: str = "en") -> dict[str, Any]:
     """What the caller is told, in the language of a locale."""
-    text = error.text if isinstance(error, UserError) else str(error)
-    told: dict[str, Any] = {"error": translated(text, locale), "kind": type(error).__name__}
+    told: dict[str, Any] = {"error": translated(error.text, locale), "kind": type(error).__name__}
     match error:
         case PromptError():
             told |= {
-                "error": translated(Said("{reason}.", reason=error.reason), locale),
+                "error": translated(Said("{reason}.", reason=said(error.reason)), locale),
                 "position": error.position,
                 "length": error.length,
                 "suggestion": translated(error.suggestion, locale),
@@ -65,11 +65,6 @@ def refusal_json(error: UserError | EngineError, locale: str = "en") -> dict[str
         case _:
             pass
     return told
-
-
-def locale_of(request: web.Request) -> str:
-    """The language that a browser wants most."""
-    return request.headers.get("Accept-Language", "en")
 
 
 def refusal(error: UserError | EngineError, locale: str) -> web.Response:

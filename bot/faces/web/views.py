@@ -5,6 +5,7 @@ from typing import Any
 
 from bot.prompts import FlagSpec, StylePreset
 from bot.studio.contract import LOCAL_OWNER, GalleryPage, ImageView, JobUpdate, JobView
+from bot.wording import translated
 from engine.api import ModelInfo
 
 
@@ -34,12 +35,12 @@ def image_json(image: ImageView) -> dict[str, Any]:
     }
 
 
-def job_json(job: JobView) -> dict[str, Any]:
-    """One job with its images."""
+def job_json(job: JobView, locale: str = "en-US") -> dict[str, Any]:
+    """One job with its images; the reason of a failure in the language of a locale."""
     return {
         "id": job.id,
         "status": job.state.value,
-        "reason": job.reason,
+        "reason": translated(job.reason, locale),
         "progress": round(job.progress, 4),
         "step": job.step,
         "total": job.total,
@@ -56,9 +57,9 @@ def job_json(job: JobView) -> dict[str, Any]:
     }
 
 
-def update_json(update: JobUpdate) -> dict[str, Any]:
+def update_json(update: JobUpdate, locale: str) -> dict[str, Any]:
     """One job as an event stream tells it, with its preview as a data URL."""
-    told = job_json(update.job)
+    told = job_json(update.job, locale)
     if update.preview:
         encoded = base64.b64encode(update.preview).decode("ascii")
         told["preview"] = f"data:image/webp;base64,{encoded}"

@@ -5,8 +5,8 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.faces.web.context import studio_of
-from bot.faces.web.refusals import locale_of, refusal_json
+from bot.faces.web.context import locale_of, studio_of
+from bot.faces.web.refusals import refusal_json
 from bot.faces.web.submissions import Typed, Upload, body_of
 from bot.faces.web.views import flag_json, model_json, preset_json
 from bot.prompts import FLAGS, PromptError, count_expansions, expand, load_presets, parse

@@ -33,6 +33,7 @@ class Operation(StrEnum):
     UPSCALE = "upscale"
     STYLIZE = "stylize"
     TRAIN_STYLE = "train-style"
+    TRAIN_GAN = "train-gan"
     MAKE_AGAIN = "make-again"
     BLEND = "blend"
     DREAM = "dream"
@@ -85,7 +86,7 @@ class JobView:
     is_private: bool
     destination: Destination
     parent_id: str | None = None
-    reason: str = ""  # why it failed, fit for its owner
+    reason: str = ""  # why it failed, fit for its owner; a `bot.wording.Said` if it has values
     step: int = 0
     total: int = 0
     position: int | None = None  # in the queue, 1 = next; None unless queued

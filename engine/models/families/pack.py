@@ -26,6 +26,7 @@ from engine.networks.upscaler import Upscaler, UpscalerConfig
 from engine.networks.vae import Vae, VaeConfig
 from engine.networks.weights import BrokenWeights, read_network
 from engine.requests import Span
+from engine.wording import Said
 
 DRAFT = "denoiser-draft"  # the change of the denoiser that draws in few steps, unguided
 NETWORKS = ("text_encoder", "denoiser", "vae", "upscaler")
@@ -150,9 +151,11 @@ class PackModel:
             Unsupported: a LoRA or seamless tiling is asked for.
         """
         if adaptation.loras:
-            raise Unsupported(f"{self._info.name} takes no LoRA: choose a larger model")
+            reason = "{model} takes no LoRA: choose a larger model"
+            raise Unsupported(Said(reason, model=self._info.name))
         if adaptation.tile:
-            raise Unsupported(f"{self._info.name} can't make seamless tiles: leave out --tile")
+            reason = "{model} can't make seamless tiles: leave out --tile"
+            raise Unsupported(Said(reason, model=self._info.name))
 
     def encode_text(
         self, prompts: tuple[tuple[Span, ...], ...], width: int, height: int
@@ -202,7 +205,8 @@ class PackModel:
         upscaler = self._networks.upscaler
         if factor not in upscaler.config.factors:
             able = " or ".join(str(n) for n in upscaler.config.factors)
-            raise Unsupported(f"the pack enlarges {able} times, not {factor} times")
+            reason = "the pack enlarges {able} times, not {factor} times"
+            raise Unsupported(Said(reason, able=able, factor=factor))
         return upscaler.enlarge(pixels, factor)
 
 

@@ -26,6 +26,7 @@ from engine.models.families.lora import Merger
 from engine.models.families.parts import Parts, read_parts
 from engine.models.families.weights import bytes_of
 from engine.requests import Span
+from engine.wording import Said
 
 _WRAP = 8  # latents by which a tiled source is continued around its edges before encoding
 _PREVIEW_SIDE = 256  # pixels; longer side of a tiny VAE's preview
@@ -144,7 +145,8 @@ class StableDiffusion:
     def enlarge(self, pixels: Tensor, factor: int) -> Tensor:
         """Refuse: a Stable Diffusion checkpoint has no upscaler."""
         del pixels, factor
-        raise Unsupported(f"the model {self._info.name} has no upscaler; use the pack's")
+        name = self._info.name
+        raise Unsupported(Said("the model {name} has no upscaler; use the pack's", name=name))
 
     def _set_tile(self, *, tile: bool) -> None:
         self._is_tiled = tile

@@ -52,6 +52,7 @@ from engine.style.colour import colour_moments
 from engine.style.learning import decode_change
 from engine.style.objective import Weights, restyling_loss
 from engine.style.target import Style
+from engine.wording import Said
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +125,8 @@ class StyleNetworks:
             case Recall(key=key):
                 return self._notebook.read(key)
             case other:
-                raise Unsupported(f"the style networks compute no {type(other).__name__}")
+                kind = type(other).__name__
+                raise Unsupported(Said("the style networks compute no {kind}", kind=kind))
 
     def _restyle(self, calls: Sequence[Restyle]) -> list[Tensor]:
         answer = self._transfer(
@@ -203,7 +205,9 @@ class StyleNetworks:
     def _preset(self, name: str) -> Style:
         if name not in self._presets:
             known = ", ".join(self._presets)
-            raise Unsupported(f"there is no style called {name}: choose from {known}")
+            raise Unsupported(
+                Said("there is no style called {name}: choose from {names}", name=name, names=known)
+            )
         return self._presets[name]
 
     def _extractor(self, model: str) -> Extractor:

@@ -1,5 +1,6 @@
 """Points of a generator's latent space: of seeds, near a picture, and what they draw."""
 
+import hashlib
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
@@ -20,11 +21,19 @@ from engine.errors import InvalidRequest
 from engine.gan.inversion import descend
 from engine.gan.space import LatentSpace
 from engine.gan.walks import truncated
+from engine.wording import Said
 
 ITERATIONS = 120  # of the search for a picture's point
 
 Points = Generator[Call, Any, Tensor]
 OnIteration = Callable[[Tensor], Generator[Call, Any, None]]  # hears the points it has come to
+
+
+def network_of(model: str, weights: bytes = b"") -> NetworkRef:
+    """A generator of the catalogue, or one that was trained here, named by its `weights`."""
+    if not weights:
+        return NetworkRef(model)
+    return NetworkRef(f"own {hashlib.sha256(weights).hexdigest()[:16]}", weights=weights)
 
 
 def space_of(network: NetworkRef, look: str) -> Generator[Call, Any, LatentSpace]:
@@ -35,7 +44,9 @@ def space_of(network: NetworkRef, look: str) -> Generator[Call, Any, LatentSpace
     """
     space: LatentSpace = yield DescribeLatents(network)
     if look and look not in space.looks:
-        raise InvalidRequest("look", f"must be one of {', '.join(space.looks)}, not {look}")
+        names = ", ".join(space.looks)
+        reason = Said("must be one of {names}, not {given}", names=names, given=look)
+        raise InvalidRequest("look", reason)
     return space
 
 

@@ -1,21 +1,26 @@
 """Texts for members, in English and Chinese."""
 
 import ast
+import json
 import pickle
 import string
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 import bot
+import engine
 from bot.errors import ConfirmationNeeded, NotFound
 from bot.prompts import PromptError
-from bot.wording import Said, chinese, translated
+from bot.wording import Said, as_plain, chinese, from_plain, translated
+from engine.api import InvalidRequest, ModelUnavailable, UnknownModel, UnreadableImage
 
 ROOT = Path(bot.__file__).parent
+ENGINE = Path(engine.__file__).parent
+TRAINING = ENGINE / "training"  # only operators ever run it
 # Where errors are made whose texts members read; faces take theirs from catalogues of their own.
-PLACES = ("prompts", "studio", "storage", "errors.py")
+PLACES = [ROOT / name for name in ("prompts", "studio", "storage", "errors.py")]
 ERRORS = {
     "UserError",
     "PromptError",
@@ -25,42 +30,68 @@ ERRORS = {
     "UnusablePicture",
     "StorageUnavailable",
     "DiskFull",
+    "UnreadableRequest",
 }
-OPERATORS = ("can't be opened",)  # what only operators ever read
+# What ModelUnavailable, UnsafeCheckpoint and BadCatalogue say is for the operator to mend.
+ENGINE_ERRORS = {
+    "EngineError",
+    "InvalidRequest",
+    "UnreadableImage",
+    "Unsupported",
+    "OutOfMemory",
+    "NotANumber",
+    "WorkerDied",
+}
+REQUIREMENTS = {"_require", "_require_range", "_require_seed", "_require_side", "_between"}
+PICTURES = {"opened", "clean", "cleaned"}  # what names a picture in its errors
+OPERATORS = ("can't be opened", "there is no kind of device", "this machine has no")
 
 
 def sources() -> Iterator[ast.Module]:
-    for place in PLACES:
-        path = ROOT / place
+    for path in PLACES:
         for file in path.rglob("*.py") if path.is_dir() else [path]:
+            yield ast.parse(file.read_text(encoding="utf-8"))
+
+
+def engine_sources() -> Iterator[ast.Module]:
+    for file in ENGINE.rglob("*.py"):
+        if not file.is_relative_to(TRAINING):
             yield ast.parse(file.read_text(encoding="utf-8"))
 
 
 def calls(source: ast.Module) -> Iterator[tuple[str, ast.Call]]:
     for node in ast.walk(source):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            yield node.func.id, node
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
+            yield ast.unparse(node.func).rpartition(".")[2], node
 
 
-def literals(node: ast.expr, source: ast.Module) -> Iterator[str]:
-    """The text that an argument is, or those that its name stands for in its file."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value:
-        yield node.value
-    if isinstance(node, ast.Name):
-        for other in ast.walk(source):
-            if isinstance(other, ast.Assign) and ast.unparse(other.targets[0]) == node.id:
-                yield from literals(other.value, ast.Module([], []))
+def meanings(node: ast.expr, source: ast.Module) -> Iterator[ast.expr]:
+    """What an argument is, or what its name stands for in its file."""
+    if not isinstance(node, ast.Name):
+        yield node
+        return
+    for other in ast.walk(source):
+        if isinstance(other, ast.Assign) and ast.unparse(other.targets[0]) == node.id:
+            yield other.value
 
 
-def texts(*made_by: str) -> set[str]:
-    """All templates and whole texts that some classes are called with."""
+def arguments(
+    sources: Callable[[], Iterator[ast.Module]], made_by: set[str]
+) -> Iterator[tuple[str, ast.expr]]:
+    """Who is called, and each argument, for all calls of some names."""
+    for source in sources():
+        for name, call in calls(source):
+            if name in made_by:
+                for argument in call.args:
+                    yield from ((name, meaning) for meaning in meanings(argument, source))
+
+
+def texts(sources: Callable[[], Iterator[ast.Module]], made_by: set[str]) -> set[str]:
+    """All templates and whole texts that some names are called with."""
     return {
-        text
-        for source in sources()
-        for name, call in calls(source)
-        if name in made_by
-        for argument in call.args
-        for text in literals(argument, source)
+        node.value
+        for _, node in arguments(sources, made_by)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value
     }
 
 
@@ -68,25 +99,43 @@ def fields(template: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(template) if name}
 
 
-def test_an_error_never_fills_in_its_text_without_remembering_how() -> None:
-    formatted = [
-        ast.unparse(call)
-        for source in sources()
-        for name, call in calls(source)
-        if name in ERRORS and any(isinstance(argument, ast.JoinedStr) for argument in call.args)
+def is_for_members(text: str) -> bool:
+    return not any(one in text for one in OPERATORS)
+
+
+def filled_in_for_good(sources: Callable[[], Iterator[ast.Module]], made_by: set[str]) -> list[str]:
+    """Errors whose text does not remember how it was made."""
+    found = [
+        f"{name}({ast.unparse(node)})"
+        for name, node in arguments(sources, made_by)
+        if isinstance(node, ast.JoinedStr)
     ]
-    assert [text for text in formatted if not any(one in text for one in OPERATORS)] == []
+    return [one for one in found if is_for_members(one)]
+
+
+def test_an_error_never_fills_in_its_text_without_remembering_how() -> None:
+    assert filled_in_for_good(sources, ERRORS) == []
+    assert filled_in_for_good(engine_sources, ENGINE_ERRORS | REQUIREMENTS) == []
 
 
 def test_every_text_has_its_chinese() -> None:
-    found = texts("Said", *ERRORS)
+    found = texts(sources, {"Said", *ERRORS})
     assert len(found) > 100
     assert found - set(chinese()) == set()
 
 
+def test_every_text_of_the_engine_has_its_chinese() -> None:
+    found = texts(engine_sources, {"Said", *ENGINE_ERRORS, *REQUIREMENTS})
+    found |= texts(engine_sources, PICTURES) | texts(sources, PICTURES)
+    assert len(found) > 60
+    assert {text for text in found - set(chinese()) if is_for_members(text)} == set()
+
+
 def test_chinese_fills_in_the_same_values() -> None:
-    templates = texts("Said")
-    assert {text for text in templates if fields(text) != fields(chinese()[text])} == set()
+    templates = texts(sources, {"Said"}) | texts(engine_sources, {"Said"})
+    known = templates & set(chinese())
+    assert len(known) > 100
+    assert {text for text in known if fields(text) != fields(chinese()[text])} == set()
 
 
 @pytest.mark.parametrize("locale", ["zh-CN", "zh-TW", "zh"])
@@ -110,3 +159,48 @@ def test_a_text_survives_pickling_with_its_values() -> None:
 def test_what_has_no_translation_stays_english() -> None:
     assert translated("brand new", "zh-CN") == "brand new"
     assert translated(ConfirmationNeeded(5).text, "en-US") == str(ConfirmationNeeded(5))
+
+
+@pytest.mark.parametrize(
+    ("error", "english", "told"),
+    [
+        (
+            InvalidRequest(
+                "frames", Said("must be in {low}..{high}, not {given}", low=2, high=96, given=999)
+            ),
+            "frames must be in 2..96, not 999",
+            "帧数必须在 2 到 96 之间，不能是 999",
+        ),
+        (
+            UnreadableImage(
+                "the picture", Said("is too large; send a file of at most {most:g} MiB", most=20)
+            ),
+            "the picture is too large; send a file of at most 20 MiB",
+            "这张图片太大；请发送不超过 20 MiB 的文件",
+        ),
+        (
+            UnknownModel("prompt", "pack"),
+            "there is no model called prompt; did you mean pack?",
+            "没有名为 prompt 的模型；是不是 pack？",
+        ),
+        (
+            ModelUnavailable("dream", "dream.ckpt is a pickle"),
+            "the model dream can't be loaded: dream.ckpt is a pickle",
+            "模型 dream 无法加载，需要管理者处理：dream.ckpt is a pickle",
+        ),
+    ],
+)
+def test_what_the_engine_refuses_is_told_in_chinese_from_another_process_and_from_storage(
+    error: InvalidRequest, english: str, told: str
+) -> None:
+    here = pickle.loads(pickle.dumps(error))
+    assert str(here) == english
+    stored = json.loads(json.dumps(as_plain(here.text)))
+    assert from_plain(stored) == english
+    assert translated(from_plain(stored), "zh-CN") == told
+
+
+def test_only_texts_are_translated_never_the_names_in_them() -> None:
+    assert chinese()["prompt"] == "提示词"
+    error = NotFound(Said("you keep no style called {name}", name="prompt"))
+    assert translated(error.text, "zh") == "你没有名为 prompt 的风格"

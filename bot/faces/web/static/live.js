@@ -1,5 +1,7 @@
 // News of jobs: an event stream, and asking again and again while there is none.
 
+import { language } from "./words.js";
+
 const POLL_MS = 3000;
 const RECONNECT_MS = 4000;
 const REST_MS = 60_000; // a page out of sight so long gives its stream back; browsers allow six
@@ -28,7 +30,7 @@ export function listen({ onjob, refresh, onstate }) {
 
   function connect() {
     source?.close();
-    source = new EventSource("/api/events");
+    source = new EventSource(`/api/events?language=${language()}`);
     source.addEventListener("open", up);
     source.addEventListener("error", down);
     source.addEventListener("job", (event) => onjob(JSON.parse(event.data)));

@@ -6,7 +6,7 @@ from aiohttp import FormData
 from PIL import Image
 
 from bot.faces.web.config import WebConfig
-from engine.api import ImageToImage, OutOfMemory
+from engine.api import ImageToImage, InvalidRequest, OutOfMemory, Said
 
 
 def picture(kind: str = "PNG", size: tuple[int, int] = (96, 64)) -> bytes:
@@ -52,6 +52,20 @@ async def test_many_jobs_start_only_once_confirmed(client):
     started = await client.post("/api/jobs", json=body | {"confirmed": True})
     assert started.status == 202
     assert len((await started.json())["ids"]) == 5
+
+
+async def test_a_chinese_member_reads_in_chinese_why_a_job_failed(client, engine, imagine):
+    wrong = Said("must be in {low}..{high}, not {given}", low=2, high=96, given=500)
+    engine.error = InvalidRequest("frames", wrong)
+    job = await imagine("a fox")
+    assert job["reason"] == "frames must be in 2..96, not 500"
+    chinese = {"Accept-Language": "zh-CN,zh;q=0.9,en;q=0.8"}
+    told = await (await client.get(f"/api/jobs/{job['id']}", headers=chinese)).json()
+    assert told["reason"] == "帧数必须在 2 到 96 之间，不能是 500"
+    page = await (await client.get("/api/jobs", headers=chinese)).json()
+    assert page["jobs"][0]["reason"] == told["reason"]
+    stream = await client.get(f"/api/jobs/{job['id']}/events?language=zh-CN")
+    assert told["reason"] in await stream.text(), "browsers' event streams send no headers"
 
 
 async def test_a_failed_job_says_why(client, engine, imagine):
