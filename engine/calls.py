@@ -8,7 +8,7 @@ Shapes: pixels (B, 3, H, W) in [0, 1]; latents (B, C, h, w) in fp32; sigmas (B,)
 """
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from torch import Tensor
@@ -36,6 +36,8 @@ class NetworkRef:
     model: str
     loras: tuple[tuple[str, float], ...] = ()
     tile: bool = False  # convolutions wrap around the edges
+    # Of a generator that the catalogue does not list: its file, whose hash its name is made of.
+    weights: bytes = field(default=b"", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -340,6 +342,108 @@ class InversionGradient:
         return ("inversion gradient", self.network)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class FirstPair:
+    """Where teaching a pair begins. Result: (judge (Q,), generator (P,), version of the pair)."""
+
+    network: NetworkRef
+    seed: int
+
+    @property
+    def batch_key(self) -> tuple[object, ...]:
+        """Costs next to nothing."""
+        return ("first pair", self.network)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PairCanvases:
+    """Pictures as a pair sees them. Result: (B, C, h, w)."""
+
+    network: NetworkRef
+    pixels: Tensor  # (B, 3, S, S)
+
+    @property
+    def batch_key(self) -> tuple[object, ...]:
+        """Network."""
+        return ("pair canvases", self.network)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JudgeGradient:
+    """How badly a judge tells real from drawn, and where its numbers should go.
+
+    Result: (gradient (Q,), its loss, gap and penalties R1 and R2 as (4,)).
+    """
+
+    network: NetworkRef
+    judge: Tensor  # (Q,)
+    generator: Tensor  # (P,)
+    canvases: Tensor  # (B, C, h, w) of real pictures
+    z: Tensor  # (B, Z)
+    gamma: float  # of R1 and R2
+
+    @property
+    def batch_key(self) -> tuple[object, ...]:
+        """Network; each pair is computed on its own."""
+        return ("judge gradient", self.network)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FoolGradient:
+    """How badly a generator fools its judge. Result: (gradient (P,), loss (1,))."""
+
+    network: NetworkRef
+    judge: Tensor  # (Q,)
+    generator: Tensor  # (P,)
+    canvases: Tensor  # (B, C, h, w) of real pictures
+    z: Tensor  # (B, Z)
+
+    @property
+    def batch_key(self) -> tuple[object, ...]:
+        """Network; each pair is computed on its own."""
+        return ("fool gradient", self.network)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PairSamples:
+    """What a generator in training draws. Result: pixels (B, 3, S, S)."""
+
+    network: NetworkRef
+    generator: Tensor  # (P,)
+    z: Tensor  # (B, Z)
+
+    @property
+    def batch_key(self) -> tuple[object, ...]:
+        """Network; each generator is computed on its own."""
+        return ("pair samples", self.network)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PairFeatures:
+    """What sets of pictures are compared by. Result: (B, D)."""
+
+    network: NetworkRef
+    pixels: Tensor  # (B, 3, S, S)
+
+    @property
+    def batch_key(self) -> tuple[object, ...]:
+        """Network and shape."""
+        return ("pair features", self.network, *self.pixels.shape[1:])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WriteGenerator:
+    """A generator as the file that is kept of it. Result: bytes."""
+
+    network: NetworkRef
+    generator: Tensor  # (P,)
+
+    @property
+    def batch_key(self) -> tuple[object, ...]:
+        """Costs little."""
+        return ("write generator", self.network)
+
+
 @dataclass(frozen=True, slots=True)
 class Pause:
     """Nothing to compute: a point where others may run. Result: None."""
@@ -377,8 +481,27 @@ StyleCall: TypeAlias = (
     | Recall
 )
 GanCall: TypeAlias = DescribeLatents | MapNoise | MeanOfLook | Synthesise | InversionGradient
+PairCall: TypeAlias = (
+    FirstPair
+    | PairCanvases
+    | JudgeGradient
+    | FoolGradient
+    | PairSamples
+    | PairFeatures
+    | WriteGenerator
+)
 Call: TypeAlias = (
-    Facts | EncodeText | Denoise | Encode | Decode | Enlarge | StyleCall | GanCall | Pause | Report
+    Facts
+    | EncodeText
+    | Denoise
+    | Encode
+    | Decode
+    | Enlarge
+    | StyleCall
+    | GanCall
+    | PairCall
+    | Pause
+    | Report
 )
 # What is sent depends on what was yielded.
 Pipeline: TypeAlias = Generator[Call, Any, tuple[Picture, ...]]

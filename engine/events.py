@@ -31,7 +31,8 @@ class Picture:
     width: int  # pixels
     height: int  # pixels
     animation: bytes = b""  # animated WebP, whose first frame `png` is
-    weights: bytes = b""  # what a training of a style has learnt
+    weights: bytes = b""  # what a training has learnt
+    report: tuple[tuple[str, str], ...] = ()  # what it says of itself: name and value
 
 
 @dataclass(frozen=True, slots=True)

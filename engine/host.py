@@ -50,6 +50,8 @@ def with_known_model(request: Request, catalogue: Catalogue) -> Request:
         return replace(request, drawing=named)
     if not isinstance(request, Diffusion | Stylize | Dream) or not request.model:
         return request
+    if isinstance(request, Dream) and request.weights:
+        return request  # it brings its model along
     known = catalogue.info(request.model).name
     return request if request.model == known else replace(request, model=known)
 

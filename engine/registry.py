@@ -1,7 +1,17 @@
 """Which pipeline answers which request. The one place to add a kind of request."""
 
 from engine.calls import Pipeline
-from engine.pipelines import blend, dream, edit, imagine, morph, stylize, train_style, upscale
+from engine.pipelines import (
+    blend,
+    dream,
+    edit,
+    imagine,
+    morph,
+    stylize,
+    train_gan,
+    train_style,
+    upscale,
+)
 from engine.requests import (
     Blend,
     Dream,
@@ -10,6 +20,7 @@ from engine.requests import (
     Request,
     Stylize,
     TextToImage,
+    TrainGan,
     TrainStyle,
     Upscale,
 )
@@ -28,6 +39,8 @@ def start(request: Request, preview_interval_s: float) -> Pipeline:
             return stylize.run(request, preview_interval_s=preview_interval_s)
         case TrainStyle():
             return train_style.run(request, preview_interval_s=preview_interval_s)
+        case TrainGan():
+            return train_gan.run(request)
         case Blend():
             return blend.run(request, preview_interval_s=preview_interval_s)
         case Dream():

@@ -26,6 +26,10 @@ MAX_FRAMES = 120  # of one morph
 MAX_MORPH_PIXELS = 32_000_000  # of all frames of a morph
 MAX_FRAME_RATE = 50  # frames per second; browsers slow down what is faster
 MAX_STRIDES = 32  # of one walk between dreams
+LEAST_LEARNT = 16  # different pictures: from fewer, a generator learns nothing but them
+MAX_LEARNT = 500  # pictures of one generator's training
+MAX_PAIR_STEPS = 100_000  # of a generator's training
+MAX_PAIR_MINUTES = 24 * 60.0
 
 
 class Sampler(StrEnum):
@@ -321,6 +325,7 @@ class Dream:
     path: tuple[Stride, ...] = ()
     distance: float = 1.0  # of the last stride
     factor: int = 4  # by which an upscaler enlarges: 1, 2 or 4
+    weights: bytes = b""  # of a generator that was trained here; `model` is then its name
     previews: bool = True
 
     def __post_init__(self) -> None:
@@ -408,14 +413,39 @@ class TrainStyle:
         _require_seed("seed", self.seed)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainGan:
+    """A generator taught what some pictures have in common; its picture carries the weights.
+
+    It ends after `steps` or `minutes` of learning, whichever is first.
+    """
+
+    name: str  # what it will be called
+    pictures: tuple[bytes, ...] = ()  # PNG, squares
+    sources: tuple[str, ...] = ()  # what its owner calls the pictures
+    minutes: float = 20.0  # of learning; waiting for others does not count
+    steps: int = 20_000
+    seed: int = 0
+    is_ending: bool = False  # learn no more: make the result of what is known
+    previews: bool = True
+
+    def __post_init__(self) -> None:
+        _require(len(self.pictures) <= MAX_LEARNT, "pictures", f"may be {MAX_LEARNT} at most")
+        _require_range("minutes", self.minutes, 0.1, MAX_PAIR_MINUTES)
+        _require_range("steps", self.steps, 1, MAX_PAIR_STEPS)
+        _require_seed("seed", self.seed)
+
+
 Request: TypeAlias = (
-    TextToImage | ImageToImage | Upscale | Stylize | Blend | Dream | Morph | TrainStyle
+    TextToImage | ImageToImage | Upscale | Stylize | Blend | Dream | Morph | TrainStyle | TrainGan
 )
 
 
 def seeds_of(request: Request) -> Iterable[int]:
     """The seed of each image of a request, in order; variations of one image have that image's."""
-    count = 1 if isinstance(request, Upscale | Morph | TrainStyle) else request.image_count
+    count = (
+        1 if isinstance(request, Upscale | Morph | TrainStyle | TrainGan) else request.image_count
+    )
     step = 0 if isinstance(request, Diffusion) and request.is_varied else 1
     return ((request.seed + i * step) % (MAX_SEED + 1) for i in range(count))
 

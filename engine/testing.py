@@ -33,6 +33,7 @@ from engine.requests import (
     Request,
     StyleMethod,
     Stylize,
+    TrainGan,
     TrainStyle,
     Upscale,
     seeds_of,
@@ -40,6 +41,7 @@ from engine.requests import (
 from engine.worker_process import Link, Send, Work
 
 _PREVIEW_SIDE = 64  # pixels
+_MOST_PAIR_STEPS = 20  # told of a training that would take minutes
 _TRAINED_SIDE = 96  # pixels of the picture of a training
 
 
@@ -199,10 +201,11 @@ def draw(request: Request) -> tuple[Picture, ...]:
     width, height = _size_of(request)
     words = _words_of(request)
     moving = _animation(request, width, height)
-    learnt = b"learnt" if isinstance(request, TrainStyle) else b""
+    learnt = b"learnt" if isinstance(request, TrainStyle | TrainGan) else b""
+    report = (("Verdict", "healthy"),) if isinstance(request, TrainGan) else ()
     patterns = ((seed, _pattern(seed, words, width, height)) for seed in seeds_of(request))
     return tuple(
-        Picture(_encoded(pattern, "PNG"), seed, width, height, moving, learnt)
+        Picture(_encoded(pattern, "PNG"), seed, width, height, moving, learnt, report)
         for seed, pattern in patterns
     )
 
@@ -222,6 +225,8 @@ def _step_count(request: Request) -> int:
             return request.iterations
         case TrainStyle():
             return request.steps
+        case TrainGan():
+            return min(request.steps, _MOST_PAIR_STEPS)
         case _:
             return 1
 
@@ -237,7 +242,7 @@ def _size_of(request: Request) -> tuple[int, int]:
         case Upscale():
             width, height = _size_in(request.source, "source")
             return width * request.factor, height * request.factor
-        case TrainStyle():
+        case TrainStyle() | TrainGan():
             return _TRAINED_SIDE, _TRAINED_SIDE
         case Stylize():
             width, height = _size_in(request.content, "content")

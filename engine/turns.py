@@ -4,15 +4,27 @@ Loading a model takes seconds, merging a LoRA some tenths. If requests of two mo
 step by step on a device with room for one, it would do nothing but load. So what a change cost is
 remembered, and before it is made again the device stays as it is for a multiple of that time, as
 long as there is work for it. A first change is made at once, and so is one that costs nothing.
+
+Steps of a training that nobody waits for run when there is nothing else.
 """
 
 from collections.abc import Collection, Sequence
 
-from engine.calls import Call, Decode, Denoise, Encode, EncodeText, NetworkRef
+from engine.calls import (
+    Call,
+    Decode,
+    Denoise,
+    Encode,
+    EncodeText,
+    FoolGradient,
+    JudgeGradient,
+    NetworkRef,
+)
 
 STAY = 4.0  # times the cost of a change: at most a fifth of the time goes into changing
 _MOST_NETWORKS = 1000  # whose costs are remembered
 _ADAPTED = (EncodeText, Denoise, Encode, Decode)  # calls that need the adaptation in place
+_PATIENT = (JudgeGradient, FoolGradient)
 
 
 class Turns:
@@ -29,11 +41,13 @@ class Turns:
 
         `calls` has the longest waiting first, `resident` the models in memory.
         """
-        costs = [self._cost_s(call, resident) for call in calls]
+        urgent = [place for place, call in enumerate(calls) if not isinstance(call, _PATIENT)]
+        places = urgent or list(range(len(calls)))
+        costs = [self._cost_s(calls[place], resident) for place in places]
         is_due = not costs or now - self._changed_at >= STAY * costs[0]
         if is_due or all(costs):
-            return list(range(len(calls)))
-        return [position for position, cost in enumerate(costs) if not cost]
+            return places
+        return [place for place, cost in zip(places, costs, strict=True) if not cost]
 
     def ran(self, call: Call, seconds: float, loading_s: float, now: float) -> None:
         """Learn from a pass that took so long, the loading of a model not included."""

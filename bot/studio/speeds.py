@@ -11,6 +11,7 @@ from engine.api import (
     Request,
     StyleMethod,
     Stylize,
+    TrainGan,
     TrainStyle,
     Upscale,
 )
@@ -50,6 +51,8 @@ def work_of(request: Request) -> float:
             return megapixels * passes * request.image_count * (1 + len(request.frames))
         case TrainStyle():
             return request.steps * _TRAINING_WORK
+        case TrainGan():
+            return 60 * request.minutes
 
 
 def _drawing_work(request: Diffusion) -> float:
@@ -62,6 +65,7 @@ _OWN_PACES = (
     Operation.UPSCALE,
     Operation.STYLIZE,
     Operation.TRAIN_STYLE,
+    Operation.TRAIN_GAN,
     Operation.BLEND,
     Operation.DREAM,
     Operation.MORPH,

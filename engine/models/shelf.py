@@ -5,6 +5,7 @@ CPU in fp32: what lies between two passes is small, and is computed the same wha
 """
 
 import gc
+import hashlib
 import logging
 import os
 from collections.abc import Callable, Sequence
@@ -26,6 +27,7 @@ from engine.calls import (
     Facts,
     GanCall,
     NetworkRef,
+    PairCall,
     StyleCall,
 )
 from engine.config import EngineConfig
@@ -39,6 +41,8 @@ from engine.models.families import (
     Loader,
     Place,
 )
+from engine.models.families.gan import load_own
+from engine.models.families.gan_lessons import PairTeacher
 from engine.models.families.style import NETWORKS as STYLE_NETWORKS
 from engine.models.families.style import StyleNetworks
 from engine.models.files import fingerprint, parameter_count, read_header, weight_files
@@ -84,6 +88,7 @@ class Shelf:
         self._fingerprints: dict[str, str] = {}
         # A few megabytes, so they stay and need no place in the ledger.
         self._styles = StyleNetworks(self._device, vgg19=config.vgg19_file, notes=config.notes_dir)
+        self._pairs = PairTeacher(self._device)
 
     @property
     def device(self) -> torch.device:
@@ -117,8 +122,10 @@ class Shelf:
                 case _ if isinstance(calls[0], StyleCall):
                     return self._styles.execute(calls)  # type: ignore[arg-type]
                 case _ if isinstance(calls[0], GanCall):
-                    gan = self._gan(calls[0].network.model)
+                    gan = self._gan(calls[0].network)
                     return gan.execute(calls)  # type: ignore[arg-type]
+                case _ if isinstance(calls[0], PairCall):
+                    return self._pairs.execute(calls)  # type: ignore[arg-type]
                 case _:
                     return self._pass(calls)
 
@@ -186,12 +193,26 @@ class Shelf:
             raise Unsupported(Said(reason, model=info.name))
         return cast(LoadedModel, self._held(info))
 
-    def _gan(self, name: str) -> LoadedGan:
-        info = self._catalogue.info(name)
+    def _gan(self, network: NetworkRef) -> LoadedGan:
+        if network.weights:
+            return self._own_gan(network)
+        info = self._catalogue.info(network.model)
         if info.family is not Family.GAN:
             reason = "{model} can't dream: choose a model of the family gan"
             raise Unsupported(Said(reason, model=info.name))
         return cast(LoadedGan, self._held(info))
+
+    def _own_gan(self, network: NetworkRef) -> LoadedGan:
+        """A generator that was trained here, read from what came with the call."""
+        name = network.model
+        model = self._models.get(name)
+        if model is None:
+            self._make_room(2 * len(network.weights))  # the file holds half floats
+            place = Place(self._device, dtype_for(self._device, Family.GAN))
+            model = self._models[name] = load_own(name, network.weights, place)
+            self._fingerprints[name] = hashlib.sha256(network.weights).hexdigest()[:10]
+        self._note(name, model)
+        return cast(LoadedGan, model)
 
     def _held(self, info: ModelInfo) -> LoadedModel | LoadedGan:
         """The model, loaded if it is not in memory."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load, save, save_file
 from torch import Tensor, nn
 
 from engine.networks.lora import lora_of
@@ -44,6 +44,31 @@ def save_network(
             tensors[key] = value.detach().cpu().half().contiguous()
     configuration = network.configuration()  # type: ignore[operator]
     return _save(folder, name, tensors, configuration)
+
+
+def encode_network(name: str, network: nn.Module) -> bytes:
+    """A network that has `configuration()` as the bytes of one file."""
+    halves = {key: value.cpu().half().contiguous() for key, value in network.state_dict().items()}
+    configuration = network.configuration()  # type: ignore[operator]
+    data: bytes = save(halves, {"network": name, "configuration": json.dumps(configuration)})
+    return data
+
+
+def decode_network(data: bytes, name: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Configuration and fp32 weights of what `encode_network` made.
+
+    Raises:
+        BrokenWeights: the bytes are damaged or hold another network.
+    """
+    try:
+        tensors = load(data)
+        metadata = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
+        configuration = json.loads(metadata["configuration"])
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise BrokenWeights(name, f"it can't be read ({error})") from error
+    if metadata.get("network") != name:
+        raise BrokenWeights(name, f"it does not hold a {name}")
+    return configuration, _widened(tensors)
 
 
 def save_lora(folder: Path, name: str, network: nn.Module) -> list[Path]:

@@ -29,7 +29,7 @@ def run(
     Raises:
         InvalidRequest: the look is unknown, or the picture unreadable.
     """
-    network = NetworkRef(request.model)
+    network = dreaming.network_of(request.model, request.weights)
     space = yield from dreaming.space_of(network, request.look)
     if request.like:
         teller = _Teller(request, network, preview_interval_s, clock)

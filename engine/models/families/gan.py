@@ -22,7 +22,7 @@ from engine.models.catalogue import ModelInfo
 from engine.models.families import OnLoad, Place
 from engine.networks.dcgan import DcganGenerator
 from engine.networks.gan import GanConfig, Generator
-from engine.networks.weights import BrokenWeights, read_network
+from engine.networks.weights import BrokenWeights, decode_network, read_network
 
 NETWORK = "gan"  # what its file is called
 
@@ -96,13 +96,16 @@ def read_generator(folder: Path) -> Drawer:
     Raises:
         BrokenWeights: the file is missing, damaged or of another network.
     """
-    configuration, weights = read_network(folder, NETWORK)
+    return _built(*read_network(folder, NETWORK), str(folder / NETWORK))
+
+
+def _built(configuration: dict[str, Any], weights: dict[str, Tensor], place: str) -> Drawer:
     try:
         config = GanConfig(**configuration)
         generator = DcganGenerator(config) if config.design == "dcgan" else Generator(config)
         generator.load_state_dict(weights)
     except (TypeError, RuntimeError) as error:
-        raise BrokenWeights(str(folder / NETWORK), f"the weights do not fit ({error})") from error
+        raise BrokenWeights(place, f"the weights do not fit ({error})") from error
     return generator.eval().requires_grad_(requires_grad=False)
 
 
@@ -118,3 +121,15 @@ def load(info: ModelInfo, files: Path, place: Place, on_progress: OnLoad) -> Gan
         raise ModelUnavailable(info.name, str(error)) from error
     on_progress(1.0)
     return GanModel(place, generator)
+
+
+def load_own(name: str, weights: bytes, place: Place) -> GanModel:
+    """Make a generator that was trained here from its file.
+
+    Raises:
+        ModelUnavailable: the file is damaged or of another network.
+    """
+    try:
+        return GanModel(place, _built(*decode_network(weights, NETWORK), name))
+    except BrokenWeights as error:
+        raise ModelUnavailable(name, str(error)) from error

@@ -1,0 +1,126 @@
+"""A pair of generator and judge while it learns: both as vectors, what Adam remembers, how far.
+
+Huang et al. 2024 (R3GAN), https://arxiv.org/abs/2501.05441: Adam without momentum, R1 and R2 that
+fall over the run, an average of the generator's weights that is what one keeps.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+RATE = 1e-3
+GAMMA = (1.0, 0.1)  # of R1 and R2 on latents, whose deviation is 1, at the start and the end
+SQUARE_KEPT = 0.99  # Adam's second beta
+AVERAGE_KEPT = 0.998
+WARM_STEPS = 190
+STEADY = 0.55  # of the run, after which the rate falls
+_TINY = 1e-8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Learning:
+    """A pair after so many steps."""
+
+    step: int
+    seconds: float  # of computing
+    judge: Tensor  # (Q,)
+    judge_square: Tensor  # mean of squared gradients, like the next
+    generator: Tensor  # (P,)
+    generator_square: Tensor
+    average: Tensor  # of the generator
+    best: Tensor  # the average that came nearest to the pictures
+    best_distance: float  # infinite as long as none was measured
+
+
+def begun(judge: Tensor, generator: Tensor) -> Learning:
+    """Nothing is learnt yet."""
+    return Learning(
+        step=0,
+        seconds=0.0,
+        judge=judge,
+        judge_square=torch.zeros_like(judge),
+        generator=generator,
+        generator_square=torch.zeros_like(generator),
+        average=generator,
+        best=generator,
+        best_distance=math.inf,
+    )
+
+
+def rate_at(progress: float, step: int, steps: int) -> float:
+    """The learning rate: warmed up, steady, then a cosine down to a hundredth."""
+    warm = min(1.0, (step + 1) / max(1, min(WARM_STEPS, steps // 20)))
+    fall = min(1.0, max(0.0, (progress - STEADY) / (1 - STEADY)))
+    return RATE * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * fall)))
+
+
+def gamma_at(progress: float) -> float:
+    """The weight of R1 and R2."""
+    first, last = GAMMA
+    return first * float((last / first) ** progress)
+
+
+def judged(state: Learning, gradient: Tensor, rate: float) -> Learning:
+    """The judge one step on."""
+    judge, square = _adam(state.judge, state.judge_square, gradient, rate, state.step)
+    return replace(state, judge=judge, judge_square=square)
+
+
+def fooled(state: Learning, gradient: Tensor, rate: float, seconds: float) -> Learning:
+    """The generator and its average one step on, after `seconds` more."""
+    generator, square = _adam(state.generator, state.generator_square, gradient, rate, state.step)
+    # Early on the average follows quickly, so that it does not remember the first weights.
+    keep = min(AVERAGE_KEPT, (1 + state.step) / (10 + state.step))
+    return replace(
+        state,
+        step=state.step + 1,
+        seconds=state.seconds + seconds,
+        generator=generator,
+        generator_square=square,
+        average=torch.lerp(generator, state.average, keep),
+    )
+
+
+def observed(state: Learning, distance: float) -> Learning:
+    """The state after its average was found to be so far from the pictures."""
+    if not distance <= state.best_distance:
+        return state
+    return replace(state, best=state.average, best_distance=distance)
+
+
+def _adam(
+    x: Tensor, square: Tensor, gradient: Tensor, rate: float, step: int
+) -> tuple[Tensor, Tensor]:
+    """Kingma and Ba 2014, Algorithm 1, with a first beta of 0."""
+    square = torch.lerp(gradient.square(), square, SQUARE_KEPT)
+    unbiased = square / (1 - SQUARE_KEPT ** (step + 1))
+    return x - rate * gradient / (unbiased.sqrt() + _TINY), square
+
+
+def encode_state(state: Learning) -> bytes:
+    """The state, so that `decode_state` goes on to the last bit where it stopped."""
+    numbers = torch.tensor([state.step, state.seconds, state.best_distance], dtype=torch.float64)
+    data: bytes = save(_vectors(state) | {"numbers": numbers})
+    return data
+
+
+def decode_state(data: bytes, judge: int, generator: int) -> Learning | None:
+    """The state of a pair of so many numbers; None if it is damaged or of another pair."""
+    try:
+        parts = load(data)
+        step, seconds, distance = parts.pop("numbers").tolist()
+        state = Learning(step=int(step), seconds=seconds, best_distance=distance, **parts)
+    except (SafetensorError, KeyError, ValueError, TypeError):
+        return None
+    fits = len(state.judge) == judge and len(state.generator) == generator
+    return state if fits else None
+
+
+def _vectors(state: Learning) -> dict[str, Tensor]:
+    names = ("judge", "judge_square", "generator", "generator_square", "average", "best")
+    # Copies: the first average is the generator itself, and a file holds nothing twice.
+    return {name: getattr(state, name).clone() for name in names}

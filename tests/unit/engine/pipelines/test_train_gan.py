@@ -1,0 +1,238 @@
+"""Teaching a generator from request to weights, with small random networks and real gradients."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load
+
+from engine import calls
+from engine.errors import EngineError, InvalidRequest, NotANumber
+from engine.gan.learning import decode_state
+from engine.models.families import Place, gan_lessons
+from engine.models.families.gan import load_own
+from engine.models.families.gan_lessons import PairTeacher
+from engine.models.notebook import Notebook
+from engine.networks.gan import GanConfig
+from engine.networks.style import StyleConfig, StyleTransfer
+from engine.networks.vae import Vae, VaeConfig
+from engine.networks.weights import save_network
+from engine.pipelines import train_gan
+from engine.requests import TrainGan
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def teacher(tmp_path, monkeypatch):
+    torch.default_generator.manual_seed(4)
+    vae = Vae(
+        VaeConfig(
+            latent_channels=3,
+            encoder_widths=(4, 4, 8),
+            decoder_widths=(4, 4, 8),
+            encoder_blocks=1,
+            decoder_blocks=(1, 1, 1),
+        )
+    )
+    save_network(tmp_path, "vae", vae)
+    save_network(tmp_path, "style", StyleTransfer(StyleConfig(widths=(4, 6, 8, 8))))
+    config = GanConfig(
+        size=8,
+        channels=3,
+        generator_widths=(16, 8),
+        generator_blocks=(1, 1),
+        discriminator_widths=(16,),
+        discriminator_blocks=(1,),
+        group=4,
+        vae=vae.configuration(),
+    )
+    monkeypatch.setattr(gan_lessons, "pair_config", lambda _: config)
+    monkeypatch.setattr(train_gan, "LEAST_KEPT", 2)
+    monkeypatch.setattr(train_gan, "KEPT_EVERY_S", 0.0)
+    return PairTeacher(CPU, folder=tmp_path)
+
+
+@pytest.fixture
+def notes(tmp_path):
+    return Notebook(tmp_path / "notes")
+
+
+def square(seed, side=64):
+    values = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(values).resize((side, side), Image.Resampling.BICUBIC).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+REQUEST = TrainGan(name="blocks", pictures=tuple(map(square, range(24))), steps=10, minutes=60)
+
+
+class Killed(Exception):
+    """The worker ended."""
+
+
+def train(teacher, notes, request=REQUEST, *, kill_after=None, spoil_after=None, **values):
+    """The picture, and the calls that led to it."""
+    pipeline, seen, outcome = train_gan.run(request, **values), [], None
+    while True:
+        try:
+            if isinstance(outcome, Exception):
+                call = pipeline.throw(outcome)
+            else:
+                call = pipeline.send(outcome)
+        except StopIteration as end:
+            return end.value[0], seen
+        seen.append(call)
+        steps = sum(isinstance(one, calls.FoolGradient) for one in seen)
+        if steps == kill_after and isinstance(call, calls.FoolGradient):
+            raise Killed
+        match call:
+            case calls.Pause() | calls.Report():
+                outcome = None
+            case calls.Recall(key=key):
+                outcome = notes.read(key)
+            case calls.Remember(key=key, data=data):
+                outcome = notes.write(key, data)
+            case calls.Enlarge(pixels=pixels, factor=factor):
+                outcome = pixels.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
+            case calls.JudgeGradient() if steps == spoil_after:
+                outcome = NotANumber("the network's numbers overflowed")
+            case _:
+                with torch.no_grad():
+                    (outcome,) = teacher.execute([call])
+
+
+def steps_of(seen):
+    return [call for call in seen if isinstance(call, calls.FoolGradient)]
+
+
+def test_what_is_learnt_can_be_dreamt(teacher, notes):
+    picture, seen = train(teacher, notes)
+    assert len(steps_of(seen)) == 10
+    assert Image.open(io.BytesIO(picture.png)).size == (picture.width, picture.height)
+    model = load_own("own", picture.weights, Place(CPU, torch.float32))
+    network = calls.NetworkRef("own")
+    (space,) = model.execute([calls.DescribeLatents(network)])
+    assert (space.looks, space.latent, space.size) == (("any",), 64, 64)
+    report = dict(picture.report)
+    assert (report["Pictures"], report["Training steps"]) == ("24", "10")
+    assert report["Verdict"]
+
+
+def test_both_networks_and_the_average_change_at_every_step(teacher, notes):
+    _, seen = train(teacher, notes)
+    first, second, *_ = steps_of(seen)
+    assert not torch.equal(first.judge, second.judge)
+    assert not torch.equal(first.generator, second.generator)
+    [judged] = [call for call in seen if isinstance(call, calls.JudgeGradient)][:1]
+    assert judged.gamma == pytest.approx(1.0)
+
+
+def test_a_killed_training_goes_on_and_ends_with_the_same_weights(teacher, tmp_path):
+    whole, _ = train(teacher, Notebook(tmp_path / "a"))
+    notes = Notebook(tmp_path / "b")
+    with pytest.raises(Killed):
+        train(teacher, notes, kill_after=7)
+    resumed, seen = train(teacher, notes)
+    assert len(steps_of(seen)) == 4, "six steps were written down"
+    weights, others = load(resumed.weights), load(whole.weights)
+    assert [name for name in others if not torch.equal(weights[name], others[name])] == []
+
+
+def test_a_request_that_ends_keeps_what_was_learnt(teacher, notes):
+    with pytest.raises(Killed):
+        train(teacher, notes, kill_after=7)
+    ending = TrainGan(
+        name="blocks", pictures=REQUEST.pictures, steps=10, minutes=60, is_ending=True
+    )
+    picture, seen = train(teacher, notes, ending)
+    assert steps_of(seen) == []
+    assert dict(picture.report)["Training steps"] == "6"
+    assert len(picture.weights) > 1000
+
+
+def test_a_request_that_ends_before_anything_was_learnt_says_so(teacher, notes):
+    ending = TrainGan(name="other", pictures=REQUEST.pictures, steps=10, is_ending=True)
+    with pytest.raises(EngineError, match="before anything"):
+        train(teacher, notes, ending)
+
+
+def test_numbers_that_overflow_end_it_with_the_last_good_state(teacher, notes):
+    picture, _ = train(teacher, notes, spoil_after=5)
+    report = dict(picture.report)
+    assert "diverged" in report["Verdict"]
+    assert report["Training steps"] == "5"
+    with pytest.raises(NotANumber):
+        train(teacher, Notebook(None), spoil_after=5)
+
+
+def test_a_full_disk_leaves_the_last_note_whole_and_the_training_goes_on(
+    teacher, notes, monkeypatch
+):
+    with pytest.raises(Killed):
+        train(teacher, notes, kill_after=5)
+    [note] = (notes._folder).glob("*.note")
+    before = note.read_bytes()
+
+    def full(self, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("engine.models.notebook._replace", full)
+    picture, seen = train(teacher, notes)
+    assert len(steps_of(seen)) == 6
+    assert note.read_bytes() == before
+    assert picture.weights
+    assert list(notes._folder.iterdir()) == [note]
+
+
+def test_sheets_are_shown_while_it_learns(teacher, notes):
+    ticks = iter(range(0, 10**6, 5))
+    request = TrainGan(name="blocks", pictures=REQUEST.pictures, steps=12, minutes=1)
+    _, seen = train(teacher, notes, request, clock=lambda: next(ticks))
+    reports = [call for call in seen if isinstance(call, calls.Report)]
+    assert [report.step for report in reports] == list(range(1, 13))
+    shown = [report.preview for report in reports if report.preview]
+    assert len(shown) >= 3
+    assert Image.open(io.BytesIO(shown[-1])).size == (256, 256), "16 samples"
+
+
+@pytest.mark.parametrize(
+    ("pictures", "reason"),
+    [
+        ((), "0"),
+        (tuple(map(square, range(3))), "only 3"),
+        ((square(1),) * 40, "of 40 only 1 differ"),
+    ],
+)
+def test_too_few_different_pictures_are_refused(teacher, notes, pictures, reason):
+    with pytest.raises(InvalidRequest, match=reason):
+        train(teacher, notes, TrainGan(name="blocks", pictures=pictures))
+
+
+def test_the_state_survives_being_written_to_the_last_bit(teacher, notes):
+    with pytest.raises(Killed):
+        train(teacher, notes, kill_after=4)
+    [note] = (notes._folder).glob("*.note")
+    data = note.read_bytes()
+    ((judge, generator, _),) = teacher.execute([calls.FirstPair(train_gan.PAIR, 0)])
+    state = decode_state(data, len(judge), len(generator))
+    assert state.step == 3
+    assert decode_state(data, len(judge) + 1, len(generator)) is None
+    assert decode_state(data[:-9], len(judge), len(generator)) is None
+
+
+@pytest.mark.parametrize("changes", [{"steps": 0}, {"minutes": 0}, {"minutes": 1e6}, {"seed": -1}])
+def test_what_can_not_be_asked_is_refused(changes):
+    with pytest.raises(InvalidRequest):
+        TrainGan(**{"name": "blocks"} | changes)
