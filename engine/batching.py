@@ -17,17 +17,20 @@ from engine.calls import (
     Decode,
     Denoise,
     Encode,
+    EncodeReference,
     Enlarge,
     InversionGradient,
     MapNoise,
     Restyle,
     StyleCode,
+    StyleTokens,
     Synthesise,
 )
 
 # The field that has a row for each image of the call; calls that are not here can't be cut.
 _ROWS_FIELD = {
     Denoise: "x",
+    EncodeReference: "pixels",
     Encode: "pixels",
     Decode: "latents",
     Enlarge: "pixels",
@@ -119,7 +122,13 @@ def rows_of(call: Call, start: int, stop: int) -> Call:
 def _cut(value: Tensor | Conditioning, start: int, stop: int) -> Tensor | Conditioning:
     if isinstance(value, Tensor):
         return value[start:stop]
-    return Conditioning(value.tokens[start:stop], value.pooled[start:stop], value.extra[start:stop])
+    style = value.style
+    return Conditioning(
+        value.tokens[start:stop],
+        value.pooled[start:stop],
+        value.extra[start:stop],
+        style and StyleTokens(style.tokens[start:stop], style.scale[start:stop]),
+    )
 
 
 class RowCaps:

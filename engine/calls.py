@@ -18,12 +18,21 @@ from engine.requests import Span
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class StyleTokens:
+    """What a model is shown of style references, a row for each of a conditioning."""
+
+    tokens: Tensor  # (B, N, D)
+    scale: Tensor  # (B,) how much they count; 0: the row has none
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Conditioning:
     """What a text encoder says of B prompts; the rows of `tokens` and `pooled` belong together."""
 
     tokens: Tensor  # (B, T, D)
     pooled: Tensor  # (B, P); P may be 0
     extra: Tensor  # (B, E) numbers the family adds, such as SDXL's sizes and crops; E may be 0
+    style: StyleTokens | None = None  # rows with and without may share a pass
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -65,6 +74,22 @@ class EncodeText:
     def batch_key(self) -> tuple[object, ...]:
         """Model and adaptation; the text length is fixed by the family."""
         return ("encode text", self.network)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodeReference:
+    """Style references as a model is shown them, if it draws by them (`ModelFacts.style_side`).
+
+    Result: (B, 2, N, D), for each picture its tokens, and those of no picture at all.
+    """
+
+    network: NetworkRef
+    pixels: Tensor  # (B, 3, S, S) in [0, 1]
+
+    @property
+    def batch_key(self) -> tuple[object, ...]:
+        """Model and shape; LoRAs don't change how it looks at pictures."""
+        return ("encode reference", self.network.model, *self.pixels.shape[1:])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,6 +176,18 @@ class StylePreset:
     def batch_key(self) -> tuple[object, ...]:
         """A look into a table."""
         return ("style preset", self.network)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PresetPicture:
+    """A painting whose look ships, small and square. Result: pixels (3, S, S) in [0, 1]."""
+
+    name: str
+
+    @property
+    def batch_key(self) -> tuple[object, ...]:
+        """A file."""
+        return ("preset picture",)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -471,6 +508,7 @@ class Report:
 StyleCall: TypeAlias = (
     StyleCode
     | StylePreset
+    | PresetPicture
     | DescribeStyle
     | Restyle
     | ContentFeatures
@@ -493,6 +531,7 @@ PairCall: TypeAlias = (
 Call: TypeAlias = (
     Facts
     | EncodeText
+    | EncodeReference
     | Denoise
     | Encode
     | Decode

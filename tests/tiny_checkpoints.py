@@ -18,11 +18,19 @@ from diffusers import (
     UNet2DConditionModel,
 )
 from safetensors.torch import load_file, save_file
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    CLIPVisionConfig,
+    CLIPVisionModelWithProjection,
+)
 
 from engine.models import original_layout as original
 from engine.models.catalogue import Family
 from engine.models.families.weights import with_text_names
+from engine.networks.ip_adapter import LinearProjection, Resampler
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,!"
 BEGIN, END = "<|startoftext|>", "<|endoftext|>"
@@ -218,6 +226,55 @@ def write_tiny_vae(folder: Path, *, seed: int = 0) -> Path:
         )
     network.save_pretrained(str(folder))
     return folder
+
+
+def write_image_encoder(folder: Path, *, seed: int = 0, projection: int = 24) -> Path:
+    """A CLIP image encoder, as a folder of transformers."""
+    config = CLIPVisionConfig(
+        hidden_size=48,
+        intermediate_size=64,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        image_size=32,
+        patch_size=8,
+        projection_dim=projection,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = _shaken(CLIPVisionModelWithProjection(config))
+    network.save_pretrained(str(folder))
+    return folder
+
+
+def write_ip_adapter(
+    file: Path, unet_folder: Path, *, plus: bool = False, embedding: int = 24, seed: int = 0
+) -> Path:
+    """An adapter for a denoiser in the published single-file layout, plain or "plus"."""
+    unet = UNet2DConditionModel.from_pretrained(str(unet_folder))
+    width = unet.config.cross_attention_dim
+    attention = [module for name, module in unet.named_modules() if name.endswith("attn2")]
+    # As the published trainer numbers them: all attentions in the order of their processors.
+    order = [key.removesuffix(".processor") for key in unet.attn_processors]
+    crossed = [name for name in order if name.endswith("attn2")]
+    assert len(crossed) == len(attention)
+    random = torch.Generator().manual_seed(seed)
+    tensors = {}
+    for name in crossed:
+        number = order.index(name)
+        shape = unet.get_submodule(name).to_k.weight.shape
+        for part in ("to_k_ip", "to_v_ip"):
+            weight = 0.2 * torch.randn(shape, generator=random)
+            tensors[f"ip_adapter.{number}.{part}.weight"] = weight
+    if plus:
+        projection = Resampler(48, 5, width, channels=64, heads=2, depth=4)
+    else:
+        projection = LinearProjection(embedding, 4, width)
+    for key, value in projection.state_dict().items():
+        noise = torch.randn(value.shape, generator=random)
+        tensors[f"image_proj.{key}"] = 0.3 * noise + (1.0 if "norm" in key else 0.0)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, file)
+    return file
 
 
 def write_single_file(folder: Path, file: Path, *, second: bool = False) -> Path:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from engine.calls import Conditioning
+from engine.calls import Conditioning, StyleTokens
 from engine.diffusion.noise import generator_of
 from engine.requests import Prompt, Span
 
@@ -36,18 +36,40 @@ def negative_row(prompt: Prompt) -> tuple[Span, ...]:
 def rows(conditioning: Conditioning, indices: Sequence[int]) -> Conditioning:
     """Return the rows of those indices, in that order, repeated where asked twice."""
     chosen = torch.tensor(list(indices), device=conditioning.tokens.device)
+    style = conditioning.style
     return Conditioning(
-        conditioning.tokens[chosen], conditioning.pooled[chosen], conditioning.extra[chosen]
+        conditioning.tokens[chosen],
+        conditioning.pooled[chosen],
+        conditioning.extra[chosen],
+        style and StyleTokens(style.tokens[chosen], style.scale[chosen]),
     )
 
 
 def joined(parts: Iterable[Conditioning]) -> Conditioning:
-    """Return all rows one after the other."""
+    """Return all rows one after the other; those without style references have them at scale 0."""
     parts = list(parts)
     return Conditioning(
         torch.cat([part.tokens for part in parts]),
         torch.cat([part.pooled for part in parts]),
         torch.cat([part.extra for part in parts]),
+        _joined_styles(parts),
+    )
+
+
+def _joined_styles(parts: Sequence[Conditioning]) -> StyleTokens | None:
+    shown = next((part.style for part in parts if part.style is not None), None)
+    if shown is None:
+        return None
+    styles = [
+        part.style
+        or StyleTokens(
+            shown.tokens.new_zeros(len(part), *shown.tokens.shape[1:]),
+            shown.scale.new_zeros(len(part)),
+        )
+        for part in parts
+    ]
+    return StyleTokens(
+        torch.cat([style.tokens for style in styles]), torch.cat([style.scale for style in styles])
     )
 
 

@@ -7,12 +7,12 @@ Liu et al. 2022, "Compositional Visual Generation with Composable Diffusion Mode
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from engine.calls import Conditioning, Denoise, NetworkRef, Sampling
+from engine.calls import Conditioning, Denoise, NetworkRef, Sampling, StyleTokens
 from engine.diffusion import conditioning as rows_of
 from engine.diffusion.noise import generator_of
 from engine.diffusion.prediction import ModelFacts
@@ -53,6 +53,21 @@ class Guidance:
         return len(self.scales)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ShownStyle:
+    """What a request's style references say to a model that draws by them."""
+
+    tokens: Tensor  # (N, D)
+    nothing: Tensor  # (N, D) of no picture at all: what guidance steers away from
+    scale: float  # how much they count, 0..1
+
+    def rows(self, positive: int, negative: int) -> StyleTokens:
+        """For so many rows to follow, and after them so many to avoid."""
+        tokens = [self.tokens] * positive + [self.nothing] * negative
+        scale = torch.full((len(tokens),), self.scale, device=self.tokens.device)
+        return StyleTokens(torch.stack(tokens), scale)
+
+
 def wording(request: Diffusion, facts: ModelFacts) -> Wording:
     """Return what to encode for a request.
 
@@ -85,6 +100,7 @@ def guidance_of(
     words: Wording,
     encoded: Conditioning,
     seeds: Sequence[int],
+    shown: ShownStyle | None = None,
 ) -> Guidance:
     """Return how the images of those seeds are steered; each depends on its own seed alone."""
     parts = [rows_of.rows(encoded, [index]) for index in range(len(words.texts))]
@@ -96,8 +112,12 @@ def guidance_of(
     ]
     blocks += [part for part in negative for _ in seeds]
     scales = [_image_scale(request, seed) for seed in seeds]
+    conditioning = rows_of.joined(blocks)
+    if shown is not None:
+        style = shown.rows(len(positive) * len(seeds), len(negative) * len(seeds))
+        conditioning = replace(conditioning, style=style)
     return Guidance(
-        conditioning=rows_of.joined(blocks),
+        conditioning=conditioning,
         weights=torch.tensor(words.weights, device=encoded.tokens.device),
         scales=torch.tensor(scales, device=encoded.tokens.device),
         rescale=max(facts.guidance_rescale, _literal_rescale(request.stylize)),

@@ -66,6 +66,7 @@ class ModelFacts:
     native_size: int = 512  # pixels; of the square it was trained on
     has_preview: bool = False  # answers Decode(preview=True)
     output_upscale: int = 1  # drawn pictures are brought this much larger by its upscaler
+    style_side: int = 0  # pixels of the square in which it sees style references; 0: it sees none
     house_prompt: str = ""  # the look of its house, mixed in by a high `stylize`
 
     @property

@@ -88,6 +88,8 @@ class ModelInfo:
     tokenizer: str = ""  # vocabulary for a single file, as folder or hub repository; "": CLIP's
     prediction: Annotated[str, Field(pattern="^(|eps|v)$")] = ""  # of a single file; "": by family
     tiny_vae: str = ""  # folder or hub repository of an AutoencoderTiny for previews
+    ip_adapter: str = ""  # file of an adapter by which it draws in the look of style references
+    image_encoder: str = ""  # folder of the CLIP image encoder the adapter was trained with
     width: Side = 512  # pixels
     height: Side = 512  # pixels
     steps: Annotated[int, Field(ge=1, le=150)] = 25
@@ -287,10 +289,18 @@ class _Page:
             fields = {"name": name, "title": name} | entry
             fields = {**_FAMILY_DEFAULTS.get(str(fields.get("family")), {}), **fields}
             fields |= self._place(name, fields)
-            for key in ("tokenizer", "tiny_vae"):
+            for key in ("tokenizer", "tiny_vae", "ip_adapter", "image_encoder"):
                 if fields.get(key):
                     fields[key] = self._resolved(str(fields[key]))
+            self._check_adapter(name, fields)
             yield self._checked(name, TypeAdapter(ModelInfo), fields)
+
+    def _check_adapter(self, name: str, fields: Mapping[str, Any]) -> None:
+        given = [bool(fields.get(key)) for key in ("ip_adapter", "image_encoder")]
+        if any(given) and not all(given):
+            raise self._wrong(name, "needs ip_adapter and image_encoder, or neither")
+        if any(given) and fields.get("family") not in {Family.SD1, Family.SDXL}:
+            raise self._wrong(name, "ip_adapter: there are some for the families sd1 and sdxl only")
 
     def loras(self) -> Iterable[LoraInfo]:
         """The checked LoRA entries."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import ModelUnavailable, UnsafeCheckpoint
-from engine.models.catalogue import Family
+from engine.models.catalogue import Family, ModelInfo
 
 PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin", ".pkl", ".pickle"})
 _MAX_HEADER_BYTES = 100_000_000  # as the safetensors format itself allows
@@ -230,6 +230,20 @@ def weight_files(name: str, path: Path, family: Family) -> tuple[Path, ...]:
     if not files:
         raise ModelUnavailable(name, f"{path} holds no *.safetensors")
     return files
+
+
+def adapter_files(info: ModelInfo) -> tuple[Path, ...]:
+    """The files by which a model sees style references; none where it does not.
+
+    Raises:
+        UnsafeCheckpoint: the image encoder is a pickle, or brings code.
+        ModelUnavailable: it has no weights.
+    """
+    if not info.ip_adapter:
+        return ()
+    encoder = Path(info.image_encoder)
+    refuse_code(info.name, encoder)
+    return (Path(info.ip_adapter), *component_weights(info.name, encoder))
 
 
 def generator_files(name: str, folder: Path) -> tuple[Path, ...]:

@@ -33,6 +33,8 @@ def localised(info: ModelInfo, config: EngineConfig) -> ModelInfo:
             where = _existing(info, info.where)
     tiny_vae = _beside(info, info.tiny_vae, config)
     tokenizer = _beside(info, info.tokenizer, config) or str(CLIP_VOCABULARY)
+    for path in filter(None, (info.ip_adapter, info.image_encoder)):
+        _existing(info, path)
     return replace(info, where=str(where), tiny_vae=tiny_vae, tokenizer=tokenizer)
 
 

@@ -6,6 +6,7 @@ from engine.config import EngineConfig
 from engine.errors import ModelUnavailable
 from engine.models.catalogue import ModelInfo, Source
 from engine.models.files import (
+    adapter_files,
     check_vocabulary,
     component_weights,
     read_header,
@@ -33,6 +34,8 @@ def _check(info: ModelInfo) -> None:
     if info.source is Source.FILE:
         check_family(info, path, headers[path])
         check_vocabulary(info.name, Path(info.tokenizer))
+    for file in adapter_files(info):
+        read_header(info.name, file)
     if info.tiny_vae:
         for file in component_weights(info.name, Path(info.tiny_vae)):
             read_header(info.name, file)

@@ -22,6 +22,7 @@ from engine.calls import (
     Decode,
     Denoise,
     Encode,
+    EncodeReference,
     EncodeText,
     Enlarge,
     Facts,
@@ -29,8 +30,10 @@ from engine.calls import (
     NetworkRef,
     PairCall,
     StyleCall,
+    StyleTokens,
 )
 from engine.config import EngineConfig
+from engine.diffusion.conditioning import joined
 from engine.errors import ModelUnavailable, Unsupported
 from engine.models.catalogue import Catalogue, Family, ModelInfo
 from engine.models.families import (
@@ -45,7 +48,13 @@ from engine.models.families.gan import load_own
 from engine.models.families.gan_lessons import PairTeacher
 from engine.models.families.style import NETWORKS as STYLE_NETWORKS
 from engine.models.families.style import StyleNetworks
-from engine.models.files import fingerprint, parameter_count, read_header, weight_files
+from engine.models.files import (
+    adapter_files,
+    fingerprint,
+    parameter_count,
+    read_header,
+    weight_files,
+)
 from engine.models.hub import localised
 from engine.models.ledger import Ledger
 from engine.wording import Said
@@ -154,6 +163,8 @@ class Shelf:
                 return self._adapted(network).preview(rows)
             case Decode(network):
                 return self._adapted(network).decode(rows)
+            case EncodeReference(network):
+                return self._model(network.model).encode_reference(rows)
             case Enlarge(network, factor=factor):
                 return self._model(network.model).enlarge(rows, factor)
             case other:
@@ -163,10 +174,14 @@ class Shelf:
         return torch.cat([part.float() for part in parts]).to(self._device)
 
     def _conditioning(self, parts: Sequence[Conditioning]) -> Conditioning:
+        rows, style = joined(parts), None
+        if rows.style is not None:
+            style = StyleTokens(self._joined([rows.style.tokens]), self._joined([rows.style.scale]))
         return Conditioning(
-            self._joined([part.tokens for part in parts]),
-            self._joined([part.pooled for part in parts]),
-            self._joined([part.extra for part in parts]),
+            self._joined([rows.tokens]),
+            self._joined([rows.pooled]),
+            self._joined([rows.extra]),
+            style,
         )
 
     def _adapted(self, network: NetworkRef) -> LoadedModel:
@@ -283,7 +298,7 @@ def _rows(call: Call) -> Tensor:
     match call:
         case Denoise():
             return call.x
-        case Encode() | Enlarge():
+        case Encode() | EncodeReference() | Enlarge():
             return call.pixels
         case Decode():
             return call.latents
@@ -348,7 +363,8 @@ def free_main_memory() -> int:
 
 
 def _size_estimate(info: ModelInfo, files: Path, place: Place) -> int:
-    headers = (read_header(info.name, file) for file in weight_files(info.name, files, info.family))
+    weights = (*weight_files(info.name, files, info.family), *adapter_files(info))
+    headers = (read_header(info.name, file) for file in weights)
     return parameter_count(headers) * place.dtype.itemsize
 
 

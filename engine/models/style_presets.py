@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 FILE = Path(__file__).with_name("pack") / "style-presets.toml"
+PICTURES = Path(__file__).with_name("pack") / "style-presets"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,11 @@ class StylePresetInfo:
     year: str
     colours: tuple[str, ...]  # four of its own as #rrggbb, from dark to light
     source: str  # the picture's place in the training data
+
+    @property
+    def picture(self) -> Path:
+        """The middle of the painting, 128 pixels a side, as WebP."""
+        return PICTURES / f"{self.name}.webp"
 
     def titled(self, locale: str = "en-US") -> str:
         """Title, artist and year in the language of a locale."""

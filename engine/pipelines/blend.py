@@ -9,7 +9,7 @@ from torch import Tensor
 
 from engine.calls import Call, Encode, Facts, NetworkRef, Pipeline, Report
 from engine.diffusion.noise import generator_of
-from engine.pipelines.stages import denoising, finishing, restyling, sources
+from engine.pipelines.stages import denoising, finishing, references, restyling, sources
 from engine.pipelines.stages.canvas import Canvas, canvas_of
 from engine.pipelines.stages.mixing import mixed
 from engine.requests import Blend, seeds_of
@@ -48,7 +48,8 @@ def run(
             clock=clock,
         )
     images = yield from finishing.decoded(network, facts, canvas, latents)
-    images = yield from restyling.in_the_look_of_references(images, request)
+    if request.strength == 0 or not references.are_shown(request, facts):
+        images = yield from restyling.in_the_look_of_references(images, request)
     yield Report(1, 1)
     return (yield from finishing.pictures(images, tuple(seeds_of(request))))
 

@@ -6,7 +6,7 @@ Meng et al. 2022, "SDEdit" (https://arxiv.org/abs/2108.01073).
 import time
 
 from engine.calls import Pipeline
-from engine.pipelines.stages import denoising, finishing, redrawing, restyling, sources
+from engine.pipelines.stages import denoising, finishing, redrawing, sources
 from engine.requests import ImageToImage, seeds_of
 
 
@@ -28,5 +28,4 @@ def run(
     images = yield from redrawing.redrawn(
         request, source, preview_interval_s=preview_interval_s, clock=clock
     )
-    images = yield from restyling.in_the_look_of_references(images, request)
     return (yield from finishing.pictures(images, tuple(seeds_of(request))))

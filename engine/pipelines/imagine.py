@@ -3,7 +3,7 @@
 import time
 
 from engine.calls import Facts, Pipeline
-from engine.pipelines.stages import denoising, finishing, restyling
+from engine.pipelines.stages import denoising, finishing, references, restyling
 from engine.pipelines.stages.canvas import canvas_of
 from engine.requests import TextToImage, seeds_of
 
@@ -27,5 +27,6 @@ def run(
         request, network, facts, canvas, preview_interval_s=preview_interval_s, clock=clock
     )
     images = yield from finishing.decoded(network, facts, canvas, latents)
-    images = yield from restyling.in_the_look_of_references(images, request)
+    if not references.are_shown(request, facts):
+        images = yield from restyling.in_the_look_of_references(images, request)
     return (yield from finishing.pictures(images, tuple(seeds_of(request))))

@@ -2,11 +2,13 @@
 
 fast       Huang and Belongie 2017: statistics of features are replaced and decoded
 optimise   Gatys et al. 2016: pixels descend to the features of one and the Gram matrices of others
-diffusion  the content noised and drawn again by a checkpoint, then restyled lightly
+diffusion  the content noised and drawn again by a checkpoint that is shown the style, or is
+           restyled lightly afterwards
 """
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,11 +19,13 @@ from torch import Tensor
 from engine.calls import (
     Call,
     ContentFeatures,
+    Facts,
     NetworkRef,
     Pipeline,
     Report,
     StyleGradient,
 )
+from engine.diffusion.prediction import ModelFacts
 from engine.errors import UnreadableImage
 from engine.events import Picture
 from engine.media import png
@@ -33,6 +37,7 @@ from engine.requests import (
     ImageToImage,
     KeepColour,
     StyleMethod,
+    StyleReference,
     Stylize,
     plain,
     seeds_of,
@@ -48,6 +53,8 @@ COARSEST = 128  # pixels of the longer side at which the optimiser begins
 STYLE_WEIGHT = 2.0  # of the optimiser at strength 1
 PERTURBATION = 0.25  # of the statistics, at perturbation 1
 REDRAWN = 0.3  # how far diffusion leaves the content at strength 1; faces are lost beyond
+REDRAWN_SHOWN = 0.6  # the same where the model is shown the styles
+SHOWN_WEIGHT = 200  # of the styles it is shown, as `--sw`, at strength 1
 AFTER_DIFFUSION = 0.6  # strength of the light restyling
 ANY_PAINTING = plain("an expressive painting with visible brush strokes")
 
@@ -78,10 +85,11 @@ def run(
         generator = torch.Generator().manual_seed(seed)
         weights = request.image_weights[number] if request.image_weights else usual
         style = blended(styles, weights)
+        mine = replace(request, styles=_weighed(request.styles, weights))
         changes = restyling.learnt_of(request.styles, weights, request.strength)
         own = perturbed(style, PERTURBATION * request.perturbation, generator)
         teller = _Teller(request, number, preview_interval_s, clock)
-        frames = yield from _restyled(request, contents, own, changes, seed, teller)
+        frames = yield from _restyled(mine, contents, own, changes, seed, teller)
         frames = _recoloured(request, frames, contents)
         frames = _masked(request, frames, contents)
         done.append((yield from aside(partial(_picture, frames, opened, request, seed))))
@@ -125,6 +133,12 @@ def _styles(request: Stylize, content: Tensor) -> Generator[Call, Any, list[Styl
     for reference in request.styles:
         styles += [(yield from restyling.described(reference, network, recolour))]
     return styles
+
+
+def _weighed(
+    styles: Sequence[StyleReference], weights: Sequence[float]
+) -> tuple[StyleReference, ...]:
+    return tuple(replace(s, weight=weight) for s, weight in zip(styles, weights, strict=True))
 
 
 def _restyled(
@@ -196,7 +210,8 @@ def _descend(
 
 
 def _redrawn(request: Stylize, content: Tensor, style: Style, seed: int) -> PixelsOf:
-    """Draw the content again with the checkpoint, then give it the style's statistics."""
+    """Draw the content again, shown the styles; where the model sees none, lay them over it."""
+    facts: ModelFacts = yield Facts(NetworkRef(request.model))
     height, width = content.shape[1:]
     (source,) = png.images_of_pixels(content[None].numpy())
     edit = ImageToImage(
@@ -210,8 +225,17 @@ def _redrawn(request: Stylize, content: Tensor, style: Style, seed: int) -> Pixe
         strength=REDRAWN * request.strength,
         previews=False,
     )
+    if facts.style_side:
+        edit = replace(
+            edit,
+            strength=REDRAWN_SHOWN * request.strength,
+            style_references=request.styles,
+            style_weight=round(SHOWN_WEIGHT * request.strength),
+        )
     drawn = yield from redrawing.redrawn(edit, source)
     pixels = restyling.resized(drawn[0][None], height, width)
+    if facts.style_side:
+        return pixels[0]
     pixels = match_colours(pixels, style.mean, style.covariance)
     return (yield from restyling.restyled(pixels[0], style, AFTER_DIFFUSION * request.strength))
 

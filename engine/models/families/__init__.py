@@ -71,6 +71,14 @@ class LoadedModel(Protocol):
         """
         ...
 
+    def encode_reference(self, pixels: Tensor) -> Tensor:
+        """Style references (B, 3, S, S) in [0, 1] -> (B, 2, N, D): each one's tokens, and no one's.
+
+        Raises:
+            Unsupported: the model does not draw by them.
+        """
+        ...
+
     def denoise(self, x: Tensor, sigma: Tensor, conditioning: Conditioning) -> Tensor:
         """Clean latents of `x` = clean + sigma * noise; (B, C, h, w) and (B,) -> (B, C, h, w)."""
         ...

@@ -177,6 +177,11 @@ class PackModel:
         weights = weights[: tokenizer.length - 1]
         return torch.tensor(weights + [1.0] * (tokenizer.length - len(weights)))
 
+    def encode_reference(self, pixels: Tensor) -> Tensor:
+        """Refuse: the pack's denoiser knows words alone."""
+        del pixels
+        raise Unsupported(f"{self._info.name} can't be shown style references")
+
     def denoise(self, x: Tensor, sigma: Tensor, conditioning: Conditioning) -> Tensor:
         """One pass of the denoiser, each row at its own noise level."""
         seen = network_input(Prediction.FLOW, x, sigma).to(memory_format=torch.channels_last)

@@ -19,6 +19,7 @@ from engine.models import original_layout as original
 from engine.models.catalogue import Family, ModelInfo
 from engine.models.families import OnLoad, Place
 from engine.models.families.clip_text import ClipText, check_vocabulary_size, load_tokenizer
+from engine.models.families.ip_adapter import StyleAdapter, style_adapter
 from engine.models.families.noise import ORIGINAL_NOISE, Noise, noise_from
 from engine.models.families.weights import (
     Meter,
@@ -48,6 +49,7 @@ class Parts:
     text: tuple[ClipText, ...]
     noise: Noise
     tiny_vae: AutoencoderTiny | None = None
+    adapter: StyleAdapter | None = None
 
     def networks(self) -> dict[str, nn.Module]:
         """All networks by their names in a diffusers folder."""
@@ -105,6 +107,7 @@ class Folder:
                 name, read_json(name, self._folder / "scheduler/scheduler_config.json")
             ),
             tiny_vae=tiny_vae(self._info, self._place),
+            adapter=style_adapter(self._info, unet, self._place),
         )
 
     def _text(self, index: int) -> ClipText:
@@ -156,6 +159,7 @@ class SingleFile:
             text=texts,
             noise=noise_from(name, self._noise_config()),
             tiny_vae=tiny_vae(self._info, self._place),
+            adapter=style_adapter(self._info, unet, self._place),
         )
 
     def _unet_origins(self, unet: UNet2DConditionModel) -> dict[str, Origin]:

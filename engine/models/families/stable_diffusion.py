@@ -5,7 +5,9 @@ transformers' modules; loop, guidance and samplers are ours. SDXL builds on this
 `stable_diffusion_xl`.
 """
 
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +29,8 @@ from engine.models.families.parts import Parts, read_parts
 from engine.models.families.weights import bytes_of
 from engine.requests import Span
 from engine.wording import Said
+
+Pair: TypeAlias = tuple[Tensor, Tensor]
 
 _WRAP = 8  # latents by which a tiled source is continued around its edges before encoding
 _PREVIEW_SIDE = 256  # pixels; longer side of a tiny VAE's preview
@@ -52,13 +56,17 @@ class StableDiffusion:
     @property
     def bytes_used(self) -> int:
         """Weights, and the pristine copies of those a LoRA has changed."""
-        return self._weight_bytes + self._merger.bytes_kept
+        adapter = self._parts.adapter
+        beside = adapter.bytes_used if adapter else 0
+        return self._weight_bytes + self._merger.bytes_kept + beside
 
     def facts(self) -> ModelFacts:
         """How it wants to be sampled."""
         vae = self._parts.vae.config
         scale = 2 ** (len(vae.block_out_channels) - 1)
-        return self._parts.noise.facts(self._info, int(vae.latent_channels), scale)
+        adapter = self._parts.adapter
+        facts = self._parts.noise.facts(self._info, int(vae.latent_channels), scale)
+        return replace(facts, style_side=adapter.side if adapter else 0)
 
     def adapt(self, adaptation: Adaptation) -> None:
         """Merge LoRAs into copies of the weights and set how convolutions see the edges."""
@@ -77,17 +85,35 @@ class StableDiffusion:
         nothing = tokens.new_zeros(len(prompts), 0)
         return Conditioning(tokens, nothing, nothing)
 
+    def encode_reference(self, pixels: Tensor) -> Tensor:
+        """By the adapter that the catalogue names.
+
+        Raises:
+            Unsupported: it names none.
+        """
+        if self._parts.adapter is None:
+            raise Unsupported(f"the model {self._info.name} has no adapter for style references")
+        return self._parts.adapter.encode(pixels)
+
     def denoise(self, x: Tensor, sigma: Tensor, conditioning: Conditioning) -> Tensor:
         """One pass of the denoiser, each row at its own noise level."""
         kind, dtype = self._parts.noise.prediction, self._place.dtype
         output = self._parts.unet(
             network_input(kind, x, sigma).to(dtype),
             training_timestep(sigma, self._sigmas),
-            encoder_hidden_states=conditioning.tokens.to(dtype),
+            encoder_hidden_states=self._attended(conditioning),
             added_cond_kwargs=self._added(conditioning),
             return_dict=False,
         )[0]
         return clean_latents(kind, output.float(), x, sigma)
+
+    def _attended(self, conditioning: Conditioning) -> Tensor | tuple[Tensor, Pair]:
+        """What cross attention looks at: the text, and style references where there are any."""
+        dtype, style = self._place.dtype, conditioning.style
+        tokens = conditioning.tokens.to(dtype)
+        if style is None:
+            return tokens
+        return tokens, (style.tokens.to(dtype), style.scale.to(dtype))
 
     def _added(self, conditioning: Conditioning) -> dict[str, Tensor]:
         """What the denoiser is told besides text and time."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from engine.calls import (
@@ -19,6 +20,7 @@ from engine.calls import (
     ContentFeatures,
     DescribeStyle,
     FirstChange,
+    PresetPicture,
     Recall,
     Remember,
     Restyle,
@@ -28,6 +30,7 @@ from engine.calls import (
     StylePreset,
 )
 from engine.errors import Unsupported
+from engine.media.png import pixels_of_image
 from engine.models.families.style_files import (
     PRESETS,
     SHIPPED,
@@ -44,6 +47,7 @@ from engine.models.families.style_guides import (
     guided_loss,
 )
 from engine.models.notebook import Notebook
+from engine.models.style_presets import style_presets
 from engine.networks.low_rank import change_size, changes_of, first_change
 from engine.networks.style import StyleTransfer, statistics
 from engine.networks.vgg import Vgg19, load_vgg19
@@ -113,6 +117,8 @@ class StyleNetworks:
         match call:
             case StylePreset(name=name):
                 return self._preset(name)
+            case PresetPicture(name=name):
+                return _painting(name)
             case DescribeStyle():
                 return self._described(call)
             case FirstChange(seed=seed):
@@ -235,3 +241,12 @@ class StyleNetworks:
 
     def _joined(self, parts: Sequence[Tensor]) -> Tensor:
         return torch.cat([part.float() for part in parts]).to(self._device)
+
+
+def _painting(name: str) -> Tensor:
+    """The picture of a preset, (3, S, S)."""
+    preset = next((one for one in style_presets() if one.name == name), None)
+    if preset is None:
+        raise Unsupported(f"there is no style called {name}")
+    with Image.open(preset.picture) as image:
+        return torch.from_numpy(pixels_of_image(image)[0])

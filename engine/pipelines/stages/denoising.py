@@ -10,6 +10,7 @@ from engine.calls import Call, Decode, EncodeText, NetworkRef, Report, Sampling
 from engine.diffusion import guidance, samplers, schedules
 from engine.diffusion.noise import ImageNoise, mixed_noise
 from engine.diffusion.prediction import ModelFacts
+from engine.pipelines.stages import references
 from engine.pipelines.stages.canvas import Canvas
 from engine.pipelines.stages.showing import preview_of
 from engine.requests import Blend, ImageToImage, TextToImage, seeds_of, variation_seeds_of
@@ -121,14 +122,16 @@ def denoise(
 def steering(
     request: DiffusionRequest, facts: ModelFacts, network: NetworkRef, canvas: Canvas
 ) -> Generator[Call, Any, guidance.Guidance]:
-    """Encode the prompt and return how each image is steered by it.
+    """Encode the prompt and what is shown beside it; return how each image is steered by them.
 
     Raises:
         InvalidRequest: the prompt has too many parts.
+        UnreadableImage: a style reference is no readable picture.
     """
     words = guidance.wording(request, facts)
     encoded = yield EncodeText(network, words.texts, canvas.drawn_width, canvas.drawn_height)
-    return guidance.guidance_of(request, facts, words, encoded, tuple(seeds_of(request)))
+    shown = yield from references.shown(request, facts, network)
+    return guidance.guidance_of(request, facts, words, encoded, tuple(seeds_of(request)), shown)
 
 
 def _noise_of(

@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from engine.calls import Conditioning
+from engine.calls import Conditioning, StyleTokens
 from engine.diffusion.conditioning import rows
 from engine.diffusion.guidance import Guidance
 
@@ -40,11 +40,16 @@ def steered_between(a: Guidance, b: Guidance, shares: Tensor) -> Guidance:
         by = share.view(1, -1, *(1 for _ in start.shape[2:]))
         return torch.lerp(start, end.expand_as(start), by).flatten(0, 1)
 
+    style = None
+    if a.conditioning.style and b.conditioning.style:
+        one, other = a.conditioning.style, b.conditioning.style
+        style = StyleTokens(straight(one.tokens, other.tokens), straight(one.scale, other.scale))
     return Guidance(
         conditioning=Conditioning(
             straight(a.conditioning.tokens, b.conditioning.tokens),
             straight(a.conditioning.pooled, b.conditioning.pooled),
             straight(a.conditioning.extra, b.conditioning.extra),
+            style,
         ),
         weights=straight(a.weights, b.weights).view(count, -1),
         scales=torch.lerp(a.scales, b.scales, share),

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from engine.calls import Call, Encode, Facts, NetworkRef, Sampling
-from engine.pipelines.stages import denoising, finishing, sources
+from engine.pipelines.stages import denoising, finishing, references, restyling, sources
 from engine.pipelines.stages.canvas import Canvas, canvas_of
 from engine.requests import ImageToImage
 
@@ -23,13 +23,15 @@ def redrawn(
     preview_interval_s: float = denoising.PREVIEW_INTERVAL_S,
     clock: denoising.Clock = time.monotonic,
 ) -> Generator[Call, Any, list[Tensor]]:
-    """Return the pixels (3, H, W) of each image; strength 0 gives the source, only scaled.
+    """Return the pixels (3, H, W) of each image, in the look of the request's style references.
 
-    The source is scaled to cover the size that is asked for and cut evenly.
+    The source is scaled to cover the size that is asked for and cut evenly. Strength 0 leaves it
+    so, but for the look.
     """
     if request.strength == 0:
         kept = sources.pixels_of(sources.covering(source, request.width, request.height))
-        return [kept] * request.image_count
+        kept_images = [kept] * request.image_count
+        return (yield from restyling.in_the_look_of_references(kept_images, request))
     network = denoising.network_of(request)
     facts = yield Facts(network)
     canvas = canvas_of(request.width, request.height, facts)
@@ -44,7 +46,10 @@ def redrawn(
         preview_interval_s=preview_interval_s,
         clock=clock,
     )
-    return (yield from finishing.decoded(network, facts, canvas, latents))
+    images = yield from finishing.decoded(network, facts, canvas, latents)
+    if references.are_shown(request, facts):
+        return images
+    return (yield from restyling.in_the_look_of_references(images, request))
 
 
 def _encoded(network: NetworkRef, canvas: Canvas, source: Image.Image) -> Sampling:

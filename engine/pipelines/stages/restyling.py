@@ -50,12 +50,17 @@ def in_the_look_of_references(
         styles += [(yield from described(reference, STYLE_NETWORK))]
     weights = [reference.weight for reference in references]
     style = blended(styles, weights)
-    strength = request.style_weight / (request.style_weight + HALF_WEIGHT)
+    strength = strength_of(request)
     changes = learnt_of(references, weights, strength)
     done: list[Tensor] = []
     for pixels in images:
         done += [(yield from restyled(pixels, style, strength, changes))]
     return done
+
+
+def strength_of(request: Diffusion) -> float:
+    """How much of its style references a request takes, 0..1."""
+    return request.style_weight / (request.style_weight + HALF_WEIGHT)
 
 
 def described(

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from engine.batching import RowCaps, Share, Waiting, can_be_cut, next_batch, row_count, rows_of
-from engine.calls import Conditioning, Decode, Denoise, EncodeText, NetworkRef, Pause
+from engine.calls import Conditioning, Decode, Denoise, EncodeText, NetworkRef, Pause, StyleTokens
 from engine.requests import Span
 
 NETWORK = NetworkRef("base")
@@ -46,6 +46,7 @@ def a_denoise(rows):
         tokens=torch.arange(rows * 6.0).view(rows, 3, 2),
         pooled=torch.arange(rows * 1.0).view(rows, 1),
         extra=torch.zeros(rows, 0),
+        style=StyleTokens(torch.arange(rows * 2.0).view(rows, 1, 2), torch.arange(rows * 1.0)),
     )
     return Denoise(NETWORK, torch.randn(rows, 4, 2, 2), torch.arange(1.0, rows + 1), conditioning)
 
@@ -59,6 +60,8 @@ def test_rows_of_a_call_keep_what_belongs_together():
     assert torch.equal(part.conditioning.tokens, call.conditioning.tokens[1:3])
     assert torch.equal(part.conditioning.pooled, torch.tensor([[1.0], [2.0]]))
     assert part.conditioning.extra.shape == (2, 0)
+    assert torch.equal(part.conditioning.style.tokens, call.conditioning.style.tokens[1:3])
+    assert torch.equal(part.conditioning.style.scale, torch.tensor([1.0, 2.0]))
 
 
 def test_all_rows_of_a_call_are_the_call_itself():

@@ -70,7 +70,10 @@ def test_files_are_found_beside_the_catalogue_and_in_the_models_folder(opened, t
     catalogue = opened(
         """
         models.one = { family = "sd1", where = "beside.safetensors", tokenizer = "folder" }
-        models.two = { family = "sd1", where = "folder" }
+        models.two.family = "sd1"
+        models.two.where = "folder"
+        models.two.ip_adapter = "ink.safetensors"
+        models.two.image_encoder = "folder"
         models.three = { family = "sd1", where = "missing.safetensors" }
         loras.ink = { where = "ink.safetensors", families = ["sd1"] }
         """
@@ -78,6 +81,8 @@ def test_files_are_found_beside_the_catalogue_and_in_the_models_folder(opened, t
     one, two, three = (catalogue.info(name) for name in ("one", "two", "three"))
     assert (one.source, one.where) == (Source.FILE, str(tmp_path / "beside.safetensors"))
     assert one.tokenizer == str(tmp_path / "models" / "folder")
+    assert two.ip_adapter == str(tmp_path / "models" / "ink.safetensors")
+    assert two.image_encoder == str(tmp_path / "models" / "folder")
     assert (two.source, two.where) == (Source.FOLDER, str(tmp_path / "models" / "folder"))
     assert (three.source, three.where) == (Source.FILE, str(tmp_path / "missing.safetensors"))
     assert catalogue.lora("Ink").where == str(tmp_path / "models" / "ink.safetensors")
@@ -105,6 +110,14 @@ WRONG = {
     ),
     "width: Input should be a multiple of 8": (
         'models.x = { family = "sd1", where = "a/b", width = 500 }',
+        "x",
+    ),
+    "needs ip_adapter and image_encoder": (
+        'models.x = { family = "sd1", where = "a/b", ip_adapter = "ip.safetensors" }',
+        "x",
+    ),
+    "families sd1 and sdxl only": (
+        'models.x = { family = "sd2", where = "a/b", ip_adapter = "i", image_encoder = "e" }',
         "x",
     ),
     "name: String should match": ('models."Größe" = { family = "sd1", where = "a/b" }', "Größe"),

@@ -2,6 +2,8 @@
 
 import re
 
+from PIL import Image
+
 from engine.api import style_presets
 
 
@@ -21,6 +23,13 @@ def test_a_painting_is_hinted_at_by_four_of_its_colours() -> None:
     for preset in style_presets():
         assert len(set(preset.colours)) == 4
         assert all(re.fullmatch(r"#[0-9a-f]{6}", colour) for colour in preset.colours)
+
+
+def test_a_painting_ships_as_a_small_picture() -> None:
+    for preset in style_presets():
+        with Image.open(preset.picture) as picture:
+            assert picture.size == (128, 128)
+        assert preset.picture.stat().st_size < 12_000
 
 
 def test_each_source_is_another_picture() -> None:

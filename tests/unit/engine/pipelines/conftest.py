@@ -58,6 +58,11 @@ class IdealModel:
                 return functional.interpolate(pixels, scale_factor=2 if preview else 8)
             case calls.Enlarge(pixels=pixels, factor=factor):
                 return functional.interpolate(pixels, scale_factor=factor, mode="nearest")
+            case calls.EncodeReference(pixels=pixels):
+                tokens = pixels.mean((2, 3))[:, None, None]
+                return torch.cat([tokens, torch.zeros_like(tokens)], dim=1)
+            case calls.PresetPicture(name=name):
+                return as_numbers(name, 3).sigmoid().view(3, 1, 1).expand(3, 16, 16)
             case calls.StylePreset(name=name):
                 return a_style(as_numbers(name, 3).sigmoid())
             case calls.DescribeStyle(pixels=pixels):

@@ -120,3 +120,14 @@ def test_style_references_lay_their_look_over_an_edit_too(driver):
     references = (StyleReference(preset="wave"),)
     driver.run(edit.run(replace(EDIT, strength=0.0, style_references=references)))
     assert len(driver.model.asked(calls.Restyle)) == EDIT.image_count
+
+
+def test_a_model_that_sees_style_references_needs_no_look_laid_over(driver):
+    seeing = driver.with_facts(style_side=8)
+    references = (StyleReference(preset="wave"),)
+    seeing.run(edit.run(replace(EDIT, style_references=references)))
+    assert seeing.model.asked(calls.EncodeReference)
+    assert not seeing.model.asked(calls.Restyle)
+    kept = driver.with_facts(style_side=8)
+    kept.run(edit.run(replace(EDIT, strength=0.0, style_references=references)))
+    assert kept.model.asked(calls.Restyle), "nothing is drawn, so that nothing could be shown"

@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from engine import calls
@@ -213,3 +214,27 @@ def test_a_look_may_be_a_preset_of_the_engine(driver):
     driver.run(imagine.run(replace(FOX, style_references=(StyleReference(preset="wave"),))))
     assert [call.name for call in driver.model.asked(calls.StylePreset)] == ["wave"]
     assert len(driver.model.asked(calls.Restyle)) == FOX.image_count
+
+
+def test_a_model_that_sees_style_references_draws_by_them_itself(driver):
+    seeing = driver.with_facts(style_side=8)
+    references = (StyleReference(preset="wave"), StyleReference(preset="udnie", weight=3.0))
+    request = replace(FOX, style_references=references, style_weight=50, guidance_scale=5.0)
+    seeing.run(imagine.run(request))
+    assert not seeing.model.asked(calls.Restyle)
+    (asked,) = seeing.model.asked(calls.EncodeReference)
+    assert asked.pixels.shape == (2, 3, 8, 8)
+    style = seeing.model.asked(calls.Denoise)[0].conditioning.style
+    colours = asked.pixels.mean((2, 3))
+    follows, avoids = style.tokens.split(FOX.image_count)
+    torch.testing.assert_close(follows[0, 0], 0.25 * colours[0] + 0.75 * colours[1])
+    assert not avoids.any()
+    assert style.scale.tolist() == [0.5] * 2 * FOX.image_count
+
+
+def test_a_weight_of_nothing_shows_a_model_nothing(driver):
+    seeing = driver.with_facts(style_side=8)
+    request = replace(FOX, style_references=(StyleReference(preset="wave"),), style_weight=0)
+    seeing.run(imagine.run(request))
+    assert not seeing.model.asked(calls.EncodeReference)
+    assert seeing.model.asked(calls.Denoise)[0].conditioning.style is None
