@@ -83,7 +83,7 @@ def with_flags(text: str, flags: dict[str, str | int | None]) -> str:
 
 
 def with_preset(text: str, name: str | None, words: Words) -> str:
-    """The prompt with the words of a style preset before its flags.
+    """The prompt with the words of a style preset before its flags, and behind what it avoids.
 
     Raises:
         NotFound: there is no such preset.
@@ -94,7 +94,9 @@ def with_preset(text: str, name: str | None, words: Words) -> str:
     if preset is None:
         raise NotFound(words("preset.unknown", name=name))
     end = _flags_begin(text)
-    return f"{text[:end].rstrip()}, {preset.added}{text[end:]}"
+    shown = ", ".join(filter(None, [text[:end].rstrip(), preset.added]))
+    avoided = f" --no {preset.avoided}" if preset.avoided else ""
+    return f"{shown}{text[end:].rstrip()}{avoided}"
 
 
 def _flags_begin(text: str) -> int:

@@ -55,6 +55,14 @@ async def test_a_preset_adds_its_words_before_the_flags(stage):
     assert "--seed 3" in text(message)
 
 
+async def test_what_a_preset_avoids_joins_what_the_member_avoids(stage):
+    await stage.imagine(prompt="a fox --no trees", preset="photo")
+    [request] = stage.engine.requests
+    parts = [(part.text, part.weight) for part in request.prompt]
+    assert parts[0][0].startswith("a fox, ")
+    assert parts[1:] == [("trees", -0.5), ("drawing", -0.5)]
+
+
 async def test_an_unknown_preset_is_refused_in_the_answer(stage):
     result = await stage.alice.slash(stage.channel, "imagine", prompt="a fox", preset="nonsense")
     assert "nonsense" in text(result.response)
