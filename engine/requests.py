@@ -234,6 +234,7 @@ class Stylize:
     seed: int = 0
     perturbation: float = 0.0  # how far image i leaves the style, at random by seed + i; 0..1
     image_weights: tuple[tuple[float, ...], ...] = ()  # of the styles, for each image on its own
+    image_strengths: tuple[float, ...] = ()  # of each image in place of `strength`; of stills
     image_count: int = 1
     model: str = ""  # of the diffusion method
     prompt: Prompt = ()  # of the diffusion method; empty: words for any painting
@@ -261,6 +262,11 @@ class Stylize:
             _require(fits, "image_weights", "must be one for each style, for each image")
             is_positive = all(min(w) >= 0 and sum(w) > 0 for w in self.image_weights)
             _require(is_positive, "image_weights", "need a positive one and no negative ones")
+        if self.image_strengths:
+            fits = len(self.image_strengths) == self.image_count and not self.frames
+            _require(fits, "image_strengths", "must be one for each image, of a still picture")
+            for strength in self.image_strengths:
+                _require_range("image_strengths", strength, 0.0, 1.0)
 
     def _check_frames(self) -> None:
         is_fast = self.method is StyleMethod.FAST

@@ -148,13 +148,15 @@ class StyleTransfer(nn.Module):
         strength: Tensor,
         own: Tensor | None = None,
         learnt: Mapping[str, Tensor] = NOTHING,
+        times: Tensor | None = None,
     ) -> Tensor:
         """Content (B, 3, H, W) in the style of `code` (B, S); strength (B,) in 0..1 -> pixels.
 
         `own` is the style code of the whole picture where `content` is a tile of it; `learnt` is
-        added to the decoder's parameters, by their names.
+        added to the decoder's parameters, by their names. With `times` (n,) each content is seen
+        once and painted so many times; the codes are then as many as the pictures painted.
         """
-        return self.decoded(self.adapted(content, code, strength, own), learnt)
+        return self.decoded(self.adapted(content, code, strength, own, times), learnt)
 
     def adapted(
         self,
@@ -162,9 +164,12 @@ class StyleTransfer(nn.Module):
         code: Tensor,
         strength: Tensor | None = None,
         own: Tensor | None = None,
+        times: Tensor | None = None,
     ) -> list[Tensor]:
         """The features of the content with the statistics of `code`; without strength all of it."""
         features = self.encoder(content)
+        if times is not None:
+            features = [level.repeat_interleave(times, dim=0) for level in features]
         codes = self.encoder.split_code(code)
         if own is None:
             own = torch.cat([statistics(level) for level in features], dim=1)

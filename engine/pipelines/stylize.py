@@ -8,7 +8,7 @@ diffusion  the content noised and drawn again by a checkpoint that is shown the 
 
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -33,11 +33,11 @@ from engine.media.animation import encode_animated_webp
 from engine.pipelines.stages import denoising, moving, redrawing, restyling, sources
 from engine.pipelines.stages.aside import aside
 from engine.pipelines.stages.showing import preview_of
+from engine.pipelines.stages.versions import restyled_versions
 from engine.requests import (
     ImageToImage,
     KeepColour,
     StyleMethod,
-    StyleReference,
     Stylize,
     plain,
     seeds_of,
@@ -79,22 +79,70 @@ def run(
     opened = _opened(request)
     contents = [sources.pixels_of(image) for image in opened]
     styles = yield from _styles(request, _stacked(contents))
-    usual = [reference.weight for reference in request.styles]
+    versions = [
+        _version(request, styles, number, seed) for number, seed in enumerate(seeds_of(request))
+    ]
+    quick = yield from _at_once(versions, contents)
     done: list[Picture] = []
-    for number, seed in enumerate(seeds_of(request)):
-        generator = torch.Generator().manual_seed(seed)
-        weights = request.image_weights[number] if request.image_weights else usual
-        style = blended(styles, weights)
-        mine = replace(request, styles=_weighed(request.styles, weights))
-        changes = restyling.learnt_of(request.styles, weights, request.strength)
-        own = perturbed(style, PERTURBATION * request.perturbation, generator)
+    for number, version in enumerate(versions):
         teller = _Teller(request, number, preview_interval_s, clock)
-        frames = yield from _restyled(mine, contents, own, changes, seed, teller)
+        if quick:
+            frames = [quick[number]]
+        else:
+            frames = yield from _restyled(version, contents, teller)
         frames = _recoloured(request, frames, contents)
         frames = _masked(request, frames, contents)
-        done.append((yield from aside(partial(_picture, frames, opened, request, seed))))
+        done.append((yield from aside(partial(_picture, frames, opened, request, version.seed))))
         yield Report(teller.total_of(number + 1), teller.total)
     return tuple(done)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Version:
+    """One image of a request: the request with weights and strength of its own, and its style."""
+
+    request: Stylize
+    style: Style
+    changes: restyling.Changes
+    seed: int
+
+
+def _version(request: Stylize, styles: Sequence[Style], number: int, seed: int) -> _Version:
+    weights = [reference.weight for reference in request.styles]
+    if request.image_weights:
+        weights = list(request.image_weights[number])
+    strength = request.strength
+    if request.image_strengths:
+        strength = request.image_strengths[number]
+    weighed = tuple(
+        replace(reference, weight=weight)
+        for reference, weight in zip(request.styles, weights, strict=True)
+    )
+    generator = torch.Generator().manual_seed(seed)
+    style = perturbed(blended(styles, weights), PERTURBATION * request.perturbation, generator)
+    changes = restyling.learnt_of(request.styles, weights, strength)
+    return _Version(replace(request, styles=weighed, strength=strength), style, changes, seed)
+
+
+def _at_once(
+    versions: Sequence[_Version], contents: list[Tensor]
+) -> Generator[Call, Any, dict[int, Tensor]]:
+    """All images of the fast method by their numbers; none where it is another, or it moves."""
+    request, content = versions[0].request, contents[0]
+    if request.method is not StyleMethod.FAST or request.frames:
+        return {}
+    done = {n: content for n, version in enumerate(versions) if version.request.strength == 0}
+    left = [n for n in range(len(versions)) if n not in done]
+    for changes in dict.fromkeys(versions[n].changes for n in left):
+        mates = [n for n in left if versions[n].changes == changes]
+        found = yield from restyled_versions(
+            content,
+            [versions[n].style for n in mates],
+            [versions[n].request.strength for n in mates],
+            changes,
+        )
+        done |= dict(zip(mates, found, strict=True))
+    return done
 
 
 class _Teller:
@@ -135,33 +183,21 @@ def _styles(request: Stylize, content: Tensor) -> Generator[Call, Any, list[Styl
     return styles
 
 
-def _weighed(
-    styles: Sequence[StyleReference], weights: Sequence[float]
-) -> tuple[StyleReference, ...]:
-    return tuple(replace(s, weight=weight) for s, weight in zip(styles, weights, strict=True))
-
-
-def _restyled(
-    request: Stylize,
-    contents: list[Tensor],
-    style: Style,
-    changes: restyling.Changes,
-    seed: int,
-    teller: _Teller,
-) -> FramesOf:
-    content, strength = contents[0], request.strength
-    if strength == 0:
+def _restyled(version: _Version, contents: list[Tensor], teller: _Teller) -> FramesOf:
+    request, style = version.request, version.style
+    if request.strength == 0:
         return contents
-    if request.frames:
-        told = teller.on_step
-        return (yield from moving.restyled_frames(contents, style, strength, changes, told))
     match request.method:
         case StyleMethod.FAST:
-            return [(yield from restyling.restyled(content, style, strength, changes))]
+            return (
+                yield from moving.restyled_frames(
+                    contents, style, request.strength, version.changes, teller.on_step
+                )
+            )
         case StyleMethod.OPTIMISE:
-            return [(yield from _optimised(request, content, style, teller))]
+            return [(yield from _optimised(request, contents[0], style, teller))]
         case StyleMethod.DIFFUSION:
-            return [(yield from _redrawn(request, content, style, seed))]
+            return [(yield from _redrawn(request, contents[0], style, version.seed))]
 
 
 def _optimised(request: Stylize, content: Tensor, style: Style, teller: _Teller) -> PixelsOf:

@@ -135,12 +135,16 @@ class StyleNetworks:
                 raise Unsupported(Said("the style networks compute no {kind}", kind=kind))
 
     def _restyle(self, calls: Sequence[Restyle]) -> list[Tensor]:
+        contents = [call.pixels[:1] if _is_one(call.pixels) else call.pixels for call in calls]
+        counts = [len(call.pixels) if _is_one(call.pixels) else 1 for call in calls]
+        times = [n for content, n in zip(contents, counts, strict=True) for _ in content]
         answer = self._transfer(
-            self._joined([call.pixels for call in calls]),
+            self._joined(contents),
             self._joined([call.code for call in calls]),
             self._joined([call.strength for call in calls]),
             self._joined([call.own for call in calls]),
             self._learnt(calls[0].changes),
+            torch.tensor(times, device=self._device),
         )
         return list(torch.split(answer.float().cpu(), [len(call.pixels) for call in calls]))
 
@@ -241,6 +245,11 @@ class StyleNetworks:
 
     def _joined(self, parts: Sequence[Tensor]) -> Tensor:
         return torch.cat([part.float() for part in parts]).to(self._device)
+
+
+def _is_one(pixels: Tensor) -> bool:
+    """Whether all rows (B, 3, H, W) are one picture, expanded."""
+    return len(pixels) > 1 and pixels.stride(0) == 0
 
 
 def _painting(name: str) -> Tensor:

@@ -1,0 +1,60 @@
+"""Several versions of one picture by the fast network, which looks at the picture only once."""
+
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.calls import Call, Restyle
+from engine.errors import OutOfMemory
+from engine.pipelines.stages.restyling import Changes, PixelsOf, restyled
+from engine.style.target import Style
+
+Versions = Generator[Call, Any, list[Tensor]]
+
+
+def restyled_versions(
+    pixels: Tensor, styles: Sequence[Style], strengths: Sequence[float], changes: Changes = ()
+) -> Versions:
+    """Return pixels (3, H, W) in each of the styles, each of one row, by its strength."""
+    pairs = zip(styles, strengths, strict=True)
+    ways = [restyled(pixels, style, strength, changes) for style, strength in pairs]
+    # They differ in nothing but numbers, so that they ask for the same things at the same time.
+    calls = [next(way) for way in ways]
+    while True:
+        try:
+            answers = yield from _answered(calls)
+        except OutOfMemory as error:
+            calls = [way.throw(error) for way in ways]
+            continue
+        steps = [_step(way, answer) for way, answer in zip(ways, answers, strict=True)]
+        calls = [step for step in steps if not isinstance(step, Tensor)]
+        if not calls:
+            return [step for step in steps if isinstance(step, Tensor)]
+
+
+def _answered(calls: Sequence[Call]) -> Versions:
+    """The answers to calls about one picture, of one pass."""
+    restyles = [call for call in calls if isinstance(call, Restyle)]
+    if not restyles:
+        answer: Tensor = yield calls[0]
+        return [answer] * len(calls)
+    rows: Tensor = yield replace(
+        restyles[0],
+        pixels=restyles[0].pixels.expand(len(restyles), -1, -1, -1),
+        code=torch.cat([call.code for call in restyles]),
+        strength=torch.cat([call.strength for call in restyles]),
+        own=torch.cat([call.own for call in restyles]),
+    )
+    return list(rows.split(1))
+
+
+def _step(way: PixelsOf, answer: Tensor) -> Call | Tensor:
+    """What a version asks for next, or its pixels."""
+    try:
+        return way.send(answer)
+    except StopIteration as end:
+        pixels: Tensor = end.value
+        return pixels
