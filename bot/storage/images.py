@@ -22,8 +22,10 @@ from sqlalchemy import (
     or_,
     select,
     text,
+    true,
     update,
 )
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql import column, table
 
@@ -34,7 +36,8 @@ from bot.storage.tables import Base, Number, UtcDateTime
 from bot.wording import Said
 
 RESTORABLE = timedelta(hours=24)  # after a deletion
-COUNT_CAP = 10_000
+COUNT_CAP = 2_000  # counting more would take most of the time of a page
+NEAR = 20_000  # images back from the newest among which common words are looked for first
 
 Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 
@@ -219,26 +222,25 @@ class Images:
     async def _searched(
         self, viewer: Viewer, wanted: ImageFilter, below: int | None, limit: int
     ) -> ImagePage:
-        """A page of a search in PostgreSQL: all that match come first, and are counted.
+        """A page of a search in PostgreSQL.
 
-        The planner misjudges how many that are, and would rather look at every image from the
-        newest on.
+        The planner misjudges how many match, and would look at every image from the newest on. So
+        those that match come first, as many as are counted; where there are more, the newest of
+        them are dense enough to be met soon on the way back from the newest image of all.
         """
         found = self._filtered(select(ImageRow.number), viewer, wanted)
-        matching = found.cte("matching").prefix_with("MATERIALIZED")
-        number = matching.c.number
-        some = select(literal(1)).select_from(matching).limit(COUNT_CAP).subquery()
-        total = select(func.count()).select_from(some).scalar_subquery()
-        newest = select(number, total).order_by(number.desc()).limit(limit)
-        if below is not None:
-            newest = newest.where(number < below)
+        matching = found.limit(COUNT_CAP).cte("matching").prefix_with("MATERIALIZED")
+        total = select(func.count()).select_from(matching).scalar_subquery()
+        number = _under(below, matching.c.number)
+        newest = select(matching.c.number, total).where(number).order_by(matching.c.number.desc())
         async with self._database.reading() as session:
-            rows = (await session.execute(newest)).all()
-        if not rows:
-            return ImagePage([], 0 if below is None else await self._count(viewer, wanted))
-        shown = ImageRow.number.in_([row[0] for row in rows])
-        query = _seen_by(viewer.owner_id).where(shown).order_by(ImageRow.number.desc())
-        return ImagePage(await self._seen(query), rows[0][1])
+            rows = (await session.execute(newest.limit(limit))).all()
+            counted = rows[0][1] if rows else await session.scalar(select(total)) or 0
+            numbers = [row[0] for row in rows]
+            if counted >= COUNT_CAP:
+                numbers = await _newest(session, found, below, limit)
+        query = _seen_by(viewer.owner_id).where(ImageRow.number.in_(numbers))
+        return ImagePage(await self._seen(query.order_by(ImageRow.number.desc())), counted)
 
     async def _count(self, viewer: Viewer, wanted: ImageFilter) -> int:
         """How many there are, at most COUNT_CAP."""
@@ -329,6 +331,25 @@ class Images:
             return query.where(match, *conditions)
         tsquery = func.to_tsquery(text("'simple'::regconfig"), postgres_match(terms))
         return query.where(_search_vector.bool_op("@@")(tsquery), *conditions)
+
+
+async def _newest(
+    session: AsyncSession, found: Select[int], below: int | None, limit: int
+) -> list[int]:
+    """The largest of many numbers of images: looked for near the newest, then everywhere."""
+    newest = select(func.max(ImageRow.number)).scalar_subquery()
+    top = newest if below is None else literal(below)
+    near = found.where(_under(below, ImageRow.number.expression), ImageRow.number >= top - NEAR)
+    numbers = list(await session.scalars(near.order_by(ImageRow.number.desc()).limit(limit)))
+    if len(numbers) == limit:
+        return numbers
+    matching = found.cte("matching").prefix_with("MATERIALIZED")
+    everywhere = select(matching.c.number).where(_under(below, matching.c.number))
+    return list(await session.scalars(everywhere.order_by(matching.c.number.desc()).limit(limit)))
+
+
+def _under(below: int | None, number: ColumnElement[int]) -> ColumnElement[bool]:
+    return true() if below is None else number < below
 
 
 def _seen_by(viewer_id: int) -> Select[ImageRow, bool]:

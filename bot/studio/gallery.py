@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from bot.errors import NotAllowed, NotFound
-from bot.storage.images import ImageFilter, Images, SeenImage
+from bot.storage.images import COUNT_CAP, ImageFilter, Images, SeenImage
 from bot.studio import policy
 from bot.studio.clock import Clock
 from bot.studio.contract import Caller, GalleryPage, GalleryQuery, GalleryScope, ImageView
@@ -49,7 +49,9 @@ class Gallery:
         found = await self._images.page(viewer, wanted, below=below, limit=limit + 1)
         shown = found.images[:limit]
         following = cursor_after(shown[-1].row.number) if len(found.images) > limit else None
-        return GalleryPage(tuple(map(image_view, shown)), following, found.total)
+        images = tuple(map(image_view, shown))
+        is_capped = found.total >= COUNT_CAP
+        return GalleryPage(images, following, found.total, is_capped=is_capped)
 
     async def seen(self, caller: Caller, image_id: str) -> SeenImage:
         """One image by its id or `job:2`, as far as the caller may see it.

@@ -39,7 +39,7 @@ def _table(page: GalleryPage) -> Table:
             image.model,
             image.prompt[:80],
         )
-    table.caption = f"{len(page.images)} of {page.total}"
+    table.caption = f"{len(page.images)} of {page.total}{'+' if page.is_capped else ''}"
     return table
 
 

@@ -81,6 +81,7 @@ def page_json(page: GalleryPage) -> dict[str, Any]:
         "images": [image_json(image) for image in page.images],
         "cursor": page.next_cursor,
         "total": page.total,
+        "capped": page.is_capped,
     }
 
 

@@ -37,4 +37,5 @@ class GalleryPage:
 
     images: tuple[ImageView, ...]
     next_cursor: str | None
-    total: int  # of the whole query; capped at 10,000
+    total: int  # of the whole query, as far as it is counted
+    is_capped: bool = False  # there may be more than `total`

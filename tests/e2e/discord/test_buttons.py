@@ -53,7 +53,7 @@ async def test_a_favourite_is_marked_and_found(alice, grid):
     choice = await (await alice.presses(grid, "pick:favourite")).says("Which picture")
     assert choice["flags"] & EPHEMERAL
     await (await alice.presses(choice, "2")).says("is one of your favourites")
-    gallery = await (await alice.types("gallery", favourites=True)).says("1 pictures")
+    gallery = await (await alice.types("gallery", favourites=True)).says("1 picture ")
     assert len(shown(gallery)) == 1
 
 

@@ -16,8 +16,8 @@ import discord
 from bot.errors import NotFound, UserError
 from bot.faces.discord.cards import BLUE, Row, Shown, gallery_of, image_card, shortened, text_of
 from bot.faces.discord.components.lasting import LastingButton, LastingMenu
-from bot.faces.discord.controls import image_controls
 from bot.faces.discord.face import Interaction, caller_of
+from bot.faces.discord.image_controls import image_controls
 from bot.faces.discord.localisation import Words
 from bot.faces.discord.pictures import fitting_animation, fitting_upload
 from bot.studio.contract import GalleryPage, GalleryQuery, GalleryScope, ImageView
@@ -101,6 +101,12 @@ async def show_page(interaction: Interaction, view: GalleryView) -> None:
     )
 
 
+def _count_name(page: GalleryPage) -> str:
+    if page.is_capped:
+        return "count_many"
+    return "count_one" if page.total == 1 else "count"
+
+
 def page_layout(
     words: Words, view: GalleryView, page: GalleryPage, shown: Sequence[Shown]
 ) -> discord.ui.LayoutView:
@@ -109,7 +115,7 @@ def page_layout(
     name = view.scope.value if view.scope is not GalleryScope.ALL else "guild"
     title = words(f"gallery.title_{name}", member=member)
     facts = [
-        words("gallery.count", total=page.total),
+        words(f"gallery.{_count_name(page)}", total=page.total),
         words("gallery.page", number=view.number),
     ]
     parts: list[discord.ui.Item[Any]] = [discord.ui.TextDisplay(f"{title}\n-# {' · '.join(facts)}")]

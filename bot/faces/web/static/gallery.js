@@ -129,7 +129,7 @@ export class Gallery {
       this.images = told.images;
       this.cursor = told.cursor;
       fill(this.wall, this.images.map((image) => this.tile(image)));
-      this.showCount(told.total);
+      this.showCount(told);
     } catch (error) {
       const isHalfTyped = error.status === 404 || error.status === 400;
       if (isHalfTyped) this.count.textContent = error.message;
@@ -151,7 +151,7 @@ export class Gallery {
         this.images.unshift(...fresh);
         this.wall.prepend(...fresh.map((image) => this.tile(image)));
       }
-      this.showCount(told.total);
+      this.showCount(told);
     } catch (error) {
       complain(error);
     }
@@ -180,9 +180,9 @@ export class Gallery {
     if (this.edge.getBoundingClientRect().top < innerHeight + AHEAD_PX) this.more();
   }
 
-  showCount(total) {
+  showCount({ total, capped }) {
     this.empty.hidden = this.images.length > 0;
-    const key = total === 1 ? "onePicture" : total >= 10000 ? "manyPictures" : "pictures";
+    const key = total === 1 ? "onePicture" : capped ? "manyPictures" : "pictures";
     this.count.textContent = t(key, { count: total.toLocaleString() });
     this.fillScreen();
   }

@@ -123,6 +123,22 @@ async def test_pages_show_each_image_once_while_new_ones_come(jobs, images) -> N
     assert [seen.row.id for seen in first.images + rest.images] == [row.id for row in reversed(old)]
 
 
+@pytest.mark.parametrize("near", [1, 20])
+async def test_pages_of_a_word_that_is_too_common_to_count_show_the_newest_first(
+    jobs, images, monkeypatch: pytest.MonkeyPatch, near: int
+) -> None:
+    monkeypatch.setattr("bot.storage.images.COUNT_CAP", 3)
+    monkeypatch.setattr("bot.storage.images.NEAR", near)
+    await prompts(jobs, *[f"fox {i}" for i in range(6)], "a cat", "an owl")
+    shown, below = [], None
+    while page := (await images.page(ME, ImageFilter(words="fox"), below=below, limit=2)).images:
+        shown += [seen.row.prompt for seen in page]
+        below = page[-1].row.number
+    assert shown == [f"fox {i}" for i in reversed(range(6))]
+    first = await images.page(ME, ImageFilter(words="fox"), below=None, limit=2)
+    assert first.total == 3, "the highest that is counted"
+
+
 async def test_a_deleted_image_can_be_restored_for_a_day(jobs, images) -> None:
     [row] = await prompts(jobs, "gone")
     await images.delete(row.id, NOON)

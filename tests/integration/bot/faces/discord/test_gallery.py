@@ -65,11 +65,18 @@ async def test_a_page_opens_a_picture_with_all_its_buttons(twenty):
     assert "Vary a little" in labels(opened.response)
 
 
+async def test_more_pictures_than_are_counted_are_said_to_be_more(twenty, monkeypatch):
+    monkeypatch.setattr("bot.storage.images.COUNT_CAP", 10)
+    monkeypatch.setattr("bot.studio.gallery.COUNT_CAP", 10)
+    result = await twenty.alice.slash(twenty.channel, "gallery")
+    assert "more than 10 pictures" in text(result.response)
+
+
 async def test_the_gallery_can_be_searched(twenty):
     result = await twenty.alice.slash(twenty.channel, "gallery", search="20")
     assert "4 pictures" in text(result.response)
     by_seed = await twenty.alice.slash(twenty.channel, "gallery", search="seed:23")
-    assert "1 pictures" in text(by_seed.response)
+    assert "1 picture " in text(by_seed.response)
 
 
 async def test_favourites_alone_can_be_shown(twenty):
@@ -77,7 +84,7 @@ async def test_favourites_alone_can_be_shown(twenty):
     caller = Caller(owner_id=twenty.alice.id, guild_id=twenty.guild.id)
     await twenty.studio.favourite(caller, first_picture(result.response), on=True)
     favourites = await twenty.alice.slash(twenty.channel, "gallery", favourites=True)
-    assert "1 pictures" in text(favourites.response)
+    assert "1 picture " in text(favourites.response)
 
 
 async def test_a_members_gallery_hides_what_is_private(stage):
@@ -87,7 +94,7 @@ async def test_a_members_gallery_hides_what_is_private(stage):
     )
     await stage.delivered(result)
     seen = await stage.bob.slash(stage.channel, "gallery", member=stage.alice)
-    assert "1 pictures" in text(seen.response)
+    assert "1 picture " in text(seen.response)
     own = await stage.alice.slash(stage.channel, "gallery")
     assert "2 pictures" in text(own.response)
 
