@@ -49,4 +49,8 @@ def perturbed(style: Style, amount: float, generator: torch.Generator) -> Style:
         # Scaling channels keeps a Gram matrix one: symmetric, without negative eigenvalues.
         scale = 1 + amount * torch.randn(gram.shape[:2], generator=generator)
         grams.append(gram * scale[:, :, None] * scale[:, None, :])
-    return Style(style.code * factor, tuple(grams), style.mean, style.covariance)
+    scale = 1 + amount * torch.randn(style.mean.shape, generator=generator)
+    spread = style.covariance.diagonal(dim1=1, dim2=2).sqrt()
+    moved = amount * spread * torch.randn(style.mean.shape, generator=generator)
+    covariance = style.covariance * scale[:, :, None] * scale[:, None, :]
+    return Style(style.code * factor, tuple(grams), style.mean + moved, covariance)

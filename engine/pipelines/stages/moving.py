@@ -11,7 +11,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from engine.calls import Call, Restyle, StyleCode
-from engine.pipelines.stages.restyling import STYLE_NETWORK, Changes, cropped, padded
+from engine.pipelines.stages.restyling import (
+    STYLE_NETWORK,
+    Changes,
+    cropped,
+    in_colours_of,
+    padded,
+)
 from engine.style.target import Style
 
 AT_ONCE = 4  # frames of one call, so that progress is told and others get their turn
@@ -42,7 +48,16 @@ def restyled_frames(
         pixels = yield Restyle(STYLE_NETWORK, part, *rows, changes)
         done += [cropped(frame, height, width) for frame in pixels]
         yield from on_frames(len(done), done[-1][None])
-    return steadied(frames, done)
+    return steadied(frames, _in_one_palette(style, done, frames, strength))
+
+
+def _in_one_palette(
+    style: Style, painted: Sequence[Tensor], before: Sequence[Tensor], strength: float
+) -> list[Tensor]:
+    """All frames as one picture, so that their colours move together."""
+    stacked = torch.cat(list(painted), dim=1)[None], torch.cat(list(before), dim=1)[None]
+    whole = in_colours_of(style, *stacked, strength)[0]
+    return list(torch.split(whole, painted[0].shape[1], dim=1))
 
 
 def steadied(contents: Sequence[Tensor], restyled: Sequence[Tensor]) -> list[Tensor]:

@@ -96,7 +96,8 @@ def restyled(pixels: Tensor, style: Style, strength: float, changes: Changes = (
     """Return pixels (3, H, W) in [0, 1] in the style's one row, at their own size.
 
     Tiles share the statistics of the whole picture and overlap by more than the network sees, so
-    that no seam shows. Where memory runs out the picture is cut smaller.
+    that no seam shows. Where memory runs out the picture is cut smaller. The network paints; which
+    colours there are is then set exactly.
     """
     height, width = pixels.shape[1:]
     canvas = padded(pixels)
@@ -110,7 +111,15 @@ def restyled(pixels: Tensor, style: Style, strength: float, changes: Changes = (
         canvas = whole[0]
     else:
         canvas = yield from _in_tiles(canvas, brush, GRID)
-    return cropped(canvas, height, width)
+    painted = cropped(canvas, height, width)
+    return in_colours_of(style, painted[None], pixels[None], strength)[0]
+
+
+def in_colours_of(style: Style, painted: Tensor, before: Tensor, strength: float) -> Tensor:
+    """Painted pixels (B, 3, H, W) between the palette they had `before` and that of the style."""
+    own = match_colours(painted, *colour_moments(before))
+    theirs = match_colours(painted, style.mean, style.covariance)
+    return torch.lerp(own, theirs, strength)
 
 
 def cropped(canvas: Tensor, height: int, width: int) -> Tensor:

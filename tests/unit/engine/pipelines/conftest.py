@@ -23,7 +23,7 @@ def as_numbers(text, count):
 
 def a_style(colour):
     """A style that is nothing but a colour."""
-    return Style(colour[None], (), colour[None], torch.eye(3)[None])
+    return Style(colour[None], (), colour[None], 1e-5 * torch.eye(3)[None])
 
 
 class IdealModel:
