@@ -23,6 +23,7 @@ from bot.storage.wildcards import wildcard_texts
 from bot.studio.contract import JobView, Limits
 from bot.studio.opening import open_studio
 from bot.studio.studio import Atelier
+from bot.studio.training import TrainingRules
 from engine.api import BadCatalogue, UploadLimits, open_engine
 
 log = logging.getLogger(__name__)
@@ -63,6 +64,10 @@ async def open_studio_of(settings: Settings, *, with_engine: bool = True) -> Asy
                 limits=Limits(**settings.limits.model_dump()),
                 upload_limits=UploadLimits(max_bytes=settings.upload_max_mb * 2**20),
                 training_steps=settings.style_training_steps,
+                training_rules=TrainingRules(
+                    minutes=settings.gan_training_minutes,
+                    is_open=settings.gan_training_by == "members",
+                ),
                 is_running=with_engine,
                 wildcards=Wildcards.from_texts(lists),
             )

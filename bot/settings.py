@@ -101,6 +101,8 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
     style_training_steps: int = Field(default=200, ge=0, le=5000)  # 0: styles are not trained
+    gan_training_minutes: float = Field(default=20.0, ge=0, le=24 * 60)  # 0: none are trained
+    gan_training_by: Literal["admins", "members"] = "admins"
     upload_max_mb: int = Field(default=25, ge=1, le=512)
     web: WebSettings = WebSettings()
     discord: DiscordSettings = DiscordSettings()

@@ -23,16 +23,20 @@ from engine.media.masks import cells_mask
 from engine.media.png import GenerationParameters, image_of
 from engine.media.previews import encode_webp, webp_within
 from engine.media.provenance import read_parameters, with_parameters
+from engine.media.squares import lesson_of
 from engine.media.uploads import Limits as UploadLimits
 from engine.media.uploads import Upload, UploadDecoder
-from engine.models.catalogue import Ability, Catalogue, ModelInfo, open_catalogue
+from engine.models.catalogue import Ability, Catalogue, Family, ModelInfo, Source, open_catalogue
 from engine.models.inspection import problems
 from engine.models.style_presets import StylePresetInfo, style_presets
 from engine.requests import (
+    LEAST_LEARNT,
     MAX_BLENDED,
     MAX_CONTENT_FRAMES,
     MAX_FRAMES,
     MAX_IMAGES,
+    MAX_LEARNT,
+    MAX_PAIR_MINUTES,
     MAX_SEED,
     MAX_STOPS,
     MAX_STYLES,
@@ -66,10 +70,13 @@ from engine.requests import (
 from engine.wording import Said, said
 
 __all__ = [
+    "LEAST_LEARNT",
     "MAX_BLENDED",
     "MAX_CONTENT_FRAMES",
     "MAX_FRAMES",
     "MAX_IMAGES",
+    "MAX_LEARNT",
+    "MAX_PAIR_MINUTES",
     "MAX_SEED",
     "MAX_STOPS",
     "MAX_STYLES",
@@ -85,6 +92,7 @@ __all__ = [
     "EngineStatus",
     "Event",
     "Failed",
+    "Family",
     "Finished",
     "GenerationParameters",
     "ImageToImage",
@@ -105,6 +113,7 @@ __all__ = [
     "Said",
     "Sampler",
     "Schedule",
+    "Source",
     "Span",
     "Started",
     "Stride",
@@ -133,6 +142,7 @@ __all__ = [
     "contact_grid",
     "encode_webp",
     "image_of",
+    "lesson_of",
     "open_catalogue",
     "open_engine",
     "plain",

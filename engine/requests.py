@@ -436,7 +436,8 @@ class TrainGan:
     previews: bool = True
 
     def __post_init__(self) -> None:
-        _require(len(self.pictures) <= MAX_LEARNT, "pictures", f"may be {MAX_LEARNT} at most")
+        few = len(self.pictures) <= MAX_LEARNT
+        _require(few, "pictures", Said("may be {most} at most", most=MAX_LEARNT))
         _require_range("minutes", self.minutes, 0.1, MAX_PAIR_MINUTES)
         _require_range("steps", self.steps, 1, MAX_PAIR_STEPS)
         _require_seed("seed", self.seed)

@@ -29,6 +29,7 @@ from sqlalchemy.orm import Mapped, defer, mapped_column
 
 from bot.errors import LimitReached, NotFound
 from bot.storage.database import Database
+from bot.storage.generators import GeneratorRow
 from bot.storage.images import ImageRow
 from bot.storage.styles import StyleRow
 from bot.storage.tables import Base, Number, UtcDateTime
@@ -68,7 +69,7 @@ class JobRow(Base):
     channel_id: Mapped[int | None] = mapped_column(Number)
     is_private: Mapped[bool]
     state: Mapped[str] = mapped_column(String(12), default=QUEUED)
-    reason: Mapped[str] = mapped_column(default="")  # why it failed
+    reason: Mapped[str] = mapped_column(default="")  # why it failed; what a training came to
     # How the reason was made, so that it can be told in another language.
     reason_parts: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     operation: Mapped[str] = mapped_column(String(24))
@@ -127,6 +128,8 @@ class Outcome:
 
     images: Sequence[ImageRow]
     style: StyleRow | None = None  # that was trained
+    generator: GeneratorRow | None = None  # that was trained
+    remark: str = ""  # what is to be said of the result; a `bot.wording.Said`
     device_s: float
     timings: Mapping[str, float] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -267,11 +270,15 @@ class Jobs:
                 device_s=outcome.device_s,
                 timings=dict(outcome.timings),
                 versions=dict(outcome.versions),
+                reason=str(outcome.remark),
+                reason_parts=as_plain(outcome.remark),
             )
             if changed:
                 session.add_all(outcome.images)
                 if outcome.style is not None:
                     await session.merge(outcome.style)
+                if outcome.generator is not None:
+                    session.add(outcome.generator)
         return changed
 
     async def fail(self, job_id: str, attempt: int, reason: str, *, now: datetime) -> bool:
@@ -300,6 +307,21 @@ class Jobs:
         is_open = and_(JobRow.id == job_id, JobRow.state.in_((QUEUED, RUNNING)))
         async with self._database.writing() as session:
             return await _change(session, is_open, state=CANCELLED, **_ended(now))
+
+    async def end_early(self, job_id: str, attempt: int, request: Mapping[str, Any]) -> bool:
+        """Give a running job back to the queue with another request, to be run soon.
+
+        False where the attempt counts no more.
+        """
+        async with self._database.writing() as session:
+            return await _change(
+                session,
+                _is_attempt(job_id, attempt),
+                state=QUEUED,
+                lease_until=None,
+                is_relaxed=False,
+                request=dict(request),
+            )
 
     async def recover(self, *, keep: Collection[str] = ()) -> int:
         """Queue again what was running, except `keep`; for whoever became the only scheduler."""

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.storage.database import Database
 from bot.storage.files import picture_key
+from bot.storage.generators import GeneratorRow
 from bot.storage.images import RESTORABLE, ImageRow
 from bot.storage.jobs import JobFileRow
 from bot.storage.styles import StyleRow
@@ -48,9 +49,11 @@ class Purging:
 
 
 async def _in_use(session: AsyncSession, keys: Collection[str]) -> set[str]:
-    """Which of some files an image, a request of a job or a style still needs."""
+    """Which of some files an image, a request of a job, a style or a generator still needs."""
     in_use: set[str] = set()
     images = (ImageRow.file_key, ImageRow.animation_key)
-    for column in (*images, JobFileRow.file_key, StyleRow.file_key, StyleRow.learnt_key):
+    styles = (StyleRow.file_key, StyleRow.learnt_key)
+    generators = (GeneratorRow.weights_key, GeneratorRow.sheet_key)
+    for column in (*images, JobFileRow.file_key, *styles, *generators):
         in_use |= set(await session.scalars(select(column).where(column.in_(keys))))
     return in_use

@@ -15,7 +15,8 @@ from bot.studio.contract import Caller, Destination, Limits, Operation, Preferen
 from bot.studio.house import House, Terms
 from bot.studio.restyling import STYLE_MODEL
 from bot.studio.speeds import work_of
-from engine.api import Request
+from bot.studio.training import Training
+from engine.api import Dream, Request, TrainGan
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,11 @@ class Commission:
 class Acceptance:
     """Knows the terms of those who ask, and commits what they ask for."""
 
-    def __init__(self, jobs: Jobs, files: ImageFiles, house: House, now: Clock) -> None:
+    def __init__(
+        self, jobs: Jobs, files: ImageFiles, house: House, training: Training, now: Clock
+    ) -> None:
         self._jobs = jobs
+        self._training = training
         self._files = files
         self._house = house
         self._now = now
@@ -57,10 +61,10 @@ class Acceptance:
         """Accept one job.
 
         Raises:
-            NotAllowed: its model may not be used here.
+            NotAllowed: its model may not be used here, or its generator is not of this place.
             LimitReached: too many would wait.
         """
-        if commission.model != STYLE_MODEL:
+        if commission.model != STYLE_MODEL and not _is_own(commission.request):
             policy.require_model(commission.model, terms.rules)
         return (await self.accept(caller, [commission], destination, terms))[0]
 
@@ -70,6 +74,10 @@ class Acceptance:
         """Keep the files of requests, then the rows: from then on the jobs are promised."""
         new = []
         for commission in commissions:
+            if isinstance(commission.request, Dream) and commission.request.weights:
+                await self._training.require(caller, commission.request.weights)
+            if isinstance(commission.request, TrainGan):
+                await self._training.require_trainable(caller, commission.request.name)
             stored, files = encode_request(commission.request)
             for key, data in files.items():
                 await self._files.put(key, data)
@@ -113,6 +121,11 @@ class Acceptance:
             address=dict(destination.address),
             deliver_after=now,
         )
+
+
+def _is_own(request: Request) -> bool:
+    """It makes or uses what was trained here, which no rule for models names."""
+    return isinstance(request, TrainGan) or (isinstance(request, Dream) and bool(request.weights))
 
 
 def of_image(seen: SeenImage, request: Request, operation: Operation) -> Commission:

@@ -24,13 +24,24 @@ from engine.api import (
     Request,
     Stylize,
     TextToImage,
+    TrainGan,
     TrainStyle,
     Upscale,
 )
 
 _KINDS: Mapping[str, type[Request]] = {
     kind.__name__: kind
-    for kind in (TextToImage, ImageToImage, Upscale, Stylize, TrainStyle, Blend, Dream, Morph)
+    for kind in (
+        TextToImage,
+        ImageToImage,
+        Upscale,
+        Stylize,
+        TrainStyle,
+        TrainGan,
+        Blend,
+        Dream,
+        Morph,
+    )
 }
 
 

@@ -29,11 +29,13 @@ from bot.studio.contract import (
     Operation,
     Restyling,
     StyleChoice,
+    Teaching,
 )
 from bot.studio.house import House, Terms
 from bot.studio.ingredients import Ingredients, Uploads
 from bot.studio.pictures import shown_words
 from bot.studio.restyling import STYLE_MODEL
+from bot.studio.training import Training
 from bot.wording import Said
 from engine.api import (
     MAX_BLENDED,
@@ -64,6 +66,7 @@ class Commissions:
         catalogue: Catalogue,
         acceptance: Acceptance,
         ingredients: Ingredients,
+        training: Training,
         wildcards: Wildcards = NONE,
         training_steps: int = TRAINING_STEPS,
     ) -> None:
@@ -71,6 +74,7 @@ class Commissions:
         self._catalogue = catalogue
         self._acceptance = acceptance
         self._ingredients = ingredients
+        self._training = training
         self._wildcards = wildcards
         self._training_steps = training_steps
 
@@ -168,6 +172,20 @@ class Commissions:
         )
         return await self._acceptance.accept_one(caller, commission, destination, terms)
 
+    async def train_gan(self, caller: Caller, asked: Teaching, destination: Destination) -> JobRow:
+        """A generator that learns from a gallery when nothing else is to be done."""
+        terms = await self._acceptance.terms(caller)
+        request = await self._training.request(caller, asked)
+        commission = Commission(
+            request=request,
+            prompt=request.name,
+            model=request.name,
+            operation=Operation.TRAIN_GAN,
+            is_private=True,
+            is_relaxed=True,
+        )
+        return await self._acceptance.accept_one(caller, commission, destination, terms)
+
     async def upscale(
         self,
         caller: Caller,
@@ -257,12 +275,15 @@ class Commissions:
     async def dream(self, caller: Caller, destination: Destination, asked: Dreaming) -> JobRow:
         """Images that a model draws without words."""
         terms = await self._acceptance.terms(caller)
-        info = mixing.dreamer(asked.model, self._catalogue, asked.look)
+        own = await self._training.own(caller, asked.model) if asked.model else None
+        info = own.info if own else mixing.dreamer(asked.model, self._catalogue, asked.look)
         content, seen = (
             (await self._ingredients.still(caller, asked.like)) if asked.like else (None, None)
         )
         like = content.png if content else b""
         request = valid(lambda: mixing.dream_of(asked, info, like))
+        if own:
+            request = replace(request, weights=own.weights)
         commission = Commission(
             request=request,
             prompt=mixing.dream_words(asked.look.strip().lower(), content.words if content else ""),

@@ -38,6 +38,7 @@ class Ticket:
     weight: float = 1.0  # share of the device, relative to other members
     is_solo: bool = False  # must run alone: workers died of it
     is_relaxed: bool = False  # runs when no other job may
+    is_patient: bool = False  # its steps wait for those of all others
 
     @property
     def line(self) -> "_LineKey":

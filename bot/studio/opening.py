@@ -12,6 +12,7 @@ from bot.prompts import Wildcards
 from bot.storage import migration
 from bot.storage.database import open_database
 from bot.storage.files import ImageFiles, ImageFolder
+from bot.storage.generators import Generators
 from bot.storage.guilds import Guilds
 from bot.storage.images import Images
 from bot.storage.jobs import Jobs
@@ -33,6 +34,7 @@ from bot.studio.policy import DEFAULT_LIMITS
 from bot.studio.repeats import Repeats
 from bot.studio.scheduler import Parts
 from bot.studio.studio import Atelier
+from bot.studio.training import ADMINS_ALONE, Training, TrainingRules
 from engine.api import Engine, UploadDecoder, UploadLimits
 
 DEFAULT_SLOTS = 4  # jobs the engine is given at once, for it to run steps of them together
@@ -53,6 +55,7 @@ async def open_studio(
     link_hosts: frozenset[str] = LINK_HOSTS,
     wildcards: Wildcards = NO_WILDCARDS,
     training_steps: int = TRAINING_STEPS,
+    training_rules: TrainingRules = ADMINS_ALONE,
     now: Clock = utc_now,
 ) -> AsyncIterator[Atelier]:
     """Open files and database, bring the latter up to date, and run the studio's tasks.
@@ -85,7 +88,17 @@ async def open_studio(
             limits,
             now,
         )
-        acceptance = Acceptance(jobs, files, house, now)
+        training = Training(
+            images=images,
+            pictures=pictures,
+            generators=Generators(database),
+            files=files,
+            catalogue=engine.catalogue,
+            now=now,
+            rules=training_rules,
+            folder=images_dir,
+        )
+        acceptance = Acceptance(jobs, files, house, training, now)
         ingredients = Ingredients(
             files=files,
             gallery=gallery,
@@ -99,6 +112,7 @@ async def open_studio(
             catalogue=engine.catalogue,
             acceptance=acceptance,
             ingredients=ingredients,
+            training=training,
             wildcards=wildcards,
             training_steps=training_steps,
         )
@@ -112,13 +126,14 @@ async def open_studio(
             wildcards=wildcards,
         )
         studio = Atelier(
-            parts=Parts(engine, jobs, files, pictures, lock, now),
+            parts=Parts(engine, jobs, files, pictures, lock, training, now),
             database=database,
             images=images,
             gallery=gallery,
             house=house,
             ingredients=ingredients,
             commissions=commissions,
+            training=training,
             repeats=repeats,
             delivery=Delivery(jobs, images, pictures, now),
             janitor=Janitor(Purging(database), files, now),

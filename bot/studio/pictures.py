@@ -22,6 +22,7 @@ from engine.api import (
     Request,
     StyleMethod,
     Stylize,
+    TrainGan,
     TrainStyle,
     Upscale,
     Waypoint,
@@ -116,6 +117,8 @@ def alt_text(prompt: str, operation: Operation) -> str:
             text = f"Restyled image: {words}"
         case Operation.TRAIN_STYLE:
             text = f"A style, a landscape, and the landscape before and after learning: {words}"
+        case Operation.TRAIN_GAN:
+            text = f"Sixteen dreams of the generator {words}"
         case Operation.BLEND:
             text = f"Several pictures mixed into one: {words}"
         case Operation.DREAM:
@@ -146,7 +149,12 @@ def parameters_of(
         seed=picture.seed,
         width=picture.width,
         height=picture.height,
-        others=(*_further(request), *_made_with(versions), (JOB_KEY, job_id)),
+        others=(
+            *_further(request),
+            *picture.report,
+            *_made_with(versions),
+            (JOB_KEY, job_id),
+        ),
     )
     if not isinstance(request, Diffusion):
         return values
@@ -183,6 +191,8 @@ def _further(request: Request) -> list[tuple[str, str]]:
             return _further_of_restyle(request)
         case TrainStyle():
             return [("Style", request.name), ("Training steps", str(request.steps))]
+        case TrainGan():
+            return [("Generator", request.name)]
         case Dream():
             return _further_of_dream(request)
         case Morph():

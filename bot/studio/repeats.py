@@ -17,7 +17,7 @@ from bot.prompts import (
 )
 from bot.storage.files import ImageFiles
 from bot.storage.images import SeenImage
-from bot.storage.jobs import JobRow, Jobs
+from bot.storage.jobs import FAILED, JobRow, Jobs
 from bot.studio import mixing, policy, restyling
 from bot.studio.acceptance import Acceptance, Commission, hides, hides_repeat, of_image
 from bot.studio.asking import (
@@ -49,6 +49,7 @@ from engine.api import (
     Morph,
     Request,
     Stylize,
+    TrainGan,
     read_parameters,
 )
 
@@ -100,7 +101,7 @@ class Repeats:
             raise NotFound("there is no such job, or it is not yours to see")
         request = await self._stored_request(parent)
         commission = Commission(
-            request=_anew(request),
+            request=_anew(request, parent),
             prompt=parent.prompt,
             model=parent.model,
             operation=Operation.REROLL,
@@ -259,9 +260,11 @@ class Repeats:
         return replace(parsed, parts=parts, flags=flags)
 
 
-def _anew(request: Request) -> Request:
+def _anew(request: Request, job: JobRow) -> Request:
     """The same request with another seed."""
     match request:
+        case TrainGan() if job.state == FAILED:
+            return request  # it goes on where it was
         case Stylize():
             return restyling.anew(request)
         case Blend():

@@ -8,12 +8,12 @@ the row still names that attempt.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeAlias, TypeVar
 
-from bot.errors import NotFound, StorageUnavailable, UserError
+from bot.errors import LimitReached, NotFound, StorageUnavailable, UserError
 from bot.logs import about_job
 from bot.storage.files import ImageFiles, content_key
 from bot.storage.images import ImageRow
@@ -28,7 +28,18 @@ from bot.studio.contract import Operation
 from bot.studio.fair_queue import FairQueue, Ticket
 from bot.studio.pictures import Kept, Pictures, alt_text, shown_words
 from bot.studio.speeds import Speeds, pace_of
-from engine.api import Engine, EngineError, Event, Finished, OnEvent, Progress, Request, TrainStyle
+from bot.studio.training import Training, remark_of
+from engine.api import (
+    Engine,
+    EngineError,
+    Event,
+    Finished,
+    OnEvent,
+    Progress,
+    Request,
+    TrainGan,
+    TrainStyle,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +50,7 @@ GIVEN_UP = (
 )
 SOLO_DEATHS = 2  # after so many, a job runs alone: was it the culprit, or only near?
 LEASE = timedelta(seconds=30)
+TRAINING_PAUSE_S = 5.0  # between looks whether another training has ended
 RENEWAL_S = 5.0
 POLL_S = 1.0  # for jobs that another process accepted
 DEATH_PAUSE = timedelta(seconds=0.5)
@@ -76,6 +88,7 @@ class Parts:
     files: ImageFiles
     pictures: Pictures
     lock: SchedulerLock
+    training: Training
     now: Clock
 
 
@@ -109,6 +122,12 @@ class Scheduler:
         if self.is_active:
             for row in rows:
                 self.queue.put(self._ticket(row), self._moment())
+        self._news.set()
+
+    def run_again(self, job_id: str) -> None:
+        """Stop working on a job whose row waits again, and look for it soon."""
+        self.stop(job_id)
+        self._reads_all = True
         self._news.set()
 
     def stop(self, job_id: str) -> None:
@@ -193,16 +212,32 @@ class Scheduler:
 
     def _fill_slots(self, attempts: asyncio.TaskGroup) -> None:
         resident = self._resident_models()
-        while len(self._running) < self._slots and not self._runs_alone():
+        while self._taken() < self._slots and not self._runs_alone():
             ticket = self.queue.pick(self._moment(), resident)
             if ticket is None:
                 return
+            if ticket.is_patient and self._trainings() > 1:
+                self._put_off(ticket)
+                continue
             if ticket.is_solo and self._running:
                 self.queue.ended(ticket.job_id, self._moment(), device_s=0.0)
                 self.queue.put(ticket, self._moment())
                 return
             task = attempts.create_task(self._named_attempt(ticket), name=f"job {ticket.job_id}")
             self._running[ticket.job_id] = Running(task)
+
+    def _taken(self) -> int:
+        """Slots in use: a generator's training, which waits for all others, takes none."""
+        return len(self.queue.running) - self._trainings()
+
+    def _trainings(self) -> int:
+        return sum(ticket.is_patient for ticket in self.queue.running)
+
+    def _put_off(self, ticket: Ticket) -> None:
+        """Let a training wait while another one runs."""
+        now = self._moment()
+        self.queue.ended(ticket.job_id, now, device_s=0.0)
+        self.queue.put(replace(ticket, not_before=now + TRAINING_PAUSE_S), now)
 
     def _runs_alone(self) -> bool:
         return any(ticket.is_solo for ticket in self.queue.running)
@@ -276,7 +311,7 @@ class Scheduler:
                 await self._survive(row)
             else:
                 await self._fail(row, error.text)
-        except (UnreadableRequest, NotFound, _FilesFailed) as error:
+        except (UnreadableRequest, NotFound, LimitReached, _FilesFailed) as error:
             await self._fail(row, error.text)
         except Exception:
             logger.exception("failed for a reason nobody foresaw")
@@ -319,7 +354,10 @@ class Scheduler:
     async def _request(self, row: JobRow) -> Request:
         keys = set(file_keys(row.request))
         files = {key: await _patiently(partial(self._parts.files.read, key)) for key in keys}
-        return decode_request(row.request, files)
+        request = decode_request(row.request, files)
+        if isinstance(request, TrainGan):
+            return await _patiently(lambda: self._parts.training.with_pictures(row, request))
+        return request
 
     def _listener(self, job_id: str) -> OnEvent:
         def on_event(event: Event) -> None:
@@ -338,8 +376,15 @@ class Scheduler:
         style = None
         if isinstance(request, TrainStyle):
             style = await _patiently(lambda: self._trained(row, request, finished))
+        generator = None
+        if isinstance(request, TrainGan):
+            generator = await _patiently(
+                lambda: self._parts.training.row_of(row, request, finished)
+            )
         return Outcome(
             style=style,
+            generator=generator,
+            remark=remark_of(generator) if generator else "",
             images=[image_row(row, place, one, now) for place, one in enumerate(kept)],
             device_s=finished.timings.device_s or finished.timings.total_s,
             timings=asdict(finished.timings),
@@ -387,6 +432,7 @@ class Scheduler:
             guild_running_cap=row.guild_running_cap,
             is_solo=row.deaths >= SOLO_DEATHS,
             is_relaxed=row.is_relaxed,
+            is_patient=row.operation == Operation.TRAIN_GAN and row.is_relaxed,
         )
 
     def _moment(self) -> float:

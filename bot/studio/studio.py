@@ -19,6 +19,7 @@ from bot.studio.contract import (
     Dreaming,
     GalleryPage,
     GalleryQuery,
+    GeneratorView,
     GuildRules,
     ImageView,
     JobState,
@@ -31,6 +32,7 @@ from bot.studio.contract import (
     Restyling,
     StyleChoice,
     StyleView,
+    Teaching,
 )
 from bot.studio.delivery import Delivery
 from bot.studio.gallery import Gallery, cursor_after, read_cursor
@@ -39,6 +41,7 @@ from bot.studio.ingredients import FetchPicture, Ingredients
 from bot.studio.janitor import Janitor
 from bot.studio.repeats import Repeats
 from bot.studio.scheduler import Parts, Running, Scheduler
+from bot.studio.training import Training, ending_of
 from bot.studio.updates import Updates
 from bot.studio.views import job_view
 from engine.api import Catalogue, Engine, EngineStatus
@@ -63,6 +66,7 @@ class Atelier:
         house: House,
         ingredients: Ingredients,
         commissions: Commissions,
+        training: Training,
         repeats: Repeats,
         delivery: Delivery,
         janitor: Janitor,
@@ -77,6 +81,7 @@ class Atelier:
         self._house = house
         self._ingredients = ingredients
         self._commissions = commissions
+        self._training = training
         self._repeats = repeats
         self._delivery = delivery
         self._janitor = janitor
@@ -244,10 +249,21 @@ class Atelier:
         row = await self._visible_job(caller, job_id)
         if not policy.may_end_job(caller, row):
             raise NotAllowed("only its owner or an admin of this server may cancel a job")
+        if await self._ended_early(row):
+            return await self._view(await self._jobs.by_id(row.id))
         if await self._jobs.cancel(row.id, now=self._now()):
             self.scheduler.stop(row.id)
             self._changed.put_nowait(row.id)
         return await self._view(await self._jobs.by_id(row.id))
+
+    async def _ended_early(self, row: JobRow) -> bool:
+        """Have a training make its result of what it has learnt; False where that is nothing."""
+        ending = ending_of(row, self.scheduler.steps(row.id) or (row.step, row.total))
+        if ending is None or not await self._jobs.end_early(row.id, row.attempt, ending):
+            return False
+        self.scheduler.run_again(row.id)
+        self._changed.put_nowait(row.id)
+        return True
 
     async def job(self, caller: Caller, job_id: str) -> JobView:
         """One job, with images once finished."""
@@ -387,6 +403,25 @@ class Atelier:
         """Let the fast network learn a style; once the job is finished it is kept as `name`."""
         row = await self._commissions.train_style(caller, name, picture, destination)
         return self._accepted([row])[0]
+
+    async def train_gan(
+        self, caller: Caller, teaching: Teaching, destination: Destination
+    ) -> JobView:
+        """Let a generator learn from a gallery."""
+        row = await self._commissions.train_gan(caller, teaching, destination)
+        return self._accepted([row])[0]
+
+    async def generators(self, caller: Caller) -> tuple[GeneratorView, ...]:
+        """Generators that were trained in the caller's place."""
+        return await self._training.views(caller)
+
+    async def generator_png(self, caller: Caller, name: str) -> bytes:
+        """A sheet of what a generator dreams."""
+        return await self._training.sheet(caller, name)
+
+    async def delete_generator(self, caller: Caller, name: str) -> None:
+        """Forget a generator."""
+        await self._training.delete(caller, name)
 
     async def style_names(self, caller: Caller) -> tuple[str, ...]:
         """Style references the caller may use."""

@@ -42,6 +42,7 @@ from engine.pipelines.stages.aside import aside
 from engine.pipelines.stages.enlarging import enlarged
 from engine.pipelines.stages.showing import preview_of
 from engine.requests import LEAST_LEARNT, TrainGan
+from engine.wording import Said
 
 PAIR = NetworkRef("pair")
 BATCH = 16  # rows of one call, few so that others wait a short time only
@@ -120,7 +121,7 @@ class _Teller:
         self._has_previews = request.previews
         self._clock = clock
         self._last = clock()
-        self.kept_s = 0.0  # seconds of learning when it was last written down
+        self.kept_s = -math.inf  # seconds of learning when it was last written down
         self.gap: float | None = None
         self.penalties: dict[str, float] = {}
 
@@ -137,11 +138,9 @@ def _squares(request: TrainGan) -> Tensor:
     """The pictures, (N, 3, S, S), without those that came before."""
     different = dict.fromkeys(request.pictures)
     if len(different) < LEAST_LEARNT:
-        reason = (
-            f"need to be {LEAST_LEARNT} different ones at least, and of {len(request.pictures)} "
-            f"only {len(different)} differ: add pictures"
-        )
-        raise InvalidRequest("pictures", reason)
+        reason = "must be {least} different ones at least: of {found} only {different} differ"
+        counts = {"least": LEAST_LEARNT, "found": len(request.pictures)}
+        raise InvalidRequest("pictures", Said(reason, **counts, different=len(different)))
     opened = (sources.opened(data, "pictures").convert("RGB") for data in different)
     return torch.stack([sources.pixels_of(picture) for picture in opened])
 

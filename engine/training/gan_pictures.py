@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from engine.media.squares import middle_square
 from engine.networks.vae import Vae
 from engine.training.backgrounds import COLOURS, colour_near, paint_background
 from engine.training.pictures import Picture, read_pictures
@@ -148,14 +149,7 @@ def _images_below(folder: Path) -> Iterator[Image.Image]:
 
 def square(image: Image.Image, size: int) -> NDArray[np.uint8]:
     """The middle square of a picture on white, (size, size, 3)."""
-    image = image.convert("RGBA")
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    image = image.crop((left, top, left + side, top + side))
-    image = image.resize((size, size), Image.Resampling.LANCZOS)
-    ground = Image.new("RGBA", image.size, "white")
-    ground.alpha_composite(image)
-    return np.asarray(ground.convert("RGB")).copy()
+    return np.asarray(middle_square(image, size)).copy()
 
 
 def shipped_pictures(

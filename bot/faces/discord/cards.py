@@ -118,7 +118,8 @@ def result_card(
         words("result.by", owner=f"<@{job.owner_id}>"),
     ]
     pictures = [shown] if shown else []
-    texts = (prompt_line(job.prompt), f"-# {' · '.join(facts)}", note)
+    remark = translated(job.reason, words.language)
+    texts = (prompt_line(job.prompt), f"-# {' · '.join(facts)}", remark, note)
     return card(*texts, pictures=pictures, rows=rows, colour=GREEN)
 
 

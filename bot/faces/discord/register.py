@@ -15,6 +15,7 @@ from bot.faces.discord.commands.mixing import blend, dream, morph, upscale
 from bot.faces.discord.commands.settings import settings
 from bot.faces.discord.commands.styles import StyleCommands
 from bot.faces.discord.commands.stylize import stylize
+from bot.faces.discord.commands.training import TrainCommands
 from bot.faces.discord.components.cancel import CancelButton
 from bot.faces.discord.components.confirmation import ConfirmButton, DismissButton
 from bot.faces.discord.components.details import InfoButton, JobInfoButton
@@ -52,6 +53,7 @@ COMMANDS: tuple[Command, ...] = (
     info,
     help_command,
     StyleCommands(),
+    TrainCommands(),
     AdminCommands(),
     make_again,
     restyle,

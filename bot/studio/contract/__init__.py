@@ -10,6 +10,7 @@ from bot.studio.contract.jobs import ImageView, JobState, JobUpdate, JobView, Op
 from bot.studio.contract.mixtures import Blending, Dreaming, Morphing, MorphStop
 from bot.studio.contract.restyles import AS_USUAL, Detail, Restyling, StyleChoice, StyleView
 from bot.studio.contract.rules import GuildRules, Limits, Preferences
+from bot.studio.contract.trainings import GeneratorView, Teaching
 from bot.studio.contract.use_cases import Deliverer, Studio
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "GalleryPage",
     "GalleryQuery",
     "GalleryScope",
+    "GeneratorView",
     "GuildRules",
     "ImageView",
     "JobState",
@@ -39,4 +41,5 @@ __all__ = [
     "Studio",
     "StyleChoice",
     "StyleView",
+    "Teaching",
 ]

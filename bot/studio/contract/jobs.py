@@ -86,7 +86,7 @@ class JobView:
     is_private: bool
     destination: Destination
     parent_id: str | None = None
-    reason: str = ""  # why it failed, fit for its owner; a `bot.wording.Said` if it has values
+    reason: str = ""  # why it failed, or what a training came to; may be a `bot.wording.Said`
     step: int = 0
     total: int = 0
     position: int | None = None  # in the queue, 1 = next; None unless queued

@@ -9,6 +9,7 @@ from bot.studio.contract.jobs import ImageView, JobUpdate, JobView, QueueView
 from bot.studio.contract.mixtures import Blending, Dreaming, Morphing, MorphStop
 from bot.studio.contract.restyles import AS_USUAL, Restyling, StyleChoice, StyleView
 from bot.studio.contract.rules import GuildRules, Preferences
+from bot.studio.contract.trainings import GeneratorView, Teaching
 from engine.api import Catalogue, EngineStatus
 
 
@@ -249,6 +250,27 @@ class Studio(Protocol):
         self, caller: Caller, name: str, picture: bytes, destination: Destination
     ) -> JobView:
         """Let the fast network learn a style; once the job is finished it is kept as `name`."""
+        ...
+
+    async def train_gan(
+        self, caller: Caller, teaching: Teaching, destination: Destination
+    ) -> JobView:
+        """Let a generator learn from a gallery; once finished it may be the model of dreams.
+
+        Cancelling the job while it learns ends it with what it knows by then.
+        """
+        ...
+
+    async def generators(self, caller: Caller) -> tuple[GeneratorView, ...]:
+        """Generators that were trained in the caller's place: the server, else by themselves."""
+        ...
+
+    async def generator_png(self, caller: Caller, name: str) -> bytes:
+        """A sheet of what a generator dreams."""
+        ...
+
+    async def delete_generator(self, caller: Caller, name: str) -> None:
+        """Forget a generator (who had it trained, or an admin)."""
         ...
 
     async def style_names(self, caller: Caller) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from bot.faces.discord.localisation import CHINESE, Words, phrase
 from bot.prompts import load_presets
 from bot.studio.contract import JobView, StyleView
 from bot.studio.restyling import read_weighted
+from engine.api import Ability
 
 CHOICES_MAX = 25
 CHOICE_LENGTH_MAX = 100
@@ -31,6 +32,24 @@ async def complete_look(interaction: Interaction, current: str) -> list[app_comm
     models = interaction.client.studio.catalogue.models()
     looks = dict.fromkeys(look for info in models for look in info.looks)
     return [_choice(look, look) for look in looks if typed in look][:CHOICES_MAX]
+
+
+async def complete_dreamer(
+    interaction: Interaction, current: str
+) -> list[app_commands.Choice[str]]:
+    """Models that dream: those that were trained here, then those of the catalogue."""
+    shipped = interaction.client.studio.catalogue.autocomplete(current, ability=Ability.DREAM)
+    own = await complete_generator(interaction, current)
+    return [*own, *(_choice(label, name) for label, name in shipped)][:CHOICES_MAX]
+
+
+async def complete_generator(
+    interaction: Interaction, current: str
+) -> list[app_commands.Choice[str]]:
+    """Generators that were trained here."""
+    typed = current.strip().casefold()
+    found = await interaction.client.studio.generators(caller_of(interaction))
+    return [_choice(one.name, one.name) for one in found if typed in one.name][:CHOICES_MAX]
 
 
 async def complete_preset(interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:

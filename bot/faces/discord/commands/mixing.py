@@ -6,7 +6,11 @@ import discord
 from discord import app_commands
 
 from bot.errors import NotFound
-from bot.faces.discord.commands.choices import complete_look, complete_model
+from bot.faces.discord.commands.choices import (
+    complete_dreamer,
+    complete_look,
+    complete_model,
+)
 from bot.faces.discord.components.confirmation import resolved_privacy
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words, described, phrase
@@ -96,15 +100,25 @@ async def blend(
 )
 @app_commands.describe(
     **described(
-        "dream", "look", "seed", "truncation", "count", "like", "like_id", "distance", "private"
+        "dream",
+        "look",
+        "model",
+        "seed",
+        "truncation",
+        "count",
+        "like",
+        "like_id",
+        "distance",
+        "private",
     )
 )
-@app_commands.autocomplete(look=complete_look)
+@app_commands.autocomplete(look=complete_look, model=complete_dreamer)
 @app_commands.allowed_installs(guilds=True, users=True)
 @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
 async def dream(
     interaction: Interaction,
     look: app_commands.Range[str, 1, WEIGHTS_MAX] | None = None,
+    model: str | None = None,
     seed: app_commands.Range[int, 0, MAX_SEED] | None = None,
     truncation: app_commands.Range[float, 0.0, 1.0] = 0.7,
     count: app_commands.Range[int, 1, DREAM_COUNT_MAX] = DREAM_COUNT_MAX,
@@ -125,6 +139,7 @@ async def dream(
             count=count,
             like=model_of_it,
             distance=distance,
+            model=model,
             is_private=hidden,
         )
         return await interaction.client.studio.dream(caller, destination, asked)

@@ -1,0 +1,71 @@
+"""/train in an in-memory Discord: a generator of the server's own, and who may reach it."""
+
+import pytest
+
+from engine.api import Dream
+from tests.integration.bot.faces.discord.stage import Stage, labels, parts, text
+
+PROMPT = "a fox --size 64x64 --steps 1 --images 8"
+
+
+async def draw(stage: Stage, actor, times: int = 2) -> None:
+    for number in range(times):
+        await stage.imagine(actor, prompt=f"{PROMPT} --seed {100 * number}")
+
+
+def has_buttons(message) -> bool:
+    return message is not None and any(
+        str(part.get("custom_id", "")).startswith("info:") for part in parts(message)
+    )
+
+
+async def trained(stage: Stage, **options):
+    result = await stage.admin.slash(stage.channel, "train gan", name="Red Foxes", **options)
+    await stage.until(lambda: has_buttons(result.response))
+    return result.response
+
+
+async def test_an_admin_trains_a_generator_and_members_dream_with_it(stage: Stage) -> None:
+    await draw(stage, stage.admin)
+    message = await trained(stage)
+    assert "It learnt from 16 pictures. The dreams are varied" in text(message)
+    assert "trained" in text(message)
+    assert not any(label.startswith("U") for label in labels(message))
+    result = await stage.alice.slash(stage.channel, "dream", model="red-foxes")
+    await stage.delivered(result)
+    request = stage.engine.requests[-1]
+    assert isinstance(request, Dream)
+    assert request.weights == b"learnt"
+
+
+async def test_what_was_trained_is_listed_shown_and_deleted(stage: Stage) -> None:
+    await draw(stage, stage.admin)
+    await trained(stage, whose="server")
+    listed = await stage.admin.slash(stage.channel, "train list")
+    assert "`red-foxes`, from 16 pictures:" in text(listed.response)
+    shown = await stage.admin.slash(stage.channel, "train show", name="red-foxes")
+    assert "/dream model:red-foxes" in text(shown.response)
+    assert len(shown.response.attachments) == 1
+    gone = await stage.admin.slash(stage.channel, "train delete", name="red-foxes")
+    assert "Forgotten" in text(gone.response)
+    listed = await stage.admin.slash(stage.channel, "train list")
+    assert "None yet" in text(listed.response)
+
+
+async def test_members_do_not_see_the_command(stage: Stage) -> None:
+    assert "train gan" in stage.admin.available_commands(stage.channel)
+    assert "train gan" not in stage.alice.available_commands(stage.channel)
+
+
+async def test_too_few_pictures_are_named(stage: Stage) -> None:
+    await draw(stage, stage.admin, 1)
+    asked = await stage.admin.slash(stage.channel, "train gan", name="few")
+    await stage.answered(asked, "16 different pictures, and these are 8")
+
+
+@pytest.mark.parametrize("typed", ["", "red"])
+async def test_own_generators_complete_the_model_of_a_dream(stage: Stage, typed: str) -> None:
+    await draw(stage, stage.admin)
+    await trained(stage)
+    found = await stage.alice.autocomplete(stage.channel, "dream", "model", typed)
+    assert "red-foxes" in [choice["value"] for choice in found]
