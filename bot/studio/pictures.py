@@ -170,7 +170,15 @@ def parameters_of(
 
 
 def _alone(request: Request, place: int) -> Request:
-    """The request with the variation seed of one of its images."""
+    """The request with what is one image's own: the variation seed, or the strength."""
+    if isinstance(request, Stylize) and request.image_strengths:
+        return replace(
+            request,
+            strength=request.image_strengths[place],
+            image_strengths=(),
+            image_weights=(),
+            image_count=1,
+        )
     if not isinstance(request, Diffusion) or not request.is_varied:
         return request
     return replace(request, variation_seed=tuple(variation_seeds_of(request))[place])

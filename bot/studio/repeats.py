@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from bot.errors import NotFound, UnusablePicture
+from bot.errors import NotAllowed, NotFound, UnusablePicture
 from bot.prompts import (
     NONE,
     Flags,
@@ -89,6 +89,24 @@ class Repeats:
         request = await self._varied(seen, parent, is_strong=is_strong)
         operation = Operation.VARY_STRONG if is_strong else Operation.VARY_SUBTLE
         commission = of_image(seen, request, operation)
+        return await self._acceptance.accept_one(caller, commission, destination, terms)
+
+    async def compare_strengths(
+        self, caller: Caller, image_id: str, destination: Destination
+    ) -> JobRow:
+        """The restyle that made an image, in several strengths."""
+        terms = await self._acceptance.terms(caller)
+        seen = await self._gallery.seen(caller, image_id)
+        parent = await self._jobs.by_id(seen.row.job_id)
+        request = await self._stored_request(parent)
+        if not isinstance(request, Stylize):
+            raise NotAllowed("only a restyled picture has a strength; restyle this one first")
+        compared = restyling.compared(request, seen.row.place)
+        commission = replace(
+            of_image(seen, compared, Operation.STYLIZE),
+            model=STYLE_MODEL,
+            parent_image_id=parent.parent_image_id,
+        )
         return await self._acceptance.accept_one(caller, commission, destination, terms)
 
     async def reroll(

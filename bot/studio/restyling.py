@@ -25,6 +25,7 @@ USUAL_SIDE = 1280  # pixels of the longer side; a larger result must be asked fo
 USUAL_OPTIMISED_SIDE = 512  # pixels; an optimiser's time grows with the area
 USUAL_MOVING_SIDE, MAX_MOVING_SIDE = 480, 640  # pixels of an animation's frames
 UNTOLD_MS = 100  # browsers show a frame without a duration for so long
+STRENGTHS = (0.25, 0.5, 0.75, 1.0)  # to choose from
 VARIED = 0.5  # how far variations leave the style
 SUBTLY_VARIED, STRONGLY_VARIED = 0.35, 0.9
 ITERATIONS = {Detail.DRAFT: 60, Detail.NORMAL: 200, Detail.FINE: 500}
@@ -94,6 +95,8 @@ def request_for(
                 given=asked.variations,
             )
         )
+    if asked.strengths:
+        _check_strengths(content, asked)
     return Stylize(
         content=content.png,
         frames=content.frames,
@@ -107,8 +110,45 @@ def request_for(
         iterations=ITERATIONS[asked.detail],
         seed=new_seed() if asked.seed is None else asked.seed,
         perturbation=VARIED if asked.variations > 1 else 0.0,
-        image_count=asked.variations,
+        image_count=len(asked.strengths) or asked.variations,
+        image_strengths=asked.strengths,
         model=model.name if asked.method is StyleMethod.DIFFUSION else "",
+    )
+
+
+def _check_strengths(content: Content, asked: Restyling) -> None:
+    if asked.method is not StyleMethod.FAST:
+        raise LimitReached("several strengths are shown by the fast method; choose it, or one")
+    if asked.variations > 1:
+        raise LimitReached("ask for several strengths or for variations, not for both")
+    if content.frames:
+        raise LimitReached("an animation takes one strength; send a still picture to compare")
+    if len(asked.strengths) > MAX_VARIATIONS:
+        raise LimitReached(
+            Said(
+                "at most {most} strengths can be compared, not {given}",
+                most=MAX_VARIATIONS,
+                given=len(asked.strengths),
+            )
+        )
+
+
+def compared(request: Stylize, place: int) -> Stylize:
+    """The restyle of the image at a place of a job, by the fast method, in several strengths.
+
+    Raises:
+        LimitReached: it moves.
+    """
+    if request.frames:
+        raise LimitReached("an animation takes one strength; restyle a still picture to compare")
+    return replace(
+        _alone(request, place),
+        method=StyleMethod.FAST,
+        network="style",
+        model="",
+        perturbation=0.0,
+        image_strengths=STRENGTHS,
+        image_count=len(STRENGTHS),
     )
 
 
@@ -138,7 +178,17 @@ def anew(request: Stylize) -> Stylize:
 
 def near(request: Stylize, place: int, *, is_strong: bool) -> Stylize:
     """Restyles near the image at a place of a job, in styles that leave its own more or less."""
-    styles = request.styles
+    return replace(
+        _alone(request, place),
+        seed=new_seed(),
+        perturbation=STRONGLY_VARIED if is_strong else SUBTLY_VARIED,
+        image_count=MAX_VARIATIONS,
+    )
+
+
+def _alone(request: Stylize, place: int) -> Stylize:
+    """The request of the image at a place of a job, with the weights and strength it had."""
+    styles, strength = request.styles, request.strength
     if request.image_weights:
         weights = request.image_weights[place]
         styles = tuple(
@@ -146,13 +196,15 @@ def near(request: Stylize, place: int, *, is_strong: bool) -> Stylize:
             for style, weight in zip(styles, weights, strict=True)
             if weight > 0
         )
+    if request.image_strengths:
+        strength = request.image_strengths[place]
     return replace(
         request,
         styles=styles,
+        strength=strength,
         image_weights=(),
-        seed=new_seed(),
-        perturbation=STRONGLY_VARIED if is_strong else SUBTLY_VARIED,
-        image_count=MAX_VARIATIONS,
+        image_strengths=(),
+        image_count=1,
     )
 
 
@@ -213,7 +265,8 @@ def _drawn_size(content: Content, asked: Restyling, model: ModelInfo) -> int:
 def _least_varied(request: Stylize) -> float:
     if request.method is StyleMethod.DIFFUSION:
         return 0.0  # its noise is another one with each seed
-    return SUBTLY_VARIED if request.image_weights else VARIED
+    is_compared = bool(request.image_weights or request.image_strengths)
+    return SUBTLY_VARIED if is_compared else VARIED
 
 
 def checked_weight(weight: float) -> float:

@@ -152,6 +152,13 @@ class Atelier:
         row = await self._repeats.vary(caller, image_id, destination, is_strong=is_strong)
         return self._accepted([row])[0]
 
+    async def compare_strengths(
+        self, caller: Caller, image_id: str, destination: Destination
+    ) -> JobView:
+        """A restyled image in several strengths."""
+        row = await self._repeats.compare_strengths(caller, image_id, destination)
+        return self._accepted([row])[0]
+
     async def reroll(
         self, caller: Caller, job_id: str, destination: Destination, *, text: str | None = None
     ) -> JobView:

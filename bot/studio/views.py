@@ -44,6 +44,7 @@ def job_view(
 ) -> JobView:
     """A job as a face shows it; `steps` (done, total) are newer than the row's own."""
     step, total = steps or (row.step, row.total)
+    shown = tuple(image_view(seen) for seen in images)
     return JobView(
         id=row.id,
         owner_id=row.owner_id,
@@ -62,5 +63,12 @@ def job_view(
         total=total,
         position=position,
         estimate_s=estimate_s,
-        images=tuple(image_view(seen) for seen in images),
+        images=shown,
+        strengths=_strengths_of(row) if shown else (),
     )
+
+
+def _strengths_of(row: JobRow) -> tuple[float, ...]:
+    """Of the images of a restyle that shows several."""
+    fields = row.request.get("fields", {})
+    return tuple(fields.get("image_strengths", ()))

@@ -28,7 +28,7 @@ from bot.studio.contract import (
     Restyling,
 )
 from bot.studio.mixing import BLEND_COUNT_MAX, DREAM_COUNT_MAX
-from bot.studio.restyling import MAX_VARIATIONS
+from bot.studio.restyling import MAX_VARIATIONS, STRENGTHS
 from bot.studio.stops import read_weights
 from engine.api import MAX_SEED, EngineError, KeepColour, StyleMethod
 
@@ -87,6 +87,9 @@ def stylize(
         Path, typer.Option(help="Where the picture goes; several get -1, -2 ... added.")
     ] = Path("restyled.png"),
     strength: Annotated[float, typer.Option(min=0, max=1, help="0 keeps the picture.")] = 1.0,
+    strengths: Annotated[  # noqa: FBT002
+        bool, typer.Option("--strengths", help="Four strengths to choose from.")
+    ] = False,
     method: Annotated[StyleMethod, typer.Option()] = StyleMethod.FAST,
     detail: Annotated[Detail, typer.Option(help="Of --method optimise.")] = Detail.NORMAL,
     keep_colour: Annotated[KeepColour, typer.Option()] = KeepColour.NO,
@@ -104,6 +107,7 @@ def stylize(
     with _complaints():
         asked = Restyling(
             strength=strength,
+            strengths=STRENGTHS if strengths else (),
             method=method,
             detail=detail,
             keep_colour=keep_colour,

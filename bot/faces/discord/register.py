@@ -29,6 +29,8 @@ from bot.faces.discord.components.keeping import (
 )
 from bot.faces.discord.components.reroll import REMIX_FORM, RemixButton, RerollButton
 from bot.faces.discord.components.restyle import LookMenu, RestyleButton, RestylePickButton
+from bot.faces.discord.components.strength_menu import StrengthMenu
+from bot.faces.discord.components.strengths import StrengthsButton
 from bot.faces.discord.components.style import STYLE_FORM, DrawInStyleButton
 from bot.faces.discord.components.variations import UpscaleButton, VaryButton
 from bot.faces.discord.forms import FormAnswer
@@ -80,6 +82,8 @@ BUTTONS: tuple[type[discord.ui.DynamicItem[Any]], ...] = (
     RestoreButton,
     RestyleButton,
     RestylePickButton,
+    StrengthMenu,
+    StrengthsButton,
     TurnButton,
     UpscaleButton,
     VaryButton,

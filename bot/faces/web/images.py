@@ -130,6 +130,13 @@ async def vary(request: web.Request) -> web.Response:
     )
 
 
+async def compare_strengths(request: web.Request) -> web.Response:
+    """`POST /api/images/{id}/strengths`: this restyle in several strengths, as one job."""
+    await body_of(request, Nothing)
+    studio, image_id = studio_of(request), request.match_info["id"]
+    return accepted(await studio.compare_strengths(caller_of(request), image_id, DESTINATION))
+
+
 async def upscale(request: web.Request) -> web.Response:
     """`POST /api/images/{id}/upscale`: a larger version."""
     body = await body_of(request, Upscale)

@@ -29,6 +29,7 @@ async def restyle(
     styles = [_choice(look) for look in asked.styles]
     restyling = Restyling(
         strength=asked.strength,
+        strengths=asked.strengths,
         method=asked.method,
         detail=asked.detail,
         keep_colour=asked.keep_colour,

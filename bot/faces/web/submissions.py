@@ -15,6 +15,7 @@ from bot.studio.restyling import MAX_VARIATIONS
 from engine.api import MAX_SEED, MAX_STYLES, KeepColour, StyleMethod
 
 B = TypeVar("B", bound=BaseModel)
+Strength = Annotated[float, Field(ge=0, le=1)]
 
 
 class Look(Body):
@@ -38,7 +39,8 @@ class Restyle(Body):
     content: Picture | None = None
     image: str | None = None  # of the gallery, in place of `content`
     styles: Annotated[tuple[Look, ...], Field(max_length=MAX_STYLES)] = ()
-    strength: Annotated[float, Field(ge=0, le=1)] = 1.0
+    strength: Strength = 1.0
+    strengths: Annotated[tuple[Strength, ...], Field(max_length=MAX_VARIATIONS)] = ()
     method: StyleMethod = StyleMethod.FAST
     detail: Detail = Detail.NORMAL
     keep_colour: KeepColour = KeepColour.NO

@@ -54,6 +54,7 @@ def job_json(job: JobView, locale: str = "en-US") -> dict[str, Any]:
         "private": job.is_private,
         "created_at": job.created_at.isoformat(),
         "images": [image_json(image) for image in job.images],
+        "strengths": list(job.strengths),
     }
 
 

@@ -92,6 +92,7 @@ class JobView:
     position: int | None = None  # in the queue, 1 = next; None unless queued
     estimate_s: float | None = None  # until it is finished; None where nothing is known yet
     images: tuple[ImageView, ...] = ()
+    strengths: tuple[float, ...] = ()  # of its images by their index, where they differ in these
 
     @property
     def progress(self) -> float:

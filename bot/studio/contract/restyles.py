@@ -28,6 +28,7 @@ class Restyling:
     """How a picture takes on a look."""
 
     strength: float = 1.0  # 0 keeps the content, 1 takes the whole style
+    strengths: tuple[float, ...] = ()  # several to choose from, an image each; fast method only
     method: StyleMethod = StyleMethod.FAST
     detail: Detail = Detail.NORMAL  # of the optimise method
     keep_colour: KeepColour = KeepColour.NO

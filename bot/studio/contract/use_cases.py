@@ -66,6 +66,17 @@ class Studio(Protocol):
         """New images near one."""
         ...
 
+    async def compare_strengths(
+        self, caller: Caller, image_id: str, destination: Destination
+    ) -> JobView:
+        """A restyled image in several strengths (`JobView.strengths`), by the fast method.
+
+        Raises:
+            NotAllowed: the image was not made by a restyle.
+            LimitReached: it moves.
+        """
+        ...
+
     async def reroll(
         self, caller: Caller, job_id: str, destination: Destination, *, text: str | None = None
     ) -> JobView:

@@ -180,7 +180,7 @@ class PackModel:
     def encode_reference(self, pixels: Tensor) -> Tensor:
         """Refuse: the pack's denoiser knows words alone."""
         del pixels
-        raise Unsupported(f"{self._info.name} can't be shown style references")
+        raise Unsupported(Said("{model} can't be shown style references", model=self._info.name))
 
     def denoise(self, x: Tensor, sigma: Tensor, conditioning: Conditioning) -> Tensor:
         """One pass of the denoiser, each row at its own noise level."""

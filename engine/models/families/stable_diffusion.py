@@ -92,7 +92,7 @@ class StableDiffusion:
             Unsupported: it names none.
         """
         if self._parts.adapter is None:
-            raise Unsupported(f"the model {self._info.name} has no adapter for style references")
+            raise Unsupported(Said("{model} can't be shown style references", model=self._info.name))
         return self._parts.adapter.encode(pixels)
 
     def denoise(self, x: Tensor, sigma: Tensor, conditioning: Conditioning) -> Tensor:

@@ -256,6 +256,6 @@ def _painting(name: str) -> Tensor:
     """The picture of a preset, (3, S, S)."""
     preset = next((one for one in style_presets() if one.name == name), None)
     if preset is None:
-        raise Unsupported(f"there is no style called {name}")
+        raise Unsupported(Said("there is no style called {name}", name=name))
     with Image.open(preset.picture) as image:
         return torch.from_numpy(pixels_of_image(image)[0])

@@ -48,7 +48,7 @@ def _answered(calls: Sequence[Call]) -> Versions:
         strength=torch.cat([call.strength for call in restyles]),
         own=torch.cat([call.own for call in restyles]),
     )
-    return list(rows.split(1))
+    return list(torch.split(rows, 1))
 
 
 def _step(way: PixelsOf, answer: Tensor) -> Call | Tensor:

@@ -73,6 +73,38 @@ async def test_a_picture_of_ones_own_lends_its_look_and_a_blend_has_five_steps(p
     assert request.image_weights[2] == (0.5, 0.5)
 
 
+async def test_four_strengths_are_one_picture_with_a_slider(page, engine, artefacts):
+    await drop(page, gradient())
+    await page.get_by_role("button", name="Restyle it").click()
+    dialog = bench(page)
+    await dialog.get_by_role("button", name="Starry Night").click()
+    await dialog.get_by_role("checkbox", name="Compare four strengths").check()
+    await expect(dialog.get_by_label("Strength", exact=True)).to_be_hidden()
+    await expect(dialog.get_by_label("Images")).to_be_hidden()
+    await dialog.get_by_role("button", name="Restyle", exact=True).click()
+    job = page.locator(FINISHED)
+    slider = job.get_by_role("slider", name="Strength")
+    await expect(slider).to_have_attribute("aria-valuetext", "100 %")
+    [request] = engine.requests
+    assert request.image_strengths == (0.25, 0.5, 0.75, 1.0)
+    await slider.fill("0.5")
+    await expect(slider).to_have_attribute("aria-valuetext", "50 %")  # it snaps when let go
+    tiles = job.locator(".tile")
+    await expect(tiles).to_have_count(4)
+    shown = [
+        await tile.evaluate("tile => getComputedStyle(tile).opacity") for tile in await tiles.all()
+    ]
+    assert shown == ["1", "1", "0", "0"]
+    await job.screenshot(path=artefacts / "restyle-strengths.png")
+    # What is pressed is the picture that is seen.
+    chosen = await tiles.nth(1).get_attribute("data-image")
+    await job.locator(".tile:not([inert]) .frame").click()
+    await expect(page).to_have_url(f"{page.url.split('/i/')[0].rstrip('/')}/i/{chosen}")
+    await page.get_by_role("button", name="Compare strengths").click()
+    await expect(page.locator(FINISHED)).to_have_count(2)
+    assert len(engine.requests) == 2
+
+
 async def test_a_look_is_kept_under_a_name_and_offered_first(page):
     await drop(page, gradient())
     await page.get_by_role("button", name="Keep its look").click()

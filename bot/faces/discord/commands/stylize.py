@@ -11,7 +11,7 @@ from bot.faces.discord.localisation import Words, described, phrase
 from bot.faces.discord.submission import acknowledge
 from bot.faces.discord.uploads import fetch_upload
 from bot.studio.contract import Detail, Restyling, StyleChoice
-from bot.studio.restyling import MAX_VARIATIONS, read_weighted
+from bot.studio.restyling import MAX_VARIATIONS, STRENGTHS, read_weighted
 from engine.api import MAX_SEED, KeepColour, StyleMethod
 
 SIZE_MIN, SIZE_MAX = 64, 4096  # pixels of the longer side
@@ -32,6 +32,7 @@ STYLE_LENGTH_MAX = 60  # characters of a style's name and weight
         "style3",
         "style4",
         "strength",
+        "strengths",
         "method",
         "keep_colour",
         "size",
@@ -76,6 +77,7 @@ async def stylize(
     mask: discord.Attachment | None = None,
     cells: app_commands.Range[str, 2, CELLS_LENGTH_MAX] | None = None,
     model: str | None = None,
+    strengths: bool = False,  # noqa: FBT001, FBT002
     private: bool | None = None,  # noqa: FBT001
 ) -> None:
     """Restyle the content; the look may be a picture, a name, or several of both."""
@@ -90,6 +92,7 @@ async def stylize(
         styles.append(StyleChoice(upload=await fetch_upload(interaction, style_image)))
     asked = Restyling(
         strength=strength,
+        strengths=STRENGTHS if strengths else (),
         method=StyleMethod(method.value) if method else StyleMethod.FAST,
         detail=Detail(detail.value) if detail else Detail.NORMAL,
         keep_colour=KeepColour(keep_colour.value) if keep_colour else KeepColour.NO,

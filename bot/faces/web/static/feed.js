@@ -3,6 +3,7 @@ import { button, fill, h, icon, paint } from "./dom.js";
 import { announce, complain, copy } from "./notices.js";
 import { imageCount, ratio, split } from "./prompt_text.js";
 import { cancel, read } from "./server.js";
+import { slides } from "./strengths.js";
 import { ago, duration, t } from "./words.js";
 
 const PAGE = 20;
@@ -193,12 +194,14 @@ class JobCard {
     const count = job.images.length || (isOpen ? this.expected() : 0);
     const first = job.images[0];
     paint(this.tiles, { "--ratio": first ? first.width / first.height : this.expectedRatio() });
-    this.tiles.dataset.count = count;
+    const isStrip = job.images.length > 1 && job.strengths.length > 0;
+    this.tiles.dataset.count = isStrip ? 1 : count;
     const key = isOpen ? `open${count}` : job.images.map(stateOf).join();
     if (this.shown.tiles !== key) {
       this.shown.tiles = key;
       const blank = Array.from({ length: isOpen ? count : 0 }, (_, index) => canvas(index));
-      fill(this.tiles, job.images.length ? job.images.map((image) => this.tile(image)) : blank);
+      if (isStrip) fill(this.tiles, slides(job.images, job.strengths, (image) => this.tile(image)));
+      else fill(this.tiles, job.images.length ? job.images.map((image) => this.tile(image)) : blank);
     }
     if (isOpen && this.preview) this.drawPreview(count);
   }

@@ -185,6 +185,7 @@ export class Lightbox {
       button("remix", t("remix"), () => (this.leaveFor(), this.studio.remix(image))),
       button("again", t("again"), start("again")),
       button("brush", t("restyle"), () => this.studio.restyle({ image })),
+      image.operation === "stylize" ? button("sliders", t("compareStrengths"), start("strengths", {})) : null,
       button("mix", t("mix"), async () => (await this.studio.mix([image])) && this.leaveFor()),
       button("sliders", t("upscaleMore"), enlarge),
       button("source", t("asPrompt"), withPicture("source")),

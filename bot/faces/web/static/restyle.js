@@ -2,9 +2,11 @@
 import { fill, h, icon, paint } from "./dom.js";
 import { ask, complain, notice } from "./notices.js";
 import { form, read, remove, send } from "./server.js";
+import { percent } from "./strengths.js";
 import { language, t } from "./words.js";
 
 const MOST_LOOKS = 4;
+const STRENGTHS = [0.25, 0.5, 0.75, 1];
 const METHODS = { fast: "methodFast", optimise: "methodOptimise", diffusion: "methodDiffusion" };
 const COLOURS = { no: "coloursStyle", luminance: "coloursPicture", matched: "coloursPalette" };
 const DETAILS = { draft: "detailDraft", normal: "detailNormal", fine: "detailFine" };
@@ -49,6 +51,7 @@ class Wish {
     this.chosen = [];
     this.settings = { strength: 1, method: "fast", detail: "normal", keep_colour: "no", variations: 1 };
     this.isBlend = false;
+    this.isCompared = false; // in several strengths
     this.isLimited = false; // to some cells
     this.cells = new Set();
   }
@@ -58,6 +61,9 @@ class Wish {
     this.weights = h("div", { class: "weights" });
     this.forgetting = h("button", { type: "button", class: "button forgetting", hidden: true, onclick: () => this.forgetLook(this.chosen[0]) }, icon("bin"), h("span", {}));
     this.detail = this.choice("detail", t("detail"), DETAILS);
+    this.images = this.choice("variations", t("images"), { 1: null, 2: null, 3: null, 4: null }, Number);
+    this.strength = this.slider("strength", t("strength"));
+    this.comparing = h("label", { class: "pairing" }, h("input", { type: "checkbox", onchange: (event) => (this.isCompared = event.target.checked, this.refresh()) }), h("span", {}, t("severalStrengths")));
     this.go = h("button", { type: "button", class: "button primary", onclick: () => close(true) }, icon("brush"), h("span", {}, t("restyle")));
     this.steps = h("label", { class: "pairing" }, h("input", { type: "checkbox", onchange: (event) => (this.isBlend = event.target.checked, this.refresh()) }), h("span", {}, t("blendSteps")));
     this.grid = h("div", { class: "cells", hidden: true, role: "group", "aria-label": t("someCells") },
@@ -70,11 +76,11 @@ class Wish {
           h("label", { class: "pairing" }, h("input", { type: "checkbox", onchange: (event) => this.limit(event.target.checked) }), h("span", {}, t("someCells")))),
         h("div", { class: "how" },
           this.shelf, this.forgetting, this.weights, this.steps,
-          this.slider("strength", t("strength")),
+          this.strength, this.comparing,
           h("div", { class: "choices" },
             this.choice("method", t("method"), METHODS), this.detail,
             this.choice("keep_colour", t("keepColour"), COLOURS),
-            this.choice("variations", t("images"), { 1: null, 2: null, 3: null, 4: null }, Number)))),
+            this.images))),
       h("footer", {}, h("button", { type: "button", class: "button", onclick: () => close(null) }, t("cancel")), this.go),
     ];
   }
@@ -92,6 +98,12 @@ class Wish {
     this.steps.querySelector("input").checked = this.isBlend;
     const isMixed = this.chosen.length > 1 && !this.isBlend;
     fill(this.weights, isMixed ? this.chosen.map((look) => this.slider("weight", parted(look.title)[0], look)) : []);
+    const mayCompare = this.settings.method === "fast" && !this.isBlend;
+    this.isCompared &&= mayCompare;
+    this.comparing.hidden = !mayCompare;
+    this.comparing.querySelector("input").checked = this.isCompared;
+    this.strength.hidden = this.isCompared;
+    this.images.hidden = this.isCompared || this.isBlend;
     this.detail.hidden = this.settings.method !== "optimise";
     this.go.disabled = this.chosen.length === 0 || (this.isLimited && this.cells.size === 0);
   }
@@ -179,6 +191,7 @@ class Wish {
     const stylize = { ...this.settings, styles };
     if (this.isLimited) stylize.cells = [...this.cells].join(" ");
     if (this.isBlend) stylize.blend = 0.5;
+    if (this.isCompared) Object.assign(stylize, { strengths: STRENGTHS, variations: 1 });
     if (content.image) return { stylize: { ...stylize, image: content.image.id } };
     return form({ stylize: JSON.stringify(stylize), content: content.file });
   }
@@ -190,8 +203,6 @@ class Wish {
 
 /** A title such as "Udnie (Francis Picabia, 1913)" as name and maker. */
 const parted = (title) => (/^(.+?)\s*[(（](.+)[)）]$/.exec(title) ?? [title, title, ""]).slice(1);
-
-const percent = (share) => `${Math.round(share * 100)} %`;
 
 /** A file as a data URL, for bodies in JSON. */
 export function dataUrl(file) {

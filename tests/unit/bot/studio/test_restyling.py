@@ -109,3 +109,39 @@ def test_words_say_what_is_shown_and_whose_look_it_has() -> None:
 def test_weights_that_make_no_sense_are_refused(weight: float) -> None:
     with pytest.raises(UserError, match="weight"):
         restyling.checked_weight(weight)
+
+
+def test_an_image_of_a_strip_is_varied_and_compared_at_its_own_strength() -> None:
+    strip = request_of(asked=Restyling(strengths=(0.25, 0.5)))
+    assert (strip.image_count, strip.image_strengths) == (2, (0.25, 0.5))
+    varied = restyling.near(strip, 1, is_strong=False)
+    assert (varied.strength, varied.image_strengths) == (0.5, ())
+    again = restyling.compared(varied, 0)
+    assert again.image_strengths == restyling.STRENGTHS
+    assert again.perturbation == 0
+
+
+def test_what_a_slow_method_made_is_compared_by_the_fast_one() -> None:
+    slow = request_of(asked=Restyling(method=StyleMethod.DIFFUSION))
+    assert restyling.compared(slow, 0).method is StyleMethod.FAST
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        Restyling(strengths=(0.5,), variations=2),
+        Restyling(strengths=(0.5,), method=StyleMethod.OPTIMISE),
+        Restyling(strengths=(0.1,) * 5),
+    ],
+)
+def test_strengths_that_can_not_be_compared_are_refused(asked: Restyling) -> None:
+    with pytest.raises(LimitReached, match="strengths"):
+        request_of(asked=asked)
+
+
+def test_an_animation_takes_one_strength() -> None:
+    moving = replace(PHOTO, frames=(b"png",), durations_ms=(40, 40))
+    with pytest.raises(LimitReached, match="one strength"):
+        request_of(moving, Restyling(strengths=(0.5, 1.0)))
+    with pytest.raises(LimitReached, match="one strength"):
+        restyling.compared(request_of(moving), 0)

@@ -234,6 +234,60 @@ async def test_a_style_is_trained_for_its_owner_and_named_afterwards(stage):
     assert stage.engine.requests[-1].styles[0].learnt
 
 
+async def test_four_strengths_are_one_job_of_which_one_is_chosen_even_after_a_restart(stage):
+    result = await stage.alice.slash(
+        stage.channel, "stylize", content=PHOTO, style="udnie", strengths=True
+    )
+    strip = await stage.delivered(result)
+    assert attached(stage, strip).size[0] > 48, "all side by side"
+    [request] = stage.engine.requests
+    assert request.image_strengths == (0.25, 0.5, 0.75, 1.0)
+    job = await newest(stage, stage.alice)
+    assert choices(strip) == [*(image.id for image in job.images), "all"]
+    assert "Style strength: 0.5," in job.images[1].parameters
+    await stage.connect()
+    half = job.images[1].id
+
+    def now():
+        return next(message for message in stage.messages() if message.id == strip.id)
+
+    await stage.alice.select(strip, [half], custom_id=menu_id(strip))
+    await stage.until(lambda: attached(stage, now()).size == (48, 48))
+    assert "Upscale 2×" in labels(now())
+    assert choices(now())[1] == half, "another may be chosen"
+    await stage.alice.select(now(), ["all"], custom_id=menu_id(strip))
+    await stage.until(lambda: attached(stage, now()).size[0] > 48)
+    seen = await stage.bob.select(now(), [half], custom_id=menu_id(strip))
+    assert seen.ephemeral, "who else looks changes nothing of Alice's message"
+    assert attached(stage, seen.response).size == (48, 48)
+    assert len(stage.engine.requests) == 1
+
+
+async def test_a_button_under_a_restyle_shows_its_strengths(stage):
+    result = await stage.alice.slash(stage.channel, "stylize", content=PHOTO, style="udnie")
+    restyled = await stage.delivered(result)
+    await stage.connect()
+    strip = await stage.delivered(await stage.bob.click(restyled, label="Strengths"))
+    assert len(choices(strip)) == 5
+    first, second = stage.engine.requests
+    assert (second.styles, second.content) == (first.styles, first.content)
+    assert second.image_strengths
+    plain = await stage.alice.slash(stage.channel, "imagine", prompt="a red fox", count=1)
+    assert "Strengths" not in labels(await stage.delivered(plain))
+
+
+async def test_strengths_of_what_has_none_are_refused_with_the_way_out(stage):
+    refused = await stage.alice.slash(
+        stage.channel, "stylize", content=PHOTO, style="udnie", strengths=True, variations=3
+    )
+    await stage.answered(refused, "not for both")
+    slow = await stage.alice.slash(
+        stage.channel, "stylize", content=PHOTO, style="udnie", strengths=True, method="optimise"
+    )
+    await stage.answered(slow, "fast method")
+    assert stage.engine.requests == []
+
+
 async def test_an_animation_comes_back_as_one(stage):
     frames = [Image.new("RGB", (40, 30), (37 * number, 9, 9)) for number in range(4)]
     file = io.BytesIO()

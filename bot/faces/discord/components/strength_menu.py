@@ -1,0 +1,81 @@
+"""The menu under a restyle in several strengths: the message shows one of them, or all again."""
+
+import re
+from typing import Self
+
+import discord
+
+from bot.errors import NotFound
+from bot.faces.discord.cards import Row, Shown, image_card, result_card
+from bot.faces.discord.components.identifiers import JOB
+from bot.faces.discord.components.lasting import LastingMenu
+from bot.faces.discord.face import Interaction, caller_of
+from bot.faces.discord.image_controls import image_controls
+from bot.faces.discord.localisation import Words
+from bot.faces.discord.pictures import fitting_upload, grid_of
+from bot.studio.contract import JobView
+
+_ALL = "all"
+
+
+class StrengthMenu(LastingMenu, template=f"strength:{JOB}"):
+    """The strengths of a job's images."""
+
+    def __init__(
+        self, job_id: str, options: list[discord.SelectOption], placeholder: str = ""
+    ) -> None:
+        super().__init__(
+            discord.ui.Select(
+                custom_id=f"strength:{job_id}", options=options, placeholder=placeholder or None
+            )
+        )
+        self.job_id = job_id
+
+    @classmethod
+    def of(cls, words: Words, job: JobView, chosen: str = "") -> Self:
+        """The menu of a job; `chosen` is the image that is shown alone."""
+        options = [
+            discord.SelectOption(
+                label=words("strengths.percent", percent=round(100 * job.strengths[image.index])),
+                value=image.id,
+                default=image.id == chosen,
+            )
+            for image in job.images
+        ]
+        options.append(discord.SelectOption(label=words("strengths.all"), value=_ALL))
+        return cls(job.id, options, words("strengths.choose"))
+
+    @classmethod
+    def restored(cls, match: re.Match[str], options: list[discord.SelectOption]) -> Self:
+        """The menu of an earlier message."""
+        return cls(match["job"], options)
+
+    async def chosen(self, interaction: Interaction, value: str) -> None:
+        """Show the image in the message, or to others who choose, in one of their own."""
+        studio, caller = interaction.client.studio, caller_of(interaction)
+        job = await studio.job(caller, self.job_id)
+        if job.owner_id == caller.owner_id:
+            await interaction.response.defer()
+        else:
+            await interaction.response.defer(thinking=True, ephemeral=True)
+        await _show(interaction, job, value)
+
+
+async def _show(interaction: Interaction, job: JobView, value: str) -> None:
+    words = Words(interaction.locale.value)
+    studio, caller = interaction.client.studio, caller_of(interaction)
+    wanted = [image for image in job.images if value in {image.id, _ALL}]
+    if not wanted:
+        raise NotFound(words("strengths.gone"))
+    files = [await studio.image_png(caller, image.id) for image in wanted]
+    upload = await fitting_upload(await grid_of(files), interaction.filesize_limit)
+    if upload is None:
+        raise NotFound(words("result.too_large"))
+    image = wanted[0]
+    shown = Shown(upload.data, f"{value}.{upload.suffix}", image.alt_text)
+    menu: Row = [StrengthMenu.of(words, job, value)]
+    if value == _ALL:
+        view = result_card(words, job, shown, [menu])
+    else:
+        view = image_card(words, image, shown, [menu, *image_controls(words, image)])
+    await interaction.edit_original_response(view=view, attachments=[shown.file()])
