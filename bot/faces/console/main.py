@@ -14,7 +14,7 @@ from rich.console import Console
 
 from bot.errors import BadConfiguration, UserError
 from bot.faces.console import doctor as diagnosis
-from bot.faces.console import drawing, gallery_table, mixing, restyling
+from bot.faces.console import drawing, gallery_table, mixing, restyling, teaching
 from bot.faces.console.application import Application
 from bot.logs import start_logging
 from bot.settings import Settings, read_settings, shown_database_url
@@ -26,6 +26,7 @@ from bot.studio.contract import (
     GalleryScope,
     Morphing,
     Restyling,
+    Teaching,
 )
 from bot.studio.mixing import BLEND_COUNT_MAX, DREAM_COUNT_MAX
 from bot.studio.restyling import MAX_VARIATIONS, STRENGTHS
@@ -40,6 +41,8 @@ commands = typer.Typer(
 )
 styles = typer.Typer(help="Keep pictures as styles, by name.", no_args_is_help=True)
 commands.add_typer(styles, name="style")
+generators = typer.Typer(help="Generators that learn from your gallery.", no_args_is_help=True)
+commands.add_typer(generators, name="generator")
 err = Console(stderr=True)
 
 
@@ -262,6 +265,51 @@ def delete_style(context: typer.Context, name: str) -> None:
     with _complaints():
         studio = _application(context).open_studio_of(_quiet_settings(), with_engine=False)
         asyncio.run(restyling.delete_style(studio, name))
+
+
+@generators.command("list")
+def list_generators(context: typer.Context) -> None:
+    """List the generators that `dream --model` may name."""
+    with _complaints():
+        studio = _application(context).open_studio_of(_quiet_settings(), with_engine=False)
+        asyncio.run(teaching.list_generators(studio, Console()))
+
+
+@generators.command("train")
+def train_generator(
+    context: typer.Context,
+    name: str,
+    words: Annotated[str, typer.Option(help="Only images found by this.")] = "",
+    favourites: Annotated[bool, typer.Option("--favourites", help="Marked images only.")] = False,  # noqa: FBT002
+    minutes: Annotated[float | None, typer.Option(min=0.1, help="Of learning.")] = None,
+    out: Annotated[Path, typer.Option(help="Where its dreams are shown.")] = Path("generator.png"),
+) -> None:
+    """Let a generator learn from your images; Ctrl+C keeps what it knows by then."""
+    with _complaints():
+        asked = Teaching(name=name, words=words, favourites_only=favourites, minutes=minutes)
+        studio = _application(context).open_studio_of(_quiet_settings())
+        for path in asyncio.run(teaching.train(studio, asked, out, err)):
+            typer.echo(path)
+
+
+@generators.command("show")
+def show_generator(
+    context: typer.Context,
+    name: str,
+    out: Annotated[Path, typer.Option()] = Path("generator.png"),
+) -> None:
+    """Write a sheet of what a generator dreams."""
+    with _complaints():
+        studio = _application(context).open_studio_of(_quiet_settings(), with_engine=False)
+        typer.echo(asyncio.run(teaching.show(studio, name, out)))
+
+
+@generators.command("delete")
+def delete_generator(context: typer.Context, name: str) -> None:
+    """Forget a generator."""
+    with _complaints():
+        studio = _application(context).open_studio_of(_quiet_settings(), with_engine=False)
+        asyncio.run(teaching.delete(studio, name))
 
 
 @commands.command()

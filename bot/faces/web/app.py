@@ -17,7 +17,18 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from bot.faces.web import events, images, jobs, links, login, observation, pages, restyles, words
+from bot.faces.web import (
+    events,
+    generators,
+    images,
+    jobs,
+    links,
+    login,
+    observation,
+    pages,
+    restyles,
+    words,
+)
 from bot.faces.web.config import WebConfig
 from bot.faces.web.context import CONFIG, FACE, STUDIO
 from bot.faces.web.gates import add_headers, check_host, check_login, check_origin
@@ -75,6 +86,10 @@ _ROUTES = (
     web.post("/api/styles/train", restyles.train_style),
     web.get("/api/styles/{name}.png", restyles.style_png),
     web.delete("/api/styles/{name}", restyles.delete_style),
+    web.get("/api/generators", generators.list_generators),
+    web.post("/api/generators", generators.train_generator),
+    web.get("/api/generators/{name}.png", generators.generator_png),
+    web.delete("/api/generators/{name}", generators.delete_generator),
     web.get("/api/models", words.models),
     web.get("/api/presets", words.presets),
     web.get("/api/flags", words.flags),

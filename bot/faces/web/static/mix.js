@@ -2,6 +2,7 @@
 import { button, fill, h, icon } from "./dom.js";
 import { ask } from "./notices.js";
 import { dataUrl } from "./restyle.js";
+import { ownGenerators, teachSettings } from "./teach.js";
 import { t } from "./words.js";
 
 const KINDS = { blend: "kindBlend", morph: "kindMorph", dream: "kindDream" };
@@ -13,8 +14,11 @@ const ACCEPTED = "image/png,image/jpeg,image/webp,image/gif,image/avif";
 /** Ask what to make of pictures, and start the job; `images` of the gallery are in it from the start. */
 export async function askMix({ dreamers, recent, deeds, images = [], kind = "blend" }) {
   const mix = new Mix(dreamers, recent(), images.map((image) => ({ image })), kind);
+  mix.own = await ownGenerators();
   const asked = await ask(t("mixTitle"), (close) => mix.draw(close), { kind: "mix" });
-  const isStarted = asked && (await deeds.start("/api/jobs", await mix.body()));
+  const isStarted = asked && (asked.name
+    ? await deeds.start("/api/generators", asked)
+    : await deeds.start("/api/jobs", await mix.body()));
   mix.forget();
   return isStarted;
 }
@@ -33,6 +37,7 @@ export function askDetail() {
 class Mix {
   constructor(dreamers, recent, items, kind) {
     this.dreamers = dreamers;
+    this.own = []; // generators that were trained here
     this.recent = recent.slice(0, RECENT);
     this.items = items; // each {image}, {file, url}, {prompt} or {seed}; a picture of a blend has a weight
     this.kind = kind;
@@ -42,6 +47,7 @@ class Mix {
   }
 
   draw(close) {
+    this.train = close;
     this.tabs = h("div", { class: "tabs", role: "group", "aria-label": t("mix") });
     this.list = h("ol", { class: "items" });
     this.adding = h("div", { class: "adding" });
@@ -156,11 +162,20 @@ class Mix {
     const select = h("select", { class: "control", "aria-label": t("dreamOf"), onchange: () => (this.dream.look = select.value) },
       h("option", { value: "" }, t("anything")), looks.map((look) => h("option", { value: look }, look)));
     select.value = this.dream.look;
+    const model = h("select", { class: "control", "aria-label": t("dreamer"), onchange: () => {
+      this.dream.model = model.value || null;
+      this.dream.look = "";
+      this.refresh();
+    } },
+      h("option", { value: "" }, t("asShipped")), this.own.map((one) => h("option", { value: one.name }, one.name)));
+    model.value = this.dream.model ?? "";
     return [
       h("p", { class: "told" }, t("dreamHint")),
-      h("label", { class: "field-of" }, h("small", {}, t("dreamOf")), select),
+      this.own.length ? h("label", { class: "field-of" }, h("small", {}, t("dreamer")), model) : null,
+      this.dream.model ? null : h("label", { class: "field-of" }, h("small", {}, t("dreamOf")), select),
       slider(this.dream, "truncation", t("wildness"), { min: 0, max: 1, step: 0.05, show: percent }),
       slider(this.dream, "count", t("images"), { min: 1, max: 4, step: 1, show: String }),
+      teachSettings(this.own, this.train),
     ];
   }
 

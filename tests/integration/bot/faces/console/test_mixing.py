@@ -53,3 +53,16 @@ def test_a_dream_of_an_unknown_look_is_refused(atelier):  # noqa: F811
     done = atelier("dream", "--look", "dog")
     assert done.returncode == 1
     assert done.stderr.startswith("Error:")
+
+
+@pytest.mark.timeout(240)
+def test_a_generator_learns_from_the_gallery_and_dreams(atelier, tmp_path):  # noqa: F811
+    drawn = atelier("imagine", "a {fox,owl} --size 64x64 --steps 1 --images 8", "--out", "a.png")
+    assert drawn.returncode == 0, drawn.stderr
+    done = atelier("generator", "train", "beasts", "--minutes", "1")
+    assert done.returncode == 0, done.stderr
+    with Image.open(tmp_path / "generator.png") as image:
+        assert "Verdict: healthy" in image.text["parameters"]
+    assert "beasts" in atelier("generator", "list").stdout
+    dreamt = atelier("dream", "--model", "beasts", "--count", "1")
+    assert dreamt.returncode == 0, dreamt.stderr

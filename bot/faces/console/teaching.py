@@ -1,0 +1,50 @@
+"""`atelier generator`: generators that learn from the operator's own gallery."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bot.faces.console.drawing import NOWHERE, OPERATOR, submit
+from bot.studio.contract import JobView, Studio, Teaching
+
+Opening = AbstractAsyncContextManager[Studio]
+
+
+async def train(opening: Opening, asked: Teaching, out: Path, console: Console) -> list[Path]:
+    """Let a generator learn, and write what it dreams.
+
+    Raises:
+        UserError: it can't learn from that, or the job failed.
+    """
+
+    async def ordered(studio: Studio) -> Sequence[JobView]:
+        return (await studio.train_gan(OPERATOR, asked, NOWHERE),)
+
+    return await submit(opening, ordered, out, console)
+
+
+async def list_generators(opening: Opening, console: Console) -> None:
+    """Print the generators and what is said of them."""
+    async with opening as studio:
+        table = Table("name", "pictures", "verdict", box=None, header_style="bold")
+        for one in await studio.generators(OPERATOR):
+            table.add_row(one.name, str(one.pictures), str(one.verdict))
+        console.print(table)
+
+
+async def show(opening: Opening, name: str, out: Path) -> Path:
+    """Write a sheet of what a generator dreams."""
+    async with opening as studio:
+        png = await studio.generator_png(OPERATOR, name)
+    await asyncio.to_thread(out.write_bytes, png)
+    return out
+
+
+async def delete(opening: Opening, name: str) -> None:
+    """Forget a generator."""
+    async with opening as studio:
+        await studio.delete_generator(OPERATOR, name)
