@@ -11,9 +11,10 @@ from bot.studio.contract import Destination
 FACE = "discord"
 TOKEN_MARGIN_S = 15.0  # an interaction's token is not used this close to its end
 DEFAULT_LIMIT_BYTES = 10 * 2**20  # of a file, where no interaction says its own
+CLOSED_THREAD = frozenset({50083, 160005})  # archived, where nothing is edited; locked
 # Webhook, message or interaction gone; bad token; no more follow-ups where only a member
 # brought the bot along.
-_GONE = frozenset({10015, 10008, 10062, 50027, 40094})
+_GONE = frozenset({10015, 10008, 10062, 50027, 40094}) | CLOSED_THREAD
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import discord
 
 from bot.faces.discord.addresses import (
+    CLOSED_THREAD,
     DEFAULT_LIMIT_BYTES,
     ChatAddress,
     edit_answer,
@@ -125,7 +126,9 @@ class DiscordDeliverer:
                 nonce=job.id,
                 allowed_mentions=_mentioning(address.owner_id),
             )
-        except (discord.Forbidden, discord.NotFound) as error:
+        except discord.HTTPException as error:
+            if not _is_closed(error):
+                raise
             log.info("job %s can't be shown in channel %s: %s", job.id, channel_id, error)
             return False
         await self._close_stale_progress(channel, address)
@@ -182,6 +185,12 @@ class DiscordDeliverer:
             return Ending(job, words, note=note or words("result.too_large"))
         alt_text = alt_text_of(words, job)
         return Ending(job, words, Shown(upload.data, f"{job.id}.{upload.suffix}", alt_text), note)
+
+
+def _is_closed(error: discord.HTTPException) -> bool:
+    """The bot may not post there, or there is no such place any more."""
+    is_refused = isinstance(error, discord.Forbidden | discord.NotFound)
+    return is_refused or error.code in CLOSED_THREAD
 
 
 def _mentioning(owner_id: int) -> discord.AllowedMentions:

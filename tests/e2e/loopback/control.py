@@ -76,10 +76,15 @@ class Control:
             channel = world.channel(int(asked["id"]))
         else:
             channel = Channel(world.new_id(), asked["name"], world.guild_id)
+            if parent_id := asked.get("settings", {}).get("parent_id"):
+                channel.parent_id = int(parent_id)
             world.channels[channel.id] = channel
-            await self._gateway.dispatch("CHANNEL_CREATE", channel.payload())
+            kind = "CHANNEL_CREATE" if channel.parent_id is None else "THREAD_CREATE"
+            await self._gateway.dispatch(kind, channel.payload())
         for key, value in asked.get("settings", {}).items():
             setattr(channel, key, value)
+        if {"is_archived", "is_locked"} & asked.get("settings", {}).keys():
+            await self._gateway.dispatch("THREAD_UPDATE", channel.payload())
         if "is_nsfw" in asked.get("settings", {}):
             await self._gateway.dispatch("CHANNEL_UPDATE", channel.payload())
         return {"id": str(channel.id)}

@@ -32,6 +32,7 @@ from tests.e2e.loopback.world import (
 
 MESSAGE, DEFERRED, DEFERRED_UPDATE, UPDATE, CHOICES, FORM = 4, 5, 6, 7, 8, 9
 VIEW, SEND, EMBED, ATTACH = 1 << 10, 1 << 11, 1 << 14, 1 << 15
+SEND_IN_THREADS = 1 << 38
 FOLLOWUPS_MAX = 5  # where only the member installed the application
 CHOICES_MAX = 25
 
@@ -243,7 +244,10 @@ async def delete_answer(call: Call) -> Answer:
 async def post_message(call: Call) -> Answer:
     """POST /channels/{channel_id}/messages"""
     world, channel = call.world, call.world.channel(call.number("channel_id"))
-    _require(channel, VIEW | SEND | (ATTACH if call.uploads else 0))
+    may_send = SEND if channel.parent_id is None else SEND_IN_THREADS
+    _require(channel, VIEW | may_send | (ATTACH if call.uploads else 0))
+    if channel.is_locked and channel.is_archived:
+        raise Refusal(403, 160005, "Thread is locked")
     nonce = call.body.get("nonce")
     if nonce and call.body.get("enforce_nonce"):
         earlier = world.nonces.get((channel.id, str(nonce)))
@@ -255,6 +259,7 @@ async def post_message(call: Call) -> Answer:
         message.payload["nonce"] = nonce
     fill(world, message, call.body, call.uploads, channel.limit_bytes)
     keep(world, message)
+    channel.is_archived = False
     if nonce:
         world.nonces[channel.id, str(nonce)] = int(message.payload["id"])
     return 200, message.payload
@@ -263,6 +268,7 @@ async def post_message(call: Call) -> Answer:
 async def edit_message(call: Call) -> Answer:
     """PATCH /channels/{channel_id}/messages/{message_id}"""
     channel, message = _channel_message(call)
+    _require_unarchived(channel)
     edit(call.world, message, call.body, call.uploads, channel.limit_bytes)
     return 200, message.payload
 
@@ -310,6 +316,7 @@ def _answer_message(call: Call, interaction: Interaction) -> StoredMessage:
 
 
 def _edit(call: Call, interaction: Interaction, message: StoredMessage) -> None:
+    _require_unarchived(interaction.channel)
     edit(call.world, message, call.body, call.uploads, interaction.limit_bytes)
     if int(message.payload["id"]) == interaction.original_id:
         interaction.is_loading = False
@@ -324,6 +331,11 @@ def _channel_message(call: Call) -> tuple[Channel, StoredMessage]:
     if message.payload["author"]["id"] != str(call.world.application.id):
         raise Refusal(403, 50005, "Cannot edit a message authored by another user")
     return channel, message
+
+
+def _require_unarchived(channel: Channel) -> None:
+    if channel.is_archived:
+        raise Refusal(400, 50083, "Thread is archived")
 
 
 def _require(channel: Channel, permissions: int) -> None:

@@ -107,6 +107,9 @@ class Channel:
     is_installed: bool = True  # else only members bring the application along
     is_closed: bool = False  # direct messages that are not accepted
     limit_bytes: int = FILE_LIMIT
+    parent_id: int | None = None  # of a thread
+    is_archived: bool = False  # a thread; a new message opens it again
+    is_locked: bool = False  # a thread that moderators alone may open
 
     def payload(self) -> Json:
         """The channel as events carry it."""
@@ -118,6 +121,8 @@ class Channel:
                 "last_message_id": None,
                 "recipients": [self.recipient.user()],
             }
+        if self.parent_id is not None:
+            return self._thread_payload()
         return {
             "id": str(self.id),
             "type": 0,
@@ -130,6 +135,28 @@ class Channel:
             "nsfw": self.is_nsfw,
             "rate_limit_per_user": 0,
             "last_message_id": None,
+            "flags": 0,
+            "permissions": str(ALL_PERMISSIONS),
+        }
+
+    def _thread_payload(self) -> Json:
+        return {
+            "id": str(self.id),
+            "type": 11,
+            "guild_id": str(self.guild_id),
+            "parent_id": str(self.parent_id),
+            "owner_id": "1",
+            "name": self.name,
+            "last_message_id": None,
+            "message_count": 0,
+            "member_count": 1,
+            "rate_limit_per_user": 0,
+            "thread_metadata": {
+                "archived": self.is_archived,
+                "auto_archive_duration": 60,
+                "archive_timestamp": "2024-01-01T00:00:00+00:00",
+                "locked": self.is_locked,
+            },
             "flags": 0,
             "permissions": str(ALL_PERMISSIONS),
         }
