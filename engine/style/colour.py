@@ -38,15 +38,10 @@ def match_colours(pixels: Tensor, mean: Tensor, covariance: Tensor, eps: float =
 
     The symmetric solution of section 3.1, by eigenvalues.
     """
-    return moved_colours(pixels, mean, covariance, eps).clamp(0, 1)
-
-
-def moved_colours(pixels: Tensor, mean: Tensor, covariance: Tensor, eps: float = 1e-5) -> Tensor:
-    """`match_colours` before its result is cut to [0, 1]; what moves them counts as a constant."""
-    own_mean, own_covariance = colour_moments(pixels.detach(), eps)
+    own_mean, own_covariance = colour_moments(pixels, eps)
     change = _power(covariance, 0.5) @ _power(own_covariance, -0.5)
     moved = change @ (pixels.flatten(2) - own_mean[..., None]) + mean[..., None]
-    return moved.view_as(pixels)
+    return moved.clamp(0, 1).view_as(pixels)
 
 
 def _power(symmetric: Tensor, exponent: float) -> Tensor:

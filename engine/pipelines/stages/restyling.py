@@ -27,6 +27,7 @@ GRID = Grid(side=640, overlap=160, blind=56)
 SMALL_GRID = Grid(side=256, overlap=136, blind=56)
 
 STYLE_SIDE = 512  # pixels of the longer side at which a style is looked at
+FAINTEST = 1e-3  # variance of colours below which the grain of a flat picture would be blown up
 HALF_WEIGHT = 50  # the `--sw` that takes half of a style
 
 PixelsOf = Generator[Call, Any, Tensor]
@@ -117,8 +118,9 @@ def restyled(pixels: Tensor, style: Style, strength: float, changes: Changes = (
 
 def in_colours_of(style: Style, painted: Tensor, before: Tensor, strength: float) -> Tensor:
     """Painted pixels (B, 3, H, W) between the palette they had `before` and that of the style."""
-    own = match_colours(painted, *colour_moments(before))
-    theirs = match_colours(painted, style.mean, style.covariance)
+    own = match_colours(painted, *colour_moments(before, FAINTEST), FAINTEST)
+    grain = FAINTEST * torch.eye(3)
+    theirs = match_colours(painted, style.mean, style.covariance + grain, FAINTEST)
     return torch.lerp(own, theirs, strength)
 
 

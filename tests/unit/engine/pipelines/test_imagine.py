@@ -207,7 +207,7 @@ def test_style_references_lay_their_look_over_the_images_by_the_style_weight(dri
         restyled = driver.run(imagine.run(request))
         for before, after in zip(plainly, restyled, strict=True):
             expected = opened(before) * (1 - share) + np.array([200, 100, 0]) * share
-            assert abs(opened(after) - expected).max() <= 3  # the colours spread a little
+            assert abs(opened(after) - expected).max() <= 6  # the colours spread a little
 
 
 def test_a_look_may_be_a_preset_of_the_engine(driver):

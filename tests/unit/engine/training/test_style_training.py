@@ -100,7 +100,7 @@ def test_a_few_steps_bring_the_decoder_nearer_to_the_style(labelled):
     programme = TrainStyleTransfer(network, labelled.pixels, labelled.pixels[::-1].copy())
     optimiser = torch.optim.Adam(network.decoder.parameters(), 1e-2)
     losses = []
-    for step in range(36):
+    for step in range(24):
         loss = programme.loss(network, Draw.of_step(0, step % 2))
         optimiser.zero_grad()
         loss.backward()
