@@ -36,6 +36,18 @@ async def test_a_session_that_is_over_is_begun_anew(loopback, alice, action):
     assert shown(await alice.imagines("a fox", count=1))
 
 
+async def test_commands_are_answered_before_the_guild_is_known(loopback, alice):
+    before = await counts(loopback)
+    await loopback.ask("gateway", action="delay the guild")
+    await loopback.ask("gateway", action="invalidate")
+    await until_counted(loopback, "identify", before["identify"])
+    message = await alice.imagines("a fox", count=1)
+    assert shown(message)
+    await (await alice.types("gallery", whose="guild")).says("of this server")
+    await loopback.ask("gateway", action="tell the guild")
+    assert shown(await (await alice.presses(message, "reroll:")).result())
+
+
 async def test_a_heart_beats(loopback):
     before = await counts(loopback)
     await until_counted(loopback, "heartbeat", before["heartbeat"])

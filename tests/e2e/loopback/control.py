@@ -159,6 +159,11 @@ class Control:
                 gateway.forget()
             case "refuse":
                 gateway.is_refusing = asked["on"]
+            case "delay the guild":
+                gateway.is_guild_late = True
+            case "tell the guild":
+                gateway.is_guild_late = False
+                await gateway.tell_guild()
         return {}
 
     async def _report(self, asked: Json) -> Json:
@@ -184,7 +189,7 @@ class Control:
         """End all trouble."""
         self._world.faults.clear()
         self._world.clock.offset_s = 0.0
-        self._gateway.is_refusing = False
+        self._gateway.is_refusing = self._gateway.is_guild_late = False
         return {}
 
     async def _changed(self, asked: Json) -> Json:

@@ -50,6 +50,7 @@ class Gateway:
         self._session: Session | None = None
         self.counts = {"identify": 0, "resume": 0, "heartbeat": 0, "refused": 0}
         self.is_refusing = False  # the handshake fails
+        self.is_guild_late = False  # READY comes without what the guild is
         self.intents = 0
 
     @property
@@ -78,6 +79,10 @@ class Gateway:
             self._session.socket = None
         self._world.changed()
         return socket
+
+    async def tell_guild(self) -> None:
+        """Say what the guild is, as Discord does some time after READY."""
+        await self.dispatch("GUILD_CREATE", self._guild())
 
     async def ask_to_reconnect(self) -> None:
         """Tell the client to come again, as before maintenance."""
@@ -131,7 +136,8 @@ class Gateway:
             return
         self._session = Session(socket=socket)
         await self._session.send("READY", self._ready(self._session.id, data))
-        await self._session.send("GUILD_CREATE", self._guild())
+        if not self.is_guild_late:
+            await self.tell_guild()
         self._world.changed()
 
     async def _resume(self, socket: web.WebSocketResponse, data: Json) -> None:
