@@ -18,7 +18,7 @@ from engine.errors import (
 from engine.events import Event, Failed, Finished, OnEvent, Picture, Progress, Started, Timings
 from engine.host import open_engine
 from engine.media.animation import animation_within
-from engine.media.grids import contact_grid, thumbnail
+from engine.media.grids import contact_grid, sheet_of_squares, thumbnail
 from engine.media.masks import cells_mask
 from engine.media.png import GenerationParameters, image_of
 from engine.media.previews import encode_webp, webp_within
@@ -150,6 +150,7 @@ __all__ = [
     "read_parameters",
     "said",
     "seeds_of",
+    "sheet_of_squares",
     "style_presets",
     "thumbnail",
     "variation_seeds_of",

@@ -1,5 +1,6 @@
 """What members and guilds have set: defaults, rules, style references."""
 
+import asyncio
 import re
 import secrets
 from collections.abc import Sequence
@@ -15,9 +16,10 @@ from bot.studio import policy
 from bot.studio.asking import model_named, read_aspect
 from bot.studio.clock import Clock
 from bot.studio.contract import Caller, GuildRules, Limits, Preferences, StyleView
+from bot.studio.pictures import Pictures
 from bot.studio.restyling import Look, checked_weight
 from bot.wording import Said
-from engine.api import MAX_IMAGES, Catalogue, StyleReference, style_presets
+from engine.api import MAX_IMAGES, Catalogue, StylePresetInfo, StyleReference, style_presets
 
 MAX_STYLES = 100  # of one member
 _STYLE_NAME = re.compile(r"[^\W_][\w-]{0,38}")
@@ -177,8 +179,7 @@ class House:
         wanted = as_style_name(name)
         if wanted == RANDOM:
             wanted = secrets.choice(await self.styles(caller)).name
-        preset = next((one for one in style_presets() if one.name == wanted), None)
-        if preset is not None:
+        if preset := _shipped(wanted):
             reference = StyleReference(preset=preset.name, weight=checked_weight(weight))
             return Look(reference, preset.title)
         row = await self._saved(caller, wanted)
@@ -191,15 +192,27 @@ class House:
         return Look(reference, wanted)
 
     async def style_png(self, caller: Caller, name: str) -> bytes:
-        """The picture of a saved style.
+        """The picture of a saved style; of a painting that ships, a small one.
 
         Raises:
-            NotFound: there is none of that name, or it ships without a picture.
+            NotFound: there is none of that name.
         """
         wanted = as_style_name(name)
-        if wanted in {preset.name for preset in style_presets()}:
-            raise NotFound(Said("{name} ships without its picture; use it to see it", name=wanted))
+        if shipped := _shipped(wanted):
+            return await asyncio.to_thread(shipped.png)
         return await self._files.read((await self._saved(caller, wanted)).file_key)
+
+    async def style_thumbnail(self, caller: Caller, name: str) -> bytes:
+        """A small WebP of a style that may be named.
+
+        Raises:
+            NotFound: there is none of that name.
+        """
+        wanted = as_style_name(name)
+        if shipped := _shipped(wanted):
+            return await asyncio.to_thread(shipped.picture.read_bytes)
+        row = await self._saved(caller, wanted)
+        return await Pictures(self._files).thumbnail(row.file_key)
 
     async def share_style(self, caller: Caller, name: str, *, on: bool) -> None:
         """Let the caller's guild use one of their styles, or no more.
@@ -267,6 +280,10 @@ class House:
             )
 
 
+def _shipped(name: str) -> StylePresetInfo | None:
+    return next((preset for preset in style_presets() if preset.name == name), None)
+
+
 def as_style_name(name: str) -> str:
     """How a typed name is looked up: `Starry Night` means `starry-night`."""
     return "-".join(name.casefold().split())
@@ -279,7 +296,7 @@ def style_name(name: str) -> str:
         UserError: it can't be one.
     """
     wanted = as_style_name(name)
-    if wanted in {preset.name for preset in style_presets()}:
+    if _shipped(wanted):
         raise UserError(
             Said("{name} is the name of a style that ships; choose another one", name=wanted)
         )

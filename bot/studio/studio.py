@@ -438,6 +438,10 @@ class Atelier:
         """Styles the caller may name: saved ones, then those that ship."""
         return await self._house.styles(caller)
 
+    async def style_thumbnail(self, caller: Caller, name: str) -> bytes:
+        """A small WebP of a style that may be named."""
+        return await self._house.style_thumbnail(caller, name)
+
     async def style_png(self, caller: Caller, name: str) -> bytes:
         """The picture of a saved style."""
         return await self._house.style_png(caller, name)

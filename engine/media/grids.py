@@ -1,9 +1,10 @@
 """Several images on one: contact grids and thumbnails."""
 
+import io
 import math
 from collections.abc import Sequence
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 BACKGROUND = (24, 24, 27)  # near black, as chats' dark themes are
 GAP = 4  # pixels between cells
@@ -37,6 +38,24 @@ def contact_grid(
         top = row * (height + gap) + (height - fitted.height) // 2
         grid.paste(fitted, (left, top))
     return grid
+
+
+def sheet_of_squares(pictures: Sequence[bytes], side: int, columns: int) -> Image.Image:
+    """Encoded pictures of our own in reading order, each cut to a square of `side` pixels.
+
+    Raises: ValueError without pictures.
+    """
+    if not pictures:
+        raise ValueError("a sheet needs at least one picture")
+    step, columns = side + GAP, min(columns, len(pictures))
+    rows = math.ceil(len(pictures) / columns)
+    sheet = Image.new("RGB", (columns * step - GAP, rows * step - GAP), BACKGROUND)
+    for index, picture in enumerate(pictures):
+        row, column = divmod(index, columns)
+        with Image.open(io.BytesIO(picture), formats=("PNG", "WEBP")) as opened:
+            square = ImageOps.fit(_flat(opened), (side, side), Image.Resampling.LANCZOS)
+        sheet.paste(square, (column * step, row * step))
+    return sheet
 
 
 def thumbnail(image: Image.Image, side: int) -> Image.Image:

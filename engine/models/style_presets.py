@@ -1,9 +1,12 @@
 """The looks that ship with the pack, by name; no weights and no torch here."""
 
+import io
 import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from PIL import Image
 
 FILE = Path(__file__).with_name("pack") / "style-presets.toml"
 PICTURES = Path(__file__).with_name("pack") / "style-presets"
@@ -26,6 +29,13 @@ class StylePresetInfo:
     def picture(self) -> Path:
         """The middle of the painting, 128 pixels a side, as WebP."""
         return PICTURES / f"{self.name}.webp"
+
+    def png(self) -> bytes:
+        """The same as PNG."""
+        file = io.BytesIO()
+        with Image.open(self.picture) as picture:
+            picture.save(file, "PNG")
+        return file.getvalue()
 
     def titled(self, locale: str = "en-US") -> str:
         """Title, artist and year in the language of a locale."""

@@ -11,12 +11,14 @@ from engine.api import (
     encode_webp,
     image_of,
     read_parameters,
+    sheet_of_squares,
     thumbnail,
     webp_within,
     with_parameters,
 )
 
 SMALLER_QUALITY = 82  # of a WebP that had to be made smaller
+SHEET_SIDE, SHEET_COLUMNS = 128, 4  # pixels of a cell, and cells of a row
 _SCALE_STEP = 0.75
 _SMALLEST_SIDE = 64  # pixels
 
@@ -53,6 +55,15 @@ async def grid_of(pngs: Sequence[bytes]) -> bytes:
     if len(pngs) == 1:
         return pngs[0]
     return await asyncio.to_thread(_grid, pngs)
+
+
+async def small_sheet(pictures: Sequence[bytes]) -> bytes:
+    """Small pictures, PNG or WebP, side by side as one WebP."""
+    return await asyncio.to_thread(_small_sheet, pictures)
+
+
+def _small_sheet(pictures: Sequence[bytes]) -> bytes:
+    return encode_webp(sheet_of_squares(pictures, SHEET_SIDE, SHEET_COLUMNS))
 
 
 def _grid(pngs: Sequence[bytes]) -> bytes:

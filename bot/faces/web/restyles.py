@@ -95,18 +95,24 @@ async def style_png(request: web.Request) -> web.Response:
     return web.Response(body=png, content_type="image/png")
 
 
+async def style_thumbnail(request: web.Request) -> web.Response:
+    """`GET /api/styles/{name}.webp`: a small picture of a look."""
+    name = request.match_info["name"]
+    webp = await studio_of(request).style_thumbnail(caller_of(request), name)
+    return web.Response(body=webp, content_type="image/webp")
+
+
 def _choice(look: Look) -> StyleChoice:
     return StyleChoice(upload=look.picture or b"", name=look.name, weight=look.weight)
 
 
 def _style_json(style: StyleView) -> dict[str, Any]:
-    picture = None if style.is_preset else f"/api/styles/{style.name}.png"
     return {
         "name": style.name,
         "title": style.title,
         "preset": style.is_preset,
         "shared": style.is_shared,
         "trained": style.is_trained,
-        "picture": picture,
+        "picture": f"/api/styles/{style.name}.webp",
         "colours": style.colours,
     }

@@ -57,5 +57,5 @@ class StyleView:
 
     @property
     def is_preset(self) -> bool:
-        """It ships, and has no picture to show."""
+        """It ships."""
         return self.owner_id is None

@@ -292,6 +292,14 @@ class Studio(Protocol):
         """Styles the caller may name: saved ones, then those that ship."""
         ...
 
+    async def style_thumbnail(self, caller: Caller, name: str) -> bytes:
+        """A small WebP of a style that may be named.
+
+        Raises:
+            NotFound: there is none of that name.
+        """
+        ...
+
     async def style_png(self, caller: Caller, name: str) -> bytes:
         """The picture of a saved style."""
         ...

@@ -92,7 +92,8 @@ class StableDiffusion:
             Unsupported: it names none.
         """
         if self._parts.adapter is None:
-            raise Unsupported(Said("{model} can't be shown style references", model=self._info.name))
+            name = self._info.name
+            raise Unsupported(Said("{model} can't be shown style references", model=name))
         return self._parts.adapter.encode(pixels)
 
     def denoise(self, x: Tensor, sigma: Tensor, conditioning: Conditioning) -> Tensor:

@@ -3,7 +3,7 @@
 import pytest
 from playwright.async_api import expect
 
-from engine.api import KeepColour, StyleMethod, Stylize
+from engine.api import KeepColour, StyleMethod, Stylize, TrainStyle
 from tests.e2e.web.test_studio_page import FINISHED, drop, gradient, make_and_wait
 
 pytestmark = [
@@ -114,6 +114,49 @@ async def test_a_look_is_kept_under_a_name_and_offered_first(page):
     await drop(page, gradient())
     await page.get_by_role("button", name="Restyle it").click()
     await expect(bench(page).locator(".look").first).to_contain_text("my-wave")
+
+
+async def test_looks_are_chosen_by_their_pictures(page, artefacts):
+    await drop(page, gradient())
+    await page.get_by_role("button", name="Restyle it").click()
+    looks = bench(page).locator(".look:not(.add) img")
+    await expect(looks).to_have_count(8)
+    for look in await looks.all():
+        await look.scroll_into_view_if_needed()
+        await expect(look).to_have_js_property("naturalWidth", 128)
+    await page.screenshot(path=artefacts / "restyle-looks.png")
+
+
+async def test_a_look_is_learned_from_the_page_and_forgotten_again(page, engine, artefacts):
+    await drop(page, gradient())
+    await page.get_by_role("button", name="Keep its look").click()
+    await page.get_by_label("What is this look called?").fill("My Wave")
+    await page.get_by_role("checkbox", name="Learn it too").check()
+    await page.screenshot(path=artefacts / "restyle-learn.png")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(FINISHED)).to_have_count(1)
+    [request] = engine.requests
+    assert isinstance(request, TrainStyle)
+    await expect(page.locator(".job")).to_contain_text("my-wave")
+    await page.screenshot(path=artefacts / "restyle-learned-job.png")
+    await drop(page, gradient())
+    await page.get_by_role("button", name="Restyle it").click()
+    learned = bench(page).locator(".look").first
+    await expect(learned).to_contain_text("my-wave")
+    await expect(learned).to_contain_text("learned", ignore_case=True)
+    forget = bench(page).get_by_role("button", name="Forget my-wave")
+    await expect(forget).to_be_hidden()
+    await learned.click()
+    await page.screenshot(path=artefacts / "restyle-forget.png")
+    await forget.click()
+    await expect(page.locator(".notice").last).to_contain_text("my-wave")
+    await expect(forget).to_be_hidden()
+    await expect(bench(page).locator(".look").first).not_to_contain_text("my-wave")
+    await bench(page).get_by_role("button", name="Cancel").click()
+    await page.reload()
+    await drop(page, gradient())
+    await page.get_by_role("button", name="Restyle it").click()
+    await expect(bench(page).locator(".look:not(.add)")).to_have_count(8)
 
 
 async def test_the_bench_fits_a_small_phone_in_chinese(phone, artefacts):

@@ -1,5 +1,7 @@
 """/style: the looks a member keeps by name, and the steps between two of them."""
 
+from collections.abc import Sequence
+
 import discord
 from discord import app_commands
 
@@ -10,13 +12,14 @@ from bot.faces.discord.components.restyle import blend_in
 from bot.faces.discord.components.style import DrawInStyleButton
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words, described, phrase
-from bot.faces.discord.pictures import fitting_upload
+from bot.faces.discord.pictures import fitting_upload, small_sheet
 from bot.faces.discord.submission import acknowledge
 from bot.faces.discord.uploads import fetch_upload
 from bot.studio.contract import Caller, Destination, JobView, Restyling, StyleView
 
 NAME_MAX = 40  # characters
 SHOWN = 60  # saved styles in a list
+PICTURED = 16  # of them with a picture
 
 
 class StyleCommands(app_commands.Group):
@@ -79,15 +82,25 @@ class StyleCommands(app_commands.Group):
         description=phrase("commands.style-list.description"),
     )
     async def list(self, interaction: Interaction) -> None:
-        """List what may be named as a style."""
+        """List what may be named as a style, with small pictures in the same order."""
         await interaction.response.defer(thinking=True, ephemeral=True)
         words, caller = Words(interaction.locale.value), caller_of(interaction)
         styles = await interaction.client.studio.styles(caller)
-        saved = [_line(words, style, caller.owner_id) for style in styles if not style.is_preset]
-        shipped = [f"`{style.name}` {style.title}" for style in styles if style.is_preset]
-        own = "\n".join(saved[:SHOWN]) or words("style.none")
-        texts = (words("style.own"), own, words("style.shipped"), "\n".join(shipped))
-        await interaction.edit_original_response(view=card(*texts))
+        saved = [style for style in styles if not style.is_preset][:SHOWN]
+        shipped = [style for style in styles if style.is_preset]
+        lines = [_line(words, style, caller.owner_id) for style in saved]
+        own = "\n".join(lines) or words("style.none")
+        painted = "\n".join(f"`{style.name}` {style.title}" for style in shipped)
+        texts = (words("style.own"), own, words("style.shipped"), painted)
+        pictures = [
+            await _sheet(interaction, some, f"{name}.webp", words(f"style.{name}_alt"))
+            for name, some in (("own", saved[:PICTURED]), ("shipped", shipped))
+            if some
+        ]
+        await interaction.edit_original_response(
+            view=card(*texts, pictures=pictures),
+            attachments=[picture.file() for picture in pictures],
+        )
 
     @app_commands.command(
         name=phrase("commands.style-show.name"),
@@ -96,16 +109,20 @@ class StyleCommands(app_commands.Group):
     @app_commands.describe(**described("style-show", "name"))
     @app_commands.autocomplete(name=complete_style)
     async def show(self, interaction: Interaction, name: str) -> None:
-        """Show the picture of a saved style, to this member alone."""
+        """Show the picture of a style, to this member alone."""
         await interaction.response.defer(thinking=True, ephemeral=True)
-        words = Words(interaction.locale.value)
-        png = await interaction.client.studio.style_png(caller_of(interaction), name)
+        words, caller = Words(interaction.locale.value), caller_of(interaction)
+        studio = interaction.client.studio
+        png = await studio.style_png(caller, name)
+        named = "-".join(name.casefold().split())
+        titles = {style.name: style.title for style in await studio.styles(caller)}
+        title = titles.get(named, named)
         upload = await fitting_upload(png, interaction.filesize_limit)
         shown = []
         if upload is not None:
-            alt_text = words("style.alt", name=name)
+            alt_text = words("style.alt", name=title)
             shown = [Shown(upload.data, f"style.{upload.suffix}", alt_text)]
-        view = card(words("style.kept", name=name), pictures=shown)
+        view = card(f"**{title}**", words("style.usage", name=named), pictures=shown)
         await interaction.edit_original_response(
             view=view, attachments=[picture.file() for picture in shown]
         )
@@ -167,6 +184,14 @@ class StyleCommands(app_commands.Group):
         asked = Restyling(strength=strength, is_private=private)
         pair = (choice_named(first), choice_named(second))
         await blend_in(answer, picture, pair, asked, share)
+
+
+async def _sheet(
+    interaction: Interaction, styles: Sequence[StyleView], filename: str, alt_text: str
+) -> Shown:
+    studio, caller = interaction.client.studio, caller_of(interaction)
+    small = [await studio.style_thumbnail(caller, style.name) for style in styles]
+    return Shown(await small_sheet(small), filename, alt_text)
 
 
 def _line(words: Words, style: StyleView, owner_id: int) -> str:

@@ -109,9 +109,9 @@ class Wish {
   }
 
   card(look) {
-    const swatch = look.picture
-      ? h("img", { src: look.picture, alt: "" })
-      : h("span", { class: "swatch" }, look.colours.map((colour) => paint(h("i"), { "--colour": colour })));
+    // Its colours show until the picture is there.
+    const wash = look.colours?.length ? `linear-gradient(90deg, ${look.colours.join()})` : "none";
+    const swatch = paint(h("img", { src: look.picture, alt: "", loading: "lazy" }), { "--wash": wash });
     const isChosen = this.chosen.includes(look);
     const [name, maker] = parted(look.title);
     const by = look.trained ? t("learnedLook") : maker;

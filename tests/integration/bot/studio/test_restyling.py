@@ -382,11 +382,20 @@ async def test_a_deleted_style_is_gone_but_what_it_made_can_be_made_again(
     assert (await ended(studio, await studio.reroll(MEMBER, job.id, WEB))).images
 
 
-async def test_a_painting_keeps_its_name_and_has_no_picture(studio: Atelier) -> None:
+async def test_a_painting_keeps_its_name_and_has_a_small_picture(studio: Atelier) -> None:
     with pytest.raises(UserError, match="ships"):
         await studio.save_style(MEMBER, "Starry Night", picture())
-    with pytest.raises(NotFound, match="without its picture"):
-        await studio.style_png(MEMBER, "udnie")
+    assert Image.open(io.BytesIO(await studio.style_png(MEMBER, "Udnie"))).size == (128, 128)
+    small = Image.open(io.BytesIO(await studio.style_thumbnail(MEMBER, "udnie")))
+    assert (small.format, small.size) == ("WEBP", (128, 128))
+
+
+async def test_a_saved_style_has_a_small_picture_for_who_may_use_it(studio: Atelier) -> None:
+    await studio.save_style(MEMBER, "wave", picture((900, 600)))
+    small = Image.open(io.BytesIO(await studio.style_thumbnail(MEMBER, "Wave")))
+    assert (small.format, max(small.size)) == ("WEBP", 384)
+    with pytest.raises(NotFound):
+        await studio.style_thumbnail(OTHER, "wave")
 
 
 async def test_prompts_name_paintings_too(studio: Atelier, engine: FakeEngine) -> None:

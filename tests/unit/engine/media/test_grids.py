@@ -1,7 +1,16 @@
+import io
+
 import pytest
 from PIL import Image
 
-from engine.media.grids import BACKGROUND, GAP, contact_grid, grid_shape, thumbnail
+from engine.media.grids import (
+    BACKGROUND,
+    GAP,
+    contact_grid,
+    grid_shape,
+    sheet_of_squares,
+    thumbnail,
+)
 
 
 @pytest.mark.parametrize(
@@ -56,3 +65,21 @@ def test_a_grid_of_nothing_is_an_error():
 )
 def test_a_thumbnail_fits_and_is_never_larger(size, expected):
     assert thumbnail(Image.new("RGB", size), 100).size == expected
+
+
+def test_small_pictures_lie_side_by_side_as_squares() -> None:
+    red, blue = (encoded(Image.new("RGB", (40, 20), colour)) for colour in ("red", "blue"))
+    sheet = sheet_of_squares([red, blue, red], 16, 2)
+    assert sheet.size == (2 * 16 + GAP, 2 * 16 + GAP)
+    assert sheet.getpixel((8, 8)) == (255, 0, 0)
+    assert sheet.getpixel((16 + GAP + 8, 8)) == (0, 0, 255)
+    assert sheet.getpixel((16 + GAP + 8, 16 + GAP + 8)) == BACKGROUND
+    assert sheet_of_squares([red], 16, 4).size == (16, 16)
+    with pytest.raises(ValueError, match="at least one"):
+        sheet_of_squares([], 16, 4)
+
+
+def encoded(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()

@@ -125,6 +125,11 @@ async def test_the_library_saves_lists_shows_shares_and_deletes(stage):
     listed = text((await stage.alice.slash(stage.channel, "style list")).response)
     assert "`my-wave`" in listed
     assert "Vincent van Gogh" in listed
+    sheets = (await stage.alice.slash(stage.channel, "style list")).response.attachments
+    assert [sheet.filename for sheet in sheets] == ["own.webp", "shipped.webp"]
+    painting = await stage.bob.slash(stage.channel, "style show", name="Udnie")
+    assert attached(stage, painting.response).size == (128, 128)
+    assert "Francis Picabia" in text(painting.response)
     shown = await stage.alice.slash(stage.channel, "style show", name="my-wave")
     assert attached(stage, shown.response).size == (64, 64)
     refused = await stage.bob.slash(stage.channel, "style show", name="my-wave")

@@ -101,7 +101,11 @@ async def test_looks_are_saved_listed_shown_and_deleted(client):
     assert [listed[0]["name"], listed[0]["preset"]] == ["my-wave", False]
     assert sum(style["preset"] for style in listed) == 8
     shown = await client.get(listed[0]["picture"])
-    assert Image.open(io.BytesIO(await shown.read())).format == "PNG"
+    assert Image.open(io.BytesIO(await shown.read())).format == "WEBP"
+    painting = await client.get(listed[-1]["picture"])
+    assert Image.open(io.BytesIO(await painting.read())).size == (128, 128)
+    whole = await client.get("/api/styles/my-wave.png")
+    assert Image.open(io.BytesIO(await whole.read())).format == "PNG"
     assert (await client.delete("/api/styles/my-wave")).status == 200
     assert (await client.get("/api/styles/my-wave.png")).status == 404
 
