@@ -25,6 +25,7 @@ from bot.studio.contract import Preferences
 from bot.wording import Said
 from engine.api import (
     MAX_SEED,
+    Ability,
     Catalogue,
     Diffusion,
     EngineError,
@@ -190,6 +191,7 @@ def request_of(wish: Wish, sources: Sources, catalogue: Catalogue) -> Request:
     """
     flags = wish.parsed.flags
     info = model_of(wish, catalogue)
+    _require_able(info, flags)
     width, height = _size(flags, info, sources.source_size)
     common = TextToImage(
         model=info.name,
@@ -212,6 +214,16 @@ def request_of(wish: Wish, sources: Sources, catalogue: Catalogue) -> Request:
         style_weight=_or(flags.style_weight, 100),
     )
     return from_source(common, sources.source, _strength(flags)) if sources.source else common
+
+
+def _require_able(info: ModelInfo, flags: Flags) -> None:
+    """Refuse at once what the model would refuse later."""
+    if Ability.TEXT_TO_IMAGE not in info.abilities:
+        reason = "{model} draws dreams only: choose another model"
+        raise LimitReached(Said(reason, model=info.title))
+    if flags.tile and Ability.TILE not in info.abilities:
+        reason = "{model} can't make seamless tiles: leave out --tile"
+        raise LimitReached(Said(reason, model=info.title))
 
 
 def from_source(request: Diffusion, source: bytes, strength: float) -> ImageToImage:
@@ -340,8 +352,12 @@ def _loras(
     for wanted in parsed.loras:
         try:
             lora = catalogue.lora(wanted.name)
-        except EngineError as error:
-            raise NotFound(error.text) from error
+        except UnknownModel as error:
+            unknown = Said("there is no LoRA called {name}", name=error.name)
+            if error.suggestion:
+                reason = "{unknown}; did you mean {near}?"
+                unknown = Said(reason, unknown=unknown, near=error.suggestion)
+            raise NotFound(unknown) from error
         if lora.name not in fitting:
             raise NotFound(
                 Said(

@@ -20,7 +20,7 @@ ROOT = Path(bot.__file__).parent
 ENGINE = Path(engine.__file__).parent
 TRAINING = ENGINE / "training"  # only operators ever run it
 # Where errors are made whose texts members read; faces take theirs from catalogues of their own.
-PLACES = [ROOT / name for name in ("prompts", "studio", "storage", "errors.py")]
+PLACES = [ROOT / name for name in ("prompts", "studio", "storage", "faces/web", "errors.py")]
 ERRORS = {
     "UserError",
     "PromptError",

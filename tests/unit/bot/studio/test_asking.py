@@ -15,7 +15,7 @@ from bot.studio.asking import (
     with_preferences,
 )
 from bot.studio.contract import Preferences
-from engine.api import Catalogue, Diffusion, ImageToImage, Sampler
+from engine.api import Ability, Catalogue, Diffusion, ImageToImage, Sampler
 from engine.models.catalogue import Family, ModelInfo, Source
 
 PLAIN = ModelInfo(
@@ -50,6 +50,23 @@ def test_a_draft_is_drawn_by_the_model_that_draws_drafts() -> None:
     usual = request_of(Wish("", parse("a fox"), 7), NO_PICTURES, catalogue)
     assert isinstance(usual, Diffusion)
     assert usual.model == "plain"
+
+
+def test_what_a_model_can_not_do_is_refused_before_it_waits() -> None:
+    drawing = frozenset({Ability.TEXT_TO_IMAGE, Ability.IMAGE_TO_IMAGE})
+    simple = replace(PLAIN, name="simple", title="Simple", abilities=drawing)
+    dreamer = replace(PLAIN, name="dreamer", title="Dreamer", abilities=frozenset({Ability.DREAM}))
+    catalogue = Catalogue([PLAIN, simple, dreamer])
+    request_of(Wish("", parse("a fox --tile"), 7), NO_PICTURES, catalogue)
+    with pytest.raises(LimitReached, match="Simple can't make seamless tiles"):
+        request_of(Wish("", parse("a fox --tile --model simple"), 7), NO_PICTURES, catalogue)
+    with pytest.raises(LimitReached, match="Dreamer draws dreams only"):
+        request_of(Wish("", parse("a fox --model dreamer"), 7), NO_PICTURES, catalogue)
+
+
+def test_a_lora_that_nobody_knows_is_called_one() -> None:
+    with pytest.raises(NotFound, match="there is no LoRA called wood"):
+        request("a fox --lora wood:1")
 
 
 def test_an_aspect_keeps_about_the_same_number_of_pixels() -> None:
