@@ -29,6 +29,7 @@ from engine.media.uploads import Upload, UploadDecoder
 from engine.models.catalogue import Ability, Catalogue, Family, ModelInfo, Source, open_catalogue
 from engine.models.inspection import problems
 from engine.models.style_presets import StylePresetInfo, style_presets
+from engine.models.style_versions import fits_shipped
 from engine.requests import (
     LEAST_LEARNT,
     MAX_BLENDED,
@@ -141,6 +142,7 @@ __all__ = [
     "cells_mask",
     "contact_grid",
     "encode_webp",
+    "fits_shipped",
     "image_of",
     "lesson_of",
     "open_catalogue",

@@ -7,6 +7,7 @@ processes, that draw instead of loading models: to be killed, stopped and restar
 import asyncio
 import functools
 import io
+import json
 import os
 import signal
 import time
@@ -26,6 +27,7 @@ from engine.host import WorkerHost, open_host, with_known_model
 from engine.media.animation import encode_animated_webp
 from engine.messages import Cancel, Order, Ready, Start
 from engine.models.catalogue import Catalogue, open_catalogue
+from engine.models.style_versions import learnt_name, shipped_version
 from engine.requests import (
     Diffusion,
     Dream,
@@ -201,7 +203,10 @@ def draw(request: Request) -> tuple[Picture, ...]:
     width, height = _size_of(request)
     words = _words_of(request)
     moving = _animation(request, width, height)
-    learnt = b"learnt" if isinstance(request, TrainStyle | TrainGan) else b""
+    mp4 = VIDEO if isinstance(request, Morph) and request.is_video else b""
+    learnt = b"learnt" if isinstance(request, TrainGan) else b""
+    if isinstance(request, TrainStyle):
+        learnt = _learnt()
     report = (("Verdict", "healthy"),) if isinstance(request, TrainGan) else ()
     patterns = ((seed, _pattern(seed, words, width, height)) for seed in seeds_of(request))
     return tuple(
@@ -213,6 +218,13 @@ def draw(request: Request) -> tuple[Picture, ...]:
 def finished(images: tuple[Picture, ...], total_s: float) -> Finished:
     """The ending of a request that drew these."""
     return Finished(images, Timings(total_s=total_s, device_s=total_s), {"engine": "fake"})
+
+
+def _learnt() -> bytes:
+    """What a training might leave: a safetensors file for the network that ships, of no numbers."""
+    tensor = {"dtype": "F16", "shape": [0], "data_offsets": [0, 0]}
+    header = json.dumps({learnt_name(shipped_version()): tensor}).encode()
+    return len(header).to_bytes(8, "little") + header
 
 
 def _step_count(request: Request) -> int:

@@ -19,7 +19,14 @@ from bot.studio.contract import Caller, GuildRules, Limits, Preferences, StyleVi
 from bot.studio.pictures import Pictures
 from bot.studio.restyling import Look, checked_weight
 from bot.wording import Said
-from engine.api import MAX_IMAGES, Catalogue, StylePresetInfo, StyleReference, style_presets
+from engine.api import (
+    MAX_IMAGES,
+    Catalogue,
+    StylePresetInfo,
+    StyleReference,
+    fits_shipped,
+    style_presets,
+)
 
 MAX_STYLES = 100  # of one member
 _STYLE_NAME = re.compile(r"[^\W_][\w-]{0,38}")
@@ -55,6 +62,7 @@ class House:
         self._catalogue = catalogue
         self._limits = limits
         self._now = now
+        self._fitting: dict[str, bool] = {}  # files of what was learnt; they never change
 
     async def preferences(self, caller: Caller) -> Preferences:
         """The caller's own defaults."""
@@ -163,6 +171,7 @@ class House:
                     owner_id=row.owner_id,
                     is_shared=row.guild_id is not None,
                     is_trained=row.learnt_key is not None,
+                    is_outdated=await self._is_outdated(row),
                 )
         shipped = (
             StyleView(name=preset.name, title=preset.titled(caller.locale), colours=preset.colours)
@@ -256,6 +265,15 @@ class House:
                     names=shipped,
                 )
             ) from error
+
+    async def _is_outdated(self, row: StyleRow) -> bool:
+        """Whether what was learnt of a style is left out now."""
+        if row.learnt_key is None:
+            return False
+        if row.learnt_key not in self._fitting:
+            learnt = await self._files.read(row.learnt_key)
+            self._fitting[row.learnt_key] = fits_shipped(learnt)
+        return not self._fitting[row.learnt_key]
 
     async def _usable(self, caller: Caller) -> Sequence[StyleRow]:
         return await self._styles.usable(caller.owner_id, caller.guild_id)

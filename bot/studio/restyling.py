@@ -11,11 +11,14 @@ from bot.wording import Said
 from engine.api import (
     MAX_CONTENT_FRAMES,
     MAX_STYLES,
+    Diffusion,
     ModelInfo,
+    Request,
     StyleMethod,
     StyleReference,
     Stylize,
     Upload,
+    fits_shipped,
 )
 
 STYLE_MODEL = "style"  # what jobs are counted under that no model of the catalogue draws
@@ -205,6 +208,23 @@ def _alone(request: Stylize, place: int) -> Stylize:
         image_weights=(),
         image_strengths=(),
         image_count=1,
+    )
+
+
+def remark_on(request: Request) -> str:
+    """What is to be said of a result whose styles could not be taken as they were learnt."""
+    match request:
+        case Stylize(method=StyleMethod.FAST):
+            styles = request.styles
+        case Diffusion():
+            styles = request.style_references
+        case _:
+            return ""
+    if all(fits_shipped(style.learnt) for style in styles if style.learnt):
+        return ""
+    return (
+        "What was learned of a style is left out, since the fast method has a newer network; "
+        "let it be learned again (/style train)."
     )
 
 

@@ -22,6 +22,7 @@ from bot.storage.lock import SchedulerLock
 from bot.storage.search import search_words
 from bot.storage.styles import StyleRow
 from bot.storage.tables import new_id
+from bot.studio import restyling
 from bot.studio.clock import Clock
 from bot.studio.codec import UnreadableRequest, decode_request, file_keys
 from bot.studio.contract import Operation
@@ -384,7 +385,7 @@ class Scheduler:
         return Outcome(
             style=style,
             generator=generator,
-            remark=remark_of(generator) if generator else "",
+            remark=remark_of(generator) if generator else restyling.remark_on(request),
             images=[image_row(row, place, one, now) for place, one in enumerate(kept)],
             device_s=finished.timings.device_s or finished.timings.total_s,
             timings=asdict(finished.timings),

@@ -77,6 +77,8 @@ async def list_styles(opening: AbstractAsyncContextManager[Studio], console: Con
         table = Table("name", "what it is", box=None, header_style="bold")
         for style in await studio.styles(OPERATOR):
             saved = "saved, learned" if style.is_trained else "saved"
+            if style.is_outdated:
+                saved += " for an older network: train it again"
             table.add_row(style.name, style.title if style.is_preset else saved)
         console.print(table)
 

@@ -113,6 +113,7 @@ def _style_json(style: StyleView) -> dict[str, Any]:
         "preset": style.is_preset,
         "shared": style.is_shared,
         "trained": style.is_trained,
+        "outdated": style.is_outdated,
         "picture": f"/api/styles/{style.name}.webp",
         "colours": style.colours,
     }

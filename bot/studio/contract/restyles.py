@@ -53,6 +53,7 @@ class StyleView:
     owner_id: int | None = None  # None: it ships
     is_shared: bool = False  # with the guild
     is_trained: bool = False  # the fast network has learnt it
+    is_outdated: bool = False  # what was learnt is left out: the network is a newer one
     colours: tuple[str, ...] = ()  # of a painting, as #rrggbb, from dark to light
 
     @property

@@ -34,11 +34,11 @@ from engine.media.png import pixels_of_image
 from engine.models.families.style_files import (
     PRESETS,
     SHIPPED,
+    WEIGHTS,
     decode_style,
     encode_style,
     read_presets,
     read_style_transfer,
-    version_of,
 )
 from engine.models.families.style_guides import (
     Extractor,
@@ -48,6 +48,7 @@ from engine.models.families.style_guides import (
 )
 from engine.models.notebook import Notebook
 from engine.models.style_presets import style_presets
+from engine.models.style_versions import version_of
 from engine.networks.low_rank import change_size, changes_of, first_change
 from engine.networks.style import StyleTransfer, statistics
 from engine.networks.vgg import Vgg19, load_vgg19
@@ -231,7 +232,7 @@ class StyleNetworks:
 
     @cached_property
     def _version(self) -> str:
-        return version_of(self._folder)
+        return version_of(self._folder / WEIGHTS)
 
     @cached_property
     def _presets(self) -> dict[str, Style]:

@@ -1,6 +1,5 @@
 """The files of the style networks: shipped weights and presets."""
 
-import hashlib
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -61,18 +60,6 @@ def _style_of(name: str, parts: dict[str, Tensor]) -> Style:
     count = sum(key.startswith(f"{name}/gram") for key in parts)
     grams = tuple(parts[f"{name}/gram{level}"] for level in range(count))
     return Style(parts[f"{name}/code"], grams, parts[f"{name}/mean"], parts[f"{name}/covariance"])
-
-
-def version_of(folder: Path) -> str:
-    """A short name for just these weights, so that what was made with others is not used.
-
-    Raises:
-        ModelUnavailable: the file is missing.
-    """
-    try:
-        return hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()[:16]
-    except OSError as error:
-        raise ModelUnavailable("style", f"{folder / WEIGHTS} is missing ({error})") from None
 
 
 def encode_style(style: Style) -> bytes:

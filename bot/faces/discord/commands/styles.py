@@ -197,7 +197,7 @@ async def _sheet(
 def _line(words: Words, style: StyleView, owner_id: int) -> str:
     notes = [f"`{style.name}`"]
     if style.is_trained:
-        notes.append(words("style.trained"))
+        notes.append(words("style.outdated" if style.is_outdated else "style.trained"))
     if style.owner_id != owner_id:
         notes.append(words("style.of_server"))
     elif style.is_shared:

@@ -114,7 +114,7 @@ class Wish {
     const swatch = paint(h("img", { src: look.picture, alt: "", loading: "lazy" }), { "--wash": wash });
     const isChosen = this.chosen.includes(look);
     const [name, maker] = parted(look.title);
-    const by = look.trained ? t("learnedLook") : maker;
+    const by = look.outdated ? t("outdatedLook") : look.trained ? t("learnedLook") : maker;
     return h("button", {
       type: "button", class: "look", "aria-pressed": String(isChosen), "data-look": look.name, title: look.title,
       onclick: () => this.toggle(look, !isChosen),

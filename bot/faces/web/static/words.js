@@ -135,6 +135,7 @@ const WORDS = {
   keepLook: ["Keep", "保存"],
   learnLook: ["Learn it too: closer to it, takes minutes", "同时专门学习：更像，需要几分钟"],
   learnedLook: ["learned", "已学习"],
+  outdatedLook: ["learned for an older network: keep and learn it again", "为旧版网络学习的：请重新保存并学习"],
   forgetLook: ["Forget {name}", "忘掉 {name}"],
   lookForgotten: ["{name} is forgotten; pictures made with it stay", "已忘掉 {name}；用它做的图片还在"],
   lookKept: ["Kept as {name}", "已存为 {name}"],

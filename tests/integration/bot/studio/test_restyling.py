@@ -19,7 +19,9 @@ from bot.studio.contract import (
     StyleChoice,
 )
 from bot.studio.studio import Atelier
-from engine.api import ImageToImage, StyleMethod, Stylize, read_parameters
+from bot.wording import translated
+from engine.api import ImageToImage, StyleMethod, Stylize, fits_shipped, read_parameters
+from engine.models import style_versions
 from engine.testing import FakeEngine
 from tests.integration.bot.studio.conftest import ADMIN, MEMBER, OTHER, WEB, Open, ended, made
 
@@ -303,7 +305,8 @@ async def test_a_style_is_trained_and_named_afterwards(studio: Atelier, engine: 
     request = engine.requests[-1]
     assert isinstance(request, Stylize)
     [reference] = request.styles
-    assert (reference.learnt, reference.is_kept) == (b"learnt", True)
+    assert fits_shipped(reference.learnt)
+    assert reference.is_kept
     assert reference.image == await studio.style_png(MEMBER, "my-wave")
     await studio.save_style(MEMBER, "my wave", picture((20, 20)))
     assert not (await studio.styles(MEMBER))[0].is_trained, "another picture is not learnt yet"
@@ -332,6 +335,25 @@ async def test_a_training_survives_the_end_of_its_process(
         assert (await ended(second, job)).state is JobState.FINISHED
         assert engine.requests[0] == engine.requests[1], "so that the engine finds its notes"
         assert (await second.styles(MEMBER))[0].is_trained
+
+
+async def test_who_uses_what_was_learned_for_an_older_network_is_told_what_to_do(
+    studio: Atelier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ended(studio, await studio.train_style(MEMBER, "wave", picture(), WEB))
+    looks = [StyleChoice(name="wave")]
+    assert (await restyled(studio, picture(), looks)).reason == ""
+    assert not (await studio.styles(MEMBER))[0].is_outdated
+    monkeypatch.setattr(style_versions, "shipped_version", lambda: "another")
+    monkeypatch.setattr(studio._house, "_fitting", {})  # as after a restart
+    assert (await studio.styles(MEMBER))[0].is_outdated
+    told = (await restyled(studio, picture(), looks)).reason
+    assert "newer network" in told
+    assert "新网络" in translated(told, "zh-CN")
+    drawn = await studio.imagine(MEMBER, "a fox --sref wave --images 1", WEB)
+    assert "newer network" in (await ended(studio, drawn[0])).reason
+    slow = await restyled(studio, picture(), looks, method=StyleMethod.OPTIMISE)
+    assert slow.reason == "", "the optimiser never used it"
 
 
 async def test_what_can_not_be_trained_is_refused(studio: Atelier) -> None:
