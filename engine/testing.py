@@ -203,7 +203,6 @@ def draw(request: Request) -> tuple[Picture, ...]:
     width, height = _size_of(request)
     words = _words_of(request)
     moving = _animation(request, width, height)
-    mp4 = VIDEO if isinstance(request, Morph) and request.is_video else b""
     learnt = b"learnt" if isinstance(request, TrainGan) else b""
     if isinstance(request, TrainStyle):
         learnt = _learnt()
