@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -16,7 +17,7 @@ from bot.faces.web import app as web_face
 from bot.faces.web.config import WebConfig
 from bot.faces.web.links import picture_links
 from bot.prompts import Wildcards
-from bot.settings import Settings
+from bot.settings import Settings, misspelt, no_such_setting
 from bot.storage import migration
 from bot.storage.database import open_database
 from bot.storage.wildcards import wildcard_texts
@@ -82,6 +83,8 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     Raises:
         BadConfiguration: a setting has a value that can't work.
     """
+    for name in misspelt(os.environ):
+        log.warning("%s: %s", name, no_such_setting(name))
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -106,6 +109,15 @@ async def migrate(settings: Settings) -> None:
     _prepare(settings.data_dir)
     async with open_database(settings.resolved_database_url) as database:
         await migration.upgrade(database)
+
+
+def web_problem(settings: Settings) -> str:
+    """Why the web studio would refuse to start, or nothing."""
+    try:
+        _web_config(settings)
+    except BadConfiguration as error:
+        return str(error)
+    return ""
 
 
 async def schema_problem(settings: Settings) -> str:

@@ -3,7 +3,8 @@
 Nested names use two underscores: `ATELIER_WEB__PORT=8080` is `[web] port = 8080` in the file.
 """
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -178,9 +179,36 @@ def read_settings(overrides: Mapping[str, object] | None = None) -> Settings:
         first = error.errors()[0]
         name = PREFIX + "__".join(str(place) for place in first["loc"]).upper()
         name = name.replace("ATELIER_DISCORD_TOKEN", "DISCORD_TOKEN")
-        raise BadConfiguration(name, first["msg"]) from None
+        if first["type"] == "extra_forbidden":
+            raise BadConfiguration(name, no_such_setting(name)) from None
+        raise BadConfiguration(name, first["msg"].removeprefix("Value error, ")) from None
     except ValueError as error:  # a broken TOML file or an unparsable nested value
         raise BadConfiguration("atelier.toml or .env", str(error)) from None
+
+
+def setting_names() -> tuple[str, ...]:
+    """All variables that are read."""
+    names = []
+    for name, field in Settings.model_fields.items():
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, _Section):
+            names += [f"{PREFIX}{name}__{inner}".upper() for inner in section.model_fields]
+        else:
+            names.append(f"{PREFIX}{name}".upper())
+    return tuple(names)
+
+
+def no_such_setting(name: str) -> str:
+    """What is wrong with a variable that is not read, and the one that may be meant."""
+    near = difflib.get_close_matches(name, setting_names(), n=1, cutoff=0.8)
+    return f"there is no such setting; did you mean {near[0]}?" if near else "is no setting"
+
+
+def misspelt(variables: Iterable[str]) -> tuple[str, ...]:
+    """Those of some environment variables that look like settings, but are not read."""
+    known = {name.casefold() for name in setting_names()}
+    ours = (name for name in variables if name.upper().startswith(PREFIX))
+    return tuple(sorted(name for name in ours if name.casefold() not in known))
 
 
 def shown_database_url(settings: Settings) -> str:

@@ -25,6 +25,10 @@ class Application(Protocol):
         """Bring the database to the newest schema."""
         ...
 
+    def web_problem(self, settings: Settings) -> str:
+        """Why the web studio would refuse to start, or nothing."""
+        ...
+
     async def schema_problem(self, settings: Settings) -> str:
         """What is wrong with the database, or nothing."""
         ...

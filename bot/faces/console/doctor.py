@@ -6,7 +6,7 @@ import os
 import shutil
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -15,7 +15,13 @@ from rich.console import Console
 
 from bot.errors import BadConfiguration
 from bot.faces.console.application import Application
-from bot.settings import Settings, read_settings, shown_database_url
+from bot.settings import (
+    Settings,
+    misspelt,
+    no_such_setting,
+    read_settings,
+    shown_database_url,
+)
 from engine.api import EngineConfig, EngineError, ModelInfo, open_catalogue, problems
 
 LITTLE_DISK_BYTES = 2 * 2**30
@@ -67,11 +73,13 @@ async def _findings(application: Application) -> AsyncIterator[Finding]:
         yield Finding(Verdict.BAD, error.setting, error.reason, "change the variable or the file")
         return
     yield Finding(Verdict.GOOD, "configuration", "every setting has a value that can work")
+    for name in misspelt(os.environ):
+        yield Finding(Verdict.WORTH_KNOWING, name, no_such_setting(name), "it changes nothing")
     yield _data_dir(settings.data_dir)
     yield await _database(application, settings)
-    yield _web(settings)
+    yield _web(application, settings)
     yield _discord(settings)
-    yield await _device()
+    yield await _device(settings.engine.devices)
     for finding in _models(settings):
         yield finding
 
@@ -103,10 +111,12 @@ async def _database(application: Application, settings: Settings) -> Finding:
     return Finding(Verdict.GOOD, "database", text)
 
 
-def _web(settings: Settings) -> Finding:
+def _web(application: Application, settings: Settings) -> Finding:
     web = settings.web
     if not web.enabled:
         return Finding(Verdict.WORTH_KNOWING, "web studio", "switched off")
+    if problem := application.web_problem(settings):
+        return Finding(Verdict.BAD, "web studio", problem, "change the variable or the file")
     address = f"http://{web.host}:{web.port}"
     with socket.socket(socket.AF_INET6 if ":" in web.host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -133,7 +143,7 @@ def _discord(settings: Settings) -> Finding:
     return Finding(Verdict.GOOD, "Discord", "a token is set; it is tried when the service starts")
 
 
-async def _device() -> Finding:
+async def _device(wanted: Sequence[str]) -> Finding:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
@@ -146,6 +156,12 @@ async def _device() -> Finding:
         last = complaint.decode(errors="replace").strip().splitlines()[-1:]
         return Finding(Verdict.BAD, "torch", " ".join(last), "install again: make clean run")
     facts = json.loads(out)
+    known = {"auto", "cpu", *(f"cuda:{i}" for i in range(len(facts["cuda"])))}
+    known |= {"cuda"} if facts["cuda"] else set()
+    if strange := [name for name in wanted if name not in known]:
+        cure = f"set ATELIER_ENGINE__DEVICES to some of {', '.join(sorted(known))}"
+        text = f"this machine has no {', '.join(strange)}"
+        return Finding(Verdict.BAD, "device", text, cure)
     devices = ", ".join(facts["cuda"]) or f"CPU with {facts['threads']} threads"
     cure = "" if facts["cuda"] else "the shipped pack is made for this; big checkpoints want a GPU"
     verdict = Verdict.GOOD if facts["cuda"] else Verdict.WORTH_KNOWING

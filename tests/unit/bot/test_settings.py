@@ -1,7 +1,13 @@
 import pytest
 
 from bot.errors import BadConfiguration
-from bot.settings import read_settings, shown_database_url
+from bot.settings import (
+    misspelt,
+    no_such_setting,
+    read_settings,
+    setting_names,
+    shown_database_url,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -86,6 +92,22 @@ def test_a_misspelt_name_inside_a_section_is_refused(nowhere):
     (nowhere / "atelier.toml").write_text("[web]\nprot = 80\n")
     with pytest.raises(BadConfiguration, match="ATELIER_WEB__PROT"):
         read_settings()
+
+
+def test_a_variable_that_is_not_read_is_found_with_the_one_that_is_meant(monkeypatch):
+    names = ["PATH", "ATELIER_WEB_PORT", "ATELIER_WEB__PORT", "atelier_data_dir", "ATELIER_FOO"]
+    assert misspelt(names) == ("ATELIER_FOO", "ATELIER_WEB_PORT")
+    assert "ATELIER_WEB__PORT" in no_such_setting("ATELIER_WEB_PORT")
+    monkeypatch.setenv("ATELIER_WEB__PROT", "80")
+    with pytest.raises(BadConfiguration, match=r"no such setting; did you mean ATELIER_WEB__PORT"):
+        read_settings()
+
+
+def test_every_setting_can_be_set_by_its_name(monkeypatch):
+    assert len(setting_names()) > 25
+    monkeypatch.setenv("ATELIER_LIMITS__WAITING", "7")
+    assert "ATELIER_LIMITS__WAITING" in setting_names()
+    assert read_settings().limits.waiting == 7
 
 
 def test_the_engine_gets_megabytes_as_bytes_and_models_beside_the_data(monkeypatch, nowhere):

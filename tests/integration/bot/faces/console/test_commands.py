@@ -133,10 +133,16 @@ def test_doctor_says_what_is_wrong_and_how_to_mend_it(atelier, tmp_path):
     done = atelier(
         "doctor",
         ATELIER_ENGINE__CATALOGUE_FILES='["models.toml"]',
+        ATELIER_ENGINE__DEVICES='["cuda:97"]',
+        ATELIER_WEB__HOST="0.0.0.0",
+        ATELIER_WEB_PORT="80",
         DISCORD_TOKEN="nonsense",
     )
     assert done.returncode == 1
     assert "lost" in done.stdout
+    assert "this machine has no cuda:97" in done.stdout
+    assert "ATELIER_WEB__TOKEN: must be set" in done.stdout
+    assert "did you mean ATELIER_WEB__PORT?" in done.stdout
     assert "DISCORD_TOKEN does not look like" in done.stdout
     assert "->" in done.stdout
 
