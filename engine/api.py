@@ -26,6 +26,8 @@ from engine.media.provenance import read_parameters, with_parameters
 from engine.media.squares import lesson_of
 from engine.media.uploads import Limits as UploadLimits
 from engine.media.uploads import Upload, UploadDecoder
+from engine.media.video import SUFFIX as VIDEO_SUFFIX
+from engine.media.video import is_video, video_within
 from engine.models.catalogue import Ability, Catalogue, Family, ModelInfo, Source, open_catalogue
 from engine.models.inspection import problems
 from engine.models.style_presets import StylePresetInfo, style_presets
@@ -81,6 +83,7 @@ __all__ = [
     "MAX_SEED",
     "MAX_STOPS",
     "MAX_STYLES",
+    "VIDEO_SUFFIX",
     "Ability",
     "BadCatalogue",
     "Blend",
@@ -144,6 +147,7 @@ __all__ = [
     "encode_webp",
     "fits_shipped",
     "image_of",
+    "is_video",
     "lesson_of",
     "open_catalogue",
     "open_engine",
@@ -156,6 +160,7 @@ __all__ = [
     "style_presets",
     "thumbnail",
     "variation_seeds_of",
+    "video_within",
     "webp_within",
     "with_parameters",
 ]

@@ -31,6 +31,7 @@ class Picture:
     width: int  # pixels
     height: int  # pixels
     animation: bytes = b""  # animated WebP, whose first frame `png` is
+    video: bytes = b""  # the same as MP4, where that was asked for
     weights: bytes = b""  # what a training has learnt
     report: tuple[tuple[str, str], ...] = ()  # what it says of itself: name and value
 

@@ -380,6 +380,7 @@ class Morph:
     dreams: str = ""  # the model that dreams the seeds among the stops
     look: str = ""  # of the dreams; empty: each has its own, by its seed
     truncation: float = 0.7
+    is_video: bool = False  # as MP4 too
 
     def __post_init__(self) -> None:
         _require(2 <= len(self.stops) <= MAX_STOPS, "stops", _between(2, MAX_STOPS))

@@ -183,6 +183,7 @@ class _DrawingWork:
         return 0, ()
 
 
+VIDEO = b"\0\0\0\x18ftypmp42 no video at all"  # what stands for one
 CRASH = b"crash"  # the content of a Stylize that kills the worker of `open_fake_engine`
 
 
@@ -203,13 +204,14 @@ def draw(request: Request) -> tuple[Picture, ...]:
     width, height = _size_of(request)
     words = _words_of(request)
     moving = _animation(request, width, height)
+    mp4 = VIDEO if isinstance(request, Morph) and request.is_video else b""
     learnt = b"learnt" if isinstance(request, TrainGan) else b""
     if isinstance(request, TrainStyle):
         learnt = _learnt()
     report = (("Verdict", "healthy"),) if isinstance(request, TrainGan) else ()
     patterns = ((seed, _pattern(seed, words, width, height)) for seed in seeds_of(request))
     return tuple(
-        Picture(_encoded(pattern, "PNG"), seed, width, height, moving, learnt, report)
+        Picture(_encoded(pattern, "PNG"), seed, width, height, moving, mp4, learnt, report)
         for seed, pattern in patterns
     )
 

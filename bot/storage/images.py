@@ -69,6 +69,12 @@ class ImageRow(Base):
             postgresql_where=text("animation_key IS NOT NULL"),
         ),
         Index(
+            "ix_images_video",
+            "video_key",
+            sqlite_where=text("video_key IS NOT NULL"),
+            postgresql_where=text("video_key IS NOT NULL"),
+        ),
+        Index(
             "ix_images_deleted",
             "deleted_at",
             sqlite_where=text("deleted_at IS NOT NULL"),
@@ -96,6 +102,7 @@ class ImageRow(Base):
     alt_text: Mapped[str] = mapped_column(String(1024))
     file_key: Mapped[str] = mapped_column(String(80))
     animation_key: Mapped[str | None] = mapped_column(String(80))  # of one that moves
+    video_key: Mapped[str | None] = mapped_column(String(80))  # the same as MP4
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 

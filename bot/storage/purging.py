@@ -13,6 +13,7 @@ from bot.storage.images import RESTORABLE, ImageRow
 from bot.storage.jobs import JobFileRow
 from bot.storage.styles import StyleRow
 
+_FILES = (ImageRow.file_key, ImageRow.animation_key, ImageRow.video_key)
 AT_ONCE = 500  # images of one transaction
 
 
@@ -25,7 +26,7 @@ class Purging:
     async def forget_deleted(self, now: datetime) -> list[str]:
         """Forget some images that can't be restored any more; returns file keys now unused."""
         old = (
-            select(ImageRow.number, ImageRow.file_key, ImageRow.animation_key)
+            select(ImageRow.number, *_FILES)
             .where(ImageRow.deleted_at <= now - RESTORABLE)
             .limit(AT_ONCE)
         )
@@ -33,8 +34,7 @@ class Purging:
             rows = (await session.execute(old)).all()
             numbers = [row.number for row in rows]
             await session.execute(delete(ImageRow).where(ImageRow.number.in_(numbers)))
-            files = {key for row in rows for key in (row.file_key, row.animation_key)}
-            keys = {key for key in files if key is not None}
+            keys = {key for _, *files in rows for key in files if key is not None}
             return sorted(keys - await _in_use(session, keys))
 
     async def unused(self, keys: Sequence[str]) -> list[str]:
@@ -51,9 +51,8 @@ class Purging:
 async def _in_use(session: AsyncSession, keys: Collection[str]) -> set[str]:
     """Which of some files an image, a request of a job, a style or a generator still needs."""
     in_use: set[str] = set()
-    images = (ImageRow.file_key, ImageRow.animation_key)
     styles = (StyleRow.file_key, StyleRow.learnt_key)
     generators = (GeneratorRow.weights_key, GeneratorRow.sheet_key)
-    for column in (*images, JobFileRow.file_key, *styles, *generators):
+    for column in (*_FILES, JobFileRow.file_key, *styles, *generators):
         in_use |= set(await session.scalars(select(column).where(column.in_(keys))))
     return in_use

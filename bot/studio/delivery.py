@@ -105,8 +105,7 @@ class Delivery:
         files = []
         for seen in images:
             try:
-                row_of = seen.row
-                files.append(await self._pictures.file(row_of.file_key, row_of.animation_key))
+                files.append(await self._pictures.file(seen.row))
             except NotFound:
                 logger.error("the file of image %s is gone", seen.row.id)
         async with asyncio.timeout(TIMEOUT.total_seconds()):

@@ -72,7 +72,18 @@ class Gallery:
     async def file(self, caller: Caller, image_id: str) -> bytes:
         """The original, or the animation of an image that moves."""
         row = (await self.seen(caller, image_id)).row
-        return await self._pictures.file(row.file_key, row.animation_key)
+        return await self._pictures.file(row)
+
+    async def animation(self, caller: Caller, image_id: str) -> bytes:
+        """The animated WebP of an image that moves.
+
+        Raises:
+            NotFound: it does not move.
+        """
+        row = (await self.seen(caller, image_id)).row
+        if row.animation_key is None:
+            raise NotFound("this picture does not move")
+        return await self._pictures.png(row.animation_key)
 
     async def thumbnail(self, caller: Caller, image_id: str) -> bytes:
         """A small WebP."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import fields, replace
 
-from bot.errors import LimitReached, NotFound
+from bot.errors import LimitReached, NotAllowed, NotFound
 from bot.studio.asking import new_seed
 from bot.studio.contract import Blending, Dreaming, Morphing
 from bot.studio.restyling import A_PICTURE
@@ -162,6 +162,7 @@ def morph_of(
         frames=asked.frames,
         seconds=asked.seconds,
         loop=asked.loop,
+        is_video=asked.video,
         dreams=dreams,
         look=asked.look,
     )
@@ -181,5 +182,15 @@ def plain_drawing(info: ModelInfo, size: tuple[int, int] | None, seed: int | Non
 
 
 def morphed_anew(request: Morph) -> Morph:
-    """The same morph with its words drawn by another seed."""
-    return replace(request, drawing=replace(request.drawing, seed=new_seed()))
+    """The same morph with its words drawn by another seed; without words, of other dreams.
+
+    Raises:
+        NotAllowed: it has neither, and would be the same again.
+    """
+    anew = replace(request, drawing=replace(request.drawing, seed=new_seed()))
+    if any(stop.prompt for stop in request.stops):
+        return anew
+    if all(stop.seed is None for stop in request.stops):
+        raise NotAllowed("pictures alone turn into each other in one way; add words or dreams")
+    stops = [stop if stop.seed is None else Waypoint(seed=new_seed()) for stop in request.stops]
+    return replace(anew, stops=tuple(stops))

@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from bot import prompts
 from bot.errors import NotFound
 from bot.storage.files import ImageFiles, content_key, thumbnail_key
+from bot.storage.images import ImageRow
 from bot.studio.contract import Operation
 from engine.api import (
+    VIDEO_SUFFIX,
     Blend,
     Diffusion,
     Dream,
@@ -46,6 +48,7 @@ class Kept:
     parameters: str
     picture: Picture
     animation_key: str | None = None
+    video_key: str | None = None
 
 
 class Pictures:
@@ -78,9 +81,9 @@ class Pictures:
         """The picture as it was kept."""
         return await self._files.read(file_key)
 
-    async def file(self, file_key: str, animation_key: str | None) -> bytes:
-        """The animation where there is one, else the picture."""
-        return await self._files.read(animation_key or file_key)
+    async def file(self, row: ImageRow) -> bytes:
+        """What is to be kept of an image: its video, else its animation, else the picture."""
+        return await self._files.read(row.video_key or row.animation_key or row.file_key)
 
     async def thumbnail(self, file_key: str) -> bytes:
         """A WebP of at most THUMBNAIL_SIDE pixels; made anew where it is missing."""
@@ -96,7 +99,11 @@ class Pictures:
         key = content_key(png)
         await asyncio.gather(self._files.put(key, png), self._files.put(thumbnail_key(key), small))
         moving = await self._keep_animation(picture, parameters)
-        return Kept(key, parameters.to_text(), picture, moving)
+        video = None
+        if picture.video:
+            video = content_key(picture.video, VIDEO_SUFFIX)
+            await self._files.put(video, picture.video)
+        return Kept(key, parameters.to_text(), picture, moving, video)
 
     async def _keep_animation(
         self, picture: Picture, parameters: GenerationParameters

@@ -119,7 +119,7 @@ class Repeats:
             raise NotFound("there is no such job, or it is not yours to see")
         request = await self._stored_request(parent)
         commission = Commission(
-            request=_anew(request, parent),
+            request=request if text is not None else _anew(request, parent),
             prompt=parent.prompt,
             model=parent.model,
             operation=Operation.REROLL,

@@ -461,6 +461,7 @@ def image_row(job: JobRow, place: int, kept: Kept, now: datetime) -> ImageRow:
         alt_text=alt_text(job.prompt, Operation(job.operation)),
         file_key=kept.file_key,
         animation_key=kept.animation_key,
+        video_key=kept.video_key,
         created_at=now,
     )
 

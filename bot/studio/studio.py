@@ -349,6 +349,10 @@ class Atelier:
         """The original PNG, or the animated WebP of an image that moves."""
         return await self._gallery.file(caller, image_id)
 
+    async def image_animation(self, caller: Caller, image_id: str) -> bytes:
+        """The animated WebP of an image that moves."""
+        return await self._gallery.animation(caller, image_id)
+
     async def thumbnail(self, caller: Caller, image_id: str) -> bytes:
         """A WebP of at most 384 px."""
         return await self._gallery.thumbnail(caller, image_id)

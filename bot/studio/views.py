@@ -31,6 +31,7 @@ def image_view(seen: SeenImage) -> ImageView:
         alt_text=row.alt_text,
         tags=seen.tags,
         is_animated=row.animation_key is not None,
+        is_video=row.video_key is not None,
     )
 
 

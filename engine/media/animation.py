@@ -21,7 +21,7 @@ def encode_animated_webp(
 
     Raises: ValueError without frames, or where sizes or the number of durations differ.
     """
-    _check(frames, durations_ms)
+    check_frames(frames, durations_ms)
     has_alpha = any(frame.has_transparency_data for frame in frames)
     mode = "RGBA" if has_alpha else "RGB"
     first, *rest = [frame.convert(mode) for frame in frames]
@@ -48,7 +48,7 @@ def encode_gif(frames: Sequence[Image.Image], durations_ms: Sequence[int]) -> by
     Alpha becomes on or off at one half.
     Raises: ValueError without frames, or where sizes or the number of durations differ.
     """
-    _check(frames, durations_ms)
+    check_frames(frames, durations_ms)
     palette = _palette(frames)
     first, *rest = [_indexed(frame, palette) for frame in frames]
     is_transparent = any(frame.has_transparency_data for frame in frames)
@@ -72,8 +72,7 @@ def animation_within(webp: bytes, max_bytes: int, *, may_scale: bool = True) -> 
 
     What it says of how it was made is kept. None where it can't be so small.
     """
-    with Image.open(io.BytesIO(webp), formats=("WEBP",)) as source:
-        frames, durations = _frames_of(source)
+    frames, durations = frames_of(webp)
     parameters = provenance.read_parameters(webp)
     while True:
         for quality in _QUALITIES:
@@ -88,12 +87,14 @@ def animation_within(webp: bytes, max_bytes: int, *, may_scale: bool = True) -> 
         frames = [frame.resize((width, height), Image.Resampling.LANCZOS) for frame in frames]
 
 
-def _frames_of(source: Image.Image) -> tuple[list[Image.Image], list[int]]:
+def frames_of(webp: bytes) -> tuple[list[Image.Image], list[int]]:
+    """The frames of an animated WebP of our own, and how long each is shown in milliseconds."""
     frames, durations = [], []
-    for index in range(getattr(source, "n_frames", 1)):
-        source.seek(index)
-        frames.append(source.convert("RGBA" if source.has_transparency_data else "RGB"))
-        durations.append(int(source.info.get("duration", SHORTEST_MS)))
+    with Image.open(io.BytesIO(webp), formats=("WEBP",)) as source:
+        for index in range(getattr(source, "n_frames", 1)):
+            source.seek(index)
+            frames.append(source.convert("RGBA" if source.has_transparency_data else "RGB"))
+            durations.append(int(source.info.get("duration", SHORTEST_MS)))
     return frames, durations
 
 
@@ -119,7 +120,8 @@ def _shown_for(durations_ms: Sequence[int]) -> list[int]:
     return [max(SHORTEST_MS, duration_ms) for duration_ms in durations_ms]
 
 
-def _check(frames: Sequence[Image.Image], durations_ms: Sequence[int]) -> None:
+def check_frames(frames: Sequence[Image.Image], durations_ms: Sequence[int]) -> None:
+    """Raise ValueError without frames, or where sizes or the number of durations differ."""
     if not frames:
         raise ValueError("an animation needs at least one frame")
     if len(frames) != len(durations_ms):

@@ -22,7 +22,7 @@ from engine.diffusion.guidance import Guidance
 from engine.diffusion.prediction import ModelFacts
 from engine.events import Picture
 from engine.gan.walks import spherical
-from engine.media import animation, png
+from engine.media import animation, png, video
 from engine.pipelines.stages import denoising, dreaming, finishing, sources
 from engine.pipelines.stages.aside import aside
 from engine.pipelines.stages.canvas import Canvas, canvas_of
@@ -56,7 +56,10 @@ def run(
 
     Raises:
         InvalidRequest: a picture is unreadable, a prompt has too many parts, or a look is unknown.
+        Unsupported: a video is asked for, and there is no encoder.
     """
+    if request.is_video:
+        video.require_encoder()
     teller = _Teller(request, preview_interval_s, clock)
     if all(stop.prompt for stop in request.stops):
         frames = yield from _through_words(request, teller)
@@ -64,11 +67,13 @@ def run(
         frames = yield from _through_dreams(request, teller)
     else:
         frames = yield from _through_pictures(request, teller)
-    duration_ms = round(1000 * request.seconds / request.frames)
-    encode = partial(animation.encode_animated_webp, frames, [duration_ms] * len(frames))
-    moving = yield from aside(encode)
+    durations_ms = [round(1000 * request.seconds / request.frames)] * len(frames)
+    moving = yield from aside(partial(animation.encode_animated_webp, frames, durations_ms))
+    mp4 = b""
+    if request.is_video:
+        mp4 = yield from aside(partial(video.encode_mp4, frames, durations_ms))
     still = yield from aside(partial(png.encode_png, frames[0]))
-    return (Picture(still, request.seed, frames[0].width, frames[0].height, moving),)
+    return (Picture(still, request.seed, frames[0].width, frames[0].height, moving, mp4),)
 
 
 def ways_of(request: Morph, at_once: int = AT_ONCE) -> Iterator[Way]:

@@ -196,12 +196,18 @@ def morph(
     look: Annotated[str, typer.Option(help="Of dreams.")] = "",
     seed: Annotated[int | None, typer.Option(min=0, max=MAX_SEED)] = None,
     model: Annotated[str | None, typer.Option()] = None,
-    out: Annotated[Path, typer.Option(help="An animated WebP.")] = Path("morph.webp"),
+    out: Annotated[Path, typer.Option(help="A WebP, or an MP4 by its name.")] = Path("morph.webp"),
 ) -> None:
     """Animate the way from one picture, prompt or dream to others."""
     with _complaints():
         asked = Morphing(
-            frames=frames, seconds=seconds, loop=loop, look=look, seed=seed, model=model
+            frames=frames,
+            seconds=seconds,
+            loop=loop,
+            video=out.suffix.lower() == ".mp4",
+            look=look,
+            seed=seed,
+            model=model,
         )
         studio = _application(context).open_studio_of(_quiet_settings())
         passed = [mixing.read_stop(text) for text in stops]

@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.api import (
+    VIDEO_SUFFIX,
     animation_within,
     contact_grid,
     encode_webp,
     image_of,
+    is_video,
     read_parameters,
     sheet_of_squares,
     thumbnail,
+    video_within,
     webp_within,
     with_parameters,
 )
@@ -28,7 +31,7 @@ class Upload:
     """A picture as it is attached."""
 
     data: bytes
-    suffix: str  # "png" or "webp"
+    suffix: str  # "png", "webp" or "mp4"
     is_original: bool  # nothing was lost
 
 
@@ -41,12 +44,19 @@ async def fitting_upload(png: bytes, limit_bytes: int, *, may_scale: bool = True
 
 
 async def fitting_animation(
-    webp: bytes, limit_bytes: int, *, may_scale: bool = True
+    moving: bytes, limit_bytes: int, *, may_scale: bool = True
 ) -> Upload | None:
-    """The best version of an animation within the limit: as it is, coarser, then smaller."""
-    if len(webp) <= limit_bytes:
-        return Upload(webp, "webp", is_original=True)
-    smaller = await asyncio.to_thread(animation_within, webp, limit_bytes, may_scale=may_scale)
+    """The best version of a WebP or MP4 within the limit: as it is, as MP4, coarser, smaller."""
+    suffix = VIDEO_SUFFIX if is_video(moving) else "webp"
+    if len(moving) <= limit_bytes:
+        return Upload(moving, suffix, is_original=True)
+    # A video takes a fraction of an animated WebP's bytes.
+    smaller = await asyncio.to_thread(video_within, moving, limit_bytes, may_scale=may_scale)
+    if smaller is not None:
+        return Upload(smaller, VIDEO_SUFFIX, is_original=False)
+    if suffix == VIDEO_SUFFIX:
+        return None
+    smaller = await asyncio.to_thread(animation_within, moving, limit_bytes, may_scale=may_scale)
     return None if smaller is None else Upload(smaller, "webp", is_original=False)
 
 

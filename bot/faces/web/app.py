@@ -67,6 +67,7 @@ _ROUTES = (
     web.get(f"{_IMAGE}.png", images.png),
     web.get(f"{_IMAGE}.webp", images.thumbnail),
     web.get(f"{_IMAGE}/animation.webp", images.animation),
+    web.get(f"{_IMAGE}/video.mp4", images.video),
     web.get(_IMAGE, images.show),
     web.post(f"{_IMAGE}/vary", images.vary),
     web.post(f"{_IMAGE}/strengths", images.compare_strengths),

@@ -101,6 +101,11 @@ async def animation(request: web.Request) -> web.Response:
     return await _file(request, "animation")
 
 
+async def video(request: web.Request) -> web.Response:
+    """`GET /api/images/{id}/video.mp4`: the same as a video; players ask for it in parts."""
+    return await _file(request, "video")
+
+
 async def archive(request: web.Request) -> web.StreamResponse:
     """`GET /api/images.zip?ids=a,b`: originals in one file, sent while it is written."""
     query = ArchiveQuery.model_validate(dict(request.query))
@@ -235,10 +240,12 @@ async def _rerolled(request: web.Request, text: str | None) -> web.Response:
 
 
 async def _file(request: web.Request, kind: str) -> web.Response:
-    """The picture as PNG, WebP or animation, or 304 where the browser still has it."""
+    """The picture as PNG, WebP, animation or video, or 304 where the browser still has it."""
     image = await _image(request)  # also checks that the caller may see it
     if kind == "animation" and not image.is_animated:
         raise NotFound("this picture does not move")
+    if kind == "video" and not image.is_video:
+        raise NotFound("this picture has no video")
     tag = f'"{image.id}.{kind}"'
     headers = _FILE_HEADERS | {"ETag": tag}
     if request.headers.get("If-None-Match") == tag:
@@ -247,13 +254,35 @@ async def _file(request: web.Request, kind: str) -> web.Response:
     if kind == "webp":
         body = await studio.thumbnail(caller, image.id)
     elif kind == "animation":
+        body = await studio.image_animation(caller, image.id)
+    elif kind == "video":
         body = await studio.image_file(caller, image.id)
     else:
         body = await studio.image_png(caller, image.id)
     if "download" in request.query:
         headers["Content-Disposition"] = _attachment(file_name(image))
+    if kind == "video":
+        return _part(request, body, headers)
     content_type = "image/png" if kind == "png" else "image/webp"
     return web.Response(body=body, content_type=content_type, headers=headers)
+
+
+def _part(request: web.Request, video: bytes, headers: dict[str, str]) -> web.Response:
+    """A video, or the part that a player asks for: some play nothing without."""
+    headers["Accept-Ranges"] = "bytes"
+    try:
+        wanted = request.http_range
+    except ValueError:
+        wanted = slice(len(video), None)
+    if wanted == slice(None, None, 1):
+        return web.Response(body=video, content_type="video/mp4", headers=headers)
+    start, stop, _ = wanted.indices(len(video))
+    if start >= stop:
+        headers["Content-Range"] = f"bytes */{len(video)}"
+        return web.Response(status=416, headers=headers)
+    headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(video)}"
+    part = video[start:stop]
+    return web.Response(status=206, body=part, content_type="video/mp4", headers=headers)
 
 
 def _attachment(name: str) -> str:

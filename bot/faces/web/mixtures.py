@@ -76,6 +76,7 @@ class Morph(Body):
     frames: int = 24
     seconds: float = 3.0
     loop: bool = True
+    video: bool = False
     look: Annotated[str, Field(max_length=60)] = ""
     seed: Seed | None = None
     model: str | None = None
@@ -151,6 +152,7 @@ async def _morph(request: web.Request, asked: Morph, hidden: bool | None) -> Job
         frames=asked.frames,
         seconds=asked.seconds,
         loop=asked.loop,
+        video=asked.video,
         look=asked.look,
         seed=asked.seed,
         model=asked.model,

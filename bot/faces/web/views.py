@@ -32,6 +32,7 @@ def image_json(image: ImageView) -> dict[str, Any]:
         "png": f"/api/images/{image.id}.png",
         "webp": f"/api/images/{image.id}.webp",
         "animation": f"/api/images/{image.id}/animation.webp" if image.is_animated else None,
+        "video": f"/api/images/{image.id}/video.mp4" if image.is_video else None,
     }
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from bot.studio.contract.callers import Destination
+from engine.api import VIDEO_SUFFIX
 
 
 class JobState(StrEnum):
@@ -63,10 +64,13 @@ class ImageView:
     alt_text: str  # at most 1024 characters
     tags: tuple[str, ...] = ()
     is_animated: bool = False
+    is_video: bool = False  # it has an MP4 beside its animation
 
     @property
     def suffix(self) -> str:
         """Of its file's name."""
+        if self.is_video:
+            return VIDEO_SUFFIX
         return "webp" if self.is_animated else "png"
 
 

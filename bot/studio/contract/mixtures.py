@@ -47,6 +47,7 @@ class Morphing:
     frames: int = 24
     seconds: float = 3.0
     loop: bool = True
+    video: bool = False  # an MP4 is what is shown and kept, in place of the WebP
     look: str = ""  # of dreams
     seed: int | None = None  # of what prompts draw; None: at random
     model: str | None = None  # None: as preferred

@@ -202,7 +202,11 @@ class Studio(Protocol):
         ...
 
     async def image_file(self, caller: Caller, image_id: str) -> bytes:
-        """The file to keep: the original PNG, or the animated WebP of an image that moves."""
+        """The file to keep: the original PNG; of what moves the MP4, else the animated WebP."""
+        ...
+
+    async def image_animation(self, caller: Caller, image_id: str) -> bytes:
+        """The animated WebP of an image that moves."""
         ...
 
     async def thumbnail(self, caller: Caller, image_id: str) -> bytes:

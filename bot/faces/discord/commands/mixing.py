@@ -7,6 +7,7 @@ from discord import app_commands
 
 from bot.errors import NotFound
 from bot.faces.discord.commands.choices import (
+    choice_of,
     complete_dreamer,
     complete_look,
     complete_model,
@@ -166,9 +167,11 @@ async def dream(
         "look",
         "seed",
         "model",
+        "file",
         "private",
     )
 )
+@app_commands.choices(file=choice_of("webp", "mp4", prefix="commands.morph.file"))
 @app_commands.autocomplete(model=complete_model, look=complete_look)
 @app_commands.allowed_installs(guilds=True, users=True)
 @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
@@ -186,6 +189,7 @@ async def morph(
     look: app_commands.Range[str, 1, WEIGHTS_MAX] | None = None,
     seed: app_commands.Range[int, 0, MAX_SEED] | None = None,
     model: str | None = None,
+    file: str = "webp",
     private: bool | None = None,  # noqa: FBT001
 ) -> None:
     """Animate the way from one picture, prompt or dream to others."""
@@ -206,6 +210,7 @@ async def morph(
             frames=frames,
             seconds=seconds,
             loop=loop,
+            video=file == "mp4",
             look=look or "",
             seed=seed,
             model=model,

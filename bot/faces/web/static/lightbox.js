@@ -94,13 +94,16 @@ export class Lightbox {
   draw() {
     const { image } = this;
     const [before, after] = this.neighbours();
-    const picture = h("img", { class: "large", src: image.png, alt: image.alt, width: image.width, height: image.height, draggable: true });
+    const shape = { class: "large", width: image.width, height: image.height };
+    const picture = image.video
+      ? h("video", { ...shape, src: image.video, poster: image.png, "aria-label": image.alt, controls: true, loop: true, muted: true, playsInline: true, autoplay: !isCalm() })
+      : h("img", { ...shape, src: image.png, alt: image.alt, draggable: true });
     const dim = h("div", { class: "dim", "aria-hidden": "true" });
     dim.style.backgroundImage = `url("${image.webp}")`;
     picture.style.backgroundImage = dim.style.backgroundImage; // until the original is here
     const stage = h("div", { class: "stage", tabIndex: -1 },
       dim, picture,
-      image.animation ? this.play(image, picture) : null,
+      image.animation && !image.video ? this.play(image, picture) : null,
       before ? button("left", t("previous"), () => this.step(-1), { quiet: true, kind: "round turn before" }) : null,
       after ? button("right", t("next"), () => this.step(1), { quiet: true, kind: "round turn after" }) : null,
       button("close", t("close"), () => this.dialog.close(), { quiet: true, kind: "round shut" }));
@@ -115,7 +118,7 @@ export class Lightbox {
   /** Let a picture move: at once, or by a button for those who asked for less of it. */
   play(image, picture) {
     const start = () => (picture.src = image.animation);
-    if (!matchMedia("(prefers-reduced-motion: reduce)").matches) return start(), null;
+    if (!isCalm()) return start(), null;
     return button("play", t("play"), (event) => (start(), event.currentTarget.remove()), { kind: "play" });
   }
 
@@ -142,7 +145,7 @@ export class Lightbox {
     return h("div", { class: "keepers", role: "toolbar", "aria-label": t("keep") },
       named("heart", t(image.favourite ? "unfavourite" : "favourite"), () => this.deeds.favourite(image), { "aria-pressed": String(image.favourite) }),
       image.own && named(image.private ? "lock" : "eye", t(image.private ? "makePublic" : "makePrivate"), () => this.deeds.publish(image), { "aria-pressed": String(image.private) }),
-      h("a", { class: "button quiet keeper", href: `${image.animation ?? image.png}?download`, download: "", title: t("download"), "aria-label": t("download") }, icon("download")),
+      h("a", { class: "button quiet keeper", href: `${image.video ?? image.animation ?? image.png}?download`, download: "", title: t("download"), "aria-label": t("download") }, icon("download")),
       named("bin", t("delete"), () => this.deeds.delete([image])));
   }
 
@@ -259,3 +262,6 @@ function recipe(image) {
   if (!image.parameters) return null;
   return h("details", { class: "recipe" }, h("summary", {}, t("parameters")), h("pre", {}, image.parameters));
 }
+
+/** Whether somebody asked for less motion. */
+const isCalm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;

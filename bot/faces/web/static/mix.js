@@ -42,7 +42,7 @@ class Mix {
     this.items = items; // each {image}, {file, url}, {prompt} or {seed}; a picture of a blend has a weight
     this.kind = kind;
     this.blend = { prompt: "", strength: 0.5, count: 1 };
-    this.morph = { frames: 24, seconds: 3, loop: true };
+    this.morph = { frames: 24, seconds: 3, loop: true, video: false };
     this.dream = { look: "", truncation: 0.7, count: 4 };
   }
 
@@ -154,6 +154,7 @@ class Mix {
       slider(this.morph, "frames", t("frames"), { min: 4, max: 120, step: 2, show: String }),
       slider(this.morph, "seconds", t("length"), { min: 1, max: 12, step: 0.5, show: (value) => t("seconds", { n: value }) }),
       h("label", { class: "pairing" }, h("input", { type: "checkbox", checked: this.morph.loop, onchange: (event) => (this.morph.loop = event.target.checked) }), h("span", {}, t("loopBack"))),
+      h("label", { class: "pairing" }, h("input", { type: "checkbox", checked: this.morph.video, onchange: (event) => (this.morph.video = event.target.checked) }), h("span", {}, t("asVideo"))),
     ];
   }
 

@@ -185,6 +185,7 @@ const WORDS = {
   drawOnStrength: ["Drawn on by", "改变多少"],
   frames: ["Frames", "帧数"],
   length: ["Length", "时长"],
+  asVideo: ["As an MP4 video", "做成 MP4 视频"],
   loopBack: ["Go back to the beginning", "回到开头"],
   dreamHint: ["Pictures without words. Add one to dream near it.", "不用文字画图。添加一张图片，就梦见与它相近的。"],
   dreamOf: ["Dream of", "梦见"],

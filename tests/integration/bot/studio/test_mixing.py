@@ -21,7 +21,7 @@ from bot.studio.contract import (
 from bot.studio.studio import Atelier
 from engine.api import Blend, Dream, EngineConfig, Morph, Stride, Upscale, read_parameters
 from engine.models.catalogue import open_catalogue
-from engine.testing import FakeEngine
+from engine.testing import VIDEO, FakeEngine
 from tests.integration.bot.studio.conftest import ADMIN, MEMBER, OTHER, WEB, Open, ended, made
 from tests.tiny_gan import NAME, write_gan_entry
 
@@ -274,3 +274,31 @@ async def test_uploads_and_images_are_enlarged_with_more_or_less_detail(
     assert "Detail: 0.9" in job.images[0].parameters
     with pytest.raises(LimitReached, match="detail"):
         await studio.upscale(MEMBER, PAIR[0], WEB, detail=1.5)
+
+
+async def test_a_morph_may_be_kept_as_a_video_too(studio: Atelier, engine: FakeEngine) -> None:
+    image = (await morphed(studio, video=True)).images[0]
+    assert (image.is_animated, image.is_video, image.suffix) == (True, True, "mp4")
+    assert await studio.image_file(MEMBER, image.id) == VIDEO
+    assert (await studio.image_animation(MEMBER, image.id)).startswith(b"RIFF")
+    assert (await studio.image_png(MEMBER, image.id)).startswith(b"\x89PNG")
+    still = (await made(studio)).images[0]
+    with pytest.raises(NotFound, match="does not move"):
+        await studio.image_animation(MEMBER, still.id)
+
+
+async def test_a_reroll_of_a_morph_changes_what_can_change(
+    studio: Atelier, engine: FakeEngine
+) -> None:
+    for stops, may_differ in (
+        ((MorphStop(seed=1), MorphStop(seed=2)), "stops"),
+        ((MorphStop(prompt="a fox"), MorphStop(upload=PAIR[0])), "drawing"),
+        ((MorphStop(seed=1), MorphStop(upload=PAIR[0])), "stops"),
+    ):
+        job = await morphed(studio, stops)
+        await ended(studio, await studio.reroll(MEMBER, job.id, WEB))
+        before, after = engine.requests[-2:]
+        assert getattr(before, may_differ) != getattr(after, may_differ)
+    job = await morphed(studio)
+    with pytest.raises(NotAllowed, match="add words or dreams"):
+        await studio.reroll(MEMBER, job.id, WEB)

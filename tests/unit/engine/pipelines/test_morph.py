@@ -1,4 +1,5 @@
 import io
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -6,7 +7,8 @@ import pytest
 from PIL import Image
 
 from engine import calls
-from engine.errors import InvalidRequest, UnreadableImage
+from engine.errors import InvalidRequest, UnreadableImage, Unsupported
+from engine.media.video import video_frames
 from engine.pipelines import morph
 from engine.requests import Morph, PromptPart, Span, TextToImage, Waypoint, plain
 
@@ -171,3 +173,21 @@ def test_a_broken_picture_is_named(driver):
     broken = (Waypoint(picture=b"no picture"), PICTURES.stops[1])
     with pytest.raises(UnreadableImage, match="stops"):
         driver.run(morph.run(replace(PICTURES, stops=broken)))
+
+
+def test_a_video_has_the_same_frames(driver):
+    (picture,) = driver.run(morph.run(replace(PICTURES, is_video=True)))
+    shown, durations = video_frames(picture.video)
+    assert durations[:4] == [200] * 4
+    assert len(shown) == len(frames_of(picture)) == 5
+    for frame, colour in zip(shown, colours_of(picture), strict=True):
+        assert np.abs(np.asarray(frame).mean((0, 1)) - colour).max() < 6
+    (picture,) = driver.run(morph.run(PICTURES))
+    assert picture.video == b""
+
+
+def test_a_video_without_an_encoder_is_refused_before_anything_is_drawn(driver, monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(Unsupported, match="ask for WebP"):
+        driver.run(morph.run(replace(PICTURES, is_video=True)))
+    assert driver.model.seen == []

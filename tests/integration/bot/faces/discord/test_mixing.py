@@ -8,6 +8,8 @@ import pytest
 from bot.faces.discord.delivery import DiscordDeliverer
 from bot.studio.contract import Caller
 from engine.api import Blend, Dream, Morph, Upscale
+from engine.media.video import video_frames
+from engine.testing import VIDEO
 from tests.integration.bot.faces.discord.stage import (
     attached,
     gallery_items,
@@ -147,9 +149,23 @@ async def test_a_large_morph_is_made_to_fit_the_chat(stage):
     smaller = replace(job, destination=replace(job.destination, address=address))
     deliverer = DiscordDeliverer(stage.clients[-1])
     await stage.outside.run(asyncio.ensure_future, deliverer.deliver(smaller, (moving,)))
-    shown = attached(stage, result.response)
-    assert shown.n_frames == 24
-    assert result.response.attachments[0].size <= limit
+    [attachment] = result.response.attachments
+    assert attachment.filename.endswith(".mp4"), "a fraction of the bytes"
+    assert attachment.size <= limit
+    frames, _ = video_frames(stage.env.backend.cdn.get(attachment.url))
+    assert len(frames) == 24
+
+
+async def test_a_morph_is_a_video_where_that_is_asked_for(stage):
+    result = await stage.alice.slash(
+        stage.channel, "morph", from_image=FOX, to_image=OWL, frames=4, file="mp4"
+    )
+    message = await delivered(stage, result)
+    [attachment] = message.attachments
+    assert attachment.filename.endswith(".mp4")
+    assert stage.env.backend.cdn.get(attachment.url) == VIDEO
+    [item] = gallery_items(message)
+    assert "turns one picture into another" in item["description"]
 
 
 async def test_show_plays_an_animation(stage):

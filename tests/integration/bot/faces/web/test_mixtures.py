@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from engine.api import Blend, Dream, Morph, Upscale, read_parameters
+from engine.testing import VIDEO
 from tests.integration.bot.faces.web.test_jobs import data_url, picture
 from tests.tiny_gan import LOOKS, NAME
 
@@ -107,3 +108,24 @@ async def test_models_that_dream_are_listed_apart(client):
     assert [one["name"] for one in told["dreamers"]] == [NAME]
     assert told["dreamers"][0]["looks"] == list(LOOKS)
     assert NAME not in [one["name"] for one in told["models"]]
+
+
+async def test_a_video_is_served_whole_and_in_parts(client, finish):
+    stops = uploads()
+    job = await start(client, finish, {"morph": {"stops": stops, "frames": 4, "video": True}})
+    [image] = job["images"]
+    whole = await client.get(image["video"])
+    assert (whole.status, whole.content_type) == (200, "video/mp4")
+    assert await whole.read() == VIDEO
+    part = await client.get(image["video"], headers={"Range": "bytes=4-11"})
+    assert (part.status, await part.read()) == (206, VIDEO[4:12])
+    assert part.headers["Content-Range"] == f"bytes 4-11/{len(VIDEO)}"
+    late = await client.get(image["video"], headers={"Range": f"bytes={len(VIDEO)}-"})
+    assert late.status == 416
+    assert (await client.get(image["animation"])).content_type == "image/webp"
+    told = await client.get(f"{image['video']}?download")
+    assert ".mp4" in told.headers["Content-Disposition"]
+    plain = await start(client, finish, {"morph": {"stops": stops, "frames": 4}})
+    assert plain["images"][0]["video"] is None
+    nothing = image["video"].replace(image["id"], plain["images"][0]["id"])
+    assert (await client.get(nothing)).status == 404

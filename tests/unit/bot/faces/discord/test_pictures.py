@@ -1,13 +1,14 @@
 """Pictures fit the limit of the chat, as good as they can."""
 
 import io
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from bot.faces.discord.pictures import fitting_upload, grid_of
-from engine.api import read_parameters
+from bot.faces.discord.pictures import fitting_animation, fitting_upload, grid_of
+from engine.api import is_video, read_parameters
 
 
 def noise(side: int, seed: int = 0, parameters: str = "") -> bytes:
@@ -61,3 +62,37 @@ async def test_a_grid_says_what_made_it():
     parameters = read_parameters(await grid_of([noise(32, seed, text) for seed in range(4)]))
     assert parameters is not None
     assert parameters.seed == 7
+
+
+def moving(side: int = 128) -> bytes:
+    rng = np.random.default_rng(1)
+    pixels = rng.integers(0, 256, (6, side, side, 3), dtype=np.uint8)
+    frames = [Image.fromarray(frame) for frame in pixels]
+    file = io.BytesIO()
+    frames[0].save(file, "WEBP", save_all=True, append_images=frames[1:], duration=80, quality=95)
+    return file.getvalue()
+
+
+async def test_an_animation_becomes_a_video_where_it_would_not_fit():
+    webp = moving()
+    kept = await fitting_animation(webp, len(webp))
+    assert kept is not None
+    assert (kept.data, kept.suffix, kept.is_original) == (webp, "webp", True)
+    upload = await fitting_animation(webp, len(webp) - 1)
+    assert upload is not None
+    assert (upload.suffix, upload.is_original) == ("mp4", False)
+    assert len(upload.data) < len(webp)
+    assert is_video(upload.data)
+    again = await fitting_animation(upload.data, len(upload.data) // 2)
+    assert again is not None
+    assert again.suffix == "mp4"
+    assert await fitting_animation(upload.data, 100) is None
+
+
+async def test_without_an_encoder_an_animation_is_made_coarser(monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    webp = moving()
+    upload = await fitting_animation(webp, len(webp) // 2)
+    assert upload is not None
+    assert upload.suffix == "webp"
+    assert len(upload.data) <= len(webp) // 2
