@@ -10,7 +10,7 @@ import argparse
 import csv
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -44,12 +44,13 @@ from engine.training.loop import Budget, Run, Settings
 from engine.training.monitors import contact_sheet, to_image
 from engine.training.pictures import read_pictures
 from engine.training.programs import PACK
-from engine.training.shapes import centre_of_colour, counted, stands
-from engine.training.subjects import SubjectLibrary, read_nouns
+from engine.training.shapes import centre_of_colour, colours_of, counted, stands
+from engine.training.subjects import HUES, SubjectLibrary, read_nouns
 from engine.training.texts import page_prompts
 
 STEPS, GUIDANCE = 24, 4.0  # what the catalogue names as defaults
 COUNTED = ("apple", "heart", "star", "balloon", "fish", "car", "rose", "orange", "bird", "cat")
+PAINTED = ("apple", "heart", "star", "balloon", "fish", "car", "bird", "cat", "rose", "mushroom")
 COLOUR_PAIRS = (("red", "blue"), ("green", "red"), ("blue", "yellow"), ("yellow", "red"))
 
 
@@ -199,7 +200,7 @@ def _spread(features: Tensor) -> float:
 
 
 def arrangement(bench: Bench) -> dict[str, Any]:
-    """Shares of right counts (1-4) and positions, by simple vision on plain grounds."""
+    """Shares of right counts (1-4), positions and colours, by simple vision on plain grounds."""
     rng = np.random.default_rng(3)
     numbers = ["one", "two", "three", "four"]
     prompts, wanted = [], []
@@ -221,6 +222,7 @@ def arrangement(bench: Bench) -> dict[str, Any]:
         "by_count": by_number,
         "n_counts": len(right),
         **_positions(bench, rng),
+        **_colours(bench, rng),
     }
 
 
@@ -239,6 +241,28 @@ def _positions(bench: Bench, rng: np.random.Generator) -> dict[str, Any]:
         for picture, (one, two, relation) in zip(pictures, asked, strict=True)
     ]
     return {"positions_right": round(float(np.mean(right)), 3), "n_positions": len(right)}
+
+
+def _colours(bench: Bench, rng: np.random.Generator) -> dict[str, Any]:
+    """Whether a thing and its ground have the colours that the prompt gives each of them."""
+    asked = [
+        (str(rng.choice(PAINTED)), *(str(hue) for hue in rng.choice(list(HUES), 2, replace=False)))
+        for _ in range(bench.number(80))
+    ]
+    prompts = [f"a {thing} {noun} on a {ground} background" for noun, thing, ground in asked]
+    drawn = bench.draw(prompts, seed=9000)
+    contact_sheet(drawn[:40], 10, prompts[:40]).save(bench.out / "colours.png")
+    seen = [colours_of(picture) for picture in as_bytes(drawn)]
+    pairs = [(thing, ground) for _, thing, ground in asked]
+    return {
+        "colours_right": _share(one == two for one, two in zip(seen, pairs, strict=True)),
+        "colours_exchanged": _share(one == two[::-1] for one, two in zip(seen, pairs, strict=True)),
+        "n_colours": len(seen),
+    }
+
+
+def _share(answers: Iterable[bool]) -> float:
+    return round(float(np.mean(list(answers))), 3)
 
 
 @torch.no_grad()

@@ -46,15 +46,29 @@ def counted(pixels: NDArray[np.uint8]) -> int:
 
 def centre_of_colour(pixels: NDArray[np.uint8], colour: str) -> tuple[float, float] | None:
     """Centre (row, column; shares) of what has a named colour, or None where nothing has."""
-    picture = pixels.astype(np.float32) / 255
-    names = list(COLOURS)
-    distances = [np.abs(picture - np.asarray(COLOURS[name])).sum(-1) for name in names]
-    nearest = np.argmin(np.stack(distances), axis=0)
-    mask = (nearest == names.index(colour)) & differing(pixels)
+    mask = (_nearest_colours(pixels) == list(COLOURS).index(colour)) & differing(pixels)
     if mask.mean() < SMALLEST:
         return None
     rows, columns = np.nonzero(mask)
     return float(rows.mean() / mask.shape[0]), float(columns.mean() / mask.shape[1])
+
+
+def colours_of(pixels: NDArray[np.uint8]) -> tuple[str, str]:
+    """Names of the commonest colour of a thing ("" where there is none) and of its plain ground."""
+    nearest, is_thing = _nearest_colours(pixels), differing(pixels)
+    names = list(COLOURS)
+    thing, ground = (
+        names[int(np.bincount(part).argmax())] if len(part) else ""
+        for part in (nearest[is_thing], nearest[~is_thing])
+    )
+    return thing, ground
+
+
+def _nearest_colours(pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """The number of the named colour that each pixel is nearest to."""
+    picture = pixels.astype(np.float32) / 255
+    distances = [np.abs(picture - np.asarray(colour)).sum(-1) for colour in COLOURS.values()]
+    return np.asarray(np.argmin(np.stack(distances), axis=0))
 
 
 def stands(

@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw
 
 from engine.training.cards import MARKER, write_cards
 from engine.training.judge import Judge, accuracy, kernel_distance
-from engine.training.shapes import centre_of_colour, counted, stands
+from engine.training.shapes import centre_of_colour, colours_of, counted, stands
 
 RED, BLUE = (217, 36, 38), (38, 97, 217)
 
@@ -42,6 +42,14 @@ def test_positions_are_seen_by_colour(red, blue, relation):
     others = {"left of", "right of", "above", "below"} - {relation}
     assert stands(one, two, relation)
     assert not any(stands(one, two, other) for other in others)
+
+
+def test_the_colour_of_a_thing_and_of_its_ground_are_told_apart():
+    assert colours_of(picture((64, 64, RED))) == ("red", "white")
+    exchanged = Image.new("RGB", (128, 128), RED)
+    ImageDraw.Draw(exchanged).ellipse((40, 40, 90, 90), fill="white")
+    assert colours_of(np.asarray(exchanged)) == ("white", "red")
+    assert colours_of(picture()) == ("", "white")
 
 
 def test_a_missing_thing_stands_nowhere():
