@@ -7,9 +7,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.calls import Call, Encode, Facts, NetworkRef, Pipeline, Report
+from engine.calls import Call, Facts, NetworkRef, Pipeline, Report
 from engine.diffusion.noise import generator_of
-from engine.pipelines.stages import denoising, finishing, references, restyling, sources
+from engine.pipelines.stages import (
+    autoencoding,
+    denoising,
+    finishing,
+    references,
+    restyling,
+    sources,
+)
 from engine.pipelines.stages.canvas import Canvas, canvas_of
 from engine.pipelines.stages.mixing import mixed
 from engine.requests import Blend, seeds_of
@@ -76,5 +83,5 @@ def _encoded(request: Blend, network: NetworkRef, canvas: Canvas) -> Generator[C
         sources.covering(sources.opened(picture, "pictures"), *canvas.drawn_size)
         for picture in request.pictures
     ]
-    latents: Tensor = yield Encode(network, torch.stack([sources.pixels_of(one) for one in fitted]))
-    return latents
+    pixels = torch.stack([sources.pixels_of(one) for one in fitted])
+    return (yield from autoencoding.encoded(network, pixels, canvas.latent_scale))

@@ -17,13 +17,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from engine.calls import Call, Encode, Facts, NetworkRef, Pipeline, Report
+from engine.calls import Call, Facts, NetworkRef, Pipeline, Report
 from engine.diffusion.guidance import Guidance
 from engine.diffusion.prediction import ModelFacts
 from engine.events import Picture
 from engine.gan.walks import spherical
 from engine.media import animation, png, video
-from engine.pipelines.stages import denoising, dreaming, finishing, sources
+from engine.pipelines.stages import autoencoding, denoising, dreaming, finishing, sources
 from engine.pipelines.stages.aside import aside
 from engine.pipelines.stages.canvas import Canvas, canvas_of
 from engine.pipelines.stages.enlarging import covering, enlarged
@@ -207,8 +207,7 @@ def _latents(
     else:
         picture = sources.opened(stop.picture, "stops")
         pixels = sources.pixels_of(sources.covering(picture, *canvas.drawn_size))[None]
-    latents: Tensor = yield Encode(network, pixels)
-    return latents
+    return (yield from autoencoding.encoded(network, pixels, canvas.latent_scale))
 
 
 def _dream_of(request: Morph, seed: int, canvas: Canvas) -> Generator[Call, Any, Tensor]:

@@ -8,15 +8,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from engine.calls import Call, Decode, Enlarge, NetworkRef, Pipeline
+from engine.calls import Call, Enlarge, NetworkRef, Pipeline
 from engine.diffusion.prediction import ModelFacts
 from engine.events import Picture
 from engine.media import png
+from engine.pipelines.stages import autoencoding
 from engine.pipelines.stages.aside import aside
+from engine.pipelines.stages.autoencoding import AT_ONCE
 from engine.pipelines.stages.canvas import Canvas, fitted
 
 CONTINUED = 16  # pixels by which a seamless tile is continued before it is enlarged
-DECODED_AT_ONCE = 2**20  # pixels of one Decode call; a decoder's memory grows with them
 
 
 def decoded(
@@ -24,9 +25,9 @@ def decoded(
 ) -> Generator[Call, Any, list[Tensor]]:
     """Decode latents (B, C, h, w) to finished pixels, one (3, H, W) on the CPU per image."""
     images: list[Tensor] = []
-    at_once = max(1, DECODED_AT_ONCE // (canvas.drawn_width * canvas.drawn_height))
+    at_once = max(1, AT_ONCE // (canvas.drawn_width * canvas.drawn_height))
     for chunk in torch.split(latents, at_once):
-        pixels = yield Decode(network, chunk)
+        pixels = yield from autoencoding.decoded(network, chunk, canvas.latent_scale)
         if facts.output_upscale > 1:
             pixels = yield from _enlarged(network, pixels, facts.output_upscale)
         pixels = fitted(pixels, canvas.width, canvas.height, tile=network.tile)

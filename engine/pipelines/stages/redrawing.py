@@ -10,8 +10,15 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
-from engine.calls import Call, Encode, Facts, NetworkRef, Sampling
-from engine.pipelines.stages import denoising, finishing, references, restyling, sources
+from engine.calls import Call, Facts, NetworkRef, Sampling
+from engine.pipelines.stages import (
+    autoencoding,
+    denoising,
+    finishing,
+    references,
+    restyling,
+    sources,
+)
 from engine.pipelines.stages.canvas import Canvas, canvas_of
 from engine.requests import ImageToImage
 
@@ -55,5 +62,5 @@ def redrawn(
 def _encoded(network: NetworkRef, canvas: Canvas, source: Image.Image) -> Sampling:
     """Return the source's latents, (1, C, h, w)."""
     drawn = sources.covering(source, canvas.drawn_width, canvas.drawn_height)
-    latents: Tensor = yield Encode(network, sources.pixels_of(drawn)[None])
-    return latents
+    pixels = sources.pixels_of(drawn)[None]
+    return (yield from autoencoding.encoded(network, pixels, canvas.latent_scale))

@@ -60,15 +60,15 @@ class Tile:
 
 
 class Mosaic:
-    """An enlarged picture that grows out of its tiles."""
+    """An enlarged picture, or what else has rows and columns, that grows out of its tiles."""
 
-    def __init__(self, height: int, width: int, factor: int) -> None:
+    def __init__(self, height: int, width: int, factor: int, channels: int = 3) -> None:
         self._factor = factor
-        self._sum = torch.zeros(3, height * factor, width * factor)
+        self._sum = torch.zeros(channels, height * factor, width * factor)
         self._weight = torch.zeros(1, height * factor, width * factor)
 
     def add(self, tile: Tile, pixels: Tensor) -> None:
-        """Lay down an enlarged tile, (3, factor*h, factor*w)."""
+        """Lay down an enlarged tile, (C, factor*h, factor*w)."""
         weight = torch.outer(tile.rows.weights(self._factor), tile.columns.weights(self._factor))
         rows = slice(tile.rows.start * self._factor, tile.rows.stop * self._factor)
         columns = slice(tile.columns.start * self._factor, tile.columns.stop * self._factor)
@@ -76,7 +76,7 @@ class Mosaic:
         self._weight[:, rows, columns] += weight
 
     def picture(self) -> Tensor:
-        """Return the whole, (3, factor*H, factor*W); all tiles have been added."""
+        """Return the whole, (C, factor*H, factor*W); all tiles have been added."""
         return self._sum.div_(self._weight)
 
 

@@ -1,0 +1,80 @@
+"""Pixels to latents and back: large pictures in tiles, so that a pass takes a bounded memory.
+
+A tile's inner edges count for nothing as far as a convolution would look beyond them, so that our
+own autoencoder draws no seam at all; others, that look at the whole, blend over the overlap.
+"""
+
+from collections.abc import Generator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.calls import Call, Decode, Encode, NetworkRef
+from engine.pipelines.stages.tiling import Grid, Mosaic, Tile, tiles_of
+
+AT_ONCE = 2**20  # pixels of one call
+GRID = Grid(side=64, overlap=32, blind=12)  # of latents
+
+Tensors = Generator[Call, Any, Tensor]
+
+
+def encoded(network: NetworkRef, pixels: Tensor, scale: int) -> Tensors:
+    """Latents (B, C, h, w) of pixels (B, 3, h * scale, w * scale)."""
+    rows: list[Tensor] = []
+    for chunk in _chunks(pixels, 1):
+        if _is_small(chunk, 1) or network.tile:
+            rows += [(yield Encode(network, chunk))]
+        else:
+            rows += [(yield from _encoded_in_tiles(network, chunk, scale))]
+    return torch.cat(rows)
+
+
+def decoded(network: NetworkRef, latents: Tensor, scale: int) -> Tensors:
+    """Pixels (B, 3, h * scale, w * scale) of latents (B, C, h, w), for few enough rows."""
+    if _is_small(latents, scale) or network.tile:
+        whole: Tensor = yield Decode(network, latents)
+        return whole
+    return (yield from _decoded_in_tiles(network, latents, scale))
+
+
+def _encoded_in_tiles(network: NetworkRef, pixels: Tensor, scale: int) -> Tensors:
+    height, width = (side // scale for side in pixels.shape[2:])
+    mosaic: Mosaic | None = None
+    for tile in tiles_of(height, width, GRID):
+        part = yield Encode(network, _cut(pixels, tile, scale))
+        mosaic = mosaic or Mosaic(height, width, 1, part.shape[1])
+        mosaic.add(tile, part[0])
+    assert mosaic is not None
+    return mosaic.picture()[None]
+
+
+def _decoded_in_tiles(network: NetworkRef, latents: Tensor, scale: int) -> Tensors:
+    rows: list[Tensor] = []
+    for row in latents:
+        height, width = row.shape[1:]
+        mosaic = Mosaic(height, width, scale)
+        for tile in tiles_of(height, width, GRID):
+            part = yield Decode(network, _cut(row[None], tile, 1))
+            mosaic.add(tile, part[0])
+        rows.append(mosaic.picture())
+    return torch.stack(rows)
+
+
+def _chunks(rows: Tensor, scale: int) -> tuple[Tensor, ...]:
+    """As many rows at a time as fit into one call."""
+    return torch.split(rows, max(1, AT_ONCE // _pixels(rows, scale)))
+
+
+def _is_small(rows: Tensor, scale: int) -> bool:
+    return _pixels(rows, scale) <= AT_ONCE
+
+
+def _pixels(rows: Tensor, scale: int) -> int:
+    return rows.shape[2] * rows.shape[3] * scale**2
+
+
+def _cut(rows: Tensor, tile: Tile, scale: int) -> Tensor:
+    vertical = slice(tile.rows.start * scale, tile.rows.stop * scale)
+    horizontal = slice(tile.columns.start * scale, tile.columns.stop * scale)
+    return rows[:, :, vertical, horizontal]
