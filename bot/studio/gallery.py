@@ -4,12 +4,14 @@ What is typed into a search:
 
     red fox            words of the prompt, in any order, by their beginnings
     model:NAME  seed:N  by:MEMBER  tag:WORD  op:upscale  is:favourite  is:private
+    after:2026-05-01   of that day and later; before:2026-05-01 of the days before it, in UTC
     chaos:100          any other name: a field of the parameters that made the image
 """
 
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from bot.errors import NotAllowed, NotFound
 from bot.storage.images import COUNT_CAP, ImageFilter, Images, SeenImage
@@ -163,8 +165,8 @@ def read_query(caller: Caller, query: GalleryQuery) -> ImageFilter:
     wanted = ImageFilter(
         model=query.model,
         favourites_only=query.favourites_only,
-        after=query.after,
-        before=query.before,
+        after=_in_utc("after", query.after),
+        before=_in_utc("before", query.before),
     )
     match query.scope:
         case GalleryScope.MINE:
@@ -216,6 +218,10 @@ def _with_field(wanted: ImageFilter, name: str, value: str) -> ImageFilter:
             return replace(wanted, tags=(*wanted.tags, value.casefold().lstrip("#")))
         case "op":
             return replace(wanted, operation=value.lower())
+        case "after":
+            return replace(wanted, after=_day(name, value))
+        case "before":
+            return replace(wanted, before=_day(name, value))
         case "is" if value.lower() in ("favourite", "favorite"):
             return replace(wanted, favourites_only=True)
         case "is" if value.lower() == "private":
@@ -225,6 +231,31 @@ def _with_field(wanted: ImageFilter, name: str, value: str) -> ImageFilter:
         case _:
             piece = f"{name}: {value}"
             return replace(wanted, parameters=(*wanted.parameters, piece))
+
+
+def _day(field: str, value: str) -> datetime:
+    """The beginning of a day that is typed as 2026-05-01, in UTC."""
+    try:
+        return datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise _no_moment(field, value) from error
+
+
+def _in_utc(field: str, moment: datetime | None) -> datetime | None:
+    """A moment as it is stored; without a time zone it is taken as UTC."""
+    if moment is None:
+        return None
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:  # the first and last hours of the calendar
+        raise _no_moment(field, moment.isoformat()) from error
+
+
+def _no_moment(field: str, value: str) -> NotFound:
+    reason = "{field}: needs a day such as 2026-05-01, not {value}"
+    return NotFound(Said(reason, field=field, value=value[:30]))
 
 
 def _number(field: str, value: str, highest: int) -> int:

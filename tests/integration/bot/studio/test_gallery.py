@@ -1,5 +1,7 @@
 """The gallery's use-cases."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from bot.errors import NotAllowed, NotFound
@@ -43,6 +45,18 @@ async def test_a_search_takes_words_and_fields(studio: Atelier) -> None:
     assert len(await prompts(studio, OTHER, "by:1", scope=GalleryScope.ALL)) == 4
     for wrong in ("seed:x", "is:nice", "by:99999999999999999999999"):
         with pytest.raises(NotFound):
+            await prompts(studio, MEMBER, wrong)
+
+
+async def test_a_search_takes_days(studio: Atelier) -> None:
+    await made(studio, "fox")
+    today = datetime.now(UTC).date()
+    day = timedelta(days=1)
+    assert await prompts(studio, MEMBER, f"after:{today} before:{today + day}") == ["fox"] * 2
+    assert await prompts(studio, MEMBER, f"fox before:{today}") == []
+    assert await prompts(studio, MEMBER, f"after:{today + day}") == []
+    for wrong in ("after:today", "before:2026-13-01", "after:2026-05-01T10"):
+        with pytest.raises(NotFound, match="such as 2026-05-01"):
             await prompts(studio, MEMBER, wrong)
 
 

@@ -43,6 +43,21 @@ async def test_the_gallery_is_searched_by_words_and_filtered_by_favourite(client
 
 
 @pytest.mark.parametrize(
+    "moment", ["2020-01-01", "2020-01-01T10:00:00", "2020-01-01T10:00:00%2B02:00"]
+)
+async def test_pictures_are_filtered_by_the_time_they_were_made(client, imagine, moment):
+    await imagine("a fox --images 1")
+    later = await (await client.get(f"/api/images?after={moment}")).json()
+    earlier = await (await client.get(f"/api/images?before={moment}")).json()
+    assert (later["total"], earlier["total"]) == (1, 0)
+
+
+async def test_a_moment_beyond_the_calendar_is_refused(client):
+    answer = await client.get("/api/images?after=9999-12-31T23:59:59-12:00")
+    assert answer.status == 404
+
+
+@pytest.mark.parametrize(
     "query", ["?limit=0", "?limit=x", "?scope=theirs", "?before=x", "?colour=1"]
 )
 async def test_a_query_nobody_understands_is_refused(client, query):
