@@ -18,6 +18,9 @@ from torch.nn import functional as F
 from engine.networks.text_encoder import Layer
 
 
+PLACE_SIZE = 0.3  # of the marks of places at first, beside features of about 1
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DenoiserConfig:
     """Sizes of a `Denoiser` of two stages; latents must have even height and width."""
@@ -29,12 +32,20 @@ class DenoiserConfig:
     text_width: int = 256
     adapter_layers: int = 2
     blueprint: int = 0  # hidden width of the `Blueprint`; 0 for a network without one
+    text_length: int = 0  # places of a prompt that the adapter tells apart; 0 for none
 
 
 def time_features(t: Tensor, width: int) -> Tensor:
     """Sines and cosines (B, width) of times (B,) in [0, 1]."""
     rates = torch.exp(-math.log(1000) * torch.arange(width // 2, device=t.device) / (width // 2))
     angles = t.float()[:, None] * 1000 * rates[None] / 10
+    return torch.cat([angles.sin(), angles.cos()], dim=1)
+
+
+def place_features(length: int, width: int) -> Tensor:
+    """Sines and cosines (length, width) of places; Vaswani et al. 2017, section 3.5."""
+    rates = torch.exp(-math.log(100) * torch.arange(width // 2) / (width // 2))
+    angles = torch.arange(length)[:, None] * rates[None]
     return torch.cat([angles.sin(), angles.cos()], dim=1)
 
 
@@ -127,10 +138,14 @@ class TextAdapter(nn.Module):
 
     Returns tokens of the same shape for attention, and a vector of the whole prompt that steers
     every normalisation: what stands where, in which colour, which a mean of tokens would lose.
+
+    An encoder of meanings says little of the order of words: "pink" has the same features wherever
+    it stands. With a `length` each place is marked, so that a colour finds the noun it goes with.
     """
 
-    def __init__(self, width: int, layers: int, condition: int) -> None:
+    def __init__(self, width: int, layers: int, condition: int, length: int) -> None:
         super().__init__()
+        self.places = nn.Parameter(PLACE_SIZE * place_features(length, width)) if length else None
         self.layers = nn.ModuleList(Layer(width, 4) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.to_condition = nn.Linear(width, condition)
@@ -138,7 +153,7 @@ class TextAdapter(nn.Module):
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Tokens (B, T, D), zero at padding -> tokens (B, T, D) and condition (B, C)."""
         valid = tokens.abs().amax(dim=-1) > 0
-        x = tokens
+        x = tokens if self.places is None else tokens + self.places[: tokens.shape[1]]
         for layer in self.layers:
             x = layer(x, valid)
         x = self.norm(x) * valid[..., None]
@@ -187,7 +202,9 @@ class Denoiser(nn.Module):
             nn.Linear(fine, condition), nn.SiLU(), nn.Linear(condition, condition)
         )
         self.pooled = nn.Linear(config.text_width, condition)
-        self.adapter = TextAdapter(config.text_width, config.adapter_layers, condition)
+        self.adapter = TextAdapter(
+            config.text_width, config.adapter_layers, condition, config.text_length
+        )
         # Two more channels hold each place's coordinates, so that "left" and "top" are plain.
         self.enter = nn.Conv2d(config.latent_channels + 2, fine, 3, padding=1)
         self.blueprint = (

@@ -50,7 +50,7 @@ from engine.training.words import read_words, write_vocabulary
 N = TypeVar("N", bound=nn.Module)
 
 PACK = Path(__file__).parents[1] / "models" / "pack"
-DENOISER = DenoiserConfig(blueprint=1024)
+DENOISER = DenoiserConfig(blueprint=1024, text_length=32)
 VAE_SHARDS = 6  # square shards whose pictures teach the autoencoder
 VAE_SIDE = 128  # pixels of the squares cut from pictures without captions
 # How a budget for the whole pack is shared out; measured on 2 CPU cores.

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from engine.networks.denoiser import Denoiser, DenoiserConfig
+from engine.networks.denoiser import Denoiser, DenoiserConfig, TextAdapter
 from engine.networks.text_encoder import TextEncoder, TextEncoderConfig, Tokenizer
 from engine.networks.upscaler import Upscaler, UpscalerConfig, enlarged
 from engine.networks.vae import Vae, VaeConfig
@@ -67,6 +67,15 @@ def test_a_row_of_a_batch_gets_what_it_gets_alone(denoiser):
     together = denoiser(x, t, tokens, pooled)
     alone = denoiser(x[1:2], t[1:2], tokens[1:2], pooled[1:2])
     torch.testing.assert_close(together[1:2], alone, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("length", [0, 5])
+def test_the_order_of_words_counts_where_places_are_marked(length):
+    adapter = stirred(TextAdapter(width=8, layers=1, condition=16, length=length))
+    tokens = inputs(1)[2]
+    exchanged = tokens[:, [0, 3, 2, 1, 4]]  # the first token starts every prompt
+    change = adapter(exchanged)[1] - adapter(tokens)[1]
+    assert (change.abs().max() > 1e-5) == (length > 0)
 
 
 def test_a_velocity_depends_on_time_prompt_and_place(denoiser):
