@@ -71,11 +71,13 @@ def test_a_row_of_a_batch_gets_what_it_gets_alone(denoiser):
 
 @pytest.mark.parametrize("length", [0, 5])
 def test_the_order_of_words_counts_where_places_are_marked(length):
-    adapter = stirred(TextAdapter(width=8, layers=1, condition=16, length=length))
+    with torch.random.fork_rng():
+        torch.default_generator.manual_seed(5)
+        adapter = TextAdapter(width=8, layers=1, condition=16, length=length)
     tokens = inputs(1)[2]
     exchanged = tokens[:, [0, 3, 2, 1, 4]]  # the first token starts every prompt
     change = adapter(exchanged)[1] - adapter(tokens)[1]
-    assert (change.abs().max() > 1e-5) == (length > 0)
+    assert bool(change.abs().max() > 1e-4) == (length > 0)
 
 
 def test_a_velocity_depends_on_time_prompt_and_place(denoiser):
