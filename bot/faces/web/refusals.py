@@ -25,6 +25,8 @@ from engine.api import EngineError, InvalidRequest, UnknownModel
 
 log = logging.getLogger(__name__)
 
+TOO_LARGE = "this is larger than the studio accepts; send a smaller picture"
+MISTAKE = "the studio made a mistake; its log says which. Nothing was lost."
 RETRY_S = 5  # what clients are told to wait when the database is away
 
 _STATUS: dict[type[Exception], int] = {
@@ -96,18 +98,20 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         if error.status < 400 or not request.path.startswith("/api/"):
             raise
         return web.json_response(
-            {"error": _reason(error)}, status=error.status, headers=_kept(error)
+            {"error": translated(_reason(error), locale_of(request))},
+            status=error.status,
+            headers=_kept(error),
         )
     except Exception as error:
         request.app[METRICS].errors.labels(type(error).__name__).inc()
         log.exception("%s %s failed", request.method, request.path)
-        told = {"error": "the studio made a mistake; its log says which. Nothing was lost."}
+        told = {"error": translated(MISTAKE, locale_of(request))}
         return web.json_response(told, status=500)
 
 
 def _reason(error: web.HTTPException) -> str:
     if isinstance(error, web.HTTPRequestEntityTooLarge):
-        return "this is larger than the studio accepts; send a smaller picture"
+        return TOO_LARGE
     return error.text or error.reason
 
 

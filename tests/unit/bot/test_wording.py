@@ -12,6 +12,7 @@ import pytest
 import bot
 import engine
 from bot.errors import ConfirmationNeeded, NotFound
+from bot.faces.web.refusals import MISTAKE, TOO_LARGE
 from bot.prompts import PromptError
 from bot.wording import Said, as_plain, chinese, from_plain, translated
 from engine.api import InvalidRequest, ModelUnavailable, UnknownModel, UnreadableImage
@@ -198,6 +199,10 @@ def test_what_the_engine_refuses_is_told_in_chinese_from_another_process_and_fro
     stored = json.loads(json.dumps(as_plain(here.text)))
     assert from_plain(stored) == english
     assert translated(from_plain(stored), "zh-CN") == told
+
+
+def test_what_the_page_says_of_uploads_and_mistakes_has_its_chinese() -> None:
+    assert {TOO_LARGE, MISTAKE} <= set(chinese())
 
 
 def test_only_texts_are_translated_never_the_names_in_them() -> None:
