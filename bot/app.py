@@ -65,6 +65,7 @@ async def open_studio_of(settings: Settings, *, with_engine: bool = True) -> Asy
                 limits=Limits(**settings.limits.model_dump()),
                 upload_limits=UploadLimits(max_bytes=settings.upload_max_mb * 2**20),
                 training_steps=settings.style_training_steps,
+                optimiser="vgg19" if settings.engine.vgg19_file else "style",
                 training_rules=TrainingRules(
                     minutes=settings.gan_training_minutes,
                     is_open=settings.gan_training_by == "members",

@@ -197,6 +197,7 @@ class DescribeStyle:
     network: NetworkRef
     pixels: Tensor
     is_kept: bool = False  # it will be asked for again: what is found is written down
+    is_sliced: bool = False  # with `Style.slices`, for the sliced Wasserstein loss
 
     @property
     def batch_key(self) -> tuple[object, ...]:
@@ -303,11 +304,12 @@ class StyleGradient:
     content: Tensor  # (B, C, h, w) of `ContentFeatures`
     grams: tuple[Tensor, ...]  # (B, C, C) of each level
     style_weight: Tensor  # (B,)
+    slices: tuple[Tensor, ...] = ()  # `Style.slices`, to count in place of the Gram matrices
 
     @property
     def batch_key(self) -> tuple[object, ...]:
-        """Network and shape."""
-        return ("style gradient", self.network, *self.pixels.shape[1:])
+        """Network, loss and shape."""
+        return ("style gradient", self.network, bool(self.slices), *self.pixels.shape[1:])
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,20 @@ class StyleMethod(StrEnum):
     DIFFUSION = "diffusion"
 
 
+class StyleLoss(StrEnum):
+    """By what an optimiser compares styles."""
+
+    GRAM = "gram"  # Gatys et al. 2016
+    SLICED = "sliced"  # sliced Wasserstein distance, Heitz et al. 2021: also the spread of features
+
+
+class StyleStart(StrEnum):
+    """Where an optimiser begins."""
+
+    CONTENT = "content"
+    NOISE = "noise"
+
+
 class KeepColour(StrEnum):
     """Which colours a restyled picture has."""
 
@@ -230,6 +244,8 @@ class Stylize:
     mask: bytes = b""  # PNG, white = restyle; empty: everywhere
     size: int = 0  # longer side in pixels; 0 keeps the content's own
     iterations: int = 200  # of the optimiser
+    loss: StyleLoss = StyleLoss.GRAM  # of the optimiser
+    start: StyleStart = StyleStart.CONTENT  # of the optimiser; noise is drawn by the seed
     network: str = "style"  # that guides the optimiser: "style", the shipped one, or "vgg19"
     seed: int = 0
     perturbation: float = 0.0  # how far image i leaves the style, at random by seed + i; 0..1

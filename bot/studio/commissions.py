@@ -53,6 +53,7 @@ from engine.api import (
 )
 
 TRAINING_STEPS = 200  # of a style; 0: none may be trained
+OPTIMISER = "style"  # the network that guides the optimise method: the shipped one, or "vgg19"
 MAX_UPSCALED_SIDE = 4096  # pixels
 
 
@@ -69,6 +70,7 @@ class Commissions:
         training: Training,
         wildcards: Wildcards = NONE,
         training_steps: int = TRAINING_STEPS,
+        optimiser: str = OPTIMISER,
     ) -> None:
         self._house = house
         self._catalogue = catalogue
@@ -77,6 +79,7 @@ class Commissions:
         self._training = training
         self._wildcards = wildcards
         self._training_steps = training_steps
+        self._optimiser = optimiser
 
     async def imagine(
         self,
@@ -139,6 +142,8 @@ class Commissions:
         looks = [await self._ingredients.look(caller, choice) for choice in styles]
         mask = await self._ingredients.mask(shown, asked)
         request = valid(lambda: restyling.request_for(shown, looks, asked, info, mask))
+        if isinstance(request, Stylize) and asked.method is StyleMethod.OPTIMISE:
+            request = replace(request, network=self._optimiser)
         if share is not None:
             assert isinstance(request, Stylize)
             request = restyling.blending(request, share)

@@ -22,7 +22,7 @@ from bot.storage.purging import Purging
 from bot.storage.styles import Styles
 from bot.studio.acceptance import Acceptance
 from bot.studio.clock import Clock, utc_now
-from bot.studio.commissions import TRAINING_STEPS, Commissions
+from bot.studio.commissions import OPTIMISER, TRAINING_STEPS, Commissions
 from bot.studio.contract import Limits
 from bot.studio.delivery import Delivery
 from bot.studio.gallery import Gallery
@@ -55,6 +55,7 @@ async def open_studio(
     link_hosts: frozenset[str] = LINK_HOSTS,
     wildcards: Wildcards = NO_WILDCARDS,
     training_steps: int = TRAINING_STEPS,
+    optimiser: str = OPTIMISER,
     training_rules: TrainingRules = ADMINS_ALONE,
     now: Clock = utc_now,
 ) -> AsyncIterator[Atelier]:
@@ -115,6 +116,7 @@ async def open_studio(
             training=training,
             wildcards=wildcards,
             training_steps=training_steps,
+            optimiser=optimiser,
         )
         repeats = Repeats(
             jobs=jobs,

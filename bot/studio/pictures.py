@@ -225,6 +225,7 @@ def _further_of_restyle(request: Stylize) -> list[tuple[str, str]]:
     ]
     if request.method is StyleMethod.OPTIMISE:
         further.append(("Iterations", str(request.iterations)))
+        further += [("Style loss", request.loss.value), ("Start", request.start.value)]
     if request.keep_colour is not KeepColour.NO:
         further.append(("Keep colour", request.keep_colour.value))
     if request.frames:

@@ -111,6 +111,8 @@ def request_for(
         mask=mask,
         size=_size(content, asked, model),
         iterations=ITERATIONS[asked.detail],
+        loss=asked.loss,
+        start=asked.start,
         seed=new_seed() if asked.seed is None else asked.seed,
         perturbation=VARIED if asked.variations > 1 else 0.0,
         image_count=len(asked.strengths) or asked.variations,

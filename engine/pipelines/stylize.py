@@ -37,7 +37,9 @@ from engine.pipelines.stages.versions import restyled_versions
 from engine.requests import (
     ImageToImage,
     KeepColour,
+    StyleLoss,
     StyleMethod,
+    StyleStart,
     Stylize,
     plain,
     seeds_of,
@@ -179,7 +181,9 @@ def _styles(request: Stylize, content: Tensor) -> Generator[Call, Any, list[Styl
     recolour = content if request.keep_colour is KeepColour.MATCHED else None
     styles: list[Style] = []
     for reference in request.styles:
-        styles += [(yield from restyling.described(reference, network, recolour))]
+        is_sliced = request.method is StyleMethod.OPTIMISE and request.loss is StyleLoss.SLICED
+        described = restyling.described(reference, network, recolour, is_sliced=is_sliced)
+        styles += [(yield from described)]
     return styles
 
 
@@ -195,21 +199,29 @@ def _restyled(version: _Version, contents: list[Tensor], teller: _Teller) -> Fra
                 )
             )
         case StyleMethod.OPTIMISE:
-            return [(yield from _optimised(request, contents[0], style, teller))]
+            return [(yield from _optimised(version, contents[0], teller))]
         case StyleMethod.DIFFUSION:
             return [(yield from _redrawn(request, contents[0], style, version.seed))]
 
 
-def _optimised(request: Stylize, content: Tensor, style: Style, teller: _Teller) -> PixelsOf:
+def _optimised(version: _Version, content: Tensor, teller: _Teller) -> PixelsOf:
     """Coarse to fine: the large strokes are settled at small sizes, where steps are cheap."""
+    request, style = version.request, version.style
     network = NetworkRef(request.network)
     sizes = _scales(*content.shape[1:])
     shares = _iterations(request.iterations, len(sizes))
-    x = restyling.resized(content[None], *sizes[0])
+    is_kept = request.start is StyleStart.CONTENT
+    if is_kept:
+        x = restyling.resized(content[None], *sizes[0])
+    else:
+        generator = torch.Generator().manual_seed(version.seed)
+        x = torch.rand((1, 3, *sizes[0]), generator=generator)
     done = 0
     for number, (size, iterations) in enumerate(zip(sizes, shares, strict=True)):
         target = restyling.resized(content[None], *size)
-        if number:
+        if number and not is_kept:
+            x = restyling.resized(x, *size)
+        elif number:
             # What the coarser size could not show is taken from the content.
             coarse = (x.shape[2], x.shape[3])
             lost = target - restyling.resized(restyling.resized(target, *coarse), *size)
@@ -235,7 +247,9 @@ def _descend(
     """Answer an optimiser's pictures with their losses and gradients, until it is content."""
     x = next(descent)
     while True:
-        loss, gradient = yield StyleGradient(network, x, features, style.grams, weight)
+        loss, gradient = yield StyleGradient(
+            network, x, features, style.grams, weight, style.slices
+        )
         try:
             x = descent.send((float(loss), gradient))
         except StopIteration as end:

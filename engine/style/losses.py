@@ -60,16 +60,32 @@ def random_directions(channels: int, count: int, generator: torch.Generator) -> 
     return unit
 
 
+def projected_quantiles(features: Tensor, directions: Tensor, count: int = 0) -> Tensor:
+    """Features along `directions` (N, C) in rising order, (B, C, H, W) -> (B, N, H*W or count)."""
+    flat = _at_least_fp32(features.flatten(2))
+    found = (directions.to(flat) @ flat).sort(-1).values
+    return _resampled(found, count) if count else found
+
+
 def sliced_wasserstein_loss(features: Tensor, target: Tensor, directions: Tensor) -> Tensor:
     """Distance of feature distributions along `directions` (N, C) -> (B,); Heitz et al., eq. 3.
 
     The sizes of the two pictures may differ: the target's quantiles are resampled.
     """
-    projected = (directions @ features.flatten(2).float()).sort(-1).values  # (B, N, H*W)
-    wanted = (directions @ target.flatten(2).float()).sort(-1).values
-    if wanted.shape[-1] != projected.shape[-1]:
-        wanted = torch.nn.functional.interpolate(wanted, projected.shape[-1], mode="linear")
+    return sliced_loss(features, projected_quantiles(target, directions), directions)
+
+
+def sliced_loss(features: Tensor, quantiles: Tensor, directions: Tensor) -> Tensor:
+    """The same where the target (B, N, Q) is known by its `projected_quantiles` alone."""
+    projected = projected_quantiles(features, directions)
+    wanted = _resampled(quantiles.to(projected), projected.shape[-1])
     return (projected - wanted).square().flatten(1).mean(1)
+
+
+def _resampled(rising: Tensor, count: int) -> Tensor:
+    if rising.shape[-1] == count:
+        return rising
+    return torch.nn.functional.interpolate(rising, count, mode="linear")
 
 
 def _at_least_fp32(x: Tensor) -> Tensor:

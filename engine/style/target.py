@@ -15,6 +15,8 @@ class Style:
     grams: tuple[Tensor, ...]  # (B, C, C) of each level
     mean: Tensor  # (B, 3) of the picture's colours in 0..1
     covariance: Tensor  # (B, 3, 3)
+    # (B, N, Q) of each level: features along random directions, at so many quantiles; may be empty
+    slices: tuple[Tensor, ...] = ()
 
     def __len__(self) -> int:
         return len(self.code)
@@ -36,7 +38,13 @@ def blended(styles: Sequence[Style], weights: Sequence[float]) -> Style:
         tuple(mix([style.grams[level] for style in styles]) for level in levels),
         mix([style.mean for style in styles]),
         mix([style.covariance for style in styles]),
+        # The mean of quantiles is the barycentre of distributions along each direction.
+        tuple(mix([style.slices[level] for style in styles]) for level in _levels(styles)),
     )
+
+
+def _levels(styles: Sequence[Style]) -> range:
+    return range(min(len(style.slices) for style in styles))
 
 
 def perturbed(style: Style, amount: float, generator: torch.Generator) -> Style:
@@ -53,4 +61,8 @@ def perturbed(style: Style, amount: float, generator: torch.Generator) -> Style:
     spread = style.covariance.diagonal(dim1=1, dim2=2).sqrt()
     moved = amount * spread * torch.randn(style.mean.shape, generator=generator)
     covariance = style.covariance * scale[:, :, None] * scale[:, None, :]
-    return Style(style.code * factor, tuple(grams), style.mean + moved, covariance)
+    slices = tuple(
+        part * (1 + amount * torch.randn(*part.shape[:2], 1, generator=generator))
+        for part in style.slices
+    )
+    return Style(style.code * factor, tuple(grams), style.mean + moved, covariance, slices)

@@ -31,7 +31,7 @@ from bot.studio.contract import (
 from bot.studio.mixing import BLEND_COUNT_MAX, DREAM_COUNT_MAX
 from bot.studio.restyling import MAX_VARIATIONS, STRENGTHS
 from bot.studio.stops import read_weights
-from engine.api import MAX_SEED, EngineError, KeepColour, StyleMethod
+from engine.api import MAX_SEED, EngineError, KeepColour, StyleLoss, StyleMethod, StyleStart
 
 commands = typer.Typer(
     help="Atelier: a self-hosted art studio for chat.",
@@ -95,6 +95,10 @@ def stylize(
     ] = False,
     method: Annotated[StyleMethod, typer.Option()] = StyleMethod.FAST,
     detail: Annotated[Detail, typer.Option(help="Of --method optimise.")] = Detail.NORMAL,
+    loss: Annotated[StyleLoss, typer.Option(help="Of --method optimise.")] = StyleLoss.GRAM,
+    start: Annotated[
+        StyleStart, typer.Option(help="Where --method optimise begins.")
+    ] = StyleStart.CONTENT,
     keep_colour: Annotated[KeepColour, typer.Option()] = KeepColour.NO,
     size: Annotated[int, typer.Option(help="Longer side in pixels.")] = 0,
     seed: Annotated[int | None, typer.Option(min=0, max=MAX_SEED)] = None,
@@ -113,6 +117,8 @@ def stylize(
             strengths=STRENGTHS if strengths else (),
             method=method,
             detail=detail,
+            loss=loss,
+            start=start,
             keep_colour=keep_colour,
             size=size,
             seed=seed,

@@ -32,6 +32,8 @@ async def restyle(
         strengths=asked.strengths,
         method=asked.method,
         detail=asked.detail,
+        loss=asked.loss,
+        start=asked.start,
         keep_colour=asked.keep_colour,
         size=asked.size,
         seed=asked.seed,

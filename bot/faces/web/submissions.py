@@ -12,7 +12,7 @@ from bot.faces.web.mixtures import Blend, Dream, Enlarge, Mixture, Morph
 from bot.faces.web.shapes import Body, Picture, Text, parsed_json
 from bot.studio.contract import Detail
 from bot.studio.restyling import MAX_VARIATIONS
-from engine.api import MAX_SEED, MAX_STYLES, KeepColour, StyleMethod
+from engine.api import MAX_SEED, MAX_STYLES, KeepColour, StyleLoss, StyleMethod, StyleStart
 
 B = TypeVar("B", bound=BaseModel)
 Strength = Annotated[float, Field(ge=0, le=1)]
@@ -43,6 +43,8 @@ class Restyle(Body):
     strengths: Annotated[tuple[Strength, ...], Field(max_length=MAX_VARIATIONS)] = ()
     method: StyleMethod = StyleMethod.FAST
     detail: Detail = Detail.NORMAL
+    loss: StyleLoss = StyleLoss.GRAM
+    start: StyleStart = StyleStart.CONTENT
     keep_colour: KeepColour = KeepColour.NO
     size: Annotated[int, Field(ge=0, le=4096)] = 0
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = None

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from engine.api import KeepColour, StyleMethod
+from engine.api import KeepColour, StyleLoss, StyleMethod, StyleStart
 
 
 class Detail(StrEnum):
@@ -31,6 +31,8 @@ class Restyling:
     strengths: tuple[float, ...] = ()  # several to choose from, an image each; fast method only
     method: StyleMethod = StyleMethod.FAST
     detail: Detail = Detail.NORMAL  # of the optimise method
+    loss: StyleLoss = StyleLoss.GRAM  # of the optimise method
+    start: StyleStart = StyleStart.CONTENT  # of the optimise method
     keep_colour: KeepColour = KeepColour.NO
     size: int = 0  # longer side in pixels; 0: the content's own, up to what is quick
     seed: int | None = None  # None: at random

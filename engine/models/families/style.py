@@ -45,6 +45,7 @@ from engine.models.families.style_guides import (
     PackExtractor,
     VggExtractor,
     guided_loss,
+    slices_of,
 )
 from engine.models.notebook import Notebook
 from engine.models.style_presets import style_presets
@@ -183,9 +184,11 @@ class StyleNetworks:
         weight = self._joined([call.style_weight for call in calls])
         levels = range(len(calls[0].grams))
         grams = [self._joined([call.grams[level] for call in calls]) for level in levels]
+        levels = range(len(calls[0].slices))
+        slices = [self._joined([call.slices[level] for call in calls]) for level in levels]
         with torch.enable_grad():
             x = pixels.requires_grad_()
-            loss = guided_loss(extractor, x, content, grams, weight)
+            loss = guided_loss(extractor, x, content, grams, weight, slices)
             # The rows are independent, so the sum's gradient is each row's own.
             (gradient,) = torch.autograd.grad(loss.sum(), x)
         sizes = [len(call.pixels) for call in calls]
@@ -195,7 +198,7 @@ class StyleNetworks:
 
     def _described(self, call: DescribeStyle) -> Style:
         """What a picture looks like; of one that is kept, what was written down of it."""
-        if not call.is_kept:
+        if not call.is_kept or call.is_sliced:
             return self._describe(call)
         picture = hashlib.sha256(call.pixels.numpy().tobytes()).hexdigest()
         key = f"style {call.network.model} {self._version} {picture}"
@@ -211,7 +214,8 @@ class StyleNetworks:
         code = torch.cat([statistics(level) for level in levels], dim=1)
         grams = tuple(losses.gram_matrix(level).cpu() for level in levels)
         mean, covariance = colour_moments(call.pixels)
-        return Style(code.cpu(), grams, mean, covariance)
+        slices = slices_of(levels) if call.is_sliced else ()
+        return Style(code.cpu(), grams, mean, covariance, tuple(part.cpu() for part in slices))
 
     def _preset(self, name: str) -> Style:
         if name not in self._presets:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from engine.networks.style import StyleTransfer
@@ -10,6 +11,7 @@ from engine.networks.vgg import CONTENT_LAYER, STYLE_LAYERS, Vgg19
 from engine.style import losses
 
 CONTENT_LEVEL = 2  # a quarter of the size: deeper ones keep too little of what is where
+SLICES, QUANTILES = 32, 256  # directions of the sliced loss, and what is kept along each
 VARIATION_WEIGHT = 10.0  # of total variation in the optimiser's loss; less leaves coloured grain
 
 
@@ -45,19 +47,42 @@ class VggExtractor:
         return found[CONTENT_LAYER], [found[name] for name in STYLE_LAYERS]
 
 
+def directions_for(level: Tensor) -> Tensor:
+    """Along which features (B, C, H, W) of a level are compared: ever the same ones, (N, C)."""
+    generator = torch.Generator().manual_seed(0)
+    return losses.random_directions(level.shape[1], SLICES, generator).to(level.device)
+
+
+def slices_of(levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """What the sliced loss needs of a style's levels, (B, N, Q) each."""
+    return tuple(
+        losses.projected_quantiles(level, directions_for(level), QUANTILES) for level in levels
+    )
+
+
 def guided_loss(
-    extractor: Extractor, x: Tensor, content: Tensor, grams: Sequence[Tensor], weight: Tensor
+    extractor: Extractor,
+    x: Tensor,
+    content: Tensor,
+    grams: Sequence[Tensor],
+    weight: Tensor,
+    slices: Sequence[Tensor] = (),
 ) -> Tensor:
-    """Gatys et al. 2016, eq. 7, with total variation; (B,).
+    """Gatys et al. 2016, eq. 7, with total variation; (B,). Slices count in place of `grams`.
 
     Differs from the paper: content and each level count relative to the size of their targets, so
     that one style weight serves networks and pictures of any size.
     """
     features, levels = extractor.features(x)
     total = losses.content_loss(features, content) / _size(content)
-    for level, gram in zip(levels, grams, strict=True):
-        error = losses.gram_loss(losses.gram_matrix(level), gram) / _size(gram)
-        total = total + weight * error / len(grams)
+    for number, level in enumerate(levels):
+        if slices:
+            wanted = slices[number]
+            error = losses.sliced_loss(level, wanted, directions_for(level))
+        else:
+            wanted = grams[number]
+            error = losses.gram_loss(losses.gram_matrix(level), wanted)
+        total = total + weight * error / _size(wanted) / len(levels)
     return total + VARIATION_WEIGHT * losses.total_variation_loss(x)
 
 

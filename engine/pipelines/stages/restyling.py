@@ -9,7 +9,15 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from engine.calls import Call, DescribeStyle, NetworkRef, Restyle, StyleCode, StylePreset
+from engine.calls import (
+    Call,
+    DescribeStyle,
+    NetworkRef,
+    PresetPicture,
+    Restyle,
+    StyleCode,
+    StylePreset,
+)
 from engine.errors import OutOfMemory
 from engine.pipelines.stages import sources
 from engine.pipelines.stages.tiling import Grid, Mosaic, tiles_of
@@ -65,23 +73,40 @@ def strength_of(request: Diffusion) -> float:
 
 
 def described(
-    reference: StyleReference, network: NetworkRef, palette: Tensor | None = None
+    reference: StyleReference,
+    network: NetworkRef,
+    palette: Tensor | None = None,
+    *,
+    is_sliced: bool = False,
 ) -> Generator[Call, Any, Style]:
-    """Look at a style reference; with `palette` (3, H, W) as if it had those colours."""
-    if reference.preset:
+    """Look at a style reference; with `palette` (3, H, W) as if it had those colours.
+
+    Of a painting that ships, the shipped network's statistics ship too; others look at its small
+    picture.
+    """
+    if reference.preset and network == STYLE_NETWORK and not is_sliced:
         preset: Style = yield StylePreset(network, reference.preset)
         return preset
+    if reference.preset:
+        painting: Tensor = yield PresetPicture(reference.preset)
+        pixels = painting[None]
+    else:
+        pixels = _seen(reference)
+    if palette is not None:
+        pixels = match_colours(pixels, *colour_moments(palette[None]))
+    is_kept = reference.is_kept and palette is None
+    style: Style = yield DescribeStyle(network, pixels, is_kept, is_sliced)
+    return style
+
+
+def _seen(reference: StyleReference) -> Tensor:
+    """The picture of a reference, (1, 3, H, W), at a size that shows its strokes."""
     image = sources.opened(reference.image, "styles")
     scale = min(1.0, STYLE_SIDE / max(image.size))
     width, height = (
         max(LEAST_SIDE, round(side * scale / MULTIPLE) * MULTIPLE) for side in image.size
     )
-    pixels = sources.pixels_of(image.resize((width, height), Image.Resampling.LANCZOS))[None]
-    if palette is not None:
-        pixels = match_colours(pixels, *colour_moments(palette[None]))
-    is_kept = reference.is_kept and palette is None
-    style: Style = yield DescribeStyle(network, pixels, is_kept)
-    return style
+    return sources.pixels_of(image.resize((width, height), Image.Resampling.LANCZOS))[None]
 
 
 def learnt_of(

@@ -20,7 +20,15 @@ from bot.studio.contract import (
 )
 from bot.studio.studio import Atelier
 from bot.wording import translated
-from engine.api import ImageToImage, StyleMethod, Stylize, fits_shipped, read_parameters
+from engine.api import (
+    ImageToImage,
+    StyleLoss,
+    StyleMethod,
+    StyleStart,
+    Stylize,
+    fits_shipped,
+    read_parameters,
+)
 from engine.models import style_versions
 from engine.testing import FakeEngine
 from tests.integration.bot.studio.conftest import ADMIN, MEMBER, OTHER, WEB, Open, ended, made
@@ -67,6 +75,23 @@ async def test_the_png_says_how_it_was_restyled(studio: Atelier) -> None:
     assert others["Styles"] == "starry-night:1"
     assert (others["Style strength"], others["Style method"]) == ("0.7", "optimise")
     assert int(others["Iterations"]) > 0
+
+
+async def test_the_optimiser_takes_its_loss_and_start_and_the_network_that_is_configured(
+    open_here: Open, engine: FakeEngine
+) -> None:
+    async with open_here(optimiser="vgg19") as studio:
+        slow = {"method": StyleMethod.OPTIMISE, "loss": StyleLoss.SLICED, "start": StyleStart.NOISE}
+        job = await restyled(studio, picture(), **slow)
+        await restyled(studio, picture())
+        optimised, fast = engine.requests
+        assert isinstance(optimised, Stylize)
+        assert isinstance(fast, Stylize)
+        assert (optimised.network, fast.network) == ("vgg19", "style")
+        assert (optimised.loss, optimised.start) == (StyleLoss.SLICED, StyleStart.NOISE)
+        parameters = read_parameters(await studio.image_png(MEMBER, job.images[0].id))
+        assert parameters is not None
+        assert dict(parameters.others)["Style loss"] == "sliced"
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from engine.calls import (
     DescribeStyle,
     FirstChange,
     NetworkRef,
+    PresetPicture,
     Recall,
     Remember,
     Restyle,
@@ -106,6 +107,39 @@ def test_an_unknown_preset_is_answered_with_the_known_ones(networks):
 def test_vgg19_without_weights_says_so(networks):
     with pytest.raises(Unsupported, match="no weights of VGG-19"):
         networks.execute([DescribeStyle(NetworkRef("vgg19"), pixels(1, 1, 3, 32, 32))])
+
+
+def test_vgg19_guides_by_grams_and_by_slices_of_pictures_and_paintings(folder, tmp_path):
+    state, before = {}, 3
+    generator = torch.Generator().manual_seed(3)
+    widths = (64, 64, 128, 128, *[256] * 4, *[512] * 8)
+    numbers = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34)
+    for number, width in zip(numbers, widths, strict=True):
+        weight = torch.randn(width, before, 3, 3, generator=generator)
+        state[f"features.{number}.weight"] = weight * (2 / (9 * before)) ** 0.5
+        state[f"features.{number}.bias"] = torch.zeros(width)
+        before = width
+    save_file(state, tmp_path / "vgg19.safetensors")
+    vgg = NetworkRef("vgg19")
+    networks = family.StyleNetworks(
+        torch.device("cpu"), folder=folder, vgg19=tmp_path / "vgg19.safetensors"
+    )
+    (painting,) = networks.execute([PresetPicture("udnie")])
+    assert painting.shape == (3, 128, 128)
+    (style,) = networks.execute([DescribeStyle(vgg, painting[None], is_sliced=True)])
+    assert [gram.shape[1] for gram in style.grams] == [64, 128, 256, 512, 512]
+    assert len(style.slices) == 5
+    x = pixels(1, 1, 3, 32, 32)
+    (content,) = networks.execute([ContentFeatures(vgg, x)])
+    weight = torch.ones(1)
+    by_grams, by_slices = (
+        networks.execute([StyleGradient(vgg, x, content, style.grams, weight, slices)])[0]
+        for slices in ((), style.slices)
+    )
+    assert by_grams[0] != by_slices[0]
+    for _, gradient in (by_grams, by_slices):
+        assert gradient.shape == x.shape
+        assert gradient.abs().max() > 0
 
 
 def test_a_broken_weights_file_is_named(folder):

@@ -11,12 +11,21 @@ from PIL import Image, ImageSequence
 from engine import calls
 from engine.errors import InvalidRequest, ModelUnavailable, OutOfMemory, UnreadableImage
 from engine.models.families import style as family
+from engine.models.families.style_guides import directions_for
 from engine.networks.style import StyleConfig, StyleTransfer
 from engine.networks.weights import save_network
 from engine.pipelines import stylize
 from engine.pipelines.stages import restyling
 from engine.pipelines.stages.moving import steadied
-from engine.requests import KeepColour, StyleMethod, StyleReference, Stylize
+from engine.requests import (
+    KeepColour,
+    StyleLoss,
+    StyleMethod,
+    StyleReference,
+    StyleStart,
+    Stylize,
+)
+from engine.style import losses
 from engine.style.colour import RGB_TO_YIQ
 
 
@@ -250,6 +259,44 @@ def test_a_content_that_is_no_picture_is_named(painter):
 def test_a_style_that_is_no_picture_is_named(painter):
     with pytest.raises(UnreadableImage, match="styles"):
         painter.run(replace(REQUEST, styles=(StyleReference(b"no picture"),)))
+
+
+OPTIMISED = replace(REQUEST, method=StyleMethod.OPTIMISE, iterations=40)
+
+
+def sliced_distance(picture, networks):
+    style = torch.from_numpy(np.asarray(noise(40, 40, 1)).copy()).permute(2, 0, 1)[None] / 255
+    pixels = torch.from_numpy(opened(picture)).permute(2, 0, 1)[None].float()
+    with torch.no_grad():
+        found, wanted = (networks._transfer.encoder(x) for x in (pixels, style))
+    return sum(
+        float(losses.sliced_wasserstein_loss(a, b, directions_for(a)))
+        for a, b in zip(found, wanted, strict=True)
+    )
+
+
+def test_the_sliced_loss_brings_the_distribution_of_features_nearer(painter, networks):
+    (kept,) = painter.run(replace(OPTIMISED, strength=0.0))
+    (picture,) = painter.run(replace(OPTIMISED, loss=StyleLoss.SLICED))
+    assert sliced_distance(picture, networks) < 0.6 * sliced_distance(kept, networks)
+    assert all(call.slices for call in painter.asked(calls.StyleGradient))
+
+
+def test_a_painting_that_ships_is_looked_at_where_its_statistics_do_not_suffice(painter):
+    request = replace(OPTIMISED, iterations=2, styles=(StyleReference(preset="udnie"),))
+    painter.run(replace(request, loss=StyleLoss.SLICED))
+    assert painter.asked(calls.PresetPicture)
+
+
+def test_noise_is_a_start_of_its_own_for_each_seed(painter):
+    noisy = replace(OPTIMISED, start=StyleStart.NOISE)
+    one, other = painter.run(replace(noisy, image_count=2))
+    assert one.png != other.png
+    (again,) = painter.run(noisy)
+    assert again.png == one.png
+    first = painter.asked(calls.StyleGradient)[0].pixels
+    content = torch.from_numpy(np.asarray(noise(48, 40)).copy()).permute(2, 0, 1)[None] / 255
+    assert (first - torch.nn.functional.interpolate(content, first.shape[2:])).abs().mean() > 0.1
 
 
 def test_closing_the_pipeline_ends_it_at_once(painter):

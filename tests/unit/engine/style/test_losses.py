@@ -97,7 +97,18 @@ def test_sliced_wasserstein_loss_takes_pictures_of_different_sizes(features):
     assert (same < 0.05 * other).all()
 
 
-@pytest.mark.parametrize("name", ["content", "gram", "variation", "statistics"])
+def test_a_style_is_known_by_a_few_quantiles_of_its_features(features, target):
+    directions = losses.random_directions(3, 4, torch.Generator().manual_seed(0))
+    whole = losses.sliced_wasserstein_loss(features, target, directions)
+    count = target.shape[2] * target.shape[3]
+    kept = losses.projected_quantiles(target, directions, count)
+    torch.testing.assert_close(losses.sliced_loss(features, kept, directions), whole)
+    fewer = losses.projected_quantiles(target, directions, count // 2)
+    assert fewer.shape == (2, 4, count // 2)
+    assert (fewer.diff(dim=-1) >= 0).all()
+
+
+@pytest.mark.parametrize("name", ["content", "gram", "variation", "statistics", "sliced"])
 def test_gradients_agree_with_finite_differences(name, features, target):
     def loss(x):
         match name:
@@ -107,6 +118,9 @@ def test_gradients_agree_with_finite_differences(name, features, target):
                 return losses.gram_loss(losses.gram_matrix(x), losses.gram_matrix(target))
             case "variation":
                 return losses.total_variation_loss(x)
+            case "sliced":
+                directions = losses.random_directions(3, 4, torch.Generator().manual_seed(0))
+                return losses.sliced_wasserstein_loss(x, target, directions)
         return losses.statistics_loss(
             losses.channel_statistics(x), losses.channel_statistics(target)
         )
