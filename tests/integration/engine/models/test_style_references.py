@@ -1,5 +1,6 @@
 """Drawing in the look of a picture through an adapter, against diffusers' own, and its files."""
 
+import io
 from dataclasses import replace
 
 import diffusers
@@ -9,10 +10,15 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from bot.studio.contract import Caller, Destination, JobState
+from bot.studio.opening import open_studio
 from engine.calls import EncodeReference, Facts, NetworkRef, Restyle
+from engine.config import EngineConfig
 from engine.errors import ModelUnavailable, UnsafeCheckpoint
+from engine.host import open_engine
 from engine.media.png import encode_png
-from engine.models.catalogue import Family
+from engine.models.catalogue import Family, open_catalogue
+from engine.models.inspection import problems
 from engine.pipelines import imagine, stylize
 from engine.requests import Sampler, StyleMethod, StyleReference, Stylize
 from tests import tiny_checkpoints
@@ -303,3 +309,52 @@ class TestFiles:
     def test_files_that_are_not_there(self, loaded, tmp_path):
         with pytest.raises(ModelUnavailable, match="there is no"):
             loaded(ip_adapter=str(tmp_path / "nowhere.safetensors"))
+
+
+@pytest.mark.timeout(240)  # a fresh process imports torch, diffusers and transformers
+async def test_a_members_style_reaches_the_adapter_of_a_line_of_configuration(
+    checkpoints, adapters, tmp_path
+):
+    entry = f"""
+        [models.tiny]
+        family = "sd1"
+        where = "{checkpoints / "sd1"}"
+        ip_adapter = "{adapters / "sd1-plus.safetensors"}"
+        image_encoder = "{adapters / "encoder"}"
+        """
+    (tmp_path / "mine.toml").write_text(entry, encoding="utf-8")
+    config = EngineConfig(
+        devices=("cpu",), catalogue_files=(tmp_path / "mine.toml",), models_dir=tmp_path, threads=1
+    )
+    assert problems(open_catalogue(config).info("tiny"), config) == []
+    member, nowhere = Caller(owner_id=1), Destination(face="test", address={})
+    text = "a red cat --model tiny --size 64x64 --steps 3 --images 1 --seed 7"
+    url = f"sqlite+aiosqlite:///{tmp_path / 'atelier.db'}"
+    async with (
+        open_engine(config) as engine,
+        open_studio(engine, database_url=url, images_dir=tmp_path / "images") as studio,
+    ):
+
+        async def drawn(words, style=None):
+            [job] = await studio.imagine(member, words, nowhere, style=style)
+            async for update in studio.watch(member, job.id):
+                job = update.job
+            assert job.state is JobState.FINISHED, job.reason
+            png = await studio.image_png(member, job.images[0].id)
+            return np.asarray(Image.open(io.BytesIO(png))).astype(int)
+
+        plain = await drawn(text)
+        first, second = (encode_png(a_picture(seed)) for seed in (1, 2))
+        in_first = await drawn(text, first)
+        assert abs(in_first - plain).max() > 5
+        assert abs(in_first - await drawn(text, second)).max() > 5
+        assert np.array_equal(in_first, await drawn(text, first))
+        assert np.array_equal(plain, await drawn(f"{text} --sw 0", first))
+        await studio.save_style(member, "wave", first)
+        assert np.array_equal(in_first, await drawn(f"{text} --sref wave"))
+
+
+@pytest.mark.parametrize("field", ["ip_adapter", "image_encoder"])
+def test_the_doctor_sees_what_is_wrong_without_loading_it(styled, tmp_path, field):
+    missing = styled("sd1", Family.SD1, **{field: str(tmp_path / "nowhere.safetensors")})
+    assert "there is no" in problems(missing, EngineConfig(models_dir=tmp_path))[0]
