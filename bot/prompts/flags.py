@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from bot.prompts.errors import PromptError
 from bot.prompts.lexical import NUMBER, nearest
-from bot.wording import Said
+from bot.wording import CHINESE, Said, translated
 
 MAX_ASPECT_RATIO = 14  # longer side by shorter
 # What other studios call it.
@@ -81,13 +81,19 @@ class FlagSpec:
                 return f"1:{MAX_ASPECT_RATIO}..{MAX_ASPECT_RATIO}:1"
             case FlagKind.SIZE:
                 low, high = number_text(self.minimum), number_text(self.maximum)
-                return f"{low}x{low}..{high}x{high}, multiples of {number_text(self.step)}"
+                return Said(
+                    "{low}x{low}..{high}x{high}, multiples of {step}",
+                    low=low,
+                    high=high,
+                    step=number_text(self.step),
+                )
             case _:
                 return ""
 
     def help_text(self, *, chinese: bool = False) -> str:
         """One line of help: usage, range and meaning."""
-        allowed = f" ({self.allowed})" if self.allowed else ""
+        words = translated(self.allowed, CHINESE) if chinese else self.allowed
+        allowed = f" ({words})" if words else ""
         return f"{self.usage}{allowed}: {self.summary_zh if chinese else self.summary}"
 
 

@@ -13,7 +13,7 @@ import bot
 import engine
 from bot.errors import ConfirmationNeeded, NotFound
 from bot.faces.web.refusals import MISTAKE, TOO_LARGE
-from bot.prompts import PromptError
+from bot.prompts import PromptError, parse
 from bot.wording import Said, as_plain, chinese, from_plain, translated
 from engine.api import InvalidRequest, ModelUnavailable, UnknownModel, UnreadableImage
 
@@ -149,6 +149,13 @@ def test_a_prompts_mistake_is_explained_in_chinese(locale: str) -> None:
     )
     assert str(error) == "At character 3: there is no flag --zoom. Did you mean --no?"
     assert translated(error.text, locale) == "第 3 个字符：没有 --zoom 这个参数。是不是 --no？"
+
+
+def test_a_range_is_explained_in_chinese() -> None:
+    with pytest.raises(PromptError) as refused:
+        parse("a fox --size 500x10")
+    told = translated(refused.value.text, "zh")
+    assert "可用范围：64x64..2048x2048，8 的倍数，例如 --size 512x512。" in told
 
 
 def test_a_text_survives_pickling_with_its_values() -> None:
