@@ -61,7 +61,7 @@ _VERDICTS = {
     "blurred": "The dreams are softer than your pictures: more minutes help.",
     "critic wins": "The judge tells dreams from pictures without doubt: more pictures help.",
     "diverged": "The numbers overflowed; what was learnt before is kept. Train again to go on.",
-    "early": "It ended early, so this is only a beginning.",
+    "early": "It has learnt for a short time only, so this is a beginning: more minutes help.",
 }
 
 

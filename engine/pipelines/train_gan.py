@@ -48,6 +48,7 @@ PAIR = NetworkRef("pair")
 BATCH = 16  # rows of one call, few so that others wait a short time only
 LATENT = 64  # numbers of z
 KEPT_EVERY_S = 30.0  # of learning, after which a killed worker goes on
+BEGINNING = 1000  # steps, before which nothing good can be expected
 LEAST_KEPT = 20  # steps before anything is worth keeping
 SHEETS = 8  # of a whole training
 SHEET_PAUSES_S = (10.0, 180.0)  # shortest and longest between two of them
@@ -231,7 +232,8 @@ def _result(
     picture = yield from aside(partial(_sheet, large, request.seed))
     names = [alarm.name for alarm in alarms(seen)]
     names += [verdict] if verdict else []
-    names += [EARLY] if _progress(request, state) < learning.STEADY and not verdict else []
+    is_early = state.step < BEGINNING or _progress(request, state) < learning.STEADY
+    names += [EARLY] if is_early and not verdict else []
     report = (
         ("Verdict", ", ".join(names) or HEALTHY),
         ("Pictures", str(pictures)),
