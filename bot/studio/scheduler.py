@@ -30,6 +30,7 @@ from bot.studio.fair_queue import FairQueue, Ticket
 from bot.studio.pictures import Kept, Pictures, alt_text, shown_words
 from bot.studio.speeds import Speeds, pace_of
 from bot.studio.training import Training, remark_of
+from bot.wording import Said
 from engine.api import (
     Engine,
     EngineError,
@@ -45,9 +46,10 @@ from engine.api import (
 logger = logging.getLogger(__name__)
 
 MAX_DEATHS = 3  # workers that may die of one job
-GIVEN_UP = (
-    f"the process that draws died {MAX_DEATHS} times while it made this, so it was given up; "
-    "try another size or model"
+GIVEN_UP = Said(
+    "the process that draws died {times} times while it made this, so it was given up; "
+    "try another size or model",
+    times=MAX_DEATHS,
 )
 SOLO_DEATHS = 2  # after so many, a job runs alone: was it the culprit, or only near?
 LEASE = timedelta(seconds=30)
