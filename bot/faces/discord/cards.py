@@ -123,13 +123,16 @@ def result_card(
     return card(*texts, pictures=pictures, rows=rows, colour=GREEN)
 
 
-def ending_card(words: Words, job: JobView, rows: Iterable[Row]) -> discord.ui.LayoutView:
-    """A job that ended without pictures."""
+def ending_card(
+    words: Words, job: JobView, rows: Iterable[Row], last: Shown | None = None
+) -> discord.ui.LayoutView:
+    """A job that ended without pictures; `last` is how far it had come."""
     is_failed = job.state is JobState.FAILED
     reason = translated(job.reason, words.language) if is_failed else ""
     head = words("ending.failed") if is_failed else words("ending.cancelled")
     texts = (prompt_line(job.prompt), f"{head} {reason}".strip())
-    return card(*texts, rows=rows, colour=RED if is_failed else GREY)
+    pictures = [last] if last else []
+    return card(*texts, pictures=pictures, rows=rows, colour=RED if is_failed else GREY)
 
 
 def secret_card(words: Words) -> discord.ui.LayoutView:

@@ -48,7 +48,8 @@ class Ending:
         if self.job.state is JobState.FINISHED and self.job.images:
             controls = job_controls(self.words, self.job)
             return result_card(self.words, self.job, self.shown, controls, note=self.note)
-        return ending_card(self.words, self.job, ending_controls(self.words, self.job))
+        controls = ending_controls(self.words, self.job)
+        return ending_card(self.words, self.job, controls, self.shown)
 
     def files(self) -> list[discord.File]:
         """The attachments of the message."""
@@ -166,6 +167,8 @@ class DiscordDeliverer:
         self, job: JobView, files: tuple[bytes, ...], address: ChatAddress, limit_bytes: int
     ) -> Ending:
         words = Words(address.locale)
+        if job.state is JobState.CANCELLED:
+            return Ending(job, words, self._client.turns.last_preview(job.id))
         if job.state is not JobState.FINISHED or not files:
             return Ending(job, words)
         link = self._client.options.picture_link

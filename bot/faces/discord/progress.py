@@ -111,6 +111,8 @@ class ProgressMessage:
         view = progress_card(self._words, update, [[button]], preview)
         files = [preview.file()] if preview else []
         await edit_answer(self._client, self._address, view, files)
+        if preview:
+            self._client.turns.keep_preview(update.job.id, preview)
 
     def _board(self, updates: Sequence[JobUpdate]) -> discord.ui.LayoutView:
         going = [update.job.id for update in updates if not update.job.state.is_final]

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from bot.faces.discord.cards import Shown
+
 KEPT = 1000  # jobs remembered; far more than can be on their way at once
 
 
@@ -12,6 +14,7 @@ KEPT = 1000  # jobs remembered; far more than can be on their way at once
 class _Turn:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     has_ended: bool = False
+    preview: Shown | None = None
 
 
 class MessageTurns:
@@ -38,6 +41,14 @@ class MessageTurns:
         async with turn.lock:
             turn.has_ended = True
             yield
+
+    def keep_preview(self, job_id: str, preview: Shown) -> None:
+        """Remember what a job's progress shows: it is all that is left if the job is cancelled."""
+        self._turn(job_id).preview = preview
+
+    def last_preview(self, job_id: str) -> Shown | None:
+        """What a job's progress showed last; None where nothing was shown by this process."""
+        return self._turn(job_id).preview
 
     def _turn(self, job_id: str) -> _Turn:
         turn = self._turns.setdefault(job_id, _Turn())

@@ -26,7 +26,7 @@ async def test_a_dropped_picture_takes_the_look_of_two_paintings(page, engine, a
     await dialog.get_by_role("button", name="Starry Night").click()
     await dialog.get_by_role("button", name="Udnie").click()
     await dialog.get_by_label("Udnie").last.fill("0.4")
-    await dialog.get_by_label("Strength").fill("0.7")
+    await dialog.get_by_label("Strength", exact=True).fill("0.7")
     await dialog.get_by_role("checkbox", name="Only some places").check()
     for cell in ("A1", "B1"):
         await dialog.get_by_role("button", name=cell, exact=True).click()
@@ -114,6 +114,20 @@ async def test_a_look_is_kept_under_a_name_and_offered_first(page):
     await drop(page, gradient())
     await page.get_by_role("button", name="Restyle it").click()
     await expect(bench(page).locator(".look").first).to_contain_text("my-wave")
+
+
+async def test_a_cancelled_restyle_keeps_its_last_preview(page, engine):
+    engine.stuck = True
+    await drop(page, gradient())
+    await page.get_by_role("button", name="Restyle it").click()
+    await bench(page).get_by_role("button", name="Udnie").click()
+    await bench(page).get_by_label("Method").select_option("optimise")
+    await bench(page).get_by_label("Detail").select_option("draft")
+    await bench(page).get_by_role("button", name="Restyle", exact=True).click()
+    await expect(page.locator(".job .previewed")).to_have_count(1)
+    await page.get_by_role("button", name="Cancel this job").click()
+    await expect(page.locator('.job[data-status="cancelled"]')).to_have_count(1)
+    await expect(page.locator(".job .previewed")).to_have_count(1)
 
 
 async def test_looks_are_chosen_by_their_pictures(page, artefacts):

@@ -9,6 +9,7 @@ import { ago, duration, t } from "./words.js";
 const PAGE = 20;
 const AHEAD_PX = 800; // how far below the screen jobs are fetched
 const ENDED = new Set(["finished", "failed", "cancelled"]);
+const ONE_BY_ONE = new Set(["upscale", "morph", "stylize", "train-style"]); // what is previewed is one picture
 
 export class Feed {
   /** `act` holds what can be done: `open(image)`, `favourite(image)`, `start(path)`, `write(text)`. */
@@ -191,23 +192,25 @@ class JobCard {
   drawTiles() {
     const { job } = this;
     const isOpen = job.status === "queued" || job.status === "running";
-    const count = job.images.length || (isOpen ? this.expected() : 0);
+    // What was cancelled keeps its last preview.
+    const isShown = isOpen || (job.status === "cancelled" && this.preview);
+    const count = job.images.length || (isShown ? this.expected() : 0);
     const first = job.images[0];
     paint(this.tiles, { "--ratio": first ? first.width / first.height : this.expectedRatio() });
     const isStrip = job.images.length > 1 && job.strengths.length > 0;
     this.tiles.dataset.count = isStrip ? 1 : count;
-    const key = isOpen ? `open${count}` : job.images.map(stateOf).join();
+    const key = isShown ? `open${count}` : job.images.map(stateOf).join();
     if (this.shown.tiles !== key) {
       this.shown.tiles = key;
-      const blank = Array.from({ length: isOpen ? count : 0 }, (_, index) => canvas(index));
+      const blank = Array.from({ length: isShown ? count : 0 }, (_, index) => canvas(index));
       if (isStrip) fill(this.tiles, slides(job.images, job.strengths, (image) => this.tile(image)));
       else fill(this.tiles, job.images.length ? job.images.map((image) => this.tile(image)) : blank);
     }
-    if (isOpen && this.preview) this.drawPreview(count);
+    if (isShown && this.preview) this.drawPreview(count);
   }
 
   expected() {
-    if (["upscale", "morph"].includes(this.job.operation)) return 1;
+    if (ONE_BY_ONE.has(this.job.operation)) return 1;
     return imageCount(this.job.prompt, this.act.usual.images);
   }
 

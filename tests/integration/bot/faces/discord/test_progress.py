@@ -49,6 +49,16 @@ async def test_its_owner_cancels_a_job(stage):
     assert "Try again" in labels(result.response)
 
 
+async def test_a_cancelled_job_keeps_its_last_preview(stage):
+    stage.engine.step_delay_s = 0.2
+    result = await begun(stage)
+    await stage.until(lambda: result.response.attachments)
+    await stage.alice.click(result.response, label="Cancel")
+    await stage.answered(result, "Cancelled")
+    assert attached(stage, result.response).format == "WEBP"
+    assert labels(result.response) == ["Try again", "Remix"]
+
+
 async def test_nobody_cancels_somebody_elses_job_but_an_admin(stage):
     result = await begun(stage)
     refused = await stage.bob.click(result.response, label="Cancel")
