@@ -17,7 +17,6 @@ from torch.nn import functional as F
 
 from engine.networks.text_encoder import Layer
 
-
 PLACE_SIZE = 0.3  # of the marks of places at first, beside features of about 1
 
 
