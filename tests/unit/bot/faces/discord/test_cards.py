@@ -25,6 +25,8 @@ from bot.studio.contract import (
     JobView,
     Operation,
 )
+from bot.wording import as_plain, from_plain
+from engine.api import InvalidRequest, Said
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ENGLISH = Words("en")
@@ -123,3 +125,13 @@ def test_a_prompt_is_shown_on_one_line_without_effect_as_markdown():
 def test_long_texts_end_in_an_ellipsis():
     assert shortened("abcdef", 4) == "abc…"
     assert shortened("abcd", 4) == "abcd"
+
+
+def test_a_chinese_member_reads_in_chinese_why_a_job_failed() -> None:
+    refused = InvalidRequest(
+        "stop", Said("must be in {low}..{high}, not {given}", low=10, high=100, given=5)
+    )
+    failed = job(0, state=JobState.FAILED, reason=from_plain(as_plain(refused.text)), images=())
+    words = Words("zh-CN")
+    view = ending_card(words, failed, ending_controls(words, failed))
+    assert "停止位置必须在 10 到 100 之间，不能是 5" in str(view.to_components())
