@@ -10,18 +10,28 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from engine import registry
+from engine.calls import Pause, Report
+from engine.config import EngineConfig
+from engine.events import Picture
 from engine.gan.inversion import descend, picture_loss
 from engine.gan.monitors import Observation, alarms
+from engine.media import png
+from engine.models.catalogue import Ability, open_catalogue
 from engine.models.families.gan import Drawer, read_generator
 from engine.models.families.style_files import read_style_transfer
+from engine.models.shelf import Shelf
+from engine.requests import Morph, Request, TextToImage, Waypoint, plain
 from engine.training.adversarial import Duel
 from engine.training.gan_monitors import Watch, as_pixels
 from engine.training.gan_pictures import PictureSet, encoded
@@ -32,6 +42,7 @@ from engine.training.monitors import contact_sheet
 from engine.training.programs import PACK, Job
 
 SHEET = 64  # samples
+FRAMES = 24  # of an animation
 SEARCHES = 4  # pictures of each kind whose latents are searched for
 ITERATIONS = 60
 MATRIX = 1024  # side of the matrices whose product measures the device's limit
@@ -60,6 +71,7 @@ def main() -> None:
         "inversion": inversion(generator, held_out),
         "autoencoder": {"held-out psnr db": reconstruction(held_out)},
         "speed": speed(generator),
+        "morph": morphs(),
     }
     samples = some_samples(generator, SHEET, given.seed + 1)
     contact_sheet(samples, columns=16).save(given.out / "samples.png")
@@ -198,6 +210,59 @@ def speed(generator: Drawer) -> Figures:
             "share of the limit": round(counter.get_total_flops() / seconds / limit, 3),
         }
     return found
+
+
+def morphs(frames: int = FRAMES) -> Figures:
+    """Frames a second of animations, as chats ask for them, from request to files."""
+    config = EngineConfig(devices=("cpu",))
+    catalogue = open_catalogue(config)
+    shelf = Shelf(config, catalogue, device="cpu")
+    dreamer = next(info.name for info in catalogue.models() if Ability.DREAM in info.abilities)
+    drafter = catalogue.info(catalogue.default.draft_model or catalogue.default.name)
+    drawing = TextToImage(
+        model=drafter.name,
+        prompt=plain("a fox"),
+        seed=1,
+        width=drafter.width,
+        height=drafter.height,
+        steps=drafter.draft_steps,
+        guidance_scale=drafter.draft_guidance_scale,
+        sampler=drafter.sampler,
+        schedule=drafter.schedule,
+        image_count=1,
+        previews=False,
+    )
+    picture, other = (
+        png.encode_png(Image.new("RGB", (drawing.width, drawing.height), colour))
+        for colour in ("red", "blue")
+    )
+    kinds = {
+        "dreams": (Waypoint(seed=1), Waypoint(seed=2)),
+        "pictures": (Waypoint(picture=picture), Waypoint(picture=other)),
+        "words": (Waypoint(prompt=plain("a fox")), Waypoint(prompt=plain("an owl"))),
+    }
+    found: Figures = {"frames": frames, "threads": torch.get_num_threads()}
+    for kind, stops in kinds.items():
+        request = Morph(stops=stops, drawing=drawing, frames=frames, dreams=dreamer)
+        answered(shelf, replace(request, frames=2))  # loads what is needed
+        begun = time.perf_counter()
+        answered(shelf, request)
+        seconds = time.perf_counter() - begun
+        found[kind] = {"frames a second": round(frames / seconds, 2), "seconds": round(seconds, 2)}
+    return found
+
+
+def answered(shelf: Shelf, request: Request) -> tuple[Picture, ...]:
+    """What a request ends with, alone."""
+    pipeline, answer = registry.start(request, preview_interval_s=1e9), None
+    while True:
+        try:
+            call = pipeline.send(answer)
+        except StopIteration as end:
+            pictures: tuple[Picture, ...] = end.value
+            return pictures
+        is_idle = isinstance(call, Pause | Report)
+        answer = None if is_idle else shelf.execute([call])[0]
 
 
 def fastest(run: Callable[[], object], times: int = 12) -> float:

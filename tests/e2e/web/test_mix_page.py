@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.async_api import expect
 
-from engine.api import Blend, Dream, Morph, Upscale
+from engine.api import Blend, Dream, Morph, TrainGan, Upscale
 from tests.e2e.web.test_studio_page import FINISHED, gradient, make_and_wait
 
 pytestmark = [
@@ -87,3 +87,29 @@ async def test_the_bench_fits_a_small_phone_in_chinese(phone, artefacts):
     assert box is not None
     assert box["y"] + box["height"] <= 740
     await phone.screenshot(path=artefacts / "mix-phone.png")
+
+
+async def test_a_generator_is_taught_and_dreams(page, engine, artefacts):
+    for seed in (1, 100):
+        await make_and_wait(page, f"a fox --size 64x64 --steps 2 --images 8 --seed {seed}")
+    await page.get_by_role("button", name="Mix pictures").click()
+    dialog = bench(page)
+    await dialog.get_by_role("button", name="Dream", exact=True).click()
+    await dialog.get_by_text("Teach a generator").click()
+    train = dialog.get_by_role("button", name="Train")
+    await expect(train).to_be_disabled()
+    await dialog.get_by_label("Name of the generator").fill("foxes")
+    await page.screenshot(path=artefacts / "teach.png")
+    await train.click()
+    told = page.get_by_text("The dreams are varied")
+    await expect(told).to_be_visible()
+    await page.screenshot(path=artefacts / "taught.png")
+    assert isinstance(engine.requests[-1], TrainGan)
+    await page.get_by_role("button", name="Mix pictures").click()
+    await dialog.get_by_role("button", name="Dream", exact=True).click()
+    await dialog.get_by_label("Dreamt by").select_option("foxes")
+    await dialog.get_by_role("button", name="Make it").click()
+    await expect(page.get_by_text("a dream").first).to_be_visible()
+    request = engine.requests[-1]
+    assert isinstance(request, Dream)
+    assert request.weights

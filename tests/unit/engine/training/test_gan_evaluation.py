@@ -111,3 +111,11 @@ def test_figures_become_tables_and_stay_json(generator, trained, held_out):
 def test_reconstruction_through_the_autoencoder_is_measured(held_out, monkeypatch):
     monkeypatch.setattr(evaluate_gan, "SHEET", 4)
     assert 10 < evaluate_gan.reconstruction(held_out) < 60
+
+
+def test_frames_a_second_are_measured_for_each_kind_of_morph():
+    found = evaluate_gan.morphs(frames=3)
+    assert found["frames"] == 3
+    for kind in ("dreams", "pictures", "words"):
+        assert found[kind]["frames a second"] > 0
+        assert found[kind]["seconds"] > 0
