@@ -26,7 +26,7 @@ from engine.calls import (
     StyleGradient,
 )
 from engine.diffusion.prediction import ModelFacts
-from engine.errors import UnreadableImage
+from engine.errors import OutOfMemory, UnreadableImage
 from engine.events import Picture
 from engine.media import png
 from engine.media.animation import encode_animated_webp
@@ -205,7 +205,10 @@ def _restyled(version: _Version, contents: list[Tensor], teller: _Teller) -> Fra
 
 
 def _optimised(version: _Version, content: Tensor, teller: _Teller) -> PixelsOf:
-    """Coarse to fine: the large strokes are settled at small sizes, where steps are cheap."""
+    """Coarse to fine: the large strokes are settled at small sizes, where steps are cheap.
+
+    Where memory runs out, the size before is the finest that is worked on.
+    """
     request, style = version.request, version.style
     network = NetworkRef(request.network)
     sizes = _scales(*content.shape[1:])
@@ -219,20 +222,30 @@ def _optimised(version: _Version, content: Tensor, teller: _Teller) -> PixelsOf:
     done = 0
     for number, (size, iterations) in enumerate(zip(sizes, shares, strict=True)):
         target = restyling.resized(content[None], *size)
-        if number and not is_kept:
-            x = restyling.resized(x, *size)
-        elif number:
-            # What the coarser size could not show is taken from the content.
-            coarse = (x.shape[2], x.shape[3])
-            lost = target - restyling.resized(restyling.resized(target, *coarse), *size)
-            x = (restyling.resized(x, *size) + lost).clamp(0, 1)
-        features = yield ContentFeatures(network, target)
+        if number:
+            x = _grown(x, target, is_kept=is_kept)
         # L-BFGS gains most where the picture is small; Adam's steps batch and stay cheap.
         descent = lbfgs(x, iterations) if number == 0 else adam(x, iterations)
         weight = torch.tensor([STYLE_WEIGHT * request.strength**2])
-        x = yield from _descend(descent, network, features, style, weight, teller, done)
+        try:
+            features = yield ContentFeatures(network, target)
+            x = yield from _descend(descent, network, features, style, weight, teller, done)
+        except OutOfMemory:
+            if number == 0:
+                raise
+            return _grown(x, content[None], is_kept=is_kept)[0]
         done += iterations
     return restyling.resized(x, *content.shape[1:])[0]
+
+
+def _grown(x: Tensor, target: Tensor, *, is_kept: bool) -> Tensor:
+    """A coarser picture at the target's size, with what it could not show of it if that is kept."""
+    size, coarse = target.shape[2:], x.shape[2:]
+    grown = restyling.resized(x, *size)
+    if not is_kept:
+        return grown
+    lost = target - restyling.resized(restyling.resized(target, *coarse), *size)
+    return (grown + lost).clamp(0, 1)
 
 
 def _descend(

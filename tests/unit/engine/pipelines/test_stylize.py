@@ -82,7 +82,8 @@ class Painter:
                 return end.value
 
     def answer(self, call):
-        if isinstance(call, calls.Restyle) and self.room and call.pixels.shape[-1] > self.room:
+        is_large = isinstance(call, calls.Restyle | calls.StyleGradient)
+        if is_large and self.room and call.pixels.shape[-1] > self.room:
             raise OutOfMemory("too large")
         if isinstance(call, calls.StyleCall):
             with torch.no_grad():
@@ -286,6 +287,19 @@ def test_a_painting_that_ships_is_looked_at_where_its_statistics_do_not_suffice(
     request = replace(OPTIMISED, iterations=2, styles=(StyleReference(preset="udnie"),))
     painter.run(replace(request, loss=StyleLoss.SLICED))
     assert painter.asked(calls.PresetPicture)
+
+
+@pytest.mark.parametrize("start", StyleStart)
+def test_an_optimiser_stays_at_the_size_there_is_memory_for(painter, start):
+    request = replace(OPTIMISED, content=png_of(noise(280, 200)), iterations=8, start=start)
+    painter.room = 200
+    (picture,) = painter.run(request)
+    assert (picture.width, picture.height) == (280, 200)
+    content = np.asarray(noise(280, 200)).astype(float) / 255
+    assert abs(opened(picture) - content).mean() > 0.01
+    painter.room = 100
+    with pytest.raises(OutOfMemory):
+        painter.run(request)
 
 
 def test_noise_is_a_start_of_its_own_for_each_seed(painter):
