@@ -28,12 +28,13 @@ export function teachSettings(own, train) {
     oninput: () => (wish.minutes = Number(minutes.value) || 10) });
   return h("details", { class: "teach" },
     h("summary", {}, t("teach")),
-    h("p", { class: "told all" }, t("teachHint")),
-    h("ul", { class: "items" }, own.map(row)),
-    name,
-    h("label", { class: "field-of" }, h("small", {}, t("minutesOfLearning")), minutes),
-    h("label", { class: "pairing" }, h("input", { type: "checkbox", onchange: (event) => (wish.favourites = event.target.checked) }), h("span", {}, t("favouritesOnly"))),
-    start);
+    h("div", { class: "lesson" },
+      h("p", { class: "told all" }, t("teachHint")),
+      h("ul", { class: "items" }, own.map(row)),
+      name,
+      h("label", { class: "field-of" }, h("small", {}, t("minutesOfLearning")), minutes),
+      h("label", { class: "pairing" }, h("input", { type: "checkbox", onchange: (event) => (wish.favourites = event.target.checked) }), h("span", {}, t("favouritesOnly"))),
+      start));
 }
 
 function row(generator) {
