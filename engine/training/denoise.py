@@ -102,7 +102,7 @@ class LatentStore:
 class Denoise:
     """The denoiser's programme for the loop."""
 
-    batch = 64
+    batch = 96
     learning_rate = 1.5e-3
 
     def __init__(
