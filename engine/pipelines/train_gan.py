@@ -6,7 +6,7 @@ then, so that a killed worker goes on; a request that `is_ending` makes its resu
 
 import math
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -248,6 +248,5 @@ def _result(
 
 
 def _sheet(samples: Tensor, seed: int) -> Picture:
-    images: Sequence[Any] = png.images_of_pixels(samples.numpy())
-    grid = contact_grid(images)
+    grid = contact_grid(png.images_of_pixels(samples.numpy()))
     return Picture(png.encode_png(grid), seed, grid.width, grid.height)
