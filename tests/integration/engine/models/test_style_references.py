@@ -12,15 +12,17 @@ from safetensors.torch import load_file, save_file
 
 from bot.studio.contract import Caller, Destination, JobState
 from bot.studio.opening import open_studio
-from engine.calls import EncodeReference, Facts, NetworkRef, Restyle
+from engine.calls import EncodeReference, Facts, NetworkRef, Restyle, StyleTokens
 from engine.config import EngineConfig
 from engine.errors import ModelUnavailable, UnsafeCheckpoint
 from engine.host import open_engine
 from engine.media.png import encode_png
 from engine.models.catalogue import Family, open_catalogue
+from engine.models.families import Place
 from engine.models.inspection import problems
+from engine.models.shelf import loader_of
 from engine.pipelines import imagine, stylize
-from engine.requests import Sampler, StyleMethod, StyleReference, Stylize
+from engine.requests import Sampler, Span, StyleMethod, StyleReference, Stylize
 from tests import tiny_checkpoints
 
 pytestmark = [
@@ -210,6 +212,28 @@ def test_the_diffusion_method_of_a_restyle_is_shown_the_style(answers_of, styled
     assert (wave - other).abs().max() > 0.01
     assert sum(isinstance(call, EncodeReference) for call in calls) == 2
     assert not any(isinstance(call, Restyle) for call in calls), "it needs no second way"
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("kind", ["plain", "plus"])
+@pytest.mark.parametrize(("name", "family"), FAMILIES)
+def test_half_precision_answers_nearly_the_same(checkpoints, styled, name, family, kind, dtype):
+    info = styled(name, family, kind)
+    pixels = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    x = 3 * torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+    answers = []
+    with torch.no_grad():
+        for precision in (torch.float32, dtype):
+            place = Place(torch.device("cpu"), precision)
+            model = loader_of(family)(info, checkpoints / name, place, lambda _: None)
+            text = model.encode_text(((Span("a cat"),), (Span(""),)), 64, 64)
+            tokens = model.encode_reference(pixels)[:, 0]
+            style = StyleTokens(tokens, torch.tensor([0.7, 0.0]))
+            sigma = torch.tensor([3.0, 3.0])
+            answers.append((tokens, model.denoise(x, sigma, replace(text, style=style))))
+    for exact, near in zip(*answers, strict=True):
+        assert near.dtype is torch.float32
+        assert (near - exact).square().mean().sqrt() < 0.1 * exact.std()
 
 
 @pytest.mark.parametrize("kind", ["plain", "plus"])
