@@ -11,7 +11,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from engine.models.families.pack import FLOW_SHIFT
 from engine.networks.denoiser import Denoiser
 from engine.networks.text_encoder import TextEncoder, Tokenizer
 from engine.networks.vae import Vae
@@ -167,13 +166,9 @@ def sample_pictures(
     seed: int,
     steps: int = 12,
     guidance_scale: float = 3.0,
-    shift: float = FLOW_SHIFT,
     size: tuple[int, int] = (128, 128),
 ) -> Tensor:
-    """Pixels (B, 3, H, W), picture i from seed + i, by Euler steps of rectified flow.
-
-    `shift` above 1 spends more of the steps at high noise; Esser et al. 2024, eq. 23.
-    """
+    """Pixels (B, 3, H, W), picture i from seed + i, by Euler steps of rectified flow."""
     device = next(network.parameters()).device
     shape = (vae.config.latent_channels, size[0] // 8, size[1] // 8)
     noises = [
@@ -184,7 +179,6 @@ def sample_pictures(
     tokens, pooled = (part.to(device) for part in words.encode(prompts))
     no_tokens, no_pooled = (part.to(device) for part in words.encode([""]))
     times = torch.linspace(1, 0, steps + 1, device=device)
-    times = shift * times / (1 + (shift - 1) * times)
     for now, then in itertools.pairwise(times):
         t = now.expand(len(x))
         with torch.autocast(device.type, torch.bfloat16):

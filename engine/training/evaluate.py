@@ -85,7 +85,7 @@ class Bench:
     def draw_draft(self, prompts: Sequence[str], seed: int = 0) -> Tensor:
         """The same in few steps without guidance."""
         drafts = replace(self, networks=self.draft)
-        return drafts.draw(prompts, seed, steps=few_steps.STEPS, guidance_scale=1.0, shift=1.0)
+        return drafts.draw(prompts, seed, steps=few_steps.STEPS, guidance_scale=1.0)
 
     def number(self, full: int) -> int:
         """How many of `full` questions this run asks."""

@@ -104,6 +104,5 @@ class FewSteps:
             seed=0,
             steps=STEPS,
             guidance_scale=1.0,
-            shift=1.0,
         )
         return contact_sheet(pixels, 8, self.prompts)

@@ -32,7 +32,6 @@ DRAFT = "denoiser-draft"  # the change of the denoiser that draws in few steps, 
 NETWORKS = ("text_encoder", "denoiser", "vae", "upscaler")
 NATIVE = 128  # pixels of the squares it draws
 OUTPUT_UPSCALE = 2
-FLOW_SHIFT = 2.0  # what is drawn, and in which colours, is settled in the noisiest steps
 SIZE_MULTIPLE = 16  # pixels: the denoiser halves its latents once
 
 
@@ -140,8 +139,6 @@ class PackModel:
             guidance_scale=info.guidance_scale,
             size_multiple=SIZE_MULTIPLE,
             native_size=NATIVE,
-            # The draft was distilled on even steps.
-            flow_shift=1.0 if info.variant == "draft" else FLOW_SHIFT,
             has_preview=True,
             output_upscale=OUTPUT_UPSCALE,
             house_prompt=info.house_prompt,
