@@ -4,7 +4,7 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3 python;
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: run migrate doctor test check lint types layers migrations benchmarks clean
+.PHONY: run migrate doctor test long-tests check lint types layers migrations benchmarks clean
 
 run: .venv/installed
 	$(BIN)/atelier run
@@ -13,9 +13,13 @@ migrate doctor: .venv/installed
 	$(BIN)/atelier $@
 
 test: .venv/installed-dev
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not long" $(PYTEST_ARGS)
 
-check: lint types layers migrations test
+# What takes a minute and more each: small networks trained to the end, and the like.
+long-tests: .venv/installed-dev
+	$(BIN)/python -m pytest -m long $(PYTEST_ARGS)
+
+check: lint types layers migrations test long-tests
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

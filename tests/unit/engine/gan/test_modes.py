@@ -18,7 +18,7 @@ UNIFORM = 1.732  # half the width of a uniform distribution of unit variance
 GAMMA = (0.02, 0.0005)  # of R1 and R2, at the start and the end
 STEADY = 0.5  # of the run, after which the rate falls
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 
 class Judge(nn.Module):
