@@ -27,6 +27,13 @@ MOST_ROWS = 32
 TOLERANCE = 1e-4
 
 
+@pytest.fixture(autouse=True)
+def _restored_gradients():
+    """The worker turns them off for its whole thread, which here is everybody's."""
+    with torch.no_grad():
+        yield
+
+
 class Witness:
     """A shelf whose passes are counted, and whose answers are kept beside their calls."""
 
