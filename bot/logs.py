@@ -1,5 +1,6 @@
 """Logging: one line an event, with the job it belongs to; prompts at DEBUG only, tokens never."""
 
+import asyncio
 import json
 import logging
 import sys
@@ -25,6 +26,7 @@ def start_logging(level: str, line_format: str) -> None:
     """Send all logs to standard error, as text or as JSON lines."""
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(_name_job)
+    handler.addFilter(_is_no_farewell)
     handler.setFormatter(JsonLines() if line_format == "json" else TextLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for noisy in (
@@ -40,6 +42,16 @@ def start_logging(level: str, line_format: str) -> None:
 def _name_job(record: logging.LogRecord) -> bool:
     record.job = _job.get()
     return True
+
+
+def _is_no_farewell(record: logging.LogRecord) -> bool:
+    """Whether a line is more than the pool's news of a connection whose user was cancelled.
+
+    At every end something may still be reading; the pool throws that connection away, as it should.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    is_cancelled = isinstance(error, asyncio.CancelledError)
+    return not (is_cancelled and record.name.startswith("sqlalchemy.pool"))
 
 
 class TextLines(logging.Formatter):

@@ -1,3 +1,4 @@
+import asyncio
 import json
 import logging
 
@@ -22,6 +23,19 @@ def test_each_line_names_its_job(capsys):
     first, second = capsys.readouterr().err.splitlines()
     assert "abc12345" in first
     assert " - " in second
+
+
+def test_a_connection_given_up_at_the_end_is_no_news(capsys):
+    start_logging("INFO", "text")
+    pool = logging.getLogger("sqlalchemy.pool.impl.AsyncAdaptedQueuePool")
+    for kind in (asyncio.CancelledError, ValueError):
+        try:
+            raise kind("while reset")
+        except kind:
+            pool.exception("Exception during reset or similar")
+    told = capsys.readouterr().err
+    assert told.count("Exception during reset") == 1
+    assert "ValueError" in told
 
 
 def test_json_lines_hold_the_error():
