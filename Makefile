@@ -15,7 +15,7 @@ migrate doctor: .venv/installed
 test: .venv/installed-dev
 	$(BIN)/python -m pytest -m "not long" $(PYTEST_ARGS)
 
-# What takes a minute and more each: small networks trained to the end, and the like.
+# What takes long: small networks trained to the end, and the like.
 long-tests: .venv/installed-dev
 	$(BIN)/python -m pytest -m long $(PYTEST_ARGS)
 

@@ -49,7 +49,7 @@ def teacher(tmp_path):
     return folder
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(280)
 def test_one_command_trains_a_pack_that_loads(data, teacher, tmp_path, monkeypatch):
     monkeypatch.setattr(programs, "sheet_prompts", lambda: ["cat"])
@@ -66,7 +66,7 @@ def test_one_command_trains_a_pack_that_loads(data, teacher, tmp_path, monkeypat
     assert (out / "denoiser" / "loss.png").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(280)
 def test_a_denoiser_goes_on_from_a_pack(data, tmp_path, monkeypatch):
     monkeypatch.setattr(programs, "sheet_prompts", lambda: ["cat"])
@@ -107,7 +107,7 @@ def plain_folder(tmp_path):
     return folder
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(280)
 @pytest.mark.parametrize("recipe", ["r3gan", "wgan-gp"])
 def test_any_folder_becomes_a_generator_of_the_catalogue(plain_folder, tmp_path, recipe):
@@ -127,7 +127,7 @@ def test_any_folder_becomes_a_generator_of_the_catalogue(plain_folder, tmp_path,
     assert {path.name for path in (out / "gan").glob("*.png")} >= {"loss.png", "nearest.png"}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(280)
 def test_a_folder_without_captions_teaches_the_autoencoder_too(plain_folder, tmp_path):
     torch.set_num_threads(1)
