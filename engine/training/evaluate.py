@@ -23,6 +23,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from engine.gan.measures import kernel_distance
 from engine.models.families.pack import Networks, make_draft, read_networks
 from engine.training import few_steps
 from engine.training.backgrounds import PAINTERS
@@ -37,7 +38,6 @@ from engine.training.judge import (
     accuracy,
     judged_looks,
     judged_nouns,
-    kernel_distance,
     labelled_scenes,
 )
 from engine.training.loop import Budget, Run, Settings

@@ -192,20 +192,6 @@ def accuracy(judge: Judge, pixels: Tensor, labels: NDArray[np.int64]) -> tuple[f
     return tuple(sum(part) / max(1, len(part)) for part in right)
 
 
-def kernel_distance(one: Tensor, two: Tensor) -> float:
-    """KID of two sets of features (N, D): squared MMD with a cubic kernel, unbiased.
-
-    Binkowski et al. 2018, https://arxiv.org/abs/1801.01401.
-    """
-    n, m, width = len(one), len(two), one.shape[1]
-    within_one = (one @ one.T / width + 1) ** 3
-    within_two = (two @ two.T / width + 1) ** 3
-    across = (one @ two.T / width + 1) ** 3
-    first = (within_one.sum() - within_one.diagonal().sum()) / (n * (n - 1))
-    second = (within_two.sum() - within_two.diagonal().sum()) / (m * (m - 1))
-    return float(first + second - 2 * across.mean())
-
-
 def single(noun: str, look: str, background: str, colour: str = "") -> Plan:
     """The plan of a prompt that the judge can check."""
     return Plan(look, (Item(noun),), background=background, background_colour=colour)

@@ -5,8 +5,9 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
+from engine.gan.measures import kernel_distance
 from engine.training.cards import MARKER, write_cards
-from engine.training.judge import Judge, accuracy, kernel_distance
+from engine.training.judge import Judge, accuracy
 from engine.training.shapes import centre_of_colour, colours_of, counted, stands
 
 RED, BLUE = (217, 36, 38), (38, 97, 217)
