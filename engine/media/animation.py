@@ -1,7 +1,7 @@
 """Several frames in one file: animated WebP and GIF that loop for ever."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from PIL import Image
 
@@ -74,11 +74,29 @@ def animation_within(webp: bytes, max_bytes: int, *, may_scale: bool = True) -> 
     """
     frames, durations = frames_of(webp)
     parameters = provenance.read_parameters(webp)
+
+    def encode(smaller: Sequence[Image.Image], quality: int) -> bytes:
+        encoded = encode_animated_webp(smaller, durations, quality=quality)
+        return provenance.with_parameters(encoded, parameters) if parameters else encoded
+
+    return fitted(frames, encode, _QUALITIES, max_bytes, may_scale=may_scale)
+
+
+def fitted(
+    frames: Sequence[Image.Image],
+    encode: Callable[[Sequence[Image.Image], int], bytes],
+    qualities: Sequence[int],
+    max_bytes: int,
+    *,
+    may_scale: bool,
+) -> bytes | None:
+    """Encode frames at one quality after the other, then smaller ones, until the bytes are few.
+
+    None where they never are.
+    """
     while True:
-        for quality in _QUALITIES:
-            encoded = encode_animated_webp(frames, durations, quality=quality)
-            if parameters:
-                encoded = provenance.with_parameters(encoded, parameters)
+        for quality in qualities:
+            encoded = encode(frames, quality)
             if len(encoded) <= max_bytes:
                 return encoded
         width, height = (round(side * _SCALE_STEP) for side in frames[0].size)

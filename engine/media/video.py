@@ -14,7 +14,7 @@ from typing import Any
 from PIL import Image
 
 from engine.errors import Unsupported
-from engine.media.animation import check_frames, frames_of
+from engine.media.animation import check_frames, fitted, frames_of
 
 SUFFIX = "mp4"
 _CODECS = {
@@ -25,8 +25,6 @@ _CODECS = {
 }
 _FINE, _COARSER = 18, (26, 32)  # constant rate factors; tried one after the other to be smaller
 _CLOCK = 1000  # ticks a second, so that durations are milliseconds
-_SCALE_STEP = 0.75
-_SMALLEST_SIDE = 64  # pixels
 _BT709 = 1  # what H.264 calls it, for primaries, transfer and matrix
 
 
@@ -100,15 +98,13 @@ def video_within(animation: bytes, max_bytes: int, *, may_scale: bool = True) ->
     """
     try:
         frames, durations = video_frames(animation) if is_video(animation) else frames_of(animation)
-        while True:
-            for crf in (_FINE, *_COARSER):
-                encoded = encode_mp4(frames, durations, crf=crf)
-                if len(encoded) <= max_bytes:
-                    return encoded
-            width, height = (round(side * _SCALE_STEP) for side in frames[0].size)
-            if not may_scale or min(width, height) < _SMALLEST_SIDE:
-                return None
-            frames = [frame.resize((width, height), Image.Resampling.LANCZOS) for frame in frames]
+        return fitted(
+            frames,
+            lambda smaller, crf: encode_mp4(smaller, durations, crf=crf),
+            (_FINE, *_COARSER),
+            max_bytes,
+            may_scale=may_scale,
+        )
     except Unsupported:
         return None
 

@@ -80,7 +80,7 @@ def run(
     """
     opened = _opened(request)
     contents = [sources.pixels_of(image) for image in opened]
-    styles = yield from _styles(request, _stacked(contents))
+    styles = yield from _styles(request, moving.stacked(contents))
     versions = [
         _version(request, styles, number, seed) for number, seed in enumerate(seeds_of(request))
     ]
@@ -311,10 +311,8 @@ def _recoloured(request: Stylize, frames: list[Tensor], contents: list[Tensor]) 
             pairs = zip(frames, contents, strict=True)
             return [with_luminance_of(old[None], new[None])[0] for new, old in pairs]
         case KeepColour.MATCHED:
-            # All frames as one picture, so that their colours move together.
-            palette = colour_moments(_stacked(contents)[None])
-            matched = match_colours(_stacked(frames)[None], *palette)[0]
-            return list(torch.split(matched, contents[0].shape[1], dim=1))
+            palette = colour_moments(moving.stacked(contents)[None])
+            return moving.as_one_picture(frames, lambda whole: match_colours(whole, *palette))
 
 
 def _masked(request: Stylize, frames: list[Tensor], contents: list[Tensor]) -> list[Tensor]:
@@ -326,11 +324,6 @@ def _masked(request: Stylize, frames: list[Tensor], contents: list[Tensor]) -> l
     fitted = mask.resize((width, height), Image.Resampling.BILINEAR)
     share = sources.pixels_of(fitted.convert("RGB"))[:1]
     return [torch.lerp(old, new, share) for old, new in zip(contents, frames, strict=True)]
-
-
-def _stacked(frames: list[Tensor]) -> Tensor:
-    """Frames (3, H, W) under each other, (3, n*H, W)."""
-    return torch.cat(frames, dim=1)
 
 
 def _picture(

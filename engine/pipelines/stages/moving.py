@@ -48,16 +48,20 @@ def restyled_frames(
         pixels = yield Restyle(STYLE_NETWORK, part, *rows, changes)
         done += [cropped(frame, height, width) for frame in pixels]
         yield from on_frames(len(done), done[-1][None])
-    return steadied(frames, _in_one_palette(style, done, frames, strength))
+    before = stacked(frames)[None]
+    painted = as_one_picture(done, lambda whole: in_colours_of(style, whole, before, strength))
+    return steadied(frames, painted)
 
 
-def _in_one_palette(
-    style: Style, painted: Sequence[Tensor], before: Sequence[Tensor], strength: float
-) -> list[Tensor]:
-    """All frames as one picture, so that their colours move together."""
-    stacked = torch.cat(list(painted), dim=1)[None], torch.cat(list(before), dim=1)[None]
-    whole = in_colours_of(style, *stacked, strength)[0]
-    return list(torch.split(whole, painted[0].shape[1], dim=1))
+def as_one_picture(frames: Sequence[Tensor], change: Callable[[Tensor], Tensor]) -> list[Tensor]:
+    """Frames (3, H, W) changed as one picture (1, 3, n*H, W): their colours move together."""
+    whole = change(stacked(frames)[None])[0]
+    return list(torch.split(whole, frames[0].shape[1], dim=1))
+
+
+def stacked(frames: Sequence[Tensor]) -> Tensor:
+    """Frames (3, H, W) under each other, (3, n*H, W)."""
+    return torch.cat(list(frames), dim=1)
 
 
 def steadied(contents: Sequence[Tensor], restyled: Sequence[Tensor]) -> list[Tensor]:
