@@ -18,7 +18,8 @@ from engine.media.animation import check_frames, fitted, frames_of
 
 SUFFIX = "mp4"
 _CODECS = {
-    "libx264": {"preset": "medium"},
+    # x264's tree of macroblocks now and then gives other bytes for the same frames.
+    "libx264": {"preset": "medium", "mbtree": "0"},
     "libopenh264": {},
     "libvpx-vp9": {"b:v": "0", "row-mt": "0"},
     "libsvtav1": {"preset": "8"},
