@@ -18,7 +18,7 @@ UNIFORM = 1.732  # half the width of a uniform distribution of unit variance
 GAMMA = (0.02, 0.0005)  # of R1 and R2, at the start and the end
 STEADY = 0.5  # of the run, after which the rate falls
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900), pytest.mark.usefixtures("one_thread")]
 
 
 class Judge(nn.Module):
@@ -95,14 +95,6 @@ def descend(optimiser, loss):
     optimiser.zero_grad()
     loss.backward()
     optimiser.step()
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def test_the_grid_itself_has_all_modes_and_one_spot_has_one():

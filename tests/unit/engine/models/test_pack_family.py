@@ -18,17 +18,11 @@ from engine.networks.vae import Vae, VaeConfig
 from engine.networks.weights import save_lora, save_network
 from engine.requests import Span
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "cat", "red", "dog", "a"]
 INFO = ModelInfo(name="small", family=Family.PACK, where="builtin", source=Source.BUILTIN)
 PLACE = Place(torch.device("cpu"), torch.float32)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -7,16 +7,10 @@ from engine.gan.walks import near, spherical, truncated
 from engine.networks.dcgan import Critic, DcganGenerator
 from engine.networks.gan import Discriminator, GanConfig, Generator, ResidualBlock
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CONFIG = GanConfig(looks=("cat", "moon"))
 CLASSIC = GanConfig(looks=("cat", "moon"), design="dcgan", generator_widths=(32, 16, 8, 8))
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def noise(rows, size=64, seed=0):

@@ -10,15 +10,9 @@ from engine.networks.upscaler import Upscaler, UpscalerConfig, enlarged
 from engine.networks.vae import Vae, VaeConfig
 from engine.networks.weights import BrokenWeights, quantised, read_network, save_network
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "cat", "red", "app", "##le", "##s", ",", "two"]
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def stirred(network: nn.Module) -> nn.Module:

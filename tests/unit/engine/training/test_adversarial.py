@@ -15,6 +15,8 @@ from engine.training.gan_pictures import PictureSet, TooFewPictures, folder_pict
 from engine.training.gan_recipes import r3gan, wgan_gp
 from engine.training.loop import Budget, Settings
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CONFIG = GanConfig(
     looks=("dark", "light"),
     size=16,
@@ -26,14 +28,6 @@ CONFIG = GanConfig(
     discriminator_blocks=(1,),
     group=4,
 )
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def pictures():

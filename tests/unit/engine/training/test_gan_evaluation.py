@@ -14,15 +14,7 @@ from engine.training.gan_pictures import SCENERY, PictureSet
 from engine.training.gan_programs import some_samples
 
 SIZE = 64
-pytestmark = pytest.mark.timeout(240)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = [pytest.mark.timeout(240), pytest.mark.usefixtures("one_thread")]
 
 
 def landscapes(seed, count):

@@ -11,13 +11,7 @@ from torch import nn
 from engine.training.loop import Budget, Draw, Progress, Run, Settings, learning_rate_factor
 from engine.training.optimiser import orthogonalised
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class Line:
