@@ -168,6 +168,7 @@ async def test_a_look_is_learned_from_the_page_and_forgotten_again(page, engine,
     await expect(bench(page).locator(".look").first).not_to_contain_text("my-wave")
     await bench(page).get_by_role("button", name="Cancel").click()
     await page.reload()
+    await page.wait_for_selector("#prompt")  # nobody drops a picture before there is a page
     await drop(page, gradient())
     await page.get_by_role("button", name="Restyle it").click()
     await expect(bench(page).locator(".look:not(.add)")).to_have_count(8)
