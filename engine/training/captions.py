@@ -10,7 +10,7 @@ LOOK_WORDS: dict[str, tuple[str, ...]] = {
     "flat": ("flat", "flat design", "flat vector", "flat illustration", "flat icon"),
     "cartoon": ("cartoon", "cartoon style", "comic", "cartoon drawing"),
     "blob": ("blob", "blob style", "cute blob", "blobby"),
-    "sticker": ("flat cartoon", "sticker", "clip art", "emoji"),
+    "sticker": ("sticker", "clip art", "emoji", "flat cartoon"),
     "doodle": ("flat cartoon", "doodle", "hand-drawn", "sketch"),
     "pixel": ("pixel art", "8-bit", "retro pixel art", "pixelated", "16-bit sprite"),
     "photo": ("photo", "photograph", "photography", "realistic photo"),

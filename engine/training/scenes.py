@@ -4,6 +4,7 @@ A `SceneMaker` first draws a `Plan` (what is in the picture) and then renders it
 counts, positions and colours are exact. Half of what a small network learns depends on this file.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,15 +17,15 @@ from engine.training.pictures import Picture
 from engine.training.subjects import HUES, Noun, Rgba, Subject, SubjectLibrary, recoloured
 
 LOOK_WEIGHTS = {
-    "3d": 0.38,
-    "flat": 0.13,
-    "cartoon": 0.16,
-    "blob": 0.03,
-    "sticker": 0.03,
+    "3d": 0.28,
+    "flat": 0.14,
+    "cartoon": 0.18,
+    "blob": 0.10,
+    "sticker": 0.10,
     "doodle": 0.02,
-    "pixel": 0.12,
-    "photo": 0.06,
-    "oil": 0.07,
+    "pixel": 0.09,
+    "photo": 0.04,
+    "oil": 0.05,
 }
 GROUP_WEIGHTS = {
     "animals": 3.0,
@@ -45,10 +46,10 @@ PIXEL_GRID = 4  # pixels of the picture to one pixel of pixel art
 # Every pose of a subject costs a small network pictures to learn: most keep the one they have.
 FLIPPED = 0.12
 TURNED = 0.10
-# Shares of subjects with one colour. On a ground of one colour both are said more often: which of
-# the two colours belongs to the thing is learned from pictures that name both.
-RECOLOURED, RECOLOURED_ON_COLOUR = 0.3, 0.55
-COLOUR_SAID, COLOUR_SAID_ON_COLOUR = 0.4, 0.75
+# Shares of subjects with one colour. Beside a plain ground or a second thing both colours are said
+# more often: which of the two belongs to what is learned from pictures that name both.
+RECOLOURED, RECOLOURED_BESIDE = 0.3, 0.6
+COLOUR_SAID, COLOUR_SAID_BESIDE = 0.4, 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,13 +169,17 @@ class SceneMaker:
         if shape < 0.02:
             plan = Plan(look, (), background=kind, background_colour=colour)
             return self._scene(plan, plan, [], rng)
-        count = 1 if shape < 0.7 else int(rng.integers(2, 5)) if shape < 0.87 else 1
-        number = 2 if shape >= 0.87 else 1
+        count = int(rng.integers(2, 5)) if 0.7 <= shape < 0.83 else 1
+        number = 2 if shape >= 0.83 else 1
         subjects, items = [], []
+        beside = [colour] if said and colour else []
         for _ in range(number):
-            subject, item = self._draw_item(source, count, colour if said else "", rng)
+            subject, item = self._draw_item(
+                source, count, beside if beside or number > 1 else None, rng
+            )
             subjects.append(subject)
             items.append(item)
+            beside = [*beside, item.colour]
         relation, place = "", ""
         if number == 2:
             relation = str(
@@ -227,9 +232,9 @@ class SceneMaker:
         return options[int(rng.integers(len(options)))]
 
     def _draw_item(
-        self, look: str, count: int, ground: str, rng: np.random.Generator
+        self, look: str, count: int, beside: Sequence[str] | None, rng: np.random.Generator
     ) -> tuple[Rgba, Item]:
-        """A thing for a ground of one said colour, or of any ("")."""
+        """A thing beside others whose colours are said, or alone (None)."""
         tail = self.library.tail[look]
         if tail and rng.random() < TAIL_SHARE:
             names = sorted(tail)
@@ -237,13 +242,14 @@ class SceneMaker:
         else:
             noun = self._draw_noun(look, rng)
         subject = self._choose(noun, look, rng)
-        wanted = RECOLOURED_ON_COLOUR if ground else RECOLOURED
-        if subject.colour and (subject.colour == ground or rng.random() < wanted):
-            colour = str(rng.choice([hue for hue in HUES if hue != ground]))
+        wanted = RECOLOURED if beside is None else RECOLOURED_BESIDE
+        taken = beside or ()
+        if subject.colour and (subject.colour in taken or rng.random() < wanted):
+            colour = str(rng.choice([hue for hue in HUES if hue not in taken]))
             turned = recoloured(subject.rgba, colour)
             if turned is not None:
                 return turned, Item(noun, colour, count)
-        is_said = rng.random() < (COLOUR_SAID_ON_COLOUR if ground else COLOUR_SAID)
+        is_said = rng.random() < (COLOUR_SAID if beside is None else COLOUR_SAID_BESIDE)
         return subject.rgba, Item(noun, subject.colour if is_said else "", count)
 
     def _dressed(self, subject: Subject, item: Item) -> Rgba:
