@@ -4,6 +4,7 @@ from engine.config import EngineConfig
 from engine.contract import Engine, EngineStatus, WorkerStatus
 from engine.errors import (
     BadCatalogue,
+    Defect,
     EngineError,
     InvalidRequest,
     ModelUnavailable,
@@ -29,7 +30,7 @@ from engine.media.uploads import Upload, UploadDecoder
 from engine.media.video import SUFFIX as VIDEO_SUFFIX
 from engine.media.video import is_video, video_within
 from engine.models.catalogue import Ability, Catalogue, Family, ModelInfo, Source, open_catalogue
-from engine.models.inspection import problems
+from engine.models.inspection import lora_problems, problems, vgg19_problems
 from engine.models.style_presets import StylePresetInfo, style_presets
 from engine.models.style_versions import fits_shipped
 from engine.requests import (
@@ -90,6 +91,7 @@ __all__ = [
     "BadCatalogue",
     "Blend",
     "Catalogue",
+    "Defect",
     "Diffusion",
     "Dream",
     "Engine",
@@ -153,6 +155,7 @@ __all__ = [
     "image_of",
     "is_video",
     "lesson_of",
+    "lora_problems",
     "open_catalogue",
     "open_engine",
     "plain",
@@ -164,6 +167,7 @@ __all__ = [
     "style_presets",
     "thumbnail",
     "variation_seeds_of",
+    "vgg19_problems",
     "video_within",
     "webp_within",
     "with_parameters",

@@ -10,7 +10,11 @@
     ├── Unsupported          this model or engine can't do that kind of request
     ├── OutOfMemory          ask for fewer or smaller images
     ├── NotANumber           the network overflowed: other sampler, guidance or precision
+    ├── Defect               the engine made a mistake: its log says which
     └── WorkerDied           ask again
+
+`error.text` is for a member: what to change, never a path or a trace. `str(error)` is for the
+operator; the two differ where only the operator can mend something.
 
 Errors cross a process boundary, so each passes exactly its own arguments to
 `super().__init__` (that is what pickle calls the class with again).
@@ -22,7 +26,7 @@ from engine.wording import Said, said
 
 
 class EngineError(Exception):
-    """The engine could not do what was asked; `str(error)` is fit for a member."""
+    """The engine could not do what was asked."""
 
     retryable: ClassVar[bool] = False
 
@@ -76,7 +80,7 @@ class UnknownModel(EngineError):
 class ModelUnavailable(EngineError):
     """The model is in the catalogue, but its files are missing, broken or of another family.
 
-    `reason` is a diagnosis for the operator, who mends the files.
+    `reason` is a diagnosis for the operator, who mends the files; it may name them.
     """
 
     def __init__(self, name: str, reason: str) -> None:
@@ -86,12 +90,12 @@ class ModelUnavailable(EngineError):
 
     @property
     def text(self) -> Said:
-        """The model, and the diagnosis."""
-        template = "the model {name} can't be loaded: {reason}"
-        return Said(template, name=self.name, reason=said(self.reason))
+        """What a member can do about it."""
+        template = "{name} can't be loaded here: choose another one; the operator's log says why"
+        return Said(template, name=self.name)
 
     def __str__(self) -> str:
-        return str(self.text)
+        return f"the model {self.name} can't be loaded: {self.reason}"
 
 
 class UnsafeCheckpoint(ModelUnavailable):
@@ -126,6 +130,25 @@ class OutOfMemory(EngineError):
 
 class NotANumber(EngineError):
     """A network answered with NaN or infinity."""
+
+
+class Defect(EngineError):
+    """An error that nobody foresaw: its class, and what it said."""
+
+    def __init__(self, kind: str, detail: str) -> None:
+        super().__init__(kind, detail)
+        self.kind = kind
+        self.detail = detail
+
+    @property
+    def text(self) -> Said:
+        """What a member can do about it."""
+        return Said(
+            "the engine made a mistake; ask for something else: the operator's log says why"
+        )
+
+    def __str__(self) -> str:
+        return f"the engine failed with {self.kind}: {self.detail}"
 
 
 class WorkerDied(EngineError):

@@ -18,10 +18,7 @@ import torch
 from engine import batching, passes, registry
 from engine.batching import RowCaps, Share, Waiting
 from engine.calls import Call, NetworkRef, Pause, Pipeline, Report
-from engine.errors import (
-    EngineError,
-    OutOfMemory,
-)
+from engine.errors import Defect, EngineError, OutOfMemory
 from engine.events import Failed, Finished, Picture, Progress, Started, Timings
 from engine.messages import Cancel, Order, Ready, Start
 from engine.models.catalogue import open_catalogue
@@ -29,7 +26,6 @@ from engine.models.shelf import Shelf
 from engine.passes import Executor
 from engine.requests import Request
 from engine.turns import Turns
-from engine.wording import Said
 from engine.worker_process import Link, Send
 
 log = logging.getLogger(__name__)
@@ -244,7 +240,7 @@ class Worker:
 
     def _ending(self, job: _Running, images: Any) -> Finished | Failed:
         if not isinstance(images, tuple) or not all(isinstance(i, Picture) for i in images):
-            return Failed(EngineError("the pipeline did not end with pictures"))
+            return Failed(Defect("TypeError", "the pipeline did not end with pictures"))
         now = self._clock()
         timings = Timings(
             waited_s=(now if job.begun_at is None else job.begun_at) - job.asked_at,
@@ -306,5 +302,4 @@ def as_engine_error(number: int, error: Exception) -> EngineError:
     if passes.is_out_of_memory(error):
         return OutOfMemory("there is too little memory: ask for fewer or smaller images")
     log.error("request %d failed", number, exc_info=error)
-    kind, told = type(error).__name__, str(error)
-    return EngineError(Said("the engine failed with {kind}: {error}", kind=kind, error=told))
+    return Defect(type(error).__name__, str(error))

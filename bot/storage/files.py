@@ -10,6 +10,7 @@ flat so that a bucket fits as well as a folder; the folder spreads them over two
 import asyncio
 import errno
 import hashlib
+import logging
 import os
 import tempfile
 from collections.abc import Iterator
@@ -18,7 +19,8 @@ from pathlib import Path
 from typing import Protocol
 
 from bot.errors import NotFound, StorageUnavailable
-from bot.wording import Said
+
+logger = logging.getLogger(__name__)
 
 THUMBNAIL_SUFFIX = ".thumb.webp"
 _UNFINISHED = ".new-"
@@ -113,9 +115,9 @@ def _write(path: Path, data: bytes) -> None:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFull("the disk for pictures is full; the operator must make room") from error
-        reason = error.strerror or type(error).__name__
+        logger.error("a picture can't be kept: %s", error)
         raise StorageUnavailable(
-            Said("the picture can't be kept now: {reason}", reason=reason)
+            "the picture can't be kept now; the operator's log says why"
         ) from error
 
 
@@ -179,7 +181,7 @@ def _read(path: Path) -> bytes:
     except FileNotFoundError as error:
         raise NotFound("the file of this picture is gone") from error
     except OSError as error:
-        reason = error.strerror or type(error).__name__
+        logger.error("a picture can't be read: %s", error)
         raise StorageUnavailable(
-            Said("the picture can't be read now: {reason}", reason=reason)
+            "the picture can't be read now; the operator's log says why"
         ) from error

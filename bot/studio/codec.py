@@ -6,6 +6,7 @@ Fields that a newer version added get their defaults; those it dropped are left 
 """
 
 import dataclasses
+import logging
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
@@ -28,6 +29,8 @@ from engine.api import (
     TrainStyle,
     Upscale,
 )
+
+logger = logging.getLogger(__name__)
 
 _KINDS: Mapping[str, type[Request]] = {
     kind.__name__: kind
@@ -69,8 +72,10 @@ def decode_request(stored: Mapping[str, Any], files: Mapping[str, bytes]) -> Req
     try:
         return _adapters()[kind].validate_python(_with_bytes(stored["fields"], files))
     except (ValidationError, InvalidRequest, KeyError) as error:
-        reason = Said("the stored request can't be read: {error}", error=str(error))
-        raise UnreadableRequest(reason) from error
+        logger.error("a stored %s can't be read: %s", kind.__name__, error)
+        raise UnreadableRequest(
+            "this job is stored in a way that can't be read here; ask for it again"
+        ) from error
 
 
 def file_keys(stored: Any) -> Iterator[str]:

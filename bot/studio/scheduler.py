@@ -313,6 +313,8 @@ class Scheduler:
             if error.retryable:
                 await self._survive(row)
             else:
+                if str(error) != error.text:  # what only the operator can mend
+                    logger.error("%s", error)
                 await self._fail(row, error.text)
         except (UnreadableRequest, NotFound, LimitReached, _FilesFailed) as error:
             await self._fail(row, error.text)

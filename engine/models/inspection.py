@@ -4,7 +4,7 @@ from pathlib import Path
 
 from engine.config import EngineConfig
 from engine.errors import ModelUnavailable
-from engine.models.catalogue import ModelInfo, Source
+from engine.models.catalogue import LoraInfo, ModelInfo, Source
 from engine.models.files import (
     adapter_files,
     check_vocabulary,
@@ -22,6 +22,32 @@ def problems(info: ModelInfo, config: EngineConfig) -> list[str]:
         return []  # it comes when it is needed
     try:
         _check(localised(info, config))
+    except ModelUnavailable as error:
+        return [error.reason]
+    return []
+
+
+def lora_problems(info: LoraInfo) -> list[str]:
+    """Say what an operator must mend before the LoRA can be used; nothing if all is well."""
+    return _problems_of_file(info.name, Path(info.where))
+
+
+def vgg19_problems(config: EngineConfig) -> list[str]:
+    """Say what an operator must mend in the weights of VGG-19; nothing where none are configured.
+
+    Of a state dict, which only torch reads, no more is said than that it is there.
+    """
+    file = config.vgg19_file
+    if file is None:
+        return []
+    if file.suffix != ".safetensors":
+        return [] if file.is_file() else [f"there is no file {file}"]
+    return _problems_of_file("vgg19", file)
+
+
+def _problems_of_file(name: str, file: Path) -> list[str]:
+    try:
+        read_header(name, file)
     except ModelUnavailable as error:
         return [error.reason]
     return []

@@ -22,7 +22,7 @@ from bot.settings import (
     read_settings,
     shown_database_url,
 )
-from engine.api import EngineConfig, EngineError, ModelInfo, open_catalogue, problems
+from engine.api import EngineError, lora_problems, open_catalogue, problems, vgg19_problems
 
 LITTLE_DISK_BYTES = 2 * 2**30
 # Run in a process of its own, because this one never imports torch.
@@ -174,12 +174,21 @@ def _models(settings: Settings) -> list[Finding]:
         catalogue = open_catalogue(config)
     except EngineError as error:
         return [Finding(Verdict.BAD, "models", str(error), "mend that catalogue file")]
-    return [_model(catalogue.info(name), config) for name in catalogue.names()]
+    findings = []
+    for name in catalogue.names():
+        model = catalogue.info(name)
+        found = problems(model, config)
+        findings.append(_weights(f"model {name}", found, model.title or model.where))
+    for name in catalogue.lora_names():
+        lora = catalogue.lora(name)
+        findings.append(_weights(f"LoRA {name}", lora_problems(lora), lora.where))
+    if config.vgg19_file:
+        findings.append(_weights("VGG-19", vgg19_problems(config), str(config.vgg19_file)))
+    return findings
 
 
-def _model(info: ModelInfo, config: EngineConfig) -> Finding:
-    found = problems(info, config)
-    if found:
-        cure = "put the files there, or mend or remove the catalogue's entry"
-        return Finding(Verdict.BAD, f"model {info.name}", "; ".join(found), cure)
-    return Finding(Verdict.GOOD, f"model {info.name}", info.title or info.where)
+def _weights(subject: str, problems: list[str], text: str) -> Finding:
+    if problems:
+        cure = "put the files there, or mend or remove the line that names them"
+        return Finding(Verdict.BAD, subject, "; ".join(problems), cure)
+    return Finding(Verdict.GOOD, subject, text)

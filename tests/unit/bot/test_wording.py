@@ -33,7 +33,7 @@ ERRORS = {
     "DiskFull",
     "UnreadableRequest",
 }
-# What ModelUnavailable, UnsafeCheckpoint and BadCatalogue say is for the operator to mend.
+# The reasons of ModelUnavailable, UnsafeCheckpoint and BadCatalogue are for operators alone.
 ENGINE_ERRORS = {
     "EngineError",
     "InvalidRequest",
@@ -193,8 +193,8 @@ def test_what_has_no_translation_stays_english() -> None:
         ),
         (
             ModelUnavailable("dream", "dream.ckpt is a pickle"),
-            "the model dream can't be loaded: dream.ckpt is a pickle",
-            "模型 dream 无法加载，需要管理者处理：dream.ckpt is a pickle",
+            "dream can't be loaded here: choose another one; the operator's log says why",
+            "dream 在这里无法加载，请换一个；原因在运营者的日志里",
         ),
     ],
 )
@@ -202,7 +202,7 @@ def test_what_the_engine_refuses_is_told_in_chinese_from_another_process_and_fro
     error: InvalidRequest, english: str, told: str
 ) -> None:
     here = pickle.loads(pickle.dumps(error))
-    assert str(here) == english
+    assert here.text == english
     stored = json.loads(json.dumps(as_plain(here.text)))
     assert from_plain(stored) == english
     assert translated(from_plain(stored), "zh-CN") == told

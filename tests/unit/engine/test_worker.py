@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from engine.calls import Conditioning, Denoise, EncodeText, Pause
-from engine.errors import EngineError, ModelUnavailable, NotANumber, OutOfMemory, Unsupported
+from engine.errors import Defect, ModelUnavailable, NotANumber, OutOfMemory, Unsupported
 from engine.events import Failed, Finished, Progress, Started
 from engine.messages import Cancel, Start
 from engine.requests import Span
@@ -180,7 +180,7 @@ def test_a_broken_pipeline_fails_its_own_request_only(broken, reports, networks)
     worker.obey(1, Start(a_request(seed=1)))
     worker.obey(2, Start(a_request(seed=2)))
     finish(worker)
-    assert type(reports.ending(1).error) is EngineError
+    assert type(reports.ending(1).error) is Defect
     assert reports.images(2) == alone(a_request(seed=2))
 
 
@@ -254,9 +254,7 @@ def poisoned(request):
     yield Denoise(NETWORK, torch.full((1, 4, 8, 8), 1e7), torch.ones(1), conditioning)
 
 
-@pytest.mark.parametrize(
-    ("error", "reason"), [(ValueError("bad row"), EngineError), (None, NotANumber)]
-)
+@pytest.mark.parametrize(("error", "reason"), [(ValueError("bad row"), Defect), (None, NotANumber)])
 def test_a_poisoned_row_fails_its_own_request_only(error, reason, reports):
     worker = a_worker(
         reports,

@@ -1,6 +1,7 @@
 """What was accepted ends exactly once, whatever dies, fills up or goes away."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from functools import partial
@@ -14,7 +15,8 @@ from bot.studio import scheduler
 from bot.studio.contract import JobState, JobView
 from bot.studio.opening import open_studio
 from bot.studio.studio import Atelier
-from engine.api import ModelUnavailable, WorkerDied
+from bot.wording import translated
+from engine.api import Defect, EngineError, ModelUnavailable, UnsafeCheckpoint, WorkerDied
 from engine.testing import FakeEngine
 from tests.conftest import skip_aloud
 from tests.integration.bot.studio.conftest import MEMBER, QUICK, WEB, Open, ended, made
@@ -110,11 +112,26 @@ async def test_a_job_that_kills_workers_is_given_up_and_others_are_not(
     assert [job.state for job in others] == [JobState.FINISHED] * 2
 
 
-async def test_what_the_engine_cannot_do_fails_with_its_reason(studio, engine) -> None:
-    engine.error = ModelUnavailable("dream", "its file is missing")
+@pytest.mark.parametrize(
+    "error",
+    [
+        ModelUnavailable("dream", "/srv/models/dream.safetensors is cut short"),
+        UnsafeCheckpoint("dream", "/srv/models/dream.ckpt is a pickle"),
+        Defect("OSError", "/srv/models/dream.safetensors: Input/output error"),
+    ],
+)
+async def test_what_the_operator_must_mend_is_told_in_the_log_and_never_to_members(
+    studio, engine, error: EngineError, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine.error = error
     job = await made(studio)
     assert (job.state, job.images) == (JobState.FAILED, ())
-    assert job.reason == "the model dream can't be loaded: its file is missing"
+    assert "the operator's log says why" in job.reason
+    for told in (job.reason, translated(job.reason, "zh-CN")):
+        assert "/srv" not in told
+        assert "another" in told or "换一个" in told
+    [line] = [record for record in caplog.records if "/srv/models/dream" in record.getMessage()]
+    assert line.levelno == logging.ERROR
 
 
 async def test_an_error_nobody_foresaw_fails_its_own_job_only(studio, engine) -> None:

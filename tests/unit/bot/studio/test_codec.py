@@ -67,8 +67,9 @@ def test_what_cannot_be_read_is_named(stored: dict[str, object]) -> None:
         decode_request(stored, {})
 
 
-def test_a_value_out_of_range_is_named_too() -> None:
+def test_a_value_out_of_range_is_named_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     stored, files = encode_request(REQUESTS[0])
     stored["fields"]["steps"] = 10_000
-    with pytest.raises(UnreadableRequest, match="steps"):
+    with pytest.raises(UnreadableRequest, match="ask for it again"):
         decode_request(stored, files)
+    assert "steps" in caplog.text

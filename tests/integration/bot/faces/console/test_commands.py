@@ -129,17 +129,21 @@ def test_a_database_that_does_not_answer_is_no_traceback(atelier):
 def test_doctor_says_what_is_wrong_and_how_to_mend_it(atelier, tmp_path):
     (tmp_path / "models.toml").write_text(
         "[models.lost]\nfamily = 'sd1'\nwhere = '/nowhere/lost.safetensors'\n"
+        "[loras.ink]\nfamilies = ['sd1']\nwhere = '/nowhere/ink.safetensors'\n"
     )
     done = atelier(
         "doctor",
         ATELIER_ENGINE__CATALOGUE_FILES='["models.toml"]',
         ATELIER_ENGINE__DEVICES='["cuda:97"]',
+        ATELIER_ENGINE__VGG19_FILE="/nowhere/vgg19.pth",
         ATELIER_WEB__HOST="0.0.0.0",
         ATELIER_WEB_PORT="80",
         DISCORD_TOKEN="nonsense",
     )
     assert done.returncode == 1
-    assert "lost" in done.stdout
+    assert "/nowhere/lost.safetensors" in done.stdout
+    assert "/nowhere/ink.safetensors" in done.stdout
+    assert "/nowhere/vgg19.pth" in done.stdout
     assert "this machine has no cuda:97" in done.stdout
     assert "ATELIER_WEB__TOKEN: must be set" in done.stdout
     assert "did you mean ATELIER_WEB__PORT?" in done.stdout
