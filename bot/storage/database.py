@@ -146,7 +146,7 @@ def _new_engine(url: URL, pool_size: int) -> AsyncEngine:
         if not url.database or url.database == ":memory:":
             raise BadConfiguration("database_url", "must name a file: sqlite:///data/atelier.db")
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_async_engine(url, pool_size=pool_size, max_overflow=0)
+        engine = create_async_engine(url, pool_size=pool_size, max_overflow=0, hide_parameters=True)
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
         return engine
@@ -155,6 +155,7 @@ def _new_engine(url: URL, pool_size: int) -> AsyncEngine:
         pool_size=pool_size,
         max_overflow=0,
         pool_pre_ping=True,
+        hide_parameters=True,  # or members' prompts came into the log with an error
         connect_args={"timeout": CONNECT_TIMEOUT_S, "command_timeout": 60},
     )
 
@@ -190,7 +191,7 @@ async def _translated() -> AsyncIterator[None]:
     except (DBAPIError, PoolTimeout, OSError, TimeoutError) as error:
         if isinstance(error, DBAPIError) and _is_of_data(error):
             raise NotFound(_UNSTORABLE) from error
-        logger.warning("the database does not answer: %s", error)
+        logger.warning("the database does not answer: %s", getattr(error, "orig", error))
         raise StorageUnavailable(
             "the database does not answer now; nothing was lost, try again in a minute"
         ) from error

@@ -121,7 +121,7 @@ class AdvisoryLock:
             async with asyncio.timeout(_PING_TIMEOUT_S):
                 await connection.execute(text("SELECT 1"))
         except (DBAPIError, OSError, TimeoutError) as error:
-            logger.warning("the scheduler's lock is lost: %s", error)
+            logger.warning("the scheduler's lock is lost: %s", getattr(error, "orig", error))
             self._connection = None
             await self._drop(connection)
             raise StorageUnavailable("the database does not answer now") from error
