@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 GIVEN = "ATELIER_TEST_POSTGRES_URL"
@@ -38,21 +39,48 @@ def running_postgres() -> Iterator[str]:
 @contextmanager
 def started(folder: Path, port: int | None = None) -> Iterator[str]:
     """Start a server whose data is in `folder`, made first where there is none; stop it after."""
-    programs = _programs()
-    port = port or free_port()
-    data = folder / "data"
-    if os.getuid() == 0:
-        shutil.chown(folder, _USER, _USER)
-    if not data.exists():
-        options = ["-A", "trust", "-U", _USER, "-E", "UTF8", "--locale=C", "--no-sync"]
-        _run([programs / "initdb", "-D", data, *options])
-    settings = f"-F -p {port} -k {folder} -c listen_addresses=127.0.0.1 -c max_connections=60"
-    control: list[str | Path] = [programs / "pg_ctl", "-D", data, "-w", "-t", "120"]
-    _run([*control, "-l", folder / "log", "-o", settings, "start"])
+    server = Server(folder, port or free_port())
+    server.start()
     try:
-        yield f"postgresql://{_USER}@127.0.0.1:{port}"
+        yield server.address
     finally:
-        _run([*control, "-m", "immediate", "stop"])
+        server.crash()
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that can be ended as a power cut would, and started again."""
+
+    folder: Path
+    port: int
+
+    @property
+    def address(self) -> str:
+        """Without a database's name."""
+        return f"postgresql://{_USER}@127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Wait until it answers.
+
+        Raises:
+            NoPostgres: it can't be started.
+        """
+        data = self.folder / "data"
+        if os.getuid() == 0:
+            shutil.chown(self.folder, _USER, _USER)
+        if not data.exists():
+            options = ["-A", "trust", "-U", _USER, "-E", "UTF8", "--locale=C", "--no-sync"]
+            _run([_programs() / "initdb", "-D", data, *options])
+        listening = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1"
+        settings = f"-F {listening} -c max_connections=60"
+        self._control("-l", self.folder / "log", "-o", settings, "start")
+
+    def crash(self) -> None:
+        """End it at once: connections are cut, and the next start recovers from its journal."""
+        self._control("-m", "immediate", "stop")
+
+    def _control(self, *options: str | Path) -> None:
+        _run([_programs() / "pg_ctl", "-D", self.folder / "data", "-w", "-t", "120", *options])
 
 
 def free_port() -> int:

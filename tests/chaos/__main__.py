@@ -1,6 +1,8 @@
 """Kill bot and workers at random instants and see whether every accepted job ends exactly once.
 
 python -m tests.chaos --kills 100 [--seed 7] [--database postgres]
+
+With `--database postgres` the database server is killed as well, and away for some seconds.
 """
 
 import argparse
@@ -12,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from tests.chaos.killing import Chaos
-from tests.postgres_server import running_postgres
+from tests.postgres_server import Server, free_port
 
 
 def main() -> int:
@@ -25,10 +27,14 @@ def main() -> int:
     print(f"seed {options.seed}, {options.database}", flush=True)
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="atelier-chaos-")))
-        url = f"sqlite:///{folder}/atelier.db"
+        url, server = f"sqlite:///{folder}/atelier.db", None
         if options.database == "postgres":
-            url = f"{stack.enter_context(running_postgres())}/postgres"
-        chaos = Chaos(folder, url, kills=options.kills, seed=options.seed)
+            place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="atelier-rows-")))
+            server = Server(place, free_port())
+            server.start()
+            stack.callback(server.crash)
+            url = f"{server.address}/postgres"
+        chaos = Chaos(folder, url, kills=options.kills, seed=options.seed, server=server)
         report = asyncio.run(chaos.run(tell=lambda line: print(line, flush=True)))
     print(report)
     return 1 if report.faults else 0

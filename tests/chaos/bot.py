@@ -4,7 +4,7 @@
 
 Jobs come over FOLDER/socket, one JSON line each: {"text": ..., "owner": ...} -> {"id": ..., "seed"
 ...} once the job is committed. Endings are shown in FOLDER/chat/JOB.json: a message that can be
-written again, but not twice.
+written again, but not twice. Without a database at its start it ends with the code NO_DATABASE.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from bot.errors import UserError
+from bot.errors import StorageUnavailable, UserError
 from bot.studio.contract import Caller, Destination, JobView, Limits
 from bot.studio.opening import open_studio
 from bot.studio.studio import Atelier
@@ -23,6 +23,7 @@ from engine.api import EngineConfig
 from engine.testing import open_fake_engine
 
 STEP_S = 0.01
+NO_DATABASE = 69  # EX_UNAVAILABLE of <sysexits.h>
 LIMITS = Limits(running=50, waiting=10_000, permutations=10)
 
 
@@ -80,4 +81,7 @@ async def answer(
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(Path(sys.argv[1]), sys.argv[2]))
+    try:
+        asyncio.run(serve(Path(sys.argv[1]), sys.argv[2]))
+    except StorageUnavailable:
+        sys.exit(NO_DATABASE)

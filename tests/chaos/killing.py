@@ -1,4 +1,4 @@
-"""Kills the bot, its workers or both at random instants, and counts what became of each job."""
+"""Kills bot, workers and database at random instants, and counts what became of each job."""
 
 import asyncio
 import contextlib
@@ -18,9 +18,13 @@ from bot.storage.database import open_database
 from bot.storage.files import ImageFolder
 from bot.storage.images import Images
 from bot.storage.jobs import FAILED, JobRow, Jobs
+from tests.chaos.bot import NO_DATABASE
+from tests.postgres_server import Server
 
 ROOT = Path(__file__).parents[2]
 TARGETS = ("worker", "worker", "bot", "both")
+SERVER_TARGETS = (*TARGETS, "database", "bot and database")
+LONGEST_OUTAGE_S = 4.0
 CLIENTS = 3
 KILLED_IN_START = 0.2  # share of kills that do not wait until the bot takes jobs
 JOBS_PER_KILL = 8
@@ -44,6 +48,8 @@ class Report:
     kills: Counter[str] = field(default_factory=Counter)
     accepted: list[Accepted] = field(default_factory=list)
     unanswered: int = 0  # asked, and the bot died before it answered
+    refused: int = 0  # asked while the database was away
+    vain_starts: int = 0  # of the bot, while the database was away
     endings: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)  # of the jobs that failed
     reruns: int = 0  # attempts beyond the first
@@ -55,6 +61,7 @@ class Report:
         lines = [
             f"{sum(self.kills.values())} kills in {self.seconds:.0f} s: {dict(self.kills)}",
             f"{len(self.accepted)} jobs accepted, {self.unanswered} asked for but not answered",
+            f"{self.refused} refused and {self.vain_starts} starts in vain without a database",
             f"endings: {dict(self.endings)}",
             *(f"{count} failed because: {why}" for why, count in self.reasons.most_common()),
             f"{self.reruns} attempts run again, {self.shown_again} deliveries begun again",
@@ -65,11 +72,24 @@ class Report:
 
 
 class Chaos:
-    """One run: a bot that is killed and started again while clients ask for jobs."""
+    """One run: a bot that is killed and started again while clients ask for jobs.
 
-    def __init__(self, folder: Path, database_url: str, *, kills: int, seed: int) -> None:
+    Where it is given the database's `server`, that is killed too.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        database_url: str,
+        *,
+        kills: int,
+        seed: int,
+        server: Server | None = None,
+    ) -> None:
         self._folder = folder
         self._database_url = database_url
+        self._server = server
+        self._targets = SERVER_TARGETS if server else TARGETS
         self._kills = kills
         self._random = random.Random(seed)
         self._bot: asyncio.subprocess.Process | None = None
@@ -86,7 +106,7 @@ class Chaos:
         try:
             for number in range(1, self._kills + 1):
                 await self._wait_for_an_instant()
-                target = self._random.choice(TARGETS)
+                target = self._random.choice(self._targets)
                 await self._kill(target)
                 tell(f"kill {number}: {target}; {len(self.report.accepted)} jobs accepted")
         finally:
@@ -119,6 +139,7 @@ class Chaos:
         """Wait until the bot takes jobs."""
 
         async def is_open() -> bool:
+            await self._supervise()
             try:
                 _, writer = await asyncio.open_unix_connection(self._folder / "socket")
             except OSError:
@@ -131,18 +152,45 @@ class Chaos:
 
     async def _kill(self, target: str) -> None:
         assert self._bot is not None
-        if self._bot.returncode is not None:
-            self.report.faults.append(f"the bot ended by itself, with {self._bot.returncode}")
+        await self._supervise()
         workers = _workers_of(self._bot.pid)
         self._workers |= workers
         if target in ("worker", "both"):
             for worker in workers:
                 _kill_at_once(worker)
-        if target in ("bot", "both"):
+        if "database" in target:
+            await self._cut_off(is_bot_killed="bot" in target)
+        elif target in ("bot", "both"):
             _kill_at_once(self._bot.pid)
             await self._bot.wait()
             await self._start()
         self.report.kills[target] += 1
+
+    async def _cut_off(self, *, is_bot_killed: bool) -> None:
+        """Kill the database, perhaps the bot as well; the database is away for some seconds.
+
+        A bot that finds no database when it starts says so and ends, and is started again.
+        """
+        assert self._server is not None
+        assert self._bot is not None
+        await asyncio.to_thread(self._server.crash)
+        if is_bot_killed:
+            _kill_at_once(self._bot.pid)
+            await self._bot.wait()
+            await self._start()
+        await asyncio.sleep(self._random.uniform(0.0, LONGEST_OUTAGE_S))
+        await asyncio.to_thread(self._server.start)
+
+    async def _supervise(self) -> None:
+        """Start a bot again that ended because it found no database."""
+        assert self._bot is not None
+        if self._bot.returncode is None:
+            return
+        if self._bot.returncode == NO_DATABASE:
+            self.report.vain_starts += 1
+        else:
+            self.report.faults.append(f"the bot ended by itself, with {self._bot.returncode}")
+        await self._start()
 
     async def _stop(self) -> None:
         assert self._bot is not None
@@ -183,6 +231,8 @@ class Chaos:
         told = json.loads(line)
         if "id" in told:
             self.report.accepted.append(Accepted(told["id"], told["seed"], images))
+        else:
+            self.report.refused += 1
         return True
 
     async def _check(self) -> None:
@@ -197,13 +247,15 @@ class Chaos:
             for row in rows:
                 self._count(row)
                 await self._check_one(row, promised.get(row.id), images)
-            if len(rows) > len(promised) + self.report.unanswered:
+            # What was refused when the database broke off may have been committed all the same.
+            if len(rows) > len(promised) + self.report.unanswered + self.report.refused:
                 self.report.faults.append("there are jobs that nobody asked for")
 
     async def _all_ended(self, jobs: Jobs) -> list[JobRow]:
         rows: list[JobRow] = []
 
         async def is_over() -> bool:
+            await self._supervise()
             rows[:] = [
                 row
                 for client in range(CLIENTS)
