@@ -21,14 +21,15 @@ from engine.host import open_engine
 from engine.media.animation import animation_within
 from engine.media.grids import contact_grid, sheet_of_squares, thumbnail
 from engine.media.masks import cells_mask
+from engine.media.mp4 import SUFFIX as VIDEO_SUFFIX
+from engine.media.mp4 import is_video
 from engine.media.png import GenerationParameters, image_of
 from engine.media.previews import encode_webp, webp_within
 from engine.media.provenance import read_parameters, with_parameters
 from engine.media.squares import lesson_of
 from engine.media.uploads import Limits as UploadLimits
 from engine.media.uploads import Upload, UploadDecoder
-from engine.media.video import SUFFIX as VIDEO_SUFFIX
-from engine.media.video import is_video, video_within
+from engine.media.video import video_within
 from engine.models.catalogue import Ability, Catalogue, Family, ModelInfo, Source, open_catalogue
 from engine.models.inspection import lora_problems, problems, vgg19_problems
 from engine.models.style_presets import StylePresetInfo, style_presets

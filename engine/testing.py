@@ -183,7 +183,8 @@ class _DrawingWork:
         return 0, ()
 
 
-VIDEO = b"\0\0\0\x18ftypmp42 no video at all"  # what stands for one
+# What stands for a video: kind, an empty movie, no pictures.
+VIDEO = b"\0\0\0\x0cftypmp42\0\0\0\x08moov\0\0\0\x17mdatno video at all"
 CRASH = b"crash"  # the content of a Stylize that kills the worker of `open_fake_engine`
 
 

@@ -101,8 +101,9 @@ class Pictures:
         moving = await self._keep_animation(picture, parameters)
         video = None
         if picture.video:
-            video = content_key(picture.video, VIDEO_SUFFIX)
-            await self._files.put(video, picture.video)
+            told = with_parameters(picture.video, parameters)
+            video = content_key(told, VIDEO_SUFFIX)
+            await self._files.put(video, told)
         return Kept(key, parameters.to_text(), picture, moving, video)
 
     async def _keep_animation(

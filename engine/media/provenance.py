@@ -1,6 +1,7 @@
-"""What made a picture, in PNG and in WebP alike.
+"""What made a picture, in PNG, WebP and MP4 alike.
 
-A WebP says it in the user comment of its EXIF, where AUTOMATIC1111's studio writes it too.
+A WebP says it in the user comment of its EXIF, where AUTOMATIC1111's studio writes it too; an MP4
+in its comment.
 """
 
 import struct
@@ -8,7 +9,7 @@ from collections.abc import Iterator
 
 from PIL import Image
 
-from engine.media import png
+from engine.media import mp4, png
 from engine.media.png import GenerationParameters
 
 _EXIF_IFD, _USER_COMMENT = 0x8769, 0x9286
@@ -19,10 +20,12 @@ _MAX_CHUNKS = 20_000
 
 
 def with_parameters(picture: bytes, parameters: GenerationParameters) -> bytes:
-    """Put parameters into a PNG or animated WebP of our own, in place of those it has.
+    """Put parameters into a PNG, animated WebP or MP4 of our own, in place of those it has.
 
     Raises: ValueError for anything else.
     """
+    if mp4.is_video(picture):
+        return mp4.with_comment(picture, parameters.to_text())
     if not _is_webp(picture):
         return png.with_parameters(picture, parameters)
     chunks = [(kind, body) for kind, body in _chunks(picture) if kind != b"EXIF"]
@@ -35,10 +38,13 @@ def with_parameters(picture: bytes, parameters: GenerationParameters) -> bytes:
 
 
 def read_parameters(data: bytes) -> GenerationParameters | None:
-    """Read what made a picture from the bytes of a PNG or WebP; None where it does not say.
+    """Read what made a picture from a PNG, WebP or MP4; None where it does not say.
 
     Decodes no pixels, so that it is safe for untrusted bytes, whatever they are.
     """
+    if mp4.is_video(data):
+        comment = mp4.read_comment(data)
+        return GenerationParameters.from_text(comment) if comment else None
     if not _is_webp(data):
         return png.read_parameters(data)
     for kind, body in _chunks(data):

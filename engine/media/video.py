@@ -14,9 +14,10 @@ from typing import Any
 from PIL import Image
 
 from engine.errors import Unsupported
+from engine.media import provenance
 from engine.media.animation import check_frames, fitted, frames_of
+from engine.media.mp4 import SUFFIX, is_video
 
-SUFFIX = "mp4"
 _CODECS = {
     # x264's tree of macroblocks now and then gives other bytes for the same frames.
     "libx264": {"preset": "medium", "mbtree": "0"},
@@ -36,11 +37,6 @@ def require_encoder() -> None:
         Unsupported: there is no encoder.
     """
     _encoder(_library())
-
-
-def is_video(data: bytes) -> bool:
-    """Whether these bytes begin as an MP4 does."""
-    return data[4:8] == b"ftyp"
 
 
 def encode_mp4(
@@ -95,13 +91,20 @@ def _write(
 def video_within(animation: bytes, max_bytes: int, *, may_scale: bool = True) -> bytes | None:
     """Encode an animated WebP or MP4 of our own as MP4 in `max_bytes` at most: coarser, smaller.
 
-    None where it can't be so small, or where there is no encoder.
+    What it says of how it was made is kept. None where it can't be so small, or where there is no
+    encoder.
     """
+    parameters = provenance.read_parameters(animation)
+
+    def encode(smaller: Sequence[Image.Image], crf: int) -> bytes:
+        encoded = encode_mp4(smaller, durations, crf=crf)
+        return provenance.with_parameters(encoded, parameters) if parameters else encoded
+
     try:
         frames, durations = video_frames(animation) if is_video(animation) else frames_of(animation)
         return fitted(
             frames,
-            lambda smaller, crf: encode_mp4(smaller, durations, crf=crf),
+            encode,
             (_FINE, *_COARSER),
             max_bytes,
             may_scale=may_scale,

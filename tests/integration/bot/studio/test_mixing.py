@@ -279,9 +279,13 @@ async def test_uploads_and_images_are_enlarged_with_more_or_less_detail(
 async def test_a_morph_may_be_kept_as_a_video_too(studio: Atelier, engine: FakeEngine) -> None:
     image = (await morphed(studio, video=True)).images[0]
     assert (image.is_animated, image.is_video, image.suffix) == (True, True, "mp4")
-    assert await studio.image_file(MEMBER, image.id) == VIDEO
+    video = await studio.image_file(MEMBER, image.id)
+    assert video.startswith(VIDEO[:12])
+    assert dict(read_parameters(video).others)["Frames"] == "6"
     assert (await studio.image_animation(MEMBER, image.id)).startswith(b"RIFF")
     assert (await studio.image_png(MEMBER, image.id)).startswith(b"\x89PNG")
+    again = await ended(studio, await studio.make_again(MEMBER, video, WEB))
+    assert again.images[0].is_video
     still = (await made(studio)).images[0]
     with pytest.raises(NotFound, match="does not move"):
         await studio.image_animation(MEMBER, still.id)

@@ -1,6 +1,8 @@
 import io
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from engine.media.animation import encode_animated_webp
@@ -45,6 +47,43 @@ def test_a_broken_exif_says_nothing():
     at = whole.index(b"EXIF") + 8
     for broken in (b"\0" * 12, b"II*\0" + b"\xff" * 8, b"MM\0*" + b"\xff" * 8):
         assert read_parameters(whole[:at] + broken + whole[at + 12 :]) is None
+
+
+def box(kind, *held):
+    body = b"".join(held)
+    return (8 + len(body)).to_bytes(4, "big") + kind + body
+
+
+OFFSETS = box(b"stco", bytes(7), b"\2", bytes(3), b"d", bytes(2), b"\1\0")  # 100 and 256
+TRACK = box(b"trak", box(b"mdia", box(b"minf", box(b"stbl", OFFSETS))))
+FRONT = (box(b"ftyp", b"isom"), box(b"moov", TRACK, box(b"udta", b"?")), box(b"mdat", b"..."))
+
+
+def offsets_of(mp4):
+    at = mp4.index(b"stco") + 12
+    return [int.from_bytes(mp4[place : place + 4], "big") for place in (at, at + 4)]
+
+
+def test_a_movie_s_pictures_are_found_where_they_moved_to():
+    silent = b"".join(FRONT)
+    told = with_parameters(silent, SAID)
+    assert read_parameters(told) == SAID
+    further = len(told) - len(silent)
+    assert offsets_of(told) == [100 + further, 256 + further]
+    behind = with_parameters(b"".join((FRONT[0], FRONT[2], FRONT[1])), SAID)
+    assert offsets_of(behind) == [100, 256]
+
+
+def test_a_file_without_a_movie_holds_no_parameters():
+    with pytest.raises(ValueError, match="no MP4"):
+        with_parameters(FRONT[0], SAID)
+
+
+@given(st.integers(0, 300), st.binary(max_size=12))
+def test_broken_movies_say_something_or_nothing_and_raise_nothing(at, broken):
+    whole = with_parameters(b"".join(FRONT), SAID)
+    read_parameters(whole[:at])
+    read_parameters(whole[:at] + broken + whole[at + len(broken) :])
 
 
 def test_a_still_webp_holds_no_parameters():

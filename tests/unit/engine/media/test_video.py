@@ -10,7 +10,10 @@ from PIL import Image
 
 from engine.errors import Unsupported
 from engine.media.animation import encode_animated_webp
-from engine.media.video import encode_mp4, is_video, video_frames, video_within
+from engine.media.mp4 import is_video
+from engine.media.png import GenerationParameters
+from engine.media.provenance import read_parameters, with_parameters
+from engine.media.video import encode_mp4, video_frames, video_within
 
 av = pytest.importorskip("av")
 
@@ -90,6 +93,31 @@ def test_it_becomes_coarser_then_smaller_to_fit():
     assert len(video_frames(again)[0]) == 6
     assert video_within(whole, 200) is None
     assert video_within(whole, len(whole) // 40, may_scale=False) is None
+
+
+SAID = GenerationParameters(prompt="红狐狸 -> an owl", seed=7, steps=20, others=(("Frames", "6"),))
+
+
+def test_it_says_how_it_was_made_and_plays_as_before():
+    silent = encode_mp4(frames(), [100] * 6)
+    assert read_parameters(silent) is None
+    told = with_parameters(silent, SAID)
+    assert read_parameters(told) == SAID
+    assert read_parameters(with_parameters(told, SAID)) == SAID
+    with opened(told) as container:  # as every player reads it
+        assert container.metadata["comment"] == SAID.to_text()
+    before, durations = video_frames(silent)
+    after, same = video_frames(told)
+    assert durations == same
+    assert [one.tobytes() for one in before] == [one.tobytes() for one in after]
+    assert boxes(told) == boxes(silent)
+
+
+def test_a_smaller_version_says_it_too():
+    moving = with_parameters(encode_animated_webp(frames(), [100] * 6), SAID)
+    smaller = video_within(moving, 10**6)
+    assert read_parameters(smaller) == SAID
+    assert read_parameters(video_within(smaller, len(smaller) - 1)) == SAID
 
 
 @pytest.mark.parametrize("count", [0, 1])
