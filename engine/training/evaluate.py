@@ -41,7 +41,7 @@ from engine.training.judge import (
     labelled_scenes,
 )
 from engine.training.loop import Budget, Run, Settings
-from engine.training.monitors import contact_sheet, to_image
+from engine.training.monitors import contact_sheet
 from engine.training.pictures import read_pictures
 from engine.training.programs import PACK
 from engine.training.shapes import centre_of_colour, colours_of, counted, stands
@@ -322,14 +322,13 @@ def speed(bench: Bench) -> dict[str, Any]:
 
 def sheets(bench: Bench) -> dict[str, Any]:
     """The page of 64 pictures, the draft page, wide and tall ones, and PartiPrompts."""
-    prompts = page_prompts()
+    entries = page_prompts()
+    prompts, captions = [e.prompt for e in entries], [e.caption for e in entries]
     pixels = bench.networks.upscaler.enlarge(bench.draw(prompts, seed=64), 2)
-    page = contact_sheet(pixels, 8, prompts)
+    page = contact_sheet(pixels, 8, captions)
     page.resize((page.width // 2, page.height // 2), Image.Resampling.LANCZOS).save(
         bench.out / "page.png", optimize=True
     )
-    for index in (0, 9, 18):
-        to_image(pixels[index]).save(bench.out / f"example_{index}.png")
     drafts = bench.draw_draft(prompts[:32], seed=64)
     contact_sheet(drafts, 8, prompts[:32]).save(bench.out / "draft.png")
     for name, size in (("wide", (96, 144)), ("tall", (144, 96))):

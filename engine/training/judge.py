@@ -20,11 +20,13 @@ from engine.training.backgrounds import PAINTERS
 from engine.training.captions import LOOK_WORDS, Item, Plan
 from engine.training.loop import Draw
 from engine.training.pictures import read_pictures
-from engine.training.scenes import SceneMaker
+from engine.training.scenes import LOOK_WEIGHTS, SceneMaker
 from engine.training.subjects import SubjectLibrary, look_of, read_nouns
 
 SIDE = 128  # pixels of what the judge looks at: looks differ in edges and grain
 NOUNS = 300  # it can name
+# Stickers and doodles are one answer; each of the others is an answer of its own.
+JUDGED_LOOK_WEIGHTS = dict.fromkeys(LOOK_WEIGHTS, 1.0) | {"sticker": 0.5, "doodle": 0.5}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +108,10 @@ def labelled_scenes(
     library = SubjectLibrary.read(data, split=split)
     paintings = [p for p in read_pictures(data) if "artist" in p.columns]
     paintings = paintings[:1] if split != "train" else paintings
-    # Every noun equally often: the judge is asked for all of them, the network for some more.
-    maker = SceneMaker(library, read_nouns(), paintings, core_factor=1.0)
+    # Every noun and look equally often: the judge is asked for all, the network for some more.
+    maker = SceneMaker(
+        library, read_nouns(), paintings, core_factor=1.0, look_weights=JUDGED_LOOK_WEIGHTS
+    )
     nouns, looks, grounds = judged_nouns(data), judged_looks(), list(PAINTERS)
     where = {noun: index for index, noun in enumerate(nouns)}
     pixels = np.empty((count, side, side, 3), np.uint8)

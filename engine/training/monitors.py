@@ -1,6 +1,7 @@
 """What a person watches while a network trains: sheets of pictures and the loss curve."""
 
 import math
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -30,10 +31,8 @@ def contact_sheet(
         image = to_image(pixels[index])
         sheet.paste(image.resize((width, height), Image.Resampling.NEAREST), (x, y))
         if captions:
-            line = width // 6
-            caption = captions[index][: 2 * line]
-            draw.text((x + 2, y + height), caption[:line], fill="black")
-            draw.text((x + 2, y + height + 11), caption[line:], fill="black")
+            lines = textwrap.wrap(captions[index], width // 6, max_lines=2, placeholder="...")
+            draw.text((x + 2, y + height), "\n".join(lines), fill="black", spacing=1)
     return sheet
 
 

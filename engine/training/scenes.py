@@ -4,7 +4,7 @@ A `SceneMaker` first draws a `Plan` (what is in the picture) and then renders it
 counts, positions and colours are exact. Half of what a small network learns depends on this file.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,6 +81,7 @@ class SceneMaker:
         height: int = 128,
         width: int = 128,
         core_factor: float = CORE_FACTOR,
+        look_weights: Mapping[str, float] = LOOK_WEIGHTS,
     ) -> None:
         self.library = library
         self.height, self.width = height, width
@@ -100,8 +101,8 @@ class SceneMaker:
             for picture in paintings
             if picture.columns.get("colour") == "colour"
         ]
-        self._looks = [look for look in LOOK_WEIGHTS if self._sources(look)]
-        self._look_chances = _normalised([LOOK_WEIGHTS[look] for look in self._looks])
+        self._looks = [look for look in look_weights if self._sources(look)]
+        self._look_chances = _normalised([look_weights[look] for look in self._looks])
 
     def make(self, rng: np.random.Generator) -> Scene:
         """One scene with its caption."""

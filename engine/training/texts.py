@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
@@ -63,7 +64,16 @@ def read_table(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
-def page_prompts() -> list[str]:
-    """The sixty-four prompts of the page by which people judge the pack."""
+@dataclass(frozen=True, slots=True)
+class PagePrompt:
+    """A prompt of the page by which people judge the pack, and its caption in Latin letters."""
+
+    prompt: str
+    caption: str
+
+
+def page_prompts() -> list[PagePrompt]:
+    """The sixty-four prompts of the page; where a line has a tab, the caption follows it."""
     text = (files("engine.training") / "page_prompts.txt").read_text(encoding="utf-8")
-    return text.splitlines()
+    parts = [line.partition("\t") for line in text.splitlines()]
+    return [PagePrompt(prompt, caption or prompt) for prompt, _, caption in parts]
