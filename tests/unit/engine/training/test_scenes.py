@@ -210,3 +210,24 @@ def test_a_store_is_written_once_and_read_back(data, tmp_path):
     write_scenes(data, store, [0], seed=1, count=4)
     assert (store / "scenes_00000.npy").stat().st_mtime_ns == before
     assert len(read_captions(store, 3)) == 4
+
+
+def test_two_things_or_a_thing_and_its_plain_ground_never_share_a_said_colour(maker):
+    plans = [maker.make(np.random.default_rng([8, k])).plan for k in range(400)]
+    pairs = [plan for plan in plans if len(plan.items) == 2]
+    both_said = 0
+    for plan in pairs:
+        said = [item.colour for item in plan.items if item.colour]
+        both_said += len(said) == 2
+        assert len(set(said)) == len(said), plan
+        assert plan.background != "plain" or plan.background_colour not in said, plan
+    assert both_said > len(pairs) / 2
+
+
+def test_looks_come_as_often_as_they_are_weighed(data):
+    library = SubjectLibrary.read(data)
+    weights = {"3d": 1.0, "cartoon": 3.0}
+    maker = SceneMaker(library, read_nouns(), [], 32, 32, look_weights=weights)
+    looks = [maker.make(np.random.default_rng([9, k])).plan.look for k in range(200)]
+    assert set(looks) == {"3d", "cartoon"}
+    assert looks.count("cartoon") == pytest.approx(150, abs=25)
