@@ -22,6 +22,7 @@ _POLICY = "; ".join(
         "script-src 'self'",
         "style-src 'self'",
         "img-src 'self' data: blob:",
+        "media-src 'self' blob:",
         "connect-src 'self'",
         "font-src 'self'",
         "manifest-src 'self'",
@@ -52,8 +53,8 @@ async def check_host(request: web.Request, handler: Handler) -> web.StreamRespon
     """Refuse names that are not ours, where only this machine should ask."""
     if request.path != "/healthz" and not _is_our_host(request.host, request.app[CONFIG]):
         raise web.HTTPForbidden(
-            text=f"the studio does not answer to the name {request.host}; "
-            "open it as 127.0.0.1, or set ATELIER_WEB__PUBLIC_URL"
+            text="the studio does not answer to this name; open it as 127.0.0.1, "
+            "or set ATELIER_WEB__PUBLIC_URL"
         )
     return await handler(request)
 
@@ -69,9 +70,9 @@ async def check_origin(request: web.Request, handler: Handler) -> web.StreamResp
 @web.middleware
 async def check_login(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let in who has the token, where one is demanded."""
-    if is_logged_in(request):
-        return await handler(request)
-    return login_needed(request)
+    if not is_logged_in(request):
+        login_needed(request)
+    return await handler(request)
 
 
 def _is_our_host(host: str, config: WebConfig) -> bool:
@@ -97,4 +98,7 @@ def _is_same_origin(request: web.Request) -> bool:
     if origin is None:
         return True
     public = urlsplit(request.app[CONFIG].public_url).netloc
-    return urlsplit(origin).netloc in {request.host, public} - {""}
+    try:
+        return urlsplit(origin).netloc in {request.host, public} - {""}
+    except ValueError:
+        return False

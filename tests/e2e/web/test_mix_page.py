@@ -3,10 +3,12 @@
 import re
 
 import pytest
+from PIL import Image
 from playwright.async_api import expect
 
 from engine.api import Blend, Dream, Morph, TrainGan, Upscale
-from tests.e2e.web.test_studio_page import FINISHED, gradient, make_and_wait
+from engine.media.video import encode_mp4
+from tests.e2e.web.test_studio_page import FINISHED, drop, gradient, make_and_wait, until
 
 pytestmark = [
     pytest.mark.browser,
@@ -54,6 +56,37 @@ async def test_pictures_become_a_blend_and_an_animation_that_plays(page, engine,
     await page.get_by_role("button", name="Play").click()
     await expect(page.locator("img.large")).to_have_attribute("src", re.compile("animation.webp$"))
     await page.screenshot(path=artefacts / "mix-animation.png")
+
+
+async def test_a_video_plays_and_tells_how_it_was_made(
+    page, engine, address, monkeypatch, artefacts
+):
+    frames = [Image.new("RGB", (96, 64), colour) for colour in ("red", "lime", "blue", "white")]
+    monkeypatch.setattr("engine.testing.VIDEO", encode_mp4(frames, [250] * 4))
+    await page.get_by_role("button", name="Mix pictures").click()
+    dialog = bench(page)
+    await dialog.get_by_role("button", name="Animate").click()
+    for words in ("a fox", "a hill"):
+        await dialog.get_by_role("button", name="Add words").click()
+        await dialog.get_by_label("What to show here").last.fill(f"{words} --steps 3")
+    await dialog.get_by_label("As an MP4 video").check()
+    await dialog.get_by_role("button", name="Make it").click()
+    await expect(page.locator(FINISHED)).to_have_count(1)
+    assert engine.requests[-1].is_video
+    await page.locator(".tile img").first.click()
+    await page.locator("video.large").evaluate("video => video.play()")
+    assert await page.evaluate("document.querySelector('video.large').videoWidth") == 96
+    await page.screenshot(path=artefacts / "mix-video.png")
+    path = await page.locator("video.large").get_attribute("src")
+    mp4 = await (await page.request.get(f"{address}{path}")).body()
+    await page.keyboard.press("Escape")
+    await drop(page, mp4, "morph.mp4", "video/mp4")
+    await until(page, "document.querySelector('.purposes video')?.videoWidth == 96")
+    await page.screenshot(path=artefacts / "drop-video.png")
+    await expect(page.get_by_role("button", name="Restyle it")).to_have_count(0)
+    await page.get_by_role("button", name="Read its parameters").click()
+    told = page.get_by_role("dialog", name="Its parameters")
+    await expect(told).to_contain_text("Morph: ")
 
 
 async def test_a_dream_needs_nothing_and_detail_is_asked_for(page, engine):

@@ -32,17 +32,17 @@ async def until(page, condition):
             await asyncio.sleep(0.05)
 
 
-async def drop(page, data, name="picture.png"):
+async def drop(page, data, name="picture.png", kind="image/png"):
     """Drop a picture on the page, as from a folder."""
     await page.evaluate(
-        """async ([bytes, name]) => {
+        """async ([bytes, name, type]) => {
             const transfer = new DataTransfer();
-            transfer.items.add(new File([new Uint8Array(bytes)], name, { type: "image/png" }));
+            transfer.items.add(new File([new Uint8Array(bytes)], name, { type }));
             const options = { dataTransfer: transfer, bubbles: true, cancelable: true };
             for (const kind of ["dragenter", "drop"])
                 window.dispatchEvent(new DragEvent(kind, options));
         }""",
-        [list(data), name],
+        [list(data), name, kind],
     )
 
 

@@ -41,7 +41,7 @@ export function receivePictures(use) {
 
 /** Let the member pick a picture from the device. */
 export function pickPicture(use) {
-  const input = h("input", { type: "file", accept: "image/png,image/jpeg,image/webp,image/gif,image/avif", hidden: true,
+  const input = h("input", { type: "file", accept: "image/png,image/jpeg,image/webp,image/gif,image/avif,video/mp4", hidden: true,
     onchange: () => {
       if (input.files[0]) askWhatFor(input.files[0], use);
       input.remove();
@@ -51,19 +51,25 @@ export function pickPicture(use) {
 }
 
 function pictureIn(transfer) {
-  return [...(transfer?.files ?? [])].find((file) => file.type.startsWith("image/"));
+  return [...(transfer?.files ?? [])].find((file) => file.type.startsWith("image/") || isVideo(file));
+}
+
+function isVideo(file) {
+  return file.type === "video/mp4";
 }
 
 async function askWhatFor(file, use) {
   const url = URL.createObjectURL(file);
   const purpose = await ask(t("whatFor"), (close) => [
     h("div", { class: "purposes" },
-      h("img", { src: url, alt: "" }),
+      isVideo(file) ? h("video", { src: url, autoplay: true, loop: true, muted: true, playsInline: true }) : h("img", { src: url, alt: "" }),
       h("div", { class: "options" },
-        choice("brush", "forRestyle", () => close("restyle")),
-        choice("source", "forPrompt", () => close("source")),
-        choice("palette", "forStyle", () => close("style")),
-        choice("layers", "forKeep", () => close("keep")),
+        isVideo(file) ? null : [
+          choice("brush", "forRestyle", () => close("restyle")),
+          choice("source", "forPrompt", () => close("source")),
+          choice("palette", "forStyle", () => close("style")),
+          choice("layers", "forKeep", () => close("keep")),
+        ],
         choice("again", "forAgain", () => close("again")),
         choice("info", "forRead", () => close("read")))),
   ]);
