@@ -4,7 +4,9 @@
     ├── PromptError          (bot.prompts) a position, a reason and a suggestion
     ├── NotFound             no such job, image or name (or not theirs to see)
     ├── NotAllowed           somebody else's, or forbidden here
-    ├── LimitReached         a cap, and which
+    ├── LimitReached         a value or a size that is beyond what can be made
+    │   ├── OutOfRange       the same, of a field that it names
+    │   └── TooManyWaiting   a cap on waiting jobs: later
     ├── ConfirmationNeeded   many jobs at once: ask first
     ├── UnusablePicture      an upload that can't be read
     ├── StorageUnavailable   database or disk: nothing was lost, try again
@@ -14,7 +16,7 @@
 `super().__init__`, so that it survives pickling.
 """
 
-from bot.wording import Said
+from bot.wording import Said, said
 
 
 class UserError(Exception):
@@ -35,7 +37,28 @@ class NotAllowed(UserError):
 
 
 class LimitReached(UserError):
-    """A cap on running or waiting jobs, or on a size, is reached."""
+    """A value, a size or a number is beyond what can be made here."""
+
+
+class OutOfRange(LimitReached):
+    """The engine refuses the value of a field."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(field, reason)
+        self.field = field
+        self.reason = reason
+
+    @property
+    def text(self) -> str:
+        """The field and what is wrong with it."""
+        return Said("{field} {reason}", field=said(self.field), reason=said(self.reason))
+
+    def __str__(self) -> str:
+        return str(self.text)
+
+
+class TooManyWaiting(LimitReached):
+    """A cap on waiting jobs is reached; asking again later will do."""
 
 
 class ConfirmationNeeded(UserError):

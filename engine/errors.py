@@ -143,9 +143,7 @@ class Defect(EngineError):
     @property
     def text(self) -> Said:
         """What a member can do about it."""
-        return Said(
-            "the engine made a mistake; ask for something else: the operator's log says why"
-        )
+        return Said("the engine made a mistake; ask for another thing: the operator's log says why")
 
     def __str__(self) -> str:
         return f"the engine failed with {self.kind}: {self.detail}"

@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, defer, mapped_column
 
-from bot.errors import LimitReached, NotFound
+from bot.errors import NotFound, TooManyWaiting
 from bot.storage.database import Database
 from bot.storage.generators import GeneratorRow
 from bot.storage.images import ImageRow
@@ -161,7 +161,7 @@ class Jobs:
         """Accept jobs of one owner: all of them, or none.
 
         Raises:
-            LimitReached: too many would wait; says which cap.
+            TooManyWaiting: and says which cap it is.
         """
         first = jobs[0].row
         async with self._database.writing() as session:
@@ -407,7 +407,7 @@ async def _require_room(
         query = select(func.count()).where(JobRow.state == QUEUED, condition)
         waiting = await session.scalar(query) or 0
         if waiting + new > limit:
-            raise LimitReached(Said(complaint, waiting=waiting, most=limit))
+            raise TooManyWaiting(Said(complaint, waiting=waiting, most=limit))
 
 
 def _is_attempt(job_id: str, attempt: int) -> ColumnElement[bool]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TypeVar
 
-from bot.errors import LimitReached, NotFound
+from bot.errors import LimitReached, NotFound, OutOfRange
 from bot.prompts import (
     NONE,
     Flags,
@@ -30,6 +30,7 @@ from engine.api import (
     Diffusion,
     EngineError,
     ImageToImage,
+    InvalidRequest,
     LoraReference,
     ModelInfo,
     Prompt,
@@ -236,10 +237,12 @@ def valid(build: Callable[[], T]) -> T:
     """What `build` makes; what the engine refuses in it is the member's to change.
 
     Raises:
-        LimitReached: says what.
+        LimitReached: says what; `OutOfRange` where it is one field.
     """
     try:
         return build()
+    except InvalidRequest as error:
+        raise OutOfRange(error.field, error.reason) from error
     except EngineError as error:
         raise LimitReached(error.text) from error
 

@@ -15,6 +15,7 @@ from bot.errors import (
     NotAllowed,
     NotFound,
     StorageUnavailable,
+    TooManyWaiting,
     UnusablePicture,
     UserError,
 )
@@ -34,6 +35,7 @@ _HEADINGS: Mapping[type[Exception], str] = MappingProxyType(
         NotFound: "errors.not_found",
         NotAllowed: "errors.not_allowed",
         LimitReached: "errors.limit",
+        TooManyWaiting: "errors.waiting",
         ConfirmationNeeded: "errors.confirm",
         UnusablePicture: "errors.picture",
         StorageUnavailable: "errors.storage",

@@ -23,6 +23,7 @@ from bot.faces.web.submissions import (
     Upscale,
     Vary,
     body_of,
+    query_of,
 )
 from bot.faces.web.views import image_json, page_json
 from bot.studio.contract import GalleryQuery, GalleryScope, ImageView
@@ -64,7 +65,7 @@ class ArchiveQuery(BaseModel):
 
 async def page(request: web.Request) -> web.Response:
     """`GET /api/images`: a page of the gallery, newest first."""
-    query = PageQuery.model_validate(dict(request.query))
+    query = query_of(request, PageQuery)
     found = await studio_of(request).gallery(
         caller_of(request),
         GalleryQuery(
@@ -108,7 +109,7 @@ async def video(request: web.Request) -> web.Response:
 
 async def archive(request: web.Request) -> web.StreamResponse:
     """`GET /api/images.zip?ids=a,b`: originals in one file, sent while it is written."""
-    query = ArchiveQuery.model_validate(dict(request.query))
+    query = query_of(request, ArchiveQuery)
     studio, caller = studio_of(request), caller_of(request)
     images = [await studio.image(caller, image_id) for image_id in dict.fromkeys(query.ids)]
     response = web.StreamResponse(

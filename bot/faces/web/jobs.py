@@ -9,7 +9,7 @@ from bot.errors import NotFound
 from bot.faces.web.context import DESTINATION, caller_of, locale_of, studio_of
 from bot.faces.web.mixtures import mix
 from bot.faces.web.restyles import restyle
-from bot.faces.web.submissions import Imagine, Nothing, Remix, Upload, body_of
+from bot.faces.web.submissions import Imagine, Nothing, Remix, Upload, body_of, query_of
 from bot.faces.web.views import job_json, jobs_json
 from bot.studio.contract import JobView
 
@@ -61,7 +61,7 @@ async def make_again(request: web.Request) -> web.Response:
 
 async def history(request: web.Request) -> web.Response:
     """`GET /api/jobs`: the caller's jobs, newest first."""
-    query = HistoryQuery.model_validate(dict(request.query))
+    query = query_of(request, HistoryQuery)
     jobs, cursor = await studio_of(request).history(
         caller_of(request), cursor=query.cursor, limit=query.limit
     )

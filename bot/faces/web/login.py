@@ -9,6 +9,7 @@ import hmac
 import time
 from collections import deque
 from pathlib import Path
+from typing import NoReturn
 
 from aiohttp import web
 
@@ -55,13 +56,12 @@ def is_logged_in(request: web.Request) -> bool:
     return is_valid_session(request.cookies.get(COOKIE, ""), config.token, time.time())
 
 
-def login_needed(request: web.Request) -> web.Response:
+def login_needed(request: web.Request) -> NoReturn:
     """Ask for the token: a page for people, 401 for programs."""
     if request.method == "GET" and "text/html" in request.headers.get("Accept", ""):
         raise web.HTTPSeeOther("/login")
-    return web.json_response(
-        {"error": "log in at /login, or send the header Authorization: Bearer TOKEN"},
-        status=401,
+    raise web.HTTPUnauthorized(
+        text="log in at /login, or send the header Authorization: Bearer TOKEN",
         headers={"WWW-Authenticate": "Bearer"},
     )
 
@@ -122,7 +122,8 @@ def _signature(token: str, expiry: str) -> str:
 
 def _same(given: str, expected: str) -> bool:
     """Compare in constant time."""
-    return hmac.compare_digest(given.encode(), expected.encode())
+    # Headers may hold bytes that are no text; aiohttp gives them as halves of surrogate pairs.
+    return hmac.compare_digest(given.encode(errors="surrogateescape"), expected.encode())
 
 
 def _is_open(path: str) -> bool:

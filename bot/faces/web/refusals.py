@@ -1,4 +1,10 @@
-"""From an error to the JSON answer that tells what to change: {error, position?, suggestion?}."""
+"""From an error to the JSON answer that tells what to change.
+
+error, kind                    what to say, and the error's class
+field, reason                  of a value that can't be
+position, length, suggestion   of a prompt's mistake
+count                          of jobs to be confirmed
+"""
 
 import logging
 from typing import Any
@@ -13,12 +19,15 @@ from bot.errors import (
     LimitReached,
     NotAllowed,
     NotFound,
+    OutOfRange,
     StorageUnavailable,
+    TooManyWaiting,
     UnusablePicture,
     UserError,
 )
 from bot.faces.web.context import locale_of
 from bot.faces.web.observation import METRICS
+from bot.faces.web.shape_errors import field_and_reason
 from bot.prompts import PromptError
 from bot.wording import Said, said, translated
 from engine.api import EngineError, InvalidRequest, UnknownModel
@@ -27,12 +36,15 @@ log = logging.getLogger(__name__)
 
 TOO_LARGE = "this is larger than the studio accepts; send a smaller picture"
 MISTAKE = "the studio made a mistake; its log says which. Nothing was lost."
+NOTHING_HERE = "there is nothing at this address"
+OTHER_METHODS = "this address takes {methods} alone"
 RETRY_S = 5  # what clients are told to wait when the database is away
 
 _STATUS: dict[type[Exception], int] = {
     NotFound: 404,
     NotAllowed: 403,
-    LimitReached: 429,
+    LimitReached: 400,
+    TooManyWaiting: 429,
     ConfirmationNeeded: 409,
     UnusablePicture: 400,
     StorageUnavailable: 503,
@@ -62,6 +74,8 @@ def refusal_json(error: UserError | EngineError, locale: str = "en") -> dict[str
             }
         case ConfirmationNeeded():
             told["count"] = error.count
+        case InvalidRequest() | OutOfRange():
+            told |= _field(error.field, said(error.reason), locale)
         case UnknownModel():
             told["suggestion"] = error.suggestion
         case _:
@@ -76,12 +90,12 @@ def refusal(error: UserError | EngineError, locale: str) -> web.Response:
     return web.json_response(refusal_json(error, locale), status=status, headers=headers)
 
 
-def invalid(error: ValidationError) -> web.Response:
+def invalid(error: ValidationError, locale: str) -> web.Response:
     """Answer 400 for a body or query of the wrong shape, naming the first wrong field."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    field = ".".join(str(step) for step in first["loc"])
-    told = {"error": f"{field}: {first['msg']}" if field else first["msg"], "field": field}
-    return web.json_response(told, status=400)
+    field, reason = field_and_reason(error)
+    text = Said("{field}: {reason}", field=field, reason=reason) if field else reason
+    told = {"error": translated(text, locale), "kind": "WrongShape"}
+    return web.json_response(told | _field(field, reason, locale), status=400)
 
 
 @web.middleware
@@ -93,27 +107,43 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         request.app[METRICS].errors.labels(type(error).__name__).inc()
         return refusal(error, locale_of(request))
     except ValidationError as error:
-        return invalid(error)
+        return invalid(error, locale_of(request))
     except web.HTTPException as error:
-        if error.status < 400 or not request.path.startswith("/api/"):
+        is_for_programs = request.path.startswith("/api/") or error.status == 401
+        if error.status < 400 or not is_for_programs:
             raise
         return web.json_response(
-            {"error": translated(_reason(error), locale_of(request))},
+            {"error": translated(_reason(error), locale_of(request)), "kind": _kind(error)},
             status=error.status,
             headers=_kept(error),
         )
     except Exception as error:
         request.app[METRICS].errors.labels(type(error).__name__).inc()
         log.exception("%s %s failed", request.method, request.path)
-        told = {"error": translated(MISTAKE, locale_of(request))}
+        told = {"error": translated(MISTAKE, locale_of(request)), "kind": "Mistake"}
         return web.json_response(told, status=500)
 
 
+def _field(field: str, reason: Said, locale: str) -> dict[str, str]:
+    return {"field": field, "reason": translated(reason, locale)}
+
+
 def _reason(error: web.HTTPException) -> str:
-    if isinstance(error, web.HTTPRequestEntityTooLarge):
-        return TOO_LARGE
-    return error.text or error.reason
+    match error:
+        case web.HTTPRequestEntityTooLarge():
+            return TOO_LARGE
+        case web.HTTPMethodNotAllowed():
+            return Said(OTHER_METHODS, methods=", ".join(sorted(error.allowed_methods)))
+        case web.HTTPNotFound():
+            return NOTHING_HERE
+        case _:
+            return error.text or error.reason
+
+
+def _kind(error: web.HTTPException) -> str:
+    return type(error).__name__.removeprefix("HTTP")
 
 
 def _kept(error: web.HTTPException) -> dict[str, str]:
-    return {name: error.headers[name] for name in ("Allow",) if name in error.headers}
+    told = ("Allow", "WWW-Authenticate")
+    return {name: error.headers[name] for name in told if name in error.headers}

@@ -31,7 +31,7 @@ def parsed_json(value: object) -> object:
         return value
     try:
         return json.loads(value)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         msg = "is not valid JSON"
         raise ValueError(msg) from None
 

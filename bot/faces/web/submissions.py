@@ -1,6 +1,6 @@
 """Bodies of requests: JSON with data URLs or multipart forms, read and checked."""
 
-import json
+import logging
 from collections.abc import Iterator
 from typing import Annotated, Any, Self, TypeVar
 
@@ -13,6 +13,8 @@ from bot.faces.web.shapes import Body, Picture, Text, parsed_json
 from bot.studio.contract import Detail
 from bot.studio.restyling import MAX_VARIATIONS
 from engine.api import MAX_SEED, MAX_STYLES, KeepColour, StyleLoss, StyleMethod, StyleStart
+
+log = logging.getLogger(__name__)
 
 B = TypeVar("B", bound=BaseModel)
 Strength = Annotated[float, Field(ge=0, le=1)]
@@ -190,10 +192,20 @@ async def body_of(request: web.Request, shape: type[B]) -> B:
     return body
 
 
+def query_of(request: web.Request, shape: type[B]) -> B:
+    """The query in the shape of `shape`; `language`, which any address takes, is left out.
+
+    Raises:
+        ValidationError: a field is missing, unknown or wrong.
+    """
+    given = {name: value for name, value in request.query.items() if name != "language"}
+    return shape.model_validate(given)
+
+
 async def _json(request: web.Request) -> dict[str, Any]:
     try:
         fields = await request.json()
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
+    except (ValueError, RecursionError, LookupError):  # the last: of a charset nobody knows
         raise web.HTTPBadRequest(text="the body is not valid JSON") from None
     if not isinstance(fields, dict):
         raise web.HTTPBadRequest(text="the body must be a JSON object")
@@ -210,7 +222,8 @@ async def _form(request: web.Request) -> dict[str, Any]:
                 left -= len(data)
                 fields[part.name] = data if part.filename else data.decode("utf-8")
     except (ValueError, AssertionError) as error:  # what aiohttp raises for broken boundaries
-        raise web.HTTPBadRequest(text=f"the form can't be read: {error}") from None
+        log.info("a form can't be read: %s", error)
+        raise web.HTTPBadRequest(text="the form can't be read") from None
     return fields
 
 

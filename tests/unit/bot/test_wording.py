@@ -12,7 +12,8 @@ import pytest
 import bot
 import engine
 from bot.errors import ConfirmationNeeded, NotFound
-from bot.faces.web.refusals import MISTAKE, TOO_LARGE
+from bot.faces.web.refusals import MISTAKE, NOTHING_HERE, OTHER_METHODS, TOO_LARGE
+from bot.faces.web.shape_errors import OTHERWISE, REASONS
 from bot.prompts import PromptError, parse
 from bot.wording import Said, as_plain, chinese, from_plain, translated
 from engine.api import InvalidRequest, ModelUnavailable, UnknownModel, UnreadableImage
@@ -208,8 +209,27 @@ def test_what_the_engine_refuses_is_told_in_chinese_from_another_process_and_fro
     assert translated(from_plain(stored), "zh-CN") == told
 
 
-def test_what_the_page_says_of_uploads_and_mistakes_has_its_chinese() -> None:
-    assert {TOO_LARGE, MISTAKE} <= set(chinese())
+def test_what_the_web_face_refuses_has_its_chinese() -> None:
+    told = {TOO_LARGE, MISTAKE, NOTHING_HERE, OTHER_METHODS, OTHERWISE, *REASONS.values()}
+    for file in (ROOT / "faces/web").glob("*.py"):
+        source = ast.parse(file.read_text(encoding="utf-8"))
+        told |= {text for name, call in calls(source) for text in answers_of(name, call)}
+        told |= {text for node in ast.walk(source) for text in complaints_of(node)}
+    assert len(told) > 35
+    assert told - set(chinese()) == set()
+
+
+def answers_of(name: str, call: ast.Call) -> Iterator[str]:
+    """The text of an HTTP error of aiohttp."""
+    for keyword in call.keywords:
+        if name.startswith("HTTP") and keyword.arg == "text":
+            yield ast.literal_eval(keyword.value)
+
+
+def complaints_of(node: ast.AST) -> Iterator[str]:
+    """What a validator says is wrong."""
+    if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "msg":
+        yield ast.literal_eval(node.value)
 
 
 def test_only_texts_are_translated_never_the_names_in_them() -> None:

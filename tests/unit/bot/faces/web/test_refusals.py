@@ -11,7 +11,9 @@ from engine import api
     [
         (errors.NotFound("x"), 404),
         (errors.NotAllowed("x"), 403),
-        (errors.LimitReached("x"), 429),
+        (errors.LimitReached("x"), 400),
+        (errors.OutOfRange("frames", "must be in 2..96"), 400),
+        (errors.TooManyWaiting("x"), 429),
         (errors.ConfirmationNeeded(5), 409),
         (errors.UnusablePicture("x"), 400),
         (errors.StorageUnavailable("x"), 503),
