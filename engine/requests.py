@@ -396,6 +396,7 @@ class Morph:
     dreams: str = ""  # the model that dreams the seeds among the stops
     look: str = ""  # of the dreams; empty: each has its own, by its seed
     truncation: float = 0.7
+    weights: bytes = b""  # of a generator that was trained here; `dreams` is then its name
     is_video: bool = False  # as MP4 too
 
     def __post_init__(self) -> None:

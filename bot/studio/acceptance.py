@@ -16,7 +16,7 @@ from bot.studio.house import House, Terms
 from bot.studio.restyling import STYLE_MODEL
 from bot.studio.speeds import work_of
 from bot.studio.training import Training
-from engine.api import Dream, Request, TrainGan
+from engine.api import Dream, Morph, Request, TrainGan
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,8 @@ class Acceptance:
         """Keep the files of requests, then the rows: from then on the jobs are promised."""
         new = []
         for commission in commissions:
-            if isinstance(commission.request, Dream) and commission.request.weights:
-                await self._training.require(caller, commission.request.weights)
+            if weights := _own_weights(commission.request):
+                await self._training.require(caller, weights)
             if isinstance(commission.request, TrainGan):
                 await self._training.require_trainable(caller, commission.request.name)
             stored, files = encode_request(commission.request)
@@ -124,8 +124,13 @@ class Acceptance:
 
 
 def _is_own(request: Request) -> bool:
-    """It makes or uses what was trained here, which no rule for models names."""
+    """Its model is made or was trained here, so that no rule for models names it."""
     return isinstance(request, TrainGan) or (isinstance(request, Dream) and bool(request.weights))
+
+
+def _own_weights(request: Request) -> bytes:
+    """Those of a generator that was trained here, where a request uses one."""
+    return request.weights if isinstance(request, Dream | Morph) else b""
 
 
 def of_image(seen: SeenImage, request: Request, operation: Operation) -> Commission:

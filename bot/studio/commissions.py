@@ -43,6 +43,7 @@ from engine.api import (
     Ability,
     Catalogue,
     Diffusion,
+    ModelInfo,
     StyleMethod,
     Stylize,
     TextToImage,
@@ -280,15 +281,12 @@ class Commissions:
     async def dream(self, caller: Caller, destination: Destination, asked: Dreaming) -> JobRow:
         """Images that a model draws without words."""
         terms = await self._acceptance.terms(caller)
-        own = await self._training.own(caller, asked.model) if asked.model else None
-        info = own.info if own else mixing.dreamer(asked.model, self._catalogue, asked.look)
+        info, weights = await self._dreamer(caller, asked.model, asked.look)
         content, seen = (
             (await self._ingredients.still(caller, asked.like)) if asked.like else (None, None)
         )
         like = content.png if content else b""
-        request = valid(lambda: mixing.dream_of(asked, info, like))
-        if own:
-            request = replace(request, weights=own.weights)
+        request = replace(valid(lambda: mixing.dream_of(asked, info, like)), weights=weights)
         commission = Commission(
             request=request,
             prompt=mixing.dream_words(asked.look.strip().lower(), content.words if content else ""),
@@ -326,15 +324,13 @@ class Commissions:
             if drawings
             else mixing.plain_drawing(info, sizes[0] if sizes else None, asked.seed)
         )
-        dreams = ""
+        dreamer, weights = None, b""
         if any(stop.seed is not None for stop in stops):
-            dreaming = mixing.dreamer(None, self._catalogue, asked.look)
-            policy.require_model(dreaming.name, terms.rules)
-            asked = replace(asked, look=mixing.look_named(asked.look, dreaming))
-            dreams = dreaming.name
-        request = valid(
-            lambda: mixing.morph_of([one.point for one in passed], drawing, dreams, asked)
-        )
+            dreamer, weights = await self._dreamer(caller, asked.dreamer, asked.look)
+            if not weights:
+                policy.require_model(dreamer.name, terms.rules)
+        points = [one.point for one in passed]
+        request = valid(lambda: mixing.morph_of(points, drawing, dreamer, weights, asked))
         seen = [one.seen for one in passed if one.seen]
         commission = Commission(
             request=request,
@@ -346,6 +342,19 @@ class Commissions:
             parent_job_id=seen[0].row.job_id if seen else None,
         )
         return await self._acceptance.accept_one(caller, commission, destination, terms)
+
+    async def _dreamer(
+        self, caller: Caller, name: str | None, look: str
+    ) -> tuple[ModelInfo, bytes]:
+        """Who dreams: what was trained here under that name, with its weights, or the catalogue's.
+
+        Raises:
+            NotFound: nobody of that name dreams.
+        """
+        own = await self._training.own(caller, name) if name else None
+        if own:
+            return own.info, own.weights
+        return mixing.dreamer(name, self._catalogue, look), b""
 
     async def _passed(
         self, caller: Caller, stop: MorphStop, terms: Terms, asked: Morphing

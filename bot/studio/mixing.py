@@ -99,6 +99,8 @@ def look_named(look: str, info: ModelInfo) -> str:
     wanted = look.strip().lower()
     if not wanted or wanted in info.looks:
         return wanted
+    if not info.looks:
+        raise NotFound(Said("{model} has one look alone; leave the look out", model=info.name))
     raise NotFound(
         Said("there is no look called {name}; use {names}", name=look, names=", ".join(info.looks))
     )
@@ -149,11 +151,16 @@ def dream_words(look: str, like: str) -> str:
 
 
 def morph_of(
-    stops: Sequence[Waypoint], drawing: TextToImage, dreams: str, asked: Morphing
+    stops: Sequence[Waypoint],
+    drawing: TextToImage,
+    dreamer: ModelInfo | None,
+    weights: bytes,
+    asked: Morphing,
 ) -> Morph:
-    """The request of a morph, drawn with a seed of its own where none was asked for.
+    """The request of a morph; seeds are dreamt by `dreamer`, whose `weights` may be own ones.
 
     Raises:
+        NotFound: the look is unknown.
         EngineError: a value is out of its range.
     """
     return Morph(
@@ -163,8 +170,9 @@ def morph_of(
         seconds=asked.seconds,
         loop=asked.loop,
         is_video=asked.video,
-        dreams=dreams,
-        look=asked.look,
+        dreams=dreamer.name if dreamer else "",
+        look=look_named(asked.look, dreamer) if dreamer else "",
+        weights=weights,
     )
 
 

@@ -147,7 +147,7 @@ def _through_words(request: Morph, teller: _Teller) -> Frames:
 
 
 def _through_dreams(request: Morph, teller: _Teller) -> Frames:
-    network = NetworkRef(request.dreams)
+    network = dreaming.network_of(request.dreams, request.weights)
     space = yield from dreaming.space_of(network, request.look)
     seeds = [stop.seed for stop in request.stops if stop.seed is not None]
     noise = [dreaming.noise_of(space, seed) for seed in seeds]
@@ -212,7 +212,7 @@ def _latents(
 
 def _dream_of(request: Morph, seed: int, canvas: Canvas) -> Generator[Call, Any, Tensor]:
     """Draw the dream of a seed as the model of pictures would see it, (1, 3, H, W)."""
-    network = NetworkRef(request.dreams)
+    network = dreaming.network_of(request.dreams, request.weights)
     space = yield from dreaming.space_of(network, request.look)
     look = dreaming.look_of(space, request.look, seed)
     z = dreaming.noise_of(space, seed)[None]

@@ -200,6 +200,7 @@ def morph(
     seconds: Annotated[float, typer.Option(help="How long it lasts.")] = 3.0,
     loop: Annotated[bool, typer.Option(help="Go back to the beginning.")] = True,  # noqa: FBT002
     look: Annotated[str, typer.Option(help="Of dreams.")] = "",
+    dreamer: Annotated[str | None, typer.Option(help="The model that dreams the seeds.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, max=MAX_SEED)] = None,
     model: Annotated[str | None, typer.Option()] = None,
     out: Annotated[Path, typer.Option(help="A WebP, or an MP4 by its name.")] = Path("morph.webp"),
@@ -212,6 +213,7 @@ def morph(
             loop=loop,
             video=out.suffix.lower() == ".mp4",
             look=look,
+            dreamer=dreamer,
             seed=seed,
             model=model,
         )

@@ -78,6 +78,7 @@ class Morph(Body):
     loop: bool = True
     video: bool = False
     look: Annotated[str, Field(max_length=60)] = ""
+    dreamer: Annotated[str, Field(max_length=60)] | None = None
     seed: Seed | None = None
     model: str | None = None
     private: bool | None = None
@@ -154,6 +155,7 @@ async def _morph(request: web.Request, asked: Morph, hidden: bool | None) -> Job
         loop=asked.loop,
         video=asked.video,
         look=asked.look,
+        dreamer=asked.dreamer,
         seed=asked.seed,
         model=asked.model,
         is_private=hidden,

@@ -49,6 +49,7 @@ class Morphing:
     loop: bool = True
     video: bool = False  # an MP4 is what is shown and kept, in place of the WebP
     look: str = ""  # of dreams
+    dreamer: str | None = None  # the model that dreams seeds; None: the first that does
     seed: int | None = None  # of what prompts draw; None: at random
-    model: str | None = None  # None: as preferred
+    model: str | None = None  # of words and pictures; None: as preferred
     is_private: bool | None = None

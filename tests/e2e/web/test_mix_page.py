@@ -146,3 +146,13 @@ async def test_a_generator_is_taught_and_dreams(page, engine, artefacts):
     request = engine.requests[-1]
     assert isinstance(request, Dream)
     assert request.weights
+    await page.get_by_role("button", name="Mix pictures").click()
+    await dialog.get_by_role("button", name="Animate").click()
+    for seed in ("1", "2"):
+        await dialog.get_by_role("button", name="Add a dream").click()
+        await dialog.get_by_label("Seed of the dream").last.fill(seed)
+    await dialog.get_by_label("Dreamt by").select_option("foxes")
+    await page.screenshot(path=artefacts / "mix-dreams.png")
+    await dialog.get_by_role("button", name="Make it").click()
+    await expect(page.get_by_text("dream 1 → dream 2").first).to_be_visible()
+    assert engine.requests[-1].weights

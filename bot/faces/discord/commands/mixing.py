@@ -165,6 +165,7 @@ async def dream(
         "seconds",
         "loop",
         "look",
+        "dreamer",
         "seed",
         "model",
         "file",
@@ -172,7 +173,7 @@ async def dream(
     )
 )
 @app_commands.choices(file=choice_of("webp", "mp4", prefix="commands.morph.file"))
-@app_commands.autocomplete(model=complete_model, look=complete_look)
+@app_commands.autocomplete(model=complete_model, look=complete_look, dreamer=complete_dreamer)
 @app_commands.allowed_installs(guilds=True, users=True)
 @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
 async def morph(
@@ -187,6 +188,7 @@ async def morph(
     seconds: app_commands.Range[float, 0.2, MINUTE] = 3.0,
     loop: bool = True,  # noqa: FBT001, FBT002
     look: app_commands.Range[str, 1, WEIGHTS_MAX] | None = None,
+    dreamer: str | None = None,
     seed: app_commands.Range[int, 0, MAX_SEED] | None = None,
     model: str | None = None,
     file: str = "webp",
@@ -212,6 +214,7 @@ async def morph(
             loop=loop,
             video=file == "mp4",
             look=look or "",
+            dreamer=dreamer,
             seed=seed,
             model=model,
             is_private=hidden,

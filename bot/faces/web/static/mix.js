@@ -155,7 +155,20 @@ class Mix {
       slider(this.morph, "seconds", t("length"), { min: 1, max: 12, step: 0.5, show: (value) => t("seconds", { n: value }) }),
       h("label", { class: "pairing" }, h("input", { type: "checkbox", checked: this.morph.loop, onchange: (event) => (this.morph.loop = event.target.checked) }), h("span", {}, t("loopBack"))),
       h("label", { class: "pairing" }, h("input", { type: "checkbox", checked: this.morph.video, onchange: (event) => (this.morph.video = event.target.checked) }), h("span", {}, t("asVideo"))),
+      this.used.some((item) => item.seed !== undefined) ? this.dreamerField(this.morph, "dreamer") : null,
     ];
+  }
+
+  /** Who dreams: a generator that was trained here, or as the studio thinks best. */
+  dreamerField(holder, name, onchange = () => {}) {
+    if (!this.own.length) return null;
+    const select = h("select", { class: "control", "aria-label": t("dreamer"), onchange: () => {
+      holder[name] = select.value || null;
+      onchange();
+    } },
+      h("option", { value: "" }, t("asShipped")), this.own.map((one) => h("option", { value: one.name }, one.name)));
+    select.value = holder[name] ?? "";
+    return h("label", { class: "field-of" }, h("small", {}, t("dreamer")), select);
   }
 
   dreamSettings() {
@@ -163,16 +176,12 @@ class Mix {
     const select = h("select", { class: "control", "aria-label": t("dreamOf"), onchange: () => (this.dream.look = select.value) },
       h("option", { value: "" }, t("anything")), looks.map((look) => h("option", { value: look }, look)));
     select.value = this.dream.look;
-    const model = h("select", { class: "control", "aria-label": t("dreamer"), onchange: () => {
-      this.dream.model = model.value || null;
-      this.dream.look = "";
-      this.refresh();
-    } },
-      h("option", { value: "" }, t("asShipped")), this.own.map((one) => h("option", { value: one.name }, one.name)));
-    model.value = this.dream.model ?? "";
     return [
       h("p", { class: "told" }, t("dreamHint")),
-      this.own.length ? h("label", { class: "field-of" }, h("small", {}, t("dreamer")), model) : null,
+      this.dreamerField(this.dream, "model", () => {
+        this.dream.look = "";
+        this.refresh();
+      }),
       this.dream.model ? null : h("label", { class: "field-of" }, h("small", {}, t("dreamOf")), select),
       slider(this.dream, "truncation", t("wildness"), { min: 0, max: 1, step: 0.05, show: percent }),
       slider(this.dream, "count", t("images"), { min: 1, max: 4, step: 1, show: String }),

@@ -12,13 +12,15 @@ from bot.studio.contract import (
     Dreaming,
     GalleryScope,
     JobState,
+    Morphing,
+    MorphStop,
     Operation,
     Teaching,
 )
 from bot.studio.studio import Atelier
 from bot.studio.training import TrainingRules
 from bot.wording import chinese, translated
-from engine.api import Dream, TrainGan
+from engine.api import Dream, Morph, TrainGan
 from engine.testing import FakeEngine
 from tests.integration.bot.studio.conftest import ADMIN, MEMBER, OTHER, WEB, Open, ended
 
@@ -65,6 +67,26 @@ async def test_a_generator_is_trained_and_dreamt_with(studio: Atelier, engine: F
     asked = engine.requests[-1]
     assert isinstance(asked, Dream)
     assert (asked.model, asked.weights) == ("red-foxes", b"learnt")
+
+
+async def test_it_dreams_the_seeds_of_a_morph(studio: Atelier, engine: FakeEngine) -> None:
+    await draw(studio, ADMIN, 16)
+    await trained(studio)
+    stops = [MorphStop(seed=1), MorphStop(seed=2)]
+    asked = Morphing(frames=4, dreamer="Red foxes")
+    job = await ended(studio, await studio.morph(MEMBER, stops, WEB, asked))
+    assert job.state is JobState.FINISHED
+    assert "Dream model: red-foxes" in job.images[0].parameters
+    request = engine.requests[-1]
+    assert isinstance(request, Morph)
+    assert (request.dreams, request.weights) == ("red-foxes", b"learnt")
+    with pytest.raises(NotFound, match="one look alone"):
+        await studio.morph(MEMBER, stops, WEB, replace(asked, look="moon"))
+    with pytest.raises(NotFound, match="can't dream"):
+        await studio.morph(STRANGER, stops, WEB, asked)
+    await studio.delete_generator(ADMIN, "red-foxes")
+    with pytest.raises(NotAllowed, match="not here any more"):
+        await studio.reroll(MEMBER, job.id, WEB)
 
 
 async def test_another_server_can_not_reach_it(studio: Atelier) -> None:

@@ -66,3 +66,5 @@ def test_a_generator_learns_from_the_gallery_and_dreams(atelier, tmp_path):  # n
     assert "beasts" in atelier("generator", "list").stdout
     dreamt = atelier("dream", "--model", "beasts", "--count", "1")
     assert dreamt.returncode == 0, dreamt.stderr
+    moved = atelier("morph", "1", "2", "--frames", "4", "--dreamer", "beasts")
+    assert moved.returncode == 0, moved.stderr

@@ -2,8 +2,9 @@
 
 import pytest
 
-from engine.api import Dream
+from engine.api import Dream, Morph
 from tests.integration.bot.faces.discord.stage import Stage, labels, parts, text
+from tests.integration.bot.faces.discord.test_mixing import delivered
 
 PROMPT = "a fox --size 64x64 --steps 1 --images 8"
 
@@ -35,6 +36,20 @@ async def test_an_admin_trains_a_generator_and_members_dream_with_it(stage: Stag
     await stage.delivered(result)
     request = stage.engine.requests[-1]
     assert isinstance(request, Dream)
+    assert request.weights == b"learnt"
+
+
+async def test_it_may_be_chosen_wherever_something_dreams(stage: Stage) -> None:
+    await draw(stage, stage.admin)
+    await trained(stage)
+    for command, option in (("dream", "model"), ("morph", "dreamer")):
+        found = await stage.alice.autocomplete(stage.channel, command, option, "")
+        assert found[0]["value"] == "red-foxes"
+    seeds = {"from": "1", "to": "2"}
+    result = await stage.alice.slash(stage.channel, "morph", **seeds, frames=4, dreamer="red-foxes")
+    await delivered(stage, result)
+    request = stage.engine.requests[-1]
+    assert isinstance(request, Morph)
     assert request.weights == b"learnt"
 
 

@@ -1,6 +1,6 @@
 """Generators over HTTP: trained on the gallery, listed, shown, dreamt with, deleted."""
 
-from engine.api import Dream, TrainGan
+from engine.api import Dream, Morph, TrainGan
 from tests.integration.bot.faces.web.test_restyles import start
 
 
@@ -26,6 +26,11 @@ async def test_a_generator_is_trained_and_dreamt_with(client, engine, finish, im
     request = engine.requests[-1]
     assert isinstance(request, Dream)
     assert request.weights == b"learnt"
+    morph = {"stops": [{"seed": 1}, {"seed": 2}], "frames": 4, "dreamer": "red-foxes"}
+    await start(client, finish, {"morph": morph})
+    request = engine.requests[-1]
+    assert isinstance(request, Morph)
+    assert (request.dreams, request.weights) == ("red-foxes", b"learnt")
     gone = await client.delete("/api/generators/red-foxes")
     assert (await gone.json()) == {"generators": []}
     assert (await client.get(told["sheet"])).status == 404
