@@ -500,6 +500,7 @@ class Report:
     step: int
     total: int
     preview: bytes | None = None
+    report: tuple[tuple[str, str], ...] = ()  # what it says of itself so far: name and value
 
     @property
     def batch_key(self) -> tuple[object, ...]:

@@ -20,6 +20,7 @@ class Progress:
     total: int
     preview: bytes | None = None
     stage: str = ""  # "loading" while a model is read, else empty
+    report: tuple[tuple[str, str], ...] = ()  # what it says of itself so far; empty: nothing new
 
 
 @dataclass(frozen=True, slots=True)

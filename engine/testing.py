@@ -185,6 +185,7 @@ class _DrawingWork:
 
 # What stands for a video: kind, an empty movie, no pictures.
 VIDEO = b"\0\0\0\x0cftypmp42\0\0\0\x08moov\0\0\0\x17mdatno video at all"
+FIGURES = (("Verdict", "blurred"), ("KID", "0.5"), ("Coverage", "40%"), ("Diversity", "90%"))
 CRASH = b"crash"  # the content of a Stylize that kills the worker of `open_fake_engine`
 
 
@@ -193,7 +194,9 @@ def steps_of(request: Request) -> Iterator[Progress]:
     total = _step_count(request)
     for step in range(1, total + 1):
         is_shown = getattr(request, "previews", False) and step % 4 == 0
-        yield Progress(step, total, _preview(request, step / total) if is_shown else None)
+        preview = _preview(request, step / total) if is_shown else None
+        report = FIGURES if is_shown and isinstance(request, TrainGan) else ()
+        yield Progress(step, total, preview, report=report)
 
 
 def draw(request: Request) -> tuple[Picture, ...]:

@@ -236,7 +236,8 @@ class Worker:
         is_due = now - job.reported_at >= PROGRESS_INTERVAL_S
         if is_due or report.preview or report.step >= report.total:
             job.reported_at = now
-            self._send(job.number, Progress(report.step, report.total, report.preview))
+            told = Progress(report.step, report.total, report.preview, report=report.report)
+            self._send(job.number, told)
 
     def _ending(self, job: _Running, images: Any) -> Finished | Failed:
         if not isinstance(images, tuple) or not all(isinstance(i, Picture) for i in images):

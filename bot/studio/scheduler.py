@@ -29,7 +29,7 @@ from bot.studio.contract import Operation
 from bot.studio.fair_queue import FairQueue, Ticket
 from bot.studio.pictures import Kept, Pictures, alt_text, shown_words
 from bot.studio.speeds import Speeds, pace_of
-from bot.studio.training import Training, remark_of
+from bot.studio.training import Training, remark_of, remark_so_far
 from bot.wording import Said
 from engine.api import (
     Engine,
@@ -71,6 +71,7 @@ class Running:
     row: JobRow | None = None  # None: not claimed yet
     step: int = 0
     total: int = 0
+    remark: str = ""  # what a training says of itself so far
 
     @property
     def share_left(self) -> float:
@@ -138,6 +139,11 @@ class Scheduler:
         self.queue.remove(job_id, self._moment())
         if running := self._running.get(job_id):
             running.task.cancel()
+
+    def remark(self, job_id: str) -> str:
+        """What a training under way says of itself; empty for all others."""
+        running = self._running.get(job_id)
+        return running.remark if running else ""
 
     def steps(self, job_id: str) -> tuple[int, int] | None:
         """Steps done and in all of a job that runs here; None for others."""
@@ -369,6 +375,8 @@ class Scheduler:
             running = self._running.get(job_id)
             if running is not None and isinstance(event, Progress):
                 running.step, running.total = event.step, event.total
+                if event.report:
+                    running.remark = remark_so_far(event.report)
                 self._on_progress(running, event.preview)
 
         return on_event

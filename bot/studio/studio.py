@@ -474,7 +474,8 @@ class Atelier:
             steps = (running.step, running.total)
             estimate_s = self.scheduler.estimate_s(running.row)
             self._updates.publish(
-                job_view(running.row, steps=steps, estimate_s=estimate_s), preview
+                job_view(running.row, steps=steps, estimate_s=estimate_s, remark=running.remark),
+                preview,
             )
 
     async def _announce(self) -> None:
@@ -521,6 +522,7 @@ class Atelier:
                     position=position,
                     estimate_s=estimate_s,
                     steps=self.scheduler.steps(row.id),
+                    remark=self.scheduler.remark(row.id),
                 )
             )
         return tuple(views)

@@ -344,6 +344,21 @@ def remark_of(row: GeneratorRow) -> Said:
     )
 
 
+def remark_so_far(report: Sequence[tuple[str, str]]) -> Said:
+    """What the monitors say of a training under way: three figures, and faults if there are any."""
+    told = dict(report)
+    figures = Said(
+        "So far: distance from your pictures {kid} (0 is best), {coverage} of them met, "
+        "variety {variety}.",
+        kid=told.get("KID", "?"),
+        coverage=told.get("Coverage", "?"),
+        variety=told.get("Diversity", "?"),
+    )
+    if not told.get("Verdict"):
+        return figures
+    return Said("{first} {second}", first=figures, second=verdict_of(told["Verdict"]))
+
+
 def verdict_of(names: str) -> Said:
     """What the monitors found, in words."""
     found = [_VERDICTS[name] for name in names.split(", ") if name in _VERDICTS]

@@ -42,8 +42,9 @@ def job_view(
     position: int | None = None,
     estimate_s: float | None = None,
     steps: tuple[int, int] | None = None,
+    remark: str = "",
 ) -> JobView:
-    """A job as a face shows it; `steps` (done, total) are newer than the row's own."""
+    """A job as a face shows it; `steps` (done, total) and `remark` are newer than the row's own."""
     step, total = steps or (row.step, row.total)
     shown = tuple(image_view(seen) for seen in images)
     return JobView(
@@ -59,7 +60,7 @@ def job_view(
         is_private=row.is_private,
         destination=Destination(face=row.face, address=row.address),
         parent_id=row.parent_image_id,
-        reason=from_plain(row.reason_parts) if row.reason_parts else row.reason,
+        reason=from_plain(row.reason_parts) if row.reason_parts else row.reason or remark,
         step=step,
         total=total,
         position=position,

@@ -91,12 +91,14 @@ def run(request: TrainGan, *, clock: denoising.Clock = time.monotonic) -> Pipeli
     try:
         while _progress(request, state) < 1 and not request.is_ending:
             state = yield from _one_step(state, request, lesson, teller)
-            preview = None
+            preview: bytes | None = None
+            told: tuple[tuple[str, str], ...] = ()
             if teller.is_sheet_due():
                 state, seen = yield from _observed(state, request, lesson, teller)
                 preview = preview_of((yield from _samples(state.average, SHOWN, request.seed)))
+                told = _measured(seen)
                 teller.shown()
-            yield Report(*_counted(request, state), preview)
+            yield Report(*_counted(request, state), preview, told)
             if state.seconds - teller.kept_s >= KEPT_EVERY_S and state.step >= LEAST_KEPT:
                 yield Remember(key, learning.encode_state(state))
                 teller.kept_s = state.seconds
@@ -239,12 +241,23 @@ def _result(
         ("Pictures", str(pictures)),
         ("Training steps", str(state.step)),
         ("Training minutes", f"{state.seconds / 60:.1f}"),
-        ("KID", f"{state.best_distance:.3f}"),
+        *_measured(replace(seen, kid=state.best_distance))[1:],
+    )
+    return (replace(picture, weights=weights, report=report),)
+
+
+def _measured(seen: Observation) -> tuple[tuple[str, str], ...]:
+    """What the monitors say: faults first, then figures."""
+    return (
+        ("Verdict", ", ".join(alarm.name for alarm in alarms(seen))),
+        ("KID", f"{seen.kid:.3f}"),
+        ("Precision", f"{seen.precision:.0%}"),
+        ("Recall", f"{seen.recall:.0%}"),
+        ("Density", f"{seen.density:.0%}"),
         ("Coverage", f"{seen.coverage:.0%}"),
         ("Diversity", f"{seen.diversity_ratio:.0%}"),
         ("Novelty", f"{seen.novelty_ratio:.0%}"),
     )
-    return (replace(picture, weights=weights, report=report),)
 
 
 def _sheet(samples: Tensor, seed: int) -> Picture:

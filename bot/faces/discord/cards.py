@@ -77,7 +77,8 @@ def progress_card(
     """One job on its way."""
     job = update.job
     pictures = [preview] if preview else []
-    lines = (prompt_line(job.prompt), f"-# {progress_line(words, job)}")
+    remark = translated(job.reason, words.language)
+    lines = (prompt_line(job.prompt), f"-# {progress_line(words, job)}", remark)
     return card(*lines, pictures=pictures, rows=rows, colour=BLUE)
 
 

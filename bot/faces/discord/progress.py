@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import aiohttp
@@ -10,11 +11,11 @@ import discord
 
 from bot.errors import UserError
 from bot.faces.discord.addresses import FACE, ChatAddress, edit_answer, is_gone
-from bot.faces.discord.cards import Shown, board_card, progress_card
+from bot.faces.discord.cards import GREY, Shown, board_card, card, progress_card
 from bot.faces.discord.components.cancel import CancelButton
 from bot.faces.discord.face import FaceClient
 from bot.faces.discord.localisation import Words
-from bot.studio.contract import Caller, JobUpdate, JobView
+from bot.studio.contract import Caller, JobUpdate, JobView, Operation
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +26,8 @@ MOST_ON_A_BOARD = 50  # jobs that are found again after a restart
 class ProgressMessage:
     """Shows the jobs of one answer until all have ended, or until the answer can't be edited.
 
-    With `is_result` there is one job, whose result will take the place of its progress.
+    With `is_result` there is one job, whose result will take the place of its progress. A training
+    lasts longer than answers do: its sheets go on in a message of our own.
     """
 
     def __init__(
@@ -53,10 +55,17 @@ class ProgressMessage:
         self._watchers = [asyncio.create_task(self._watch(job_id)) for job_id in self._updates]
         try:
             await self._edit_until_ended()
+            if self._is_result and self._job.operation is Operation.TRAIN_GAN:
+                await self._show_sheets()
         finally:
             for watcher in self._watchers:
                 watcher.cancel()
             await asyncio.gather(*self._watchers, return_exceptions=True)
+
+    @property
+    def _job(self) -> JobView:
+        """The first job, or the only one."""
+        return next(iter(self._updates.values())).job
 
     async def _watch(self, job_id: str) -> None:
         try:
@@ -82,6 +91,39 @@ class ProgressMessage:
                 return
             await asyncio.sleep(self._client.options.edit_interval_s)
 
+    async def _show_sheets(self) -> None:
+        """Once the answer can't be edited any more: send the next sheet, then edit that message."""
+        message: discord.Message | None = None
+        shown = None
+        while not self._job.state.is_final and not all(one.done() for one in self._watchers):
+            await self._changed.wait()
+            self._changed.clear()
+            [update] = self._updates.values()
+            if not update.job.state.is_final and update.preview not in (None, shown):
+                try:
+                    message = await self._sheet(update, message)
+                except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+                    log.info("a sheet of job %s is not shown: %r", update.job.id, error)
+                shown = update.preview
+            await asyncio.sleep(self._client.options.edit_interval_s)
+        if message is not None:
+            text = self._words("ending.below")
+            with suppress(discord.HTTPException, aiohttp.ClientError, OSError):
+                await message.edit(view=card(text, colour=GREY), attachments=[])
+
+    async def _sheet(self, update: JobUpdate, message: discord.Message | None) -> discord.Message:
+        view, files = self._card(update)
+        if message is not None:
+            return await message.edit(view=view, attachments=files)
+        address = self._address
+        is_secret = address.is_ephemeral or (update.job.is_private and address.is_public)
+        place: discord.abc.Messageable
+        if address.channel_id is None or is_secret:
+            place = await self._client.create_dm(discord.Object(address.owner_id))
+        else:
+            place = self._client.get_partial_messageable(address.channel_id)
+        return await place.send(view=view, files=files, silent=True)
+
     async def _show(self) -> bool:
         """Bring the message up to date; False where it is not ours to edit any more."""
         updates = list(self._updates.values())
@@ -105,14 +147,15 @@ class ProgressMessage:
         if not self._is_result:
             await edit_answer(self._client, self._address, self._board(updates))
             return
-        update = updates[0]
+        await edit_answer(self._client, self._address, *self._card(updates[0]))
+
+    def _card(self, update: JobUpdate) -> tuple[discord.ui.LayoutView, list[discord.File]]:
         preview = _preview(update, self._words)
         button = CancelButton(update.job.id, self._words("buttons.cancel"))
         view = progress_card(self._words, update, [[button]], preview)
-        files = [preview.file()] if preview else []
-        await edit_answer(self._client, self._address, view, files)
         if preview:
             self._client.turns.keep_preview(update.job.id, preview)
+        return view, [preview.file()] if preview else []
 
     def _board(self, updates: Sequence[JobUpdate]) -> discord.ui.LayoutView:
         going = [update.job.id for update in updates if not update.job.state.is_final]
@@ -144,7 +187,8 @@ async def _unfinished(client: FaceClient) -> list[ProgressMessage]:
     for job in await client.studio.open_jobs(FACE):
         address = ChatAddress.read(job.destination)
         caller = Caller(owner_id=job.owner_id, guild_id=job.guild_id, locale=address.locale)
-        if not address.is_open() or (address.is_public and job.is_private):
+        is_shown = address.is_open() or job.operation is Operation.TRAIN_GAN
+        if not is_shown or (address.is_public and job.is_private):
             continue
         if address.message_id is not None:
             messages.append(ProgressMessage(client, caller, [job], address, is_result=True))
@@ -165,7 +209,7 @@ async def _board(client: FaceClient, caller: Caller, address: ChatAddress) -> Pr
 def _look(update: JobUpdate) -> object:
     """What of an update can be seen; two that look alike need no edit."""
     job = update.job
-    return job.state, round(job.progress * 100), job.position, update.preview
+    return job.state, round(job.progress * 100), job.position, job.reason, update.preview
 
 
 def _preview(update: JobUpdate, words: Words) -> Shown | None:

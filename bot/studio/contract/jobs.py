@@ -90,7 +90,8 @@ class JobView:
     is_private: bool
     destination: Destination
     parent_id: str | None = None
-    reason: str = ""  # why it failed, or what a training came to; may be a `bot.wording.Said`
+    # Why it failed, or what a training came to, so far or in the end; may be a `bot.wording.Said`.
+    reason: str = ""
     step: int = 0
     total: int = 0
     position: int | None = None  # in the queue, 1 = next; None unless queued

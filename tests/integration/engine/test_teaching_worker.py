@@ -14,8 +14,9 @@ from engine.config import EngineConfig
 from engine.errors import WorkerDied
 from engine.events import Progress
 from engine.host import open_engine
+from engine.media.animation import frames_of
 from engine.pipelines.train_gan import LEAST_KEPT
-from engine.requests import Dream, TextToImage, TrainGan, plain
+from engine.requests import Dream, Morph, TextToImage, TrainGan, Waypoint, plain
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 STEPS = LEAST_KEPT + 3
@@ -69,6 +70,12 @@ async def test_a_killed_training_goes_on_and_its_generator_dreams(tmp_path):
         dreamt = await engine.run(dream, lambda _: None)
         assert [(image.width, image.height) for image in dreamt.images] == [(64, 64)] * 2
         assert dreamt.versions["model_hash"]
+        stops = (Waypoint(seed=3), Waypoint(seed=4))
+        morph = Morph(
+            stops=stops, drawing=DRAWING, frames=3, dreams="blocks", weights=picture.weights
+        )
+        [moving] = (await engine.run(morph, lambda _: None)).images
+        assert frames_of(moving.animation)[0][0].size == (64, 64)
 
 
 def noting(steps):

@@ -319,7 +319,7 @@ class JobCard {
 
   drawSide() {
     const { job } = this;
-    const key = `${job.status}${job.prompt}`;
+    const key = `${job.status}${job.prompt}${job.reason}`;
     if (this.shown.side === key) return;
     this.shown.side = key;
     const [words, flags] = split(job.prompt);
@@ -331,7 +331,7 @@ class JobCard {
       h("p", { class: "words" }, words || h("em", {}, t(`op-${job.operation}`))),
       chips.length ? h("p", { class: "flags" }, chips) : null,
       h("p", { class: "meta" }, job.private ? icon("lock") : null, h("span", {}, meta), this.when),
-      job.status === "finished" && job.reason ? h("p", { class: "meta remark" }, job.reason) : null,
+      (job.status === "finished" || job.status === "running") && job.reason ? h("p", { class: "meta remark" }, job.reason) : null,
       h("div", { class: "deeds" },
         ENDED.has(job.status) ? button("reroll", t("reroll"), again, { kind: "small" }) : null,
         button("remix", t("usePrompt"), () => this.act.write(job.prompt), { kind: "small" }),

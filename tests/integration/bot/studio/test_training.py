@@ -69,6 +69,19 @@ async def test_a_generator_is_trained_and_dreamt_with(studio: Atelier, engine: F
     assert (asked.model, asked.weights) == ("red-foxes", b"learnt")
 
 
+async def test_while_it_learns_the_monitors_are_heard(studio: Atelier) -> None:
+    await draw(studio, ADMIN, 16)
+    job = await studio.train_gan(ADMIN, FOXES, WEB)
+    told = [update.job async for update in studio.watch(ADMIN, job.id)]
+    heard = [view.reason for view in told if view.state is JobState.RUNNING and view.reason]
+    assert heard[0] == (
+        "So far: distance from your pictures 0.5 (0 is best), 40% of them met, variety 90%. "
+        "The dreams are softer than your pictures: more minutes help."
+    )
+    assert translated(heard[0], "zh-CN").startswith("目前")
+    assert told[-1].reason.startswith("It learnt from")
+
+
 async def test_it_dreams_the_seeds_of_a_morph(studio: Atelier, engine: FakeEngine) -> None:
     await draw(studio, ADMIN, 16)
     await trained(studio)

@@ -199,6 +199,10 @@ def test_sheets_are_shown_while_it_learns(teacher, notes):
     shown = [report.preview for report in reports if report.preview]
     assert len(shown) >= 3
     assert Image.open(io.BytesIO(shown[-1])).size == (256, 256), "16 samples"
+    told = [dict(report.report) for report in reports if report.report]
+    assert len(told) == len(shown)
+    assert float(told[-1]["KID"]) > 0
+    assert {"Verdict", "Recall", "Coverage", "Diversity", "Novelty"} <= told[-1].keys()
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import pytest
 
 from engine.api import Dream, Morph
 from tests.integration.bot.faces.discord.stage import Stage, labels, parts, text
+from tests.integration.bot.faces.discord.test_delivery import QUARTER_S, direct_messages
 from tests.integration.bot.faces.discord.test_mixing import delivered
 
 PROMPT = "a fox --size 64x64 --steps 1 --images 8"
@@ -37,6 +38,38 @@ async def test_an_admin_trains_a_generator_and_members_dream_with_it(stage: Stag
     request = stage.engine.requests[-1]
     assert isinstance(request, Dream)
     assert request.weights == b"learnt"
+
+
+async def test_sheets_and_figures_are_shown_while_it_learns(stage: Stage) -> None:
+    await draw(stage, stage.admin)
+    stage.engine.stuck = True
+    asked = await stage.admin.slash(stage.channel, "train gan", name="Red Foxes")
+    await stage.answered(asked, "40% of them met, variety 90%")
+    assert len(asked.response.attachments) == 1
+    stage.engine.stuck = False
+    await stage.until(lambda: has_buttons(asked.response))
+    assert "So far" not in text(asked.response)
+
+
+async def test_after_fifteen_minutes_the_sheets_go_on_in_a_message_of_our_own(
+    stage: Stage,
+) -> None:
+    await draw(stage, stage.admin)
+    stage.engine.stuck, stage.engine.step_delay_s = True, 0.5
+    await stage.admin.slash(stage.channel, "train gan", name="Red Foxes")
+    await stage.until(lambda: stage.engine.running)
+    await stage.env.advance_time(QUARTER_S)
+    await stage.until(lambda: direct_messages(stage, stage.admin))
+    [sheets] = direct_messages(stage, stage.admin)
+    assert "So far: distance" in text(sheets)
+    assert len(sheets.attachments) == 1
+    assert "Cancel" in labels(sheets)
+    stage.engine.stuck = False
+    await stage.until(lambda: len(direct_messages(stage, stage.admin)) == 2)
+    closed, result = direct_messages(stage, stage.admin)
+    assert "It learnt from 16" in text(result)
+    await stage.until(lambda: "further down" in text(direct_messages(stage, stage.admin)[0]))
+    assert closed.id == sheets.id
 
 
 async def test_it_may_be_chosen_wherever_something_dreams(stage: Stage) -> None:
