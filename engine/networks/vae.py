@@ -24,6 +24,11 @@ class VaeConfig:
     decoder_blocks: Sequence[int] = (2, 2, 3)
 
 
+def reparametrised(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
+    """A sample of N(mean, variance) that gradients pass through; Kingma and Welling 2013, 2.4."""
+    return mean + noise * (0.5 * log_variance).exp()
+
+
 class ResidualBlock(nn.Module):
     """x + conv(silu(conv(silu(x)))); starts as the identity, so it needs no normalisation."""
 
@@ -108,6 +113,15 @@ class Vae(nn.Module):
         """Mean and log variance of the raw latents of pixels (B, 3, H, W) in [0, 1]."""
         mean, log_variance = self.encoder(pixels * 2 - 1).chunk(2, dim=1)
         return mean, log_variance.clamp(-12, 4)
+
+    def sample(self, pixels: Tensor, noise: Tensor) -> Tensor:
+        """Normalised latents drawn from the posterior of pixels in [0, 1] by standard normal noise.
+
+        `noise` is (B, C, H/8, W/8). Without pixels, normalised latents are drawn as N(0, 1), and
+        `decode(noise)` is a sample of that prior.
+        """
+        raw = reparametrised(*self.posterior(pixels), noise)
+        return (raw - self.mean[:, None, None]) / self.std[:, None, None]
 
     def decode_raw(self, latents: Tensor) -> Tensor:
         """Pixels of raw latents, not clamped, as the training loss wants them."""

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine.networks.vae import Vae
+from engine.networks.vae import Vae, reparametrised
 from engine.training.loop import Draw
 from engine.training.monitors import contact_sheet
 
@@ -46,8 +46,7 @@ class Autoencode:
         with torch.autocast(pixels.device.type, torch.bfloat16):
             mean, log_variance = network.posterior(pixels)
             noise = torch.randn(mean.shape, generator=draw.torch).to(mean.device)
-            latents = mean.float() + noise * (0.5 * log_variance.float()).exp()
-            out = network.decode_raw(latents)
+            out = network.decode_raw(reparametrised(mean.float(), log_variance.float(), noise))
         out, mean, log_variance = out.float(), mean.float(), log_variance.float()
         error = out - pixels
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()
