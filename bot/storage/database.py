@@ -145,7 +145,12 @@ def _new_engine(url: URL, pool_size: int) -> AsyncEngine:
     if url.get_backend_name() == "sqlite":
         if not url.database or url.database == ":memory:":
             raise BadConfiguration("database_url", "must name a file: sqlite:///data/atelier.db")
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(url.database).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            reason = f"its folder {folder} can't be made: {error.strerror}"
+            raise BadConfiguration("database_url", reason) from error
         engine = create_async_engine(url, pool_size=pool_size, max_overflow=0, hide_parameters=True)
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)

@@ -11,6 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+from bot.errors import BadConfiguration
 from bot.storage.database import Database
 
 Action: TypeAlias = Callable[[Config], None]
@@ -21,6 +22,7 @@ async def upgrade(database: Database) -> None:
 
     Raises:
         StorageUnavailable: the database does not answer.
+        BadConfiguration: it is of a newer version.
     """
     if await is_current(database):
         return
@@ -42,10 +44,23 @@ async def check(database: Database) -> None:
 
 
 async def is_current(database: Database) -> bool:
-    """The database has run every migration."""
-    heads = set(ScriptDirectory.from_config(_config()).get_heads())
+    """The database has run every migration.
+
+    Raises:
+        StorageUnavailable: the database does not answer.
+        BadConfiguration: it has run one that is not known here.
+    """
+    scripts = ScriptDirectory.from_config(_config())
     async with database.connecting() as connection:
-        return await connection.run_sync(_revisions) == heads
+        done = await connection.run_sync(_revisions)
+    unknown = done - {script.revision for script in scripts.walk_revisions()}
+    if unknown:
+        reason = (
+            f"is of a newer version of Atelier (revision {min(unknown)}): install that one, "
+            "or name another database"
+        )
+        raise BadConfiguration("database_url", reason)
+    return done == set(scripts.get_heads())
 
 
 def _revisions(connection: Connection) -> set[str]:

@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
+from bot.errors import BadConfiguration
 from bot.storage import migration
 from bot.storage.database import open_database
 
@@ -30,6 +32,17 @@ async def test_a_database_that_is_up_to_date_is_left_alone(database_url: str) ->
     async with open_database(database_url) as database:
         await migration.upgrade(database)
         assert await migration.is_current(database)
+
+
+async def test_a_database_of_a_newer_version_is_left_alone_and_named(database_url: str) -> None:
+    async with open_database(database_url) as database:
+        async with database.writing() as session:
+            await session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        for look in (migration.is_current, migration.upgrade):
+            with pytest.raises(
+                BadConfiguration, match=r"newer version of Atelier \(revision 9999\)"
+            ):
+                await look(database)
 
 
 def test_alembic_itself_migrates_the_configured_database(tmp_path: Path) -> None:

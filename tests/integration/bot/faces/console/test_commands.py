@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+pytestmark = pytest.mark.timeout(180)  # a machine may have much else to do
+
 # The real command line and application over the shipped fake engine.
 PROGRAM = """
 import sys
@@ -54,7 +56,7 @@ def atelier(env, tmp_path):
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=50,
+            timeout=170,
             check=False,
         )
 
@@ -136,11 +138,13 @@ def test_doctor_says_what_is_wrong_and_how_to_mend_it(atelier, tmp_path):
         ATELIER_ENGINE__CATALOGUE_FILES='["models.toml"]',
         ATELIER_ENGINE__DEVICES='["cuda:97"]',
         ATELIER_ENGINE__VGG19_FILE="/nowhere/vgg19.pth",
+        ATELIER_DATA_DIR="models.toml/data",
         ATELIER_WEB__HOST="0.0.0.0",
         ATELIER_WEB_PORT="80",
         DISCORD_TOKEN="nonsense",
     )
     assert done.returncode == 1
+    assert "models.toml/data: Not a directory" in done.stdout
     assert "/nowhere/lost.safetensors" in done.stdout
     assert "/nowhere/ink.safetensors" in done.stdout
     assert "/nowhere/vgg19.pth" in done.stdout

@@ -1,5 +1,8 @@
 """From /imagine to the grid, and what is refused before any work."""
 
+import contextlib
+import sqlite3
+
 import discord
 import pytest
 
@@ -143,6 +146,15 @@ async def test_private_expansions_are_answered_in_private(stage):
     )
     await stage.until(lambda: len(result.followups) == 2)
     assert all(message.ephemeral for message in result.followups)
+
+
+async def test_while_the_database_is_gone_a_member_hears_so_and_may_ask_again(stage, tmp_path):
+    with contextlib.closing(sqlite3.connect(tmp_path / "atelier.db")) as database:
+        database.execute("ALTER TABLE jobs RENAME TO away")
+        refused = await stage.alice.slash(stage.channel, "imagine", prompt="a fox")
+        assert "💾 the database does not answer now; nothing was lost" in text(refused.response)
+        database.execute("ALTER TABLE away RENAME TO jobs")
+    assert await stage.imagine(prompt="a fox")
 
 
 async def test_many_jobs_are_asked_about_first(stage):
