@@ -21,6 +21,7 @@ from bot.storage.members import Members
 from bot.storage.purging import Purging
 from bot.storage.styles import Styles
 from bot.studio.acceptance import Acceptance
+from bot.studio.attempts import Attempts
 from bot.studio.clock import Clock, utc_now
 from bot.studio.commissions import OPTIMISER, TRAINING_STEPS, Commissions
 from bot.studio.contract import Limits
@@ -128,7 +129,7 @@ async def open_studio(
             wildcards=wildcards,
         )
         studio = Atelier(
-            parts=Parts(engine, jobs, files, pictures, lock, training, now),
+            parts=Parts(engine, jobs, Attempts(files, pictures, training, now), lock, now),
             database=database,
             images=images,
             gallery=gallery,

@@ -7,40 +7,30 @@ the row still names that attempt.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
-from functools import partial
-from typing import TypeAlias, TypeVar
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TypeAlias
 
-from bot.errors import LimitReached, NotFound, StorageUnavailable, UserError
+from bot.errors import LimitReached, NotFound, StorageUnavailable
 from bot.logs import about_job
-from bot.storage.files import ImageFiles, content_key
-from bot.storage.images import ImageRow
 from bot.storage.jobs import QUEUED, Held, JobRow, Jobs, Outcome
 from bot.storage.lock import SchedulerLock
-from bot.storage.search import search_words
-from bot.storage.styles import StyleRow
-from bot.storage.tables import new_id
-from bot.studio import restyling
+from bot.studio.attempts import Attempts
 from bot.studio.clock import Clock
-from bot.studio.codec import UnreadableRequest, decode_request, file_keys
+from bot.studio.codec import UnreadableRequest
 from bot.studio.contract import Operation
 from bot.studio.fair_queue import FairQueue, Ticket
-from bot.studio.pictures import Kept, Pictures, alt_text, shown_words
+from bot.studio.patience import FIRST_PAUSE_S, LONGEST_PAUSE_S, FilesFailed, insistently
 from bot.studio.speeds import Speeds, pace_of
-from bot.studio.training import Training, remark_of, remark_so_far
+from bot.studio.training import remark_so_far
 from bot.wording import Said
 from engine.api import (
     Engine,
     EngineError,
     Event,
-    Finished,
     OnEvent,
     Progress,
-    Request,
-    TrainGan,
-    TrainStyle,
 )
 
 logger = logging.getLogger(__name__)
@@ -57,10 +47,6 @@ TRAINING_PAUSE_S = 5.0  # between looks whether another training has ended
 RENEWAL_S = 5.0
 POLL_S = 1.0  # for jobs that another process accepted
 DEATH_PAUSE = timedelta(seconds=0.5)
-FILE_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)  # a full disk has so long to be emptied
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 10.0  # while the database is gone
-
-T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -89,15 +75,9 @@ class Parts:
 
     engine: Engine
     jobs: Jobs
-    files: ImageFiles
-    pictures: Pictures
+    attempts: Attempts
     lock: SchedulerLock
-    training: Training
     now: Clock
-
-
-class _FilesFailed(UserError):
-    """Files could not be read or written for longer than it makes sense to wait."""
 
 
 class Scheduler:
@@ -312,9 +292,9 @@ class Scheduler:
     async def _run(self, row: JobRow) -> float | None:
         """Run a claimed attempt to its ending; returns its device seconds, where known."""
         try:
-            request = await self._request(row)
+            request = await self._parts.attempts.request(row)
             finished = await self._parts.engine.run(request, self._listener(row.id))
-            outcome = await self._outcome(row, request, finished)
+            outcome = await self._parts.attempts.outcome(row, request, finished)
         except EngineError as error:
             if error.retryable:
                 await self._survive(row)
@@ -322,7 +302,7 @@ class Scheduler:
                 if str(error) != error.text:  # what only the operator can mend
                     logger.error("%s", error)
                 await self._fail(row, error.text)
-        except (UnreadableRequest, NotFound, LimitReached, _FilesFailed) as error:
+        except (UnreadableRequest, NotFound, LimitReached, FilesFailed) as error:
             await self._fail(row, error.text)
         except Exception:
             logger.exception("failed for a reason nobody foresaw")
@@ -333,7 +313,7 @@ class Scheduler:
         return None
 
     async def _finish(self, row: JobRow, outcome: Outcome) -> None:
-        if await _insistently(
+        if await insistently(
             lambda: self._parts.jobs.finish(row.id, row.attempt, outcome, now=self._parts.now())
         ):
             self.speeds.learn(_pace(row), row.work, outcome.device_s)
@@ -341,7 +321,7 @@ class Scheduler:
 
     async def _fail(self, row: JobRow, reason: str) -> None:
         logger.info("failed: %s", reason)
-        await _insistently(
+        await insistently(
             lambda: self._parts.jobs.fail(row.id, row.attempt, reason, now=self._parts.now())
         )
         self._on_change(row.id)
@@ -354,21 +334,13 @@ class Scheduler:
             return
         logger.warning("its worker died (%d of %d)", deaths, MAX_DEATHS)
         not_before = self._parts.now() + DEATH_PAUSE
-        await _insistently(
+        await insistently(
             lambda: self._parts.jobs.requeue(
                 row.id, row.attempt, not_before=not_before, worker_died=True
             )
         )
         self._reads_all = True
         self._on_change(row.id)
-
-    async def _request(self, row: JobRow) -> Request:
-        keys = set(file_keys(row.request))
-        files = {key: await _patiently(partial(self._parts.files.read, key)) for key in keys}
-        request = decode_request(row.request, files)
-        if isinstance(request, TrainGan):
-            return await _patiently(lambda: self._parts.training.with_pictures(row, request))
-        return request
 
     def _listener(self, job_id: str) -> OnEvent:
         def on_event(event: Event) -> None:
@@ -380,42 +352,6 @@ class Scheduler:
                 self._on_progress(running, event.preview)
 
         return on_event
-
-    async def _outcome(self, row: JobRow, request: Request, finished: Finished) -> Outcome:
-        kept = await _patiently(
-            lambda: self._parts.pictures.keep(finished, request, row.prompt, row.id)
-        )
-        now = self._parts.now()
-        style = None
-        if isinstance(request, TrainStyle):
-            style = await _patiently(lambda: self._trained(row, request, finished))
-        generator = None
-        if isinstance(request, TrainGan):
-            generator = await _patiently(
-                lambda: self._parts.training.row_of(row, request, finished)
-            )
-        return Outcome(
-            style=style,
-            generator=generator,
-            remark=remark_of(generator) if generator else restyling.remark_on(request),
-            images=[image_row(row, place, one, now) for place, one in enumerate(kept)],
-            device_s=finished.timings.device_s or finished.timings.total_s,
-            timings=asdict(finished.timings),
-            versions=finished.versions,
-        )
-
-    async def _trained(self, row: JobRow, request: TrainStyle, finished: Finished) -> StyleRow:
-        """A style that its owner can name from now on."""
-        [picture] = finished.images
-        key = content_key(picture.weights, "safetensors")
-        await self._parts.files.put(key, picture.weights)
-        return StyleRow(
-            owner_id=row.owner_id,
-            name=request.name,
-            file_key=content_key(request.style),
-            learnt_key=key,
-            created_at=self._parts.now(),
-        )
 
     def _left_s(self, running: Running) -> float:
         if running.row is None:
@@ -452,56 +388,5 @@ class Scheduler:
         return self._parts.now().timestamp()
 
 
-def image_row(job: JobRow, place: int, kept: Kept, now: datetime) -> ImageRow:
-    """The row of one finished image."""
-    return ImageRow(
-        id=new_id(),
-        job_id=job.id,
-        place=place,
-        owner_id=job.owner_id,
-        guild_id=job.guild_id,
-        seed=kept.picture.seed,
-        width=kept.picture.width,
-        height=kept.picture.height,
-        prompt=job.prompt,
-        words=search_words(shown_words(job.prompt)),
-        model=job.model,
-        parameters=kept.parameters,
-        operation=job.operation,
-        parent_id=job.parent_image_id,
-        is_private=job.is_private,
-        alt_text=alt_text(job.prompt, Operation(job.operation)),
-        file_key=kept.file_key,
-        animation_key=kept.animation_key,
-        video_key=kept.video_key,
-        created_at=now,
-    )
-
-
 def _pace(row: JobRow) -> str:
     return pace_of(row.model, row.operation)
-
-
-async def _insistently(write: Callable[[], Awaitable[T]]) -> T:
-    """Repeat a write until the database takes it."""
-    pause_s = FIRST_PAUSE_S
-    while True:
-        try:
-            return await write()
-        except StorageUnavailable:
-            await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-
-
-async def _patiently(access: Callable[[], Awaitable[T]]) -> T:
-    """Repeat an access to files some times, with growing pauses."""
-    for pause_s in FILE_PAUSES_S:
-        try:
-            return await access()
-        except StorageUnavailable as error:
-            logger.warning("%s; again in %.1f s", error, pause_s)
-            await asyncio.sleep(pause_s)
-    try:
-        return await access()
-    except StorageUnavailable as error:
-        raise _FilesFailed(error.text) from error

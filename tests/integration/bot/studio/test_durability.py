@@ -11,7 +11,7 @@ import pytest
 
 from bot.errors import StorageUnavailable
 from bot.storage.files import DiskFull, ImageFolder
-from bot.studio import scheduler
+from bot.studio import patience
 from bot.studio.contract import JobState, JobView
 from bot.studio.opening import open_studio
 from bot.studio.studio import Atelier
@@ -144,7 +144,7 @@ async def test_an_error_nobody_foresaw_fails_its_own_job_only(studio, engine) ->
 async def test_a_full_disk_is_waited_for_and_then_named(
     engine: FakeEngine, sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scheduler, "FILE_PAUSES_S", (0.01, 0.01))
+    monkeypatch.setattr(patience, "FILE_PAUSES_S", (0.01, 0.01))
     disk = SmallDisk(tmp_path)
     async with open_studio(engine, database_url=sqlite_url, files=disk) as studio:
         disk.refusals = 2
