@@ -180,7 +180,7 @@ class StylePreset:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PresetPicture:
-    """A painting whose look ships, small and square. Result: pixels (3, S, S) in [0, 1]."""
+    """A painting whose look ships. Result: pixels (3, H, W) in [0, 1]."""
 
     name: str
 
@@ -213,13 +213,31 @@ class Restyle:
     pixels: Tensor  # (B, 3, H, W); H and W multiples of 8
     code: Tensor  # (B, S)
     strength: Tensor  # (B,) in 0..1
-    own: Tensor  # (B, S): the code of the picture that `pixels` are, or are a tile of
+    # (B, S): the code of the picture that `pixels` are a tile of; None where they are the whole
+    own: Tensor | None = None
     changes: tuple[tuple[bytes, float], ...] = ()  # what was learnt of styles, and how much counts
 
     @property
     def batch_key(self) -> tuple[object, ...]:
         """Network, its changes, and shape: any styles and strengths share a pass."""
-        return ("restyle", self.network, self.changes, *self.pixels.shape[1:])
+        is_whole = self.own is None
+        return ("restyle", self.network, self.changes, is_whole, *self.pixels.shape[1:])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LayStrokes:
+    """Styles' brush strokes on pictures (`engine.style.strokes`). Result: pixels, not clamped."""
+
+    network: NetworkRef
+    pixels: Tensor  # (B, 3, H, W); H and W multiples of 8, at least 32
+    bases: Tensor  # (B, K, D)
+    details: Tensor  # (B, K, P)
+    strength: Tensor  # (B,) in 0..1
+
+    @property
+    def batch_key(self) -> tuple[object, ...]:
+        """Shape of pictures and patches: any styles and strengths share a pass."""
+        return ("lay strokes", self.network, *self.bases.shape[1:], *self.pixels.shape[1:])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -514,6 +532,7 @@ StyleCall: TypeAlias = (
     | PresetPicture
     | DescribeStyle
     | Restyle
+    | LayStrokes
     | ContentFeatures
     | StyleGradient
     | FirstChange

@@ -26,6 +26,11 @@ class StylePresetInfo:
     source: str  # the picture's place in the training data
 
     @property
+    def painting(self) -> Path:
+        """The whole painting, 512 pixels on the longer side, as WebP."""
+        return PICTURES / "whole" / f"{self.name}.webp"
+
+    @property
     def picture(self) -> Path:
         """The middle of the painting, 128 pixels a side, as WebP."""
         return PICTURES / f"{self.name}.webp"

@@ -168,12 +168,12 @@ class StyleTransfer(nn.Module):
     ) -> list[Tensor]:
         """The features of the content with the statistics of `code`; without strength all of it."""
         features = self.encoder(content)
+        seen = torch.cat([statistics(level) for level in features], dim=1) if own is None else own
         if times is not None:
             features = [level.repeat_interleave(times, dim=0) for level in features]
+            seen = seen if own is not None else seen.repeat_interleave(times, dim=0)
         codes = self.encoder.split_code(code)
-        if own is None:
-            own = torch.cat([statistics(level) for level in features], dim=1)
-        owns = self.encoder.split_code(own)
+        owns = self.encoder.split_code(seen)
         if strength is not None:
             # Interpolation of statistics is that of features: `adapt` is linear in the code.
             pairs = zip(owns, codes, strict=True)

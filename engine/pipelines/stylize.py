@@ -1,6 +1,7 @@
 """One picture's content in the look of others: in one pass, by an optimiser, or by diffusion.
 
-fast       Huang and Belongie 2017: statistics of features are replaced and decoded
+fast       Huang and Belongie 2017: statistics of features are replaced and decoded; the styles'
+           brush strokes are laid over what comes of it (`engine.style.strokes`)
 optimise   Gatys et al. 2016: pixels descend to the features of one and the Gram matrices of others
 diffusion  the content noised and drawn again by a checkpoint that is shown the style, or is
            restyled lightly afterwards
@@ -177,13 +178,15 @@ class _Teller:
 
 def _styles(request: Stylize, content: Tensor) -> Generator[Call, Any, list[Style]]:
     """What each reference looks like."""
-    network = NetworkRef(request.network if request.method is StyleMethod.OPTIMISE else "style")
     recolour = content if request.keep_colour is KeepColour.MATCHED else None
     styles: list[Style] = []
     for reference in request.styles:
-        is_sliced = request.method is StyleMethod.OPTIMISE and request.loss is StyleLoss.SLICED
-        described = restyling.described(reference, network, recolour, is_sliced=is_sliced)
-        styles += [(yield from described)]
+        if request.method is StyleMethod.OPTIMISE:
+            network, is_sliced = NetworkRef(request.network), request.loss is StyleLoss.SLICED
+            look = restyling.described(reference, network, recolour, is_sliced=is_sliced)
+        else:
+            look = restyling.painted_like(reference, recolour)
+        styles += [(yield from look)]
     return styles
 
 

@@ -58,7 +58,7 @@ def run(
     Raises:
         UnreadableImage: the style is no readable picture.
     """
-    style = yield from restyling.described(StyleReference(request.style), STYLE_NETWORK)
+    style = yield from restyling.painted_like(StyleReference(request.style))
     first, version = yield FirstChange(STYLE_NETWORK, request.seed)
     key = _key_of(request, version)
     noted = yield Recall(key)

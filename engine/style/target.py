@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from engine.style.strokes import Strokes, chosen_anew, mixed
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Style:
@@ -17,6 +19,7 @@ class Style:
     covariance: Tensor  # (B, 3, 3)
     # (B, N, Q) of each level: features along random directions, at so many quantiles; may be empty
     slices: tuple[Tensor, ...] = ()
+    strokes: Strokes | None = None  # where the fast method will lay them
 
     def __len__(self) -> int:
         return len(self.code)
@@ -33,6 +36,7 @@ def blended(styles: Sequence[Style], weights: Sequence[float]) -> Style:
         return (stacked * share).sum(0, keepdim=True)
 
     levels = range(len(styles[0].grams))
+    strokes = [style.strokes for style in styles if style.strokes]
     return Style(
         mix([style.code for style in styles]),
         tuple(mix([style.grams[level] for style in styles]) for level in levels),
@@ -40,6 +44,7 @@ def blended(styles: Sequence[Style], weights: Sequence[float]) -> Style:
         mix([style.covariance for style in styles]),
         # The mean of quantiles is the barycentre of distributions along each direction.
         tuple(mix([style.slices[level] for style in styles]) for level in _levels(styles)),
+        mixed(strokes, weights) if len(strokes) == len(styles) else None,
     )
 
 
@@ -65,4 +70,5 @@ def perturbed(style: Style, amount: float, generator: torch.Generator) -> Style:
         part * (1 + amount * torch.randn(*part.shape[:2], 1, generator=generator))
         for part in style.slices
     )
-    return Style(style.code * factor, tuple(grams), style.mean + moved, covariance, slices)
+    strokes = style.strokes and chosen_anew(style.strokes, generator)
+    return Style(style.code * factor, tuple(grams), style.mean + moved, covariance, slices, strokes)

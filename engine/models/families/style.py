@@ -20,6 +20,7 @@ from engine.calls import (
     ContentFeatures,
     DescribeStyle,
     FirstChange,
+    LayStrokes,
     PresetPicture,
     Recall,
     Remember,
@@ -57,6 +58,7 @@ from engine.style import losses
 from engine.style.colour import colour_moments
 from engine.style.learning import decode_change
 from engine.style.objective import Weights, restyling_loss
+from engine.style.strokes import Strokes, laid
 from engine.style.target import Style
 from engine.wording import Said
 
@@ -93,6 +95,8 @@ class StyleNetworks:
         match first:
             case Restyle():
                 return self._restyle([c for c in calls if isinstance(c, Restyle)])
+            case LayStrokes():
+                return self._lay([c for c in calls if isinstance(c, LayStrokes)])
             case StyleGradient():
                 return self._gradients([c for c in calls if isinstance(c, StyleGradient)])
             case StyleCode() | ContentFeatures():
@@ -140,15 +144,23 @@ class StyleNetworks:
         contents = [call.pixels[:1] if _is_one(call.pixels) else call.pixels for call in calls]
         counts = [len(call.pixels) if _is_one(call.pixels) else 1 for call in calls]
         times = [n for content, n in zip(contents, counts, strict=True) for _ in content]
+        owns = [call.own for call in calls if call.own is not None]
         answer = self._transfer(
             self._joined(contents),
             self._joined([call.code for call in calls]),
             self._joined([call.strength for call in calls]),
-            self._joined([call.own for call in calls]),
+            self._joined(owns) if owns else None,
             self._learnt(calls[0].changes),
             torch.tensor(times, device=self._device),
         )
         return list(torch.split(answer.float().cpu(), [len(call.pixels) for call in calls]))
+
+    def _lay(self, calls: Sequence[LayStrokes]) -> list[Tensor]:
+        details = torch.cat([call.details for call in calls]).to(self._device)
+        strokes = Strokes(self._joined([call.bases for call in calls]), details)
+        pixels = self._joined([call.pixels for call in calls])
+        answer = laid(pixels, strokes, self._joined([call.strength for call in calls]))
+        return list(torch.split(answer.cpu(), [len(call.pixels) for call in calls]))
 
     def _learnt(self, changes: Sequence[tuple[bytes, float]]) -> dict[str, Tensor]:
         """What was learnt of styles: what it adds to the decoder's parameters, by their names."""
@@ -258,9 +270,9 @@ def _is_one(pixels: Tensor) -> bool:
 
 
 def _painting(name: str) -> Tensor:
-    """The picture of a preset, (3, S, S)."""
+    """The picture of a preset, (3, H, W)."""
     preset = next((one for one in style_presets() if one.name == name), None)
     if preset is None:
         raise Unsupported(Said("there is no style called {name}", name=name))
-    with Image.open(preset.picture) as image:
+    with Image.open(preset.painting) as image:
         return torch.from_numpy(pixels_of_image(image)[0])

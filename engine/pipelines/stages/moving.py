@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from engine.calls import Call, Restyle, StyleCode
+from engine.calls import Call, LayStrokes, Restyle, StyleCode
 from engine.pipelines.stages.restyling import (
     STYLE_NETWORK,
     Changes,
@@ -18,6 +18,7 @@ from engine.pipelines.stages.restyling import (
     in_colours_of,
     padded,
 )
+from engine.style.strokes import Strokes
 from engine.style.target import Style
 
 AT_ONCE = 4  # frames of one call, so that progress is told and others get their turn
@@ -25,6 +26,7 @@ STILL = 0.03  # how much colours may differ, 0..1, that something counts as stil
 HELD = 0.75  # of the frame before, where all is still
 NEARBY = 7  # pixels of the square in which a movement is looked for
 
+FramesOf = Generator[Call, Any, list[Tensor]]
 OnFrames = Callable[[int, Tensor], Generator[Call, Any, None]]  # hears how many are done
 
 
@@ -34,7 +36,7 @@ def restyled_frames(
     strength: float,
     changes: Changes,
     on_frames: OnFrames,
-) -> Generator[Call, Any, list[Tensor]]:
+) -> FramesOf:
     """Return frames (3, H, W) of one size, each in the style's one row."""
     height, width = frames[0].shape[1:]
     canvas = torch.stack([padded(frame) for frame in frames])
@@ -50,7 +52,27 @@ def restyled_frames(
         yield from on_frames(len(done), done[-1][None])
     before = stacked(frames)[None]
     painted = as_one_picture(done, lambda whole: in_colours_of(style, whole, before, strength))
+    if style.strokes is not None:
+        painted = yield from _stroked(painted, style.strokes, strength)
     return steadied(frames, painted)
+
+
+def _stroked(frames: Sequence[Tensor], strokes: Strokes, strength: float) -> FramesOf:
+    """Frames (3, H, W) with strokes on them."""
+    height, width = frames[0].shape[1:]
+    canvas = torch.stack([padded(frame) for frame in frames])
+    done: list[Tensor] = []
+    for part in torch.split(canvas, AT_ONCE):
+        count = len(part)
+        pixels = yield LayStrokes(
+            STYLE_NETWORK,
+            part,
+            strokes.bases.expand(count, -1, -1),
+            strokes.details.expand(count, -1, -1),
+            torch.full((count,), strength),
+        )
+        done += [cropped(frame, height, width) for frame in pixels]
+    return done
 
 
 def as_one_picture(frames: Sequence[Tensor], change: Callable[[Tensor], Tensor]) -> list[Tensor]:

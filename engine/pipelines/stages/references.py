@@ -43,7 +43,10 @@ def _seen(reference: StyleReference, side: int) -> Generator[Call, Any, Tensor]:
     """A reference as (3, side, side)."""
     if reference.preset:
         painting: Tensor = yield PresetPicture(reference.preset)
-        return restyling.resized(painting, side, side)
+        shorter = min(painting.shape[1:])
+        top, left = ((length - shorter) // 2 for length in painting.shape[1:])
+        middle = painting[:, top : top + shorter, left : left + shorter]
+        return restyling.resized(middle, side, side)
     return sources.pixels_of(_middle(sources.opened(reference.image, "styles"), side))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch.nn import functional
 from engine.calls import (
     Call,
     DescribeStyle,
+    LayStrokes,
     NetworkRef,
     PresetPicture,
     Restyle,
@@ -23,6 +25,7 @@ from engine.pipelines.stages import sources
 from engine.pipelines.stages.tiling import Grid, Mosaic, tiles_of
 from engine.requests import Diffusion, StyleReference
 from engine.style.colour import colour_moments, match_colours
+from engine.style.strokes import REACH, Strokes, strokes_of
 from engine.style.target import Style, blended
 
 STYLE_NETWORK = NetworkRef("style")
@@ -33,12 +36,15 @@ WHOLE_PIXELS = 1024 * 1024  # that are restyled in one piece
 # The network looks 53 pixels far, rounded up to its multiple.
 GRID = Grid(side=640, overlap=160, blind=56)
 SMALL_GRID = Grid(side=256, overlap=136, blind=56)
+PIECE = 512  # pixels of a side of what strokes are laid on at once; a multiple of REACH
+SMALL_PIECE = 128  # the same where memory runs out
 
 STYLE_SIDE = 512  # pixels of the longer side at which a style is looked at
 FAINTEST = 1e-3  # variance of colours below which the grain of a flat picture would be blown up
 HALF_WEIGHT = 50  # the `--sw` that takes half of a style
 
 PixelsOf = Generator[Call, Any, Tensor]
+StyleOf = Generator[Call, Any, Style]
 Changes = tuple[tuple[bytes, float], ...]  # what was learnt of styles, and how much counts
 
 
@@ -56,7 +62,7 @@ def in_the_look_of_references(
     references = request.style_references
     styles: list[Style] = []
     for reference in references:
-        styles += [(yield from described(reference, STYLE_NETWORK))]
+        styles += [(yield from painted_like(reference))]
     weights = [reference.weight for reference in references]
     style = blended(styles, weights)
     strength = strength_of(request)
@@ -78,7 +84,7 @@ def described(
     palette: Tensor | None = None,
     *,
     is_sliced: bool = False,
-) -> Generator[Call, Any, Style]:
+) -> StyleOf:
     """Look at a style reference; with `palette` (3, H, W) as if it had those colours.
 
     Of a painting that ships, the shipped network's statistics ship too; others look at its small
@@ -87,20 +93,32 @@ def described(
     if reference.preset and network == STYLE_NETWORK and not is_sliced:
         preset: Style = yield StylePreset(network, reference.preset)
         return preset
-    if reference.preset:
-        painting: Tensor = yield PresetPicture(reference.preset)
-        pixels = painting[None]
-    else:
-        pixels = _seen(reference)
-    if palette is not None:
-        pixels = match_colours(pixels, *colour_moments(palette[None]))
+    pixels = yield from _seen(reference, palette)
     is_kept = reference.is_kept and palette is None
     style: Style = yield DescribeStyle(network, pixels, is_kept, is_sliced)
     return style
 
 
-def _seen(reference: StyleReference) -> Tensor:
+def painted_like(reference: StyleReference, palette: Tensor | None = None) -> StyleOf:
+    """Look at a style reference as `described` does, and at its brush strokes."""
+    style = yield from described(reference, STYLE_NETWORK, palette)
+    pixels = yield from _seen(reference, palette)
+    return replace(style, strokes=strokes_of(pixels))
+
+
+def _seen(reference: StyleReference, palette: Tensor | None) -> PixelsOf:
     """The picture of a reference, (1, 3, H, W), at a size that shows its strokes."""
+    if reference.preset:
+        painting: Tensor = yield PresetPicture(reference.preset)
+        pixels = padded(painting)[None]
+    else:
+        pixels = _attached(reference)
+    if palette is not None:
+        pixels = match_colours(pixels, *colour_moments(palette[None]))
+    return pixels
+
+
+def _attached(reference: StyleReference) -> Tensor:
     image = sources.opened(reference.image, "styles")
     scale = min(1.0, STYLE_SIDE / max(image.size))
     width, height = (
@@ -123,13 +141,13 @@ def restyled(pixels: Tensor, style: Style, strength: float, changes: Changes = (
 
     Tiles share the statistics of the whole picture and overlap by more than the network sees, so
     that no seam shows. Where memory runs out the picture is cut smaller. The network paints; which
-    colours there are is then set exactly.
+    colours there are is then set exactly, and the style's strokes are laid.
     """
     height, width = pixels.shape[1:]
     canvas = padded(pixels)
-    own = yield StyleCode(STYLE_NETWORK, _overview(canvas)[None])
-    brush = Restyle(STYLE_NETWORK, canvas[None], style.code, torch.tensor([strength]), own, changes)
-    if canvas.shape[1] * canvas.shape[2] <= WHOLE_PIXELS:
+    weight = torch.tensor([strength])
+    brush = Restyle(STYLE_NETWORK, canvas[None], style.code, weight, changes=changes)
+    if _is_small(canvas):
         try:
             whole = yield brush
         except OutOfMemory:
@@ -138,7 +156,42 @@ def restyled(pixels: Tensor, style: Style, strength: float, changes: Changes = (
     else:
         canvas = yield from _in_tiles(canvas, brush, GRID)
     painted = cropped(canvas, height, width)
-    return in_colours_of(style, painted[None], pixels[None], strength)[0]
+    coloured = in_colours_of(style, painted[None], pixels[None], strength)[0]
+    if style.strokes is None:
+        return coloured
+    return (yield from _stroked(coloured, style.strokes, weight))
+
+
+def _is_small(canvas: Tensor) -> bool:
+    return canvas.shape[1] * canvas.shape[2] <= WHOLE_PIXELS
+
+
+def _stroked(pixels: Tensor, strokes: Strokes, strength: Tensor) -> PixelsOf:
+    """Pixels (3, H, W) with strokes on them."""
+    canvas = padded(pixels)
+    call = LayStrokes(STYLE_NETWORK, canvas[None], strokes.bases, strokes.details, strength)
+    if _is_small(canvas):
+        try:
+            whole: Tensor = yield call
+        except OutOfMemory:
+            whole = (yield from _in_pieces(canvas, call, SMALL_PIECE))[None]
+        canvas = whole[0]
+    else:
+        canvas = yield from _in_pieces(canvas, call, PIECE)
+    return cropped(canvas, *pixels.shape[1:])
+
+
+def _in_pieces(canvas: Tensor, call: LayStrokes, side: int) -> PixelsOf:
+    """The same strokes as on the whole, as each piece is looked at as far around as they reach."""
+    height, width = canvas.shape[1:]
+    done = torch.empty_like(canvas)
+    for top, left in product(range(0, height, side), range(0, width, side)):
+        above, before = max(0, top - REACH), max(0, left - REACH)
+        around = canvas[:, above : top + side + REACH, before : left + side + REACH]
+        laid: Tensor = yield replace(call, pixels=around[None])
+        piece = laid[0, :, top - above :, left - before :][:, :side, :side]
+        done[:, top : top + side, left : left + side] = piece
+    return done
 
 
 def in_colours_of(style: Style, painted: Tensor, before: Tensor, strength: float) -> Tensor:
@@ -157,6 +210,8 @@ def cropped(canvas: Tensor, height: int, width: int) -> Tensor:
 
 
 def _in_tiles(canvas: Tensor, brush: Restyle, grid: Grid) -> PixelsOf:
+    own = yield StyleCode(STYLE_NETWORK, _overview(canvas)[None])
+    brush = replace(brush, own=own)
     mosaic = Mosaic(canvas.shape[1], canvas.shape[2], 1)
     for tile in tiles_of(canvas.shape[1], canvas.shape[2], grid):
         piece = yield from _tile(tile.cut(canvas), brush)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.calls import Call, Restyle
+from engine.calls import Call, LayStrokes, Restyle
 from engine.errors import OutOfMemory
 from engine.pipelines.stages.restyling import Changes, PixelsOf, restyled
 from engine.style.target import Style
@@ -36,19 +36,29 @@ def restyled_versions(
 
 
 def _answered(calls: Sequence[Call]) -> Versions:
-    """The answers to calls about one picture, of one pass."""
-    restyles = [call for call in calls if isinstance(call, Restyle)]
-    if not restyles:
-        answer: Tensor = yield calls[0]
-        return [answer] * len(calls)
-    rows: Tensor = yield replace(
-        restyles[0],
-        pixels=restyles[0].pixels.expand(len(restyles), -1, -1, -1),
-        code=torch.cat([call.code for call in restyles]),
-        strength=torch.cat([call.strength for call in restyles]),
-        own=torch.cat([call.own for call in restyles]),
-    )
-    return list(torch.split(rows, 1))
+    """The answers to calls of one kind about one picture, of one pass."""
+    rows: Tensor
+    if restyles := [call for call in calls if isinstance(call, Restyle)]:
+        owns = [call.own for call in restyles if call.own is not None]
+        rows = yield replace(
+            restyles[0],
+            pixels=restyles[0].pixels.expand(len(restyles), -1, -1, -1),
+            code=torch.cat([call.code for call in restyles]),
+            strength=torch.cat([call.strength for call in restyles]),
+            own=torch.cat(owns) if owns else None,
+        )
+        return list(torch.split(rows, 1))
+    if layings := [call for call in calls if isinstance(call, LayStrokes)]:
+        rows = yield replace(
+            layings[0],
+            pixels=torch.cat([call.pixels for call in layings]),
+            bases=torch.cat([call.bases for call in layings]),
+            details=torch.cat([call.details for call in layings]),
+            strength=torch.cat([call.strength for call in layings]),
+        )
+        return list(torch.split(rows, 1))
+    answer: Tensor = yield calls[0]
+    return [answer] * len(calls)
 
 
 def _step(way: PixelsOf, answer: Tensor) -> Call | Tensor:

@@ -32,6 +32,13 @@ def test_a_painting_ships_as_a_small_picture() -> None:
         assert preset.picture.stat().st_size < 12_000
 
 
+def test_the_whole_painting_ships_at_a_size_that_shows_its_strokes() -> None:
+    for preset in style_presets():
+        with Image.open(preset.painting) as painting:
+            assert max(painting.size) == 512
+        assert preset.painting.stat().st_size < 100_000
+
+
 def test_each_source_is_another_picture() -> None:
     sources = {preset.source for preset in style_presets()}
     assert len(sources) == 8

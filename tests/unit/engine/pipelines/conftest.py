@@ -72,6 +72,8 @@ class IdealModel:
             case calls.Restyle(pixels=pixels, code=code, strength=strength):
                 colour = code[:, :, None, None].expand_as(pixels)
                 return torch.lerp(pixels, colour, strength.view(-1, 1, 1, 1))
+            case calls.LayStrokes(pixels=pixels):
+                return pixels
             case calls.Pause() | calls.Report():
                 return None
         raise AssertionError(call)
