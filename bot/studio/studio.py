@@ -4,10 +4,10 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
 
-from bot.errors import NotAllowed, NotFound, StorageUnavailable
+from bot.errors import NotAllowed, StorageUnavailable
 from bot.storage.database import Database
 from bot.storage.images import Images
-from bot.storage.jobs import QUEUED, JobRow, Jobs
+from bot.storage.jobs import JobRow, Jobs
 from bot.studio import policy
 from bot.studio.commissions import Commissions
 from bot.studio.contract import (
@@ -22,7 +22,6 @@ from bot.studio.contract import (
     GeneratorView,
     GuildRules,
     ImageView,
-    JobState,
     JobUpdate,
     JobView,
     Morphing,
@@ -35,7 +34,7 @@ from bot.studio.contract import (
     Teaching,
 )
 from bot.studio.delivery import Delivery
-from bot.studio.gallery import Gallery, cursor_after, read_cursor
+from bot.studio.gallery import Gallery
 from bot.studio.house import House
 from bot.studio.ingredients import FetchPicture, Ingredients
 from bot.studio.janitor import Janitor
@@ -43,13 +42,11 @@ from bot.studio.repeats import Repeats
 from bot.studio.scheduler import Parts, Running, Scheduler
 from bot.studio.training import Training, ending_of
 from bot.studio.updates import Updates
-from bot.studio.views import job_view
+from bot.studio.watching import Watching
 from engine.api import Catalogue, Engine, EngineStatus
 
 logger = logging.getLogger(__name__)
 
-MAX_HISTORY = 50  # jobs of one page
-WATCH_POLL_S = 2.0  # how soon a watcher hears of what another process did
 _ANNOUNCE_PAUSE_S = 0.5
 
 
@@ -76,7 +73,6 @@ class Atelier:
         self._jobs: Jobs = parts.jobs
         self._now = parts.now
         self._database = database
-        self._images = images
         self._gallery = gallery
         self._house = house
         self._ingredients = ingredients
@@ -90,6 +86,7 @@ class Atelier:
         self.scheduler = Scheduler(
             parts, slots=slots, on_change=self._changed.put_nowait, on_progress=self._tell_progress
         )
+        self._watching = Watching(parts.jobs, images, self.scheduler, self._updates)
 
     async def run(self) -> None:
         """Schedule, deliver and announce until cancelled."""
@@ -253,15 +250,15 @@ class Atelier:
 
     async def cancel(self, caller: Caller, job_id: str) -> JobView:
         """Cancel a waiting or running job."""
-        row = await self._visible_job(caller, job_id)
+        row = await self._watching.visible(caller, job_id)
         if not policy.may_end_job(caller, row):
             raise NotAllowed("only its owner or an admin of this server may cancel a job")
         if await self._ended_early(row):
-            return await self._view(await self._jobs.by_id(row.id))
+            return await self._watching.view(await self._jobs.by_id(row.id))
         if await self._jobs.cancel(row.id, now=self._now()):
             self.scheduler.stop(row.id)
             self._changed.put_nowait(row.id)
-        return await self._view(await self._jobs.by_id(row.id))
+        return await self._watching.view(await self._jobs.by_id(row.id))
 
     async def _ended_early(self, row: JobRow) -> bool:
         """Have a training make its result of what it has learnt; False where that is nothing."""
@@ -274,62 +271,29 @@ class Atelier:
 
     async def job(self, caller: Caller, job_id: str) -> JobView:
         """One job, with images once finished."""
-        return await self._view(await self._visible_job(caller, job_id))
+        return await self._watching.view(await self._watching.visible(caller, job_id))
 
-    async def watch(self, caller: Caller, job_id: str) -> AsyncIterator[JobUpdate]:
+    def watch(self, caller: Caller, job_id: str) -> AsyncIterator[JobUpdate]:
         """The state now, then each change, up to and including the final one."""
-        row = await self._visible_job(caller, job_id)
-        with self._updates.watching_job(row.id) as watcher:
-            # Numbered before it is read: what is heard meanwhile comes after it.
-            number = self._updates.next_number()
-            last = await self._view(await self._jobs.by_id(row.id))
-            yield JobUpdate(last, None, number)
-            while not last.state.is_final:
-                try:
-                    async with asyncio.timeout(WATCH_POLL_S):
-                        update = await watcher.next()
-                except TimeoutError:
-                    found = await self._news_of(row.id, last)
-                    if found is None:
-                        continue
-                    update = self._updates.numbered(found)
-                last = update.job
-                yield update
+        return self._watching.watch(caller, job_id)
 
-    async def watch_all(self, caller: Caller) -> AsyncIterator[JobUpdate]:
+    def watch_all(self, caller: Caller) -> AsyncIterator[JobUpdate]:
         """Each change of any of the caller's own jobs, without end."""
-        with self._updates.watching_owner(caller.owner_id) as watcher:
-            while True:
-                yield await watcher.next()
+        return self._watching.watch_all(caller)
 
     async def history(
         self, caller: Caller, *, cursor: str | None = None, limit: int = 10
     ) -> tuple[tuple[JobView, ...], str | None]:
         """The caller's jobs, newest first, and the next cursor."""
-        limit = min(max(limit, 1), MAX_HISTORY)
-        below = None if cursor is None else read_cursor(cursor)
-        rows = await self._jobs.of_owner(caller.owner_id, below=below, limit=limit + 1)
-        shown = rows[:limit]
-        following = cursor_after(shown[-1].number) if len(rows) > limit else None
-        return await self._views(shown, caller.owner_id), following
+        return await self._watching.history(caller, cursor=cursor, limit=limit)
 
     async def open_jobs(self, face: str) -> tuple[JobView, ...]:
         """All jobs of a face that wait or run, oldest first; for the face itself."""
-        rows = [row for row in await self._jobs.open_jobs() if row.face == face]
-        return tuple([(await self._view(row)) for row in rows])
+        return await self._watching.open_jobs(face)
 
     async def queue(self, caller: Caller) -> QueueView:
         """What runs and waits."""
-        counts = await self._jobs.counts()
-        own = await self._jobs.open_jobs(owner_id=caller.owner_id)
-        views = await self._views(own, caller.owner_id)
-        waiting = [view for view in views if view.state is JobState.QUEUED]
-        return QueueView(
-            running=tuple(view for view in views if view.state is JobState.RUNNING),
-            waiting=tuple(sorted(waiting, key=lambda view: view.position or len(own))),
-            total_running=counts["running"],
-            total_waiting=counts[QUEUED],
-        )
+        return await self._watching.queue(caller)
 
     # Images
 
@@ -460,30 +424,21 @@ class Atelier:
 
     def _accepted(self, rows: Sequence[JobRow]) -> tuple[JobView, ...]:
         self.scheduler.accept(rows)
-        views = tuple(self._queued_view(row) for row in rows)
+        views = tuple(self._watching.queued(row) for row in rows)
         for view in views:
             self._updates.publish(view)
         return views
 
-    def _queued_view(self, row: JobRow) -> JobView:
-        position = self.scheduler.queue.position(row.id)
-        return job_view(row, position=position, estimate_s=self.scheduler.estimate_s(row))
-
     def _tell_progress(self, running: Running, preview: bytes | None) -> None:
         if running.row is not None:
-            steps = (running.step, running.total)
-            estimate_s = self.scheduler.estimate_s(running.row)
-            self._updates.publish(
-                job_view(running.row, steps=steps, estimate_s=estimate_s, remark=running.remark),
-                preview,
-            )
+            self._updates.publish(self._watching.running(running, running.row), preview)
 
     async def _announce(self) -> None:
         """Tell watchers what the rows say now, and the delivery what ended."""
         while True:
             job_id = await self._changed.get()
             try:
-                view = await self._view(await self._jobs.by_id(job_id))
+                view = await self._watching.view(await self._jobs.by_id(job_id))
             except StorageUnavailable:
                 self._changed.put_nowait(job_id)
                 await asyncio.sleep(_ANNOUNCE_PAUSE_S)
@@ -491,50 +446,3 @@ class Atelier:
             self._updates.publish(view)
             if view.state.is_final:
                 self._delivery.hurry()
-
-    async def _visible_job(self, caller: Caller, job_id: str) -> JobRow:
-        row = await self._jobs.by_id(job_id.strip().lower())
-        if not policy.may_see_job(caller, row):
-            raise NotFound("there is no such job, or it is not yours to see")
-        return row
-
-    async def _news_of(self, job_id: str, last: JobView) -> JobView | None:
-        """A job's state where it is not what was told last; another process may have changed it."""
-        try:
-            view = await self._view(await self._jobs.by_id(job_id))
-        except StorageUnavailable:
-            return None  # asked again soon
-        return None if view == last else view
-
-    async def _view(self, row: JobRow) -> JobView:
-        return (await self._views([row], row.owner_id))[0]
-
-    async def _views(self, rows: Sequence[JobRow], viewer_id: int) -> tuple[JobView, ...]:
-        finished = [row.id for row in rows if row.state == JobState.FINISHED]
-        images = await self._images.of_jobs(viewer_id, finished) if finished else {}
-        views = []
-        for row in rows:
-            position, estimate_s = await self._outlook(row)
-            views.append(
-                job_view(
-                    row,
-                    images.get(row.id, ()),
-                    position=position,
-                    estimate_s=estimate_s,
-                    steps=self.scheduler.steps(row.id),
-                    remark=self.scheduler.remark(row.id),
-                )
-            )
-        return tuple(views)
-
-    async def _outlook(self, row: JobRow) -> tuple[int | None, float | None]:
-        """Position and estimate of a job that has not ended."""
-        if JobState(row.state).is_final:
-            return None, None
-        estimate_s = self.scheduler.estimate_s(row)
-        if row.state != QUEUED:
-            return None, estimate_s
-        position = self.scheduler.queue.position(row.id)
-        if position is None:  # another process schedules: count those before
-            position = 1 + await self._jobs.queued_before(row.number)
-        return position, estimate_s
