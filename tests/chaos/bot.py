@@ -8,6 +8,7 @@ written again, but not twice. Without a database at its start it ends with the c
 """
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import sys
@@ -67,17 +68,17 @@ async def answer(
     studio: Atelier, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
     """Accept jobs from one client."""
-    while line := await reader.readline():
-        asked = json.loads(line)
-        caller = Caller(owner_id=asked["owner"])
-        try:
-            [job] = await studio.imagine(caller, asked["text"], Destination(face="chat"))
-            told = {"id": job.id, "seed": job.seed}
-        except UserError as error:
-            told = {"error": str(error)}
-        writer.write(json.dumps(told).encode() + b"\n")
-        await writer.drain()
-    writer.close()
+    with contextlib.suppress(ConnectionError), contextlib.closing(writer):
+        while line := await reader.readline():
+            asked = json.loads(line)
+            caller = Caller(owner_id=asked["owner"])
+            try:
+                [job] = await studio.imagine(caller, asked["text"], Destination(face="chat"))
+                told = {"id": job.id, "seed": job.seed}
+            except UserError as error:
+                told = {"error": str(error)}
+            writer.write(json.dumps(told).encode() + b"\n")
+            await writer.drain()
 
 
 if __name__ == "__main__":
