@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -88,7 +88,8 @@ async def measure(request: web.Request, handler: Handler) -> web.StreamResponse:
         return response
     finally:
         route = _route(request)
-        metrics.requests.labels(route, request.method, str(status)).inc()
+        method = request.method if request.method in hdrs.METH_ALL else "other"
+        metrics.requests.labels(route, method, str(status)).inc()
         if not route.endswith("/events"):  # open for hours
             metrics.latency.labels(route).observe(time.perf_counter() - begun)
 

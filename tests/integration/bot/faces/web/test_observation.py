@@ -36,9 +36,11 @@ async def test_metrics_tell_prometheus_of_answers_errors_jobs_and_workers(client
 async def test_metrics_name_routes_by_pattern_so_that_ids_do_not_fill_them(client):
     for number in range(3):
         await client.get(f"/api/jobs/zzzzzzzzz{number}")
+    await client.request("INVENTED", "/api/jobs")
     text = await (await client.get("/metrics")).text()
     assert 'route="/api/jobs/{id}",status="404"} 3.0' in text
     assert "zzzzzzzzz" not in text
+    assert "INVENTED" not in text
 
 
 async def test_the_status_tells_queue_workers_errors_and_versions(client):
