@@ -7,7 +7,8 @@ https://arxiv.org/abs/1606.00021). They are relative: content to the content's o
 the distance of the untouched content (the identity, which therefore scores 1).
 
 What is measured is written down pair by pair, so that a run may be stopped and go on, and several
-may take a share each.
+may take a share each: `--share 2/8` and `--minutes 30` measure and write no tables. A last run
+without them measures what is missing and writes them.
 """
 
 import argparse
@@ -141,12 +142,13 @@ class Measured:
 
 
 def main() -> None:
-    """Measure, print the tables, write them and the sheet."""
+    """Measure; unless a part alone was asked for, print the tables, write them and the sheet."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("docs/style"))
     parser.add_argument("--measured", type=Path, default=Path("style-pairs.jsonl"))
     parser.add_argument("--share", default="1/1", help="2/8: the second eighth of all pairs")
+    parser.add_argument("--minutes", type=float, help="after which no further pair is begun")
     parser.add_argument("--contents", type=int, default=12)
     parser.add_argument("--optimised", type=int, default=4, help="pairs that are optimised too")
     parser.add_argument("--iterations", type=int, nargs="*", default=[100, 300])
@@ -162,14 +164,28 @@ def main() -> None:
     pairs = list(itertools.product(contents, [*classic, *unseen]))
     tasks = tasks_of(networks, pairs, given.optimised, given.iterations)
     number, shares = (int(part) for part in given.share.split("/"))
-    judge = Judge()
-    for task in tasks:
-        for pair in task.pairs[number - 1 :: shares]:
-            measured.measure(task, pair, judge)
+    chosen = [(task, pair) for task in tasks for pair in task.pairs[number - 1 :: shares]]
+    is_whole = measure_in_time(measured, chosen, given.minutes)
+    if shares > 1 or not is_whole:
+        print(f"{given.measured} holds what is measured so far: go on with the same command.")
+        return
     table = table_of(measured, tasks) + "\n" + speeds_of(networks)
     (given.out / "figures.md").write_text(table, encoding="utf-8")
     print(table)
     sheet(networks, contents[:6], classic).save(given.out / "sheet.webp", quality=85)
+
+
+def measure_in_time(
+    measured: Measured, chosen: Sequence[tuple[Task, Pair]], minutes: float | None
+) -> bool:
+    """Measure pairs until the time is over, if there is one; whether it was enough for all."""
+    judge = Judge()
+    begun = time.monotonic()
+    for task, pair in chosen:
+        if minutes is not None and time.monotonic() - begun >= 60 * minutes:
+            return False
+        measured.measure(task, pair, judge)
+    return True
 
 
 def tasks_of(

@@ -52,6 +52,18 @@ def test_what_is_measured_is_not_measured_again(tmp_path, judge):
     assert again.line(task).startswith("| mean | 2 of 2 | ")
 
 
+def test_a_run_ends_with_its_time_and_the_next_goes_on(tmp_path):
+    pairs = [(Drawn("a"), Drawn("bb")), (Drawn("a"), Drawn("ccc"))]
+    task = evaluation.Task("none", lambda content, _: content, pairs)
+    chosen = [(task, pair) for pair in pairs]
+    measured = evaluation.Measured(tmp_path / "pairs")
+    assert not evaluation.measure_in_time(measured, chosen, minutes=0)
+    assert evaluation.measure_in_time(measured, chosen[:1], minutes=None)
+    assert measured.line(task).startswith("| none | 1 of 2 | ")
+    assert evaluation.measure_in_time(measured, chosen, minutes=None)
+    assert measured.line(task).startswith("| none | 2 of 2 | ")
+
+
 def test_an_untouched_content_is_no_distance_away_and_as_far_from_the_style_as_ever(judge):
     pair = (Drawn("a"), Drawn("bb"))
     content, gram, wasserstein, _ = evaluation.distances(lambda c, _: c, pair, judge)
