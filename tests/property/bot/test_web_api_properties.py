@@ -41,6 +41,8 @@ from bot.studio.opening import open_studio
 from engine.testing import FakeEngine
 from tests.integration.bot.faces.discord.stage import png_bytes
 
+pytestmark = pytest.mark.timeout(300)  # a machine may have much else to do
+
 PNG = png_bytes(32)
 PICTURE = "data:image/png;base64," + base64.b64encode(PNG).decode()
 JOB_DEEDS = ("", "/events", "/reroll", "/remix")
