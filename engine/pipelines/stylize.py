@@ -210,9 +210,12 @@ def _restyled(version: _Version, contents: list[Tensor], teller: _Teller) -> Fra
 def _optimised(version: _Version, content: Tensor, teller: _Teller) -> PixelsOf:
     """Coarse to fine: the large strokes are settled at small sizes, where steps are cheap.
 
-    Where memory runs out, the size before is the finest that is worked on.
+    Content counts in the style's palette: in its own it would hold against the style's. Where
+    memory runs out, the size before is the finest that is worked on.
     """
     request, style = version.request, version.style
+    before = content[None]
+    content = restyling.in_colours_of(style, before, before, request.strength)[0]
     network = NetworkRef(request.network)
     sizes = _scales(*content.shape[1:])
     shares = _iterations(request.iterations, len(sizes))

@@ -232,6 +232,14 @@ def test_the_optimiser_brings_the_style_nearer_and_reports_its_iterations(painte
     assert (picture.width, picture.height) == (64, 53)
 
 
+def test_the_optimiser_takes_the_palette_of_the_style(painter):
+    style = Image.blend(noise(40, 40, 1), Image.new("RGB", (40, 40), "orange"), 0.7)
+    request = replace(REQUEST, method=StyleMethod.OPTIMISE, iterations=4)
+    (picture,) = painter.run(replace(request, styles=(StyleReference(png_of(style)),)))
+    wanted = (np.asarray(style).astype(float) / 255).mean((0, 1))
+    assert abs(opened(picture).mean((0, 1)) - wanted).max() < 0.02
+
+
 def test_the_optimiser_goes_from_coarse_to_fine(painter):
     request = replace(
         REQUEST, content=png_of(noise(300, 200)), method=StyleMethod.OPTIMISE, iterations=6
