@@ -22,9 +22,9 @@ from torch.nn import functional
 SIDE = 32  # pixels of a patch
 STEP = 16  # from one patch to the next, so that each pixel lies under four
 COARSE = 4  # pixels of the base that count as one where patches are compared
-COUNT = 1024  # patches kept of a style
-KINDS = 4  # of patches: neighbours in the rows and columns of places take of different kinds
-REACH = 64  # pixels, a multiple of 2 * STEP: what is further away changes nothing
+COUNT = 2048  # patches kept of a style
+KINDS = 4  # of patches in each row and column of places, in turn: no patch repeats itself nearby
+REACH = 64  # pixels, a multiple of KINDS * STEP: what is further away changes nothing
 RADIUS = 2  # of the filter's window, in coarse pixels
 FLAT = 0.01  # variance of a window that is smoothed as much as kept
 FLAT_IN_STYLE = 0.02  # more of a painting counts as its strokes
@@ -137,9 +137,9 @@ def _most_alike(places: Tensor, bases: Tensor, width: int) -> Tensor:
     score = places @ bases.mT - bases.square().sum(2)[:, None] / 2
     columns = (width - SIDE // COARSE) // (STEP // COARSE) + 1
     place = torch.arange(places.shape[1], device=places.device)
-    kind = place // columns % 2 * 2 + place % columns % 2
+    kind = place // columns % KINDS * KINDS + place % columns % KINDS
     patch = torch.arange(bases.shape[1], device=places.device)
-    score.masked_fill_(patch % KINDS != kind[:, None], -torch.inf)
+    score.masked_fill_(patch % KINDS**2 != kind[:, None], -torch.inf)
     return score.argmax(2)
 
 

@@ -16,6 +16,7 @@ from engine.pipelines.stages.restyling import (
     Changes,
     cropped,
     in_colours_of,
+    in_palette_of,
     padded,
 )
 from engine.style.strokes import Strokes
@@ -50,10 +51,12 @@ def restyled_frames(
         pixels = yield Restyle(STYLE_NETWORK, part, *rows, changes)
         done += [cropped(frame, height, width) for frame in pixels]
         yield from on_frames(len(done), done[-1][None])
-    before = stacked(frames)[None]
-    painted = as_one_picture(done, lambda whole: in_colours_of(style, whole, before, strength))
+    content = stacked(frames)[None]
+    painted = as_one_picture(done, lambda whole: in_colours_of(style, whole, content, strength))
     if style.strokes is not None:
-        painted = yield from _stroked(painted, style.strokes, strength)
+        before = stacked(painted)[None]
+        stroked = yield from _stroked(painted, style.strokes, strength)
+        painted = as_one_picture(stroked, lambda whole: in_palette_of(before, whole))
     return steadied(frames, painted)
 
 

@@ -159,7 +159,8 @@ def restyled(pixels: Tensor, style: Style, strength: float, changes: Changes = (
     coloured = in_colours_of(style, painted[None], pixels[None], strength)[0]
     if style.strokes is None:
         return coloured
-    return (yield from _stroked(coloured, style.strokes, weight))
+    stroked = yield from _stroked(coloured, style.strokes, weight)
+    return in_palette_of(coloured[None], stroked[None])[0]
 
 
 def _is_small(canvas: Tensor) -> bool:
@@ -200,6 +201,11 @@ def in_colours_of(style: Style, painted: Tensor, before: Tensor, strength: float
     grain = FAINTEST * torch.eye(3)
     theirs = match_colours(painted, style.mean, style.covariance + grain, FAINTEST)
     return torch.lerp(own, theirs, strength)
+
+
+def in_palette_of(before: Tensor, stroked: Tensor) -> Tensor:
+    """Pixels (1, 3, H, W) with the palette they had before strokes were laid on them."""
+    return match_colours(stroked, *colour_moments(before, FAINTEST), FAINTEST)
 
 
 def cropped(canvas: Tensor, height: int, width: int) -> Tensor:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from engine.style.strokes import REACH, STEP, Strokes, chosen_anew, laid, mixed, strokes_of
+from engine.style.strokes import KINDS, REACH, STEP, Strokes, chosen_anew, laid, mixed, strokes_of
 
 WHOLE = torch.ones(1)
 
@@ -70,7 +70,7 @@ def test_rows_get_what_they_get_alone():
         assert torch.allclose(together[row], alone[0], atol=1e-4)
 
 
-@pytest.mark.parametrize("top", [0, 2 * STEP, 6 * STEP])
+@pytest.mark.parametrize("top", [0, KINDS * STEP // 2, 2 * KINDS * STEP])
 def test_a_piece_that_shows_as_far_as_strokes_reach_gets_the_strokes_of_the_whole(top):
     content, strokes = noise(6, 264, 104), strokes_of(painting())
     whole = laid(content, strokes, WHOLE)
