@@ -31,6 +31,15 @@ def skip_aloud(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
+@pytest.fixture(scope="module")
+def restored_gradients() -> Iterator[None]:
+    """A worker turns gradients off for its whole thread, which in some tests is everybody's."""
+    import torch  # most tests need none
+
+    with torch.no_grad():
+        yield
+
+
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated SQLite database, to be copied."""

@@ -12,13 +12,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from engine.descent import adam_direction, kept_of_average, rate_factor
+
 RATE = 1e-3
 GAMMA = (1.0, 0.1)  # of R1 and R2 on latents, whose deviation is 1, at the start and the end
 SQUARE_KEPT = 0.99  # Adam's second beta
 AVERAGE_KEPT = 0.998
 WARM_STEPS = 190
-STEADY = 0.55  # of the run, after which the rate falls
-_TINY = 1e-8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,10 +52,8 @@ def begun(judge: Tensor, generator: Tensor) -> Learning:
 
 
 def rate_at(progress: float, step: int, steps: int) -> float:
-    """The learning rate: warmed up, steady, then a cosine down to a hundredth."""
-    warm = min(1.0, (step + 1) / max(1, min(WARM_STEPS, steps // 20)))
-    fall = min(1.0, max(0.0, (progress - STEADY) / (1 - STEADY)))
-    return RATE * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * fall)))
+    """The learning rate: warmed up, steady, then falling."""
+    return RATE * rate_factor(progress, warm=(step + 1) / max(1, min(WARM_STEPS, steps // 20)))
 
 
 def gamma_at(progress: float) -> float:
@@ -73,8 +71,7 @@ def judged(state: Learning, gradient: Tensor, rate: float) -> Learning:
 def fooled(state: Learning, gradient: Tensor, rate: float, seconds: float) -> Learning:
     """The generator and its average one step on, after `seconds` more."""
     generator, square = _adam(state.generator, state.generator_square, gradient, rate, state.step)
-    # Early on the average follows quickly, so that it does not remember the first weights.
-    keep = min(AVERAGE_KEPT, (1 + state.step) / (10 + state.step))
+    keep = kept_of_average(AVERAGE_KEPT, state.step)
     return replace(
         state,
         step=state.step + 1,
@@ -95,10 +92,8 @@ def observed(state: Learning, distance: float) -> Learning:
 def _adam(
     x: Tensor, square: Tensor, gradient: Tensor, rate: float, step: int
 ) -> tuple[Tensor, Tensor]:
-    """Kingma and Ba 2014, Algorithm 1, with a first beta of 0."""
     square = torch.lerp(gradient.square(), square, SQUARE_KEPT)
-    unbiased = square / (1 - SQUARE_KEPT ** (step + 1))
-    return x - rate * gradient / (unbiased.sqrt() + _TINY), square
+    return x - rate * adam_direction(gradient, square, step + 1, (0.0, SQUARE_KEPT)), square
 
 
 def encode_state(state: Learning) -> bytes:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from engine.networks.low_rank import product
+
 
 class LowRank(nn.Module):
     """Adds up (out, rank) @ down (rank, rest) to a weight; adds nothing at first."""
@@ -21,8 +23,7 @@ class LowRank(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         """The changed weight, shaped as before."""
-        changed: Tensor = weight + (self.up @ self.down).view_as(weight)
-        return changed
+        return weight + product(self.up, self.down, weight)
 
 
 def add_lora(network: nn.Module, rank: int) -> None:
@@ -59,7 +60,7 @@ def merge_lora(network: nn.Module, lora: Mapping[str, Tensor]) -> None:
     layers = dict(_layers(network))
     for name in {key.rpartition(".")[0] for key in lora}:
         weight = layers[name].weight
-        weight += (lora[f"{name}.up"] @ lora[f"{name}.down"]).view_as(weight)
+        weight += product(lora[f"{name}.up"], lora[f"{name}.down"], weight)
 
 
 def _layers(network: nn.Module) -> Iterator[tuple[str, nn.Conv2d | nn.Linear]]:

@@ -13,6 +13,14 @@ from torch import Tensor, nn
 RANK = 16
 
 
+def product(up: Tensor, down: Tensor, weight: Tensor) -> Tensor:
+    """What factors (out, rank) and (rank, rest) add to a weight, shaped like that.
+
+    Either may be written as a convolution's, with further dimensions.
+    """
+    return (up.flatten(1) @ down.flatten(1)).view_as(weight)
+
+
 def change_size(module: nn.Module) -> int:
     """How many numbers a change of the module has: P."""
     return sum(_share_of(parameter) for parameter in module.parameters())
@@ -45,7 +53,7 @@ def changes_of(module: nn.Module, change: Tensor) -> Iterator[tuple[str, Tensor]
         rows, columns = _matrix_shape(parameter)
         rank = min(RANK, rows)
         left, right = torch.split(part, [rows * rank, rank * columns])
-        yield name, (left.view(rows, rank) @ right.view(rank, columns)).view_as(parameter)
+        yield name, product(left.view(rows, rank), right.view(rank, columns), parameter)
 
 
 def _share_of(parameter: Tensor) -> int:

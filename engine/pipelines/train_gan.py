@@ -30,6 +30,7 @@ from engine.calls import (
     Report,
     WriteGenerator,
 )
+from engine.descent import STEADY
 from engine.errors import EngineError, InvalidRequest, NotANumber
 from engine.events import Picture
 from engine.gan import learning
@@ -234,7 +235,7 @@ def _result(
     picture = yield from aside(partial(_sheet, large, request.seed))
     names = [alarm.name for alarm in alarms(seen)]
     names += [verdict] if verdict else []
-    is_early = state.step < BEGINNING or _progress(request, state) < learning.STEADY
+    is_early = state.step < BEGINNING or _progress(request, state) < STEADY
     names += [EARLY] if is_early and not verdict else []
     report = (
         ("Verdict", ", ".join(names) or HEALTHY),

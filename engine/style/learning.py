@@ -7,6 +7,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from engine.descent import adam_direction
+
 WARM_STEPS = 10  # in which the rate rises, as the first gradients tell little
 RATE = 3e-3
 
@@ -32,8 +34,7 @@ def learnt(state: Learning, gradient: Tensor, steps: int) -> Learning:
     mean = state.mean.lerp(gradient, 0.1)
     square = state.square.lerp(gradient.square(), 0.01)
     rate = RATE * min(1.0, step / WARM_STEPS, 2 * (1 - state.step / steps) + 0.02)
-    direction = (mean / (1 - 0.9**step)) / ((square / (1 - 0.99**step)).sqrt() + 1e-8)
-    return Learning(step, state.change - rate * direction, mean, square)
+    return Learning(step, state.change - rate * adam_direction(mean, square, step), mean, square)
 
 
 def encode_state(state: Learning) -> bytes:

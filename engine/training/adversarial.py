@@ -21,7 +21,7 @@ from tqdm import tqdm
 from engine.gan.losses import Judge, Verdict
 from engine.training.gan_pictures import EncodedSet, PictureSet
 from engine.training.gan_recipes import Recipe
-from engine.training.loop import LOSS_EVERY, Draw, Settings, learning_rate_factor
+from engine.training.loop import LOSS_EVERY, Draw, Settings, follow, learning_rate_factor
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -159,7 +159,7 @@ class Duel:
             standing.images += self.batch
         assert verdict is not None
         fooling = self._fool(real, looks, draw)
-        self._blend()
+        follow(self.average, self.generator, settings.ema, standing.step)
         standing.step += 1
         numbers: Mapping[str, Tensor] = {
             "judge": verdict.loss.detach(),
@@ -219,16 +219,6 @@ class Duel:
         if not (math.isfinite(float(loss.detach())) and math.isfinite(float(norm))):
             raise Diverged(self.standing.images, self.kept_images)
         optimiser.step()
-
-    @torch.no_grad()
-    def _blend(self) -> None:
-        # Early on the average follows quickly, so that it does not remember the first weights.
-        keep = min(self.settings.ema, (1 + self.standing.step) / (10 + self.standing.step))
-        for key, value in self.generator.state_dict().items():
-            if value.is_floating_point():
-                self.average[key].lerp_(value, 1 - keep)
-            else:
-                self.average[key].copy_(value)
 
     def _observe(self) -> None:
         """Let the averaged generator be looked at; the run goes on as if it had not been."""

@@ -7,7 +7,6 @@ On a busy machine two single-threaded replicas do far more than one process with
 """
 
 import json
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from engine.descent import kept_of_average, rate_factor
 from engine.training.monitors import draw_loss_curve
 from engine.training.optimiser import Muon
 
@@ -114,9 +114,18 @@ class Settings:
 
 def learning_rate_factor(progress: float, images: int, warmup_images: int) -> float:
     """Linear warm-up, constant for 55 % of the budget, then a cosine down to 1 %."""
-    warm = min(1.0, (images + 1) / max(1, warmup_images))
-    fall = max(0.0, (progress - 0.55) / 0.45)
-    return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, fall))))
+    return rate_factor(progress, warm=(images + 1) / max(1, warmup_images))
+
+
+@torch.no_grad()
+def follow(average: dict[str, Tensor], network: nn.Module, most_kept: float, step: int) -> None:
+    """Move an average of weights towards a network's, in place."""
+    keep = kept_of_average(most_kept, step)
+    for key, value in network.state_dict().items():
+        if value.is_floating_point():
+            average[key].lerp_(value, 1 - keep)
+        else:
+            average[key].copy_(value)
 
 
 class Run:
@@ -188,7 +197,7 @@ class Run:
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip)
         if torch.isfinite(norm):
             self.optimiser.step()
-            self._blend()
+            follow(self.average, self.network, self.settings.ema, self.progress.step)
         self.progress.step += 1
         self.progress.images += programme.batch * self.replicas
         return float(loss.detach())
@@ -212,16 +221,6 @@ class Run:
         for gradient in gradients:
             gradient.copy_(flat[start : start + gradient.numel()].view_as(gradient))
             start += gradient.numel()
-
-    @torch.no_grad()
-    def _blend(self) -> None:
-        # Early on the average follows quickly, so that it does not remember the first weights.
-        keep = min(self.settings.ema, (1 + self.progress.step) / (10 + self.progress.step))
-        for key, value in self.network.state_dict().items():
-            if value.is_floating_point():
-                self.average[key].lerp_(value, 1 - keep)
-            else:
-                self.average[key].copy_(value)
 
     def draw(self) -> None:
         """Write the sample sheet of the averaged network and the loss curve."""

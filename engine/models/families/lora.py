@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from engine.errors import ModelUnavailable
 from engine.models import original_layout as original
 from engine.models.files import read_header
+from engine.networks.low_rank import product
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ class Delta:
     def of(self, weight: Tensor) -> Tensor:
         """The addition in fp32, shaped like `weight`."""
         up, down = (part.to(weight.device, torch.float32) for part in (self.up, self.down))
-        return (up.flatten(1) @ down.flatten(1)).reshape(weight.shape) * self.scale
+        return product(up, down, weight) * self.scale
 
     def fits(self, weight: Tensor) -> bool:
         """Whether the product has as many rows and columns as `weight`."""

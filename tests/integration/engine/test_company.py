@@ -22,16 +22,9 @@ from engine.requests import Blend, Dream, Morph, TextToImage, Waypoint, plain
 from engine.worker import Worker
 from tests.tiny_gan import NAME, write_tiny_gan
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("restored_gradients")]
 MOST_ROWS = 32
 TOLERANCE = 1e-4
-
-
-@pytest.fixture(autouse=True)
-def _restored_gradients():
-    """The worker turns them off for its whole thread, which here is everybody's."""
-    with torch.no_grad():
-        yield
 
 
 class Witness:

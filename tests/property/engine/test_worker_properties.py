@@ -1,5 +1,4 @@
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,13 +13,7 @@ from tests.ideal_networks import (
     finish,
 )
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _restored_gradients():
-    """The worker turns them off for its whole thread, which here is everybody's."""
-    with torch.no_grad():
-        yield
-
+pytestmark = pytest.mark.usefixtures("restored_gradients")
 
 requests = st.builds(
     a_request,

@@ -18,12 +18,7 @@ from tests.ideal_networks import (
     finish,
 )
 
-
-@pytest.fixture(autouse=True)
-def _restored_gradients():
-    """The worker turns them off for its whole thread, which here is everybody's."""
-    with torch.no_grad():
-        yield
+pytestmark = pytest.mark.usefixtures("restored_gradients")
 
 
 @pytest.fixture
