@@ -141,12 +141,12 @@ async def test_a_post_whose_answer_was_lost_makes_no_second_message(loopback, al
     await loopback.until(
         loopback.report,
         lambda report: (
-            [
-                request["method"]
+            sum(
+                request["method"] == "POST"
+                and request["path"].endswith(f"{alice.channel_id}/messages")
                 for request in report["requests"]
-                if request["path"].endswith(f"{alice.channel_id}/messages")
-            ]
-            == ["POST", "POST"]
+            )
+            >= 2
         ),
         "a second attempt",
     )
