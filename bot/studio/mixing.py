@@ -63,7 +63,7 @@ def blend_words(shown: Sequence[str], prompt: str) -> str:
     if prompt.strip():
         return prompt.strip()
     known = list(dict.fromkeys(words for words in shown if words != A_PICTURE))
-    if len(known) < len(shown):
+    if A_PICTURE in shown:
         known.append(A_PICTURE)
     return f"{' and '.join(known)}, blended"
 
