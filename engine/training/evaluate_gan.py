@@ -25,6 +25,7 @@ from engine.calls import Pause, Report
 from engine.config import EngineConfig
 from engine.events import Picture
 from engine.gan.inversion import descend, picture_loss
+from engine.gan.measures import sharpness
 from engine.gan.monitors import Observation, alarms
 from engine.media import png
 from engine.models.catalogue import Ability, open_catalogue
@@ -43,6 +44,7 @@ from engine.training.programs import PACK, Job
 
 SHEET = 64  # samples
 FRAMES = 24  # of an animation
+CONTRASTED = 64  # pictures of each look whose sharpness is compared
 SEARCHES = 4  # pictures of each kind whose latents are searched for
 ITERATIONS = 60
 MATRIX = 1024  # side of the matrices whose product measures the device's limit
@@ -67,6 +69,7 @@ def main() -> None:
     generator = read_generator(given.pack)
     figures: Figures = {
         "sets": sets(generator, trained, held_out, given.seed),
+        "fine contrast": contrast(generator, held_out, given.seed),
         "recipes": recipes(trained, held_out, given),
         "inversion": inversion(generator, held_out),
         "autoencoder": {"held-out psnr db": reconstruction(held_out)},
@@ -100,6 +103,25 @@ def sets(generator: Drawer, trained: PictureSet, held_out: PictureSet, seed: int
         "halves of the training pictures": measured(best),
         "alarms of the generator": [alarm.name for alarm in alarms(seen)],
     }
+
+
+@torch.no_grad()
+def contrast(generator: Drawer, held_out: PictureSet, seed: int) -> Figures:
+    """The share of held-out pictures' sharpness in samples of each look, and in reconstructions.
+
+    The autoencoder draws both, so that the latter is the most a generator could have.
+    """
+    vae, looks = read_vae(), held_out.names
+    samples = some_samples(generator, len(looks) * CONTRASTED, seed)
+    found: Figures = {}
+    for look, name in enumerate(looks):
+        pixels = as_pixels(held_out.pixels[held_out.looks == look][:CONTRASTED])
+        real = sharpness(pixels)
+        found[name] = {
+            "samples": round(sharpness(samples[look :: len(looks)]) / real, 2),
+            "reconstructions": round(sharpness(vae.decode(vae.encode(pixels))) / real, 2),
+        }
+    return found
 
 
 def measured(seen: Observation) -> Figures:

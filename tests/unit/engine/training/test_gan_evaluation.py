@@ -111,3 +111,11 @@ def test_frames_a_second_are_measured_for_each_kind_of_morph():
     for kind in ("dreams", "pictures", "words"):
         assert found[kind]["frames a second"] > 0
         assert found[kind]["seconds"] > 0
+
+
+def test_fine_contrast_is_told_for_each_look(generator, held_out):
+    found = evaluate_gan.contrast(generator, held_out, seed=0)
+    assert list(found) == list(held_out.names)
+    for look in found.values():
+        assert look["samples"] >= 0
+        assert look["reconstructions"] > 0
