@@ -1,13 +1,13 @@
 """How many of 8 x 8 Gaussians a pair finds: R3GAN's losses against plain ones, all else equal."""
 
-import itertools
 import math
+from functools import partial
 
 import pytest
 import torch
 from torch import nn
 
-from engine.gan import losses
+from tests.unit.engine.gan.contest import layers, plain, r3gan, teach
 
 GRID, STD = 8, 0.1  # modes on a side; their deviation in distances between neighbours
 SPREAD = math.sqrt((GRID**2 - 1) / 12)  # of the grid, by which samples get unit variance
@@ -16,7 +16,6 @@ STEPS, BATCH, WIDTH = 4000, 256, 128
 SAMPLES, LEAST = 6400, 5  # drawn to be counted; of a mode, for it to count as found
 UNIFORM = 1.732  # half the width of a uniform distribution of unit variance
 GAMMA = (0.02, 0.0005)  # of R1 and R2, at the start and the end
-STEADY = 0.5  # of the run, after which the rate falls
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900), pytest.mark.usefixtures("one_thread")]
 
@@ -26,20 +25,13 @@ class Judge(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.layers = layers(2 + 4 * len(WAVES), 1)
+        self.layers = layers(2 + 4 * len(WAVES), 1, WIDTH)
         self.register_buffer("waves", torch.tensor(WAVES))
 
     def forward(self, places):
         angles = math.pi * places[:, :, None] * self.waves
         seen = [places, angles.sin().flatten(1), angles.cos().flatten(1)]
         return self.layers(torch.cat(seen, dim=1))[:, 0]
-
-
-def layers(before, after):
-    widths = (before, WIDTH, WIDTH, WIDTH)
-    pairs = itertools.pairwise(widths)
-    hidden = [part for pair in pairs for part in (nn.Linear(*pair), nn.LeakyReLU(0.2))]
-    return nn.Sequential(*hidden, nn.Linear(WIDTH, after))
 
 
 def real(numbers):
@@ -63,38 +55,14 @@ def modes_found(samples):
     return int((counts >= LEAST).sum())
 
 
-def taught(judged, fooled, rate, betas):
-    """Modes of the averaged generator after a run; `judged` and `fooled` are the recipe's steps."""
+def taught(recipe):
+    """Modes of the averaged generator after a run."""
     torch.default_generator.manual_seed(0)
-    judge, generator = Judge(), layers(2, 2)
+    judge, generator = Judge(), layers(2, 2, WIDTH)
     numbers = torch.Generator().manual_seed(1)
-    optimisers = [torch.optim.Adam(net.parameters(), rate, betas) for net in (judge, generator)]
-    average = {key: value.clone() for key, value in generator.state_dict().items()}
-    for step in range(STEPS):
-        progress = step / STEPS
-        fall = max(0.0, (progress - STEADY) / (1 - STEADY))
-        for optimiser in optimisers:
-            optimiser.param_groups[0]["lr"] = rate * (0.51 + 0.49 * math.cos(math.pi * fall))
-        samples = real(numbers)
-        with torch.no_grad():
-            fake = generator(noise(BATCH, numbers))
-        losing = judged(judge, samples, fake, progress)
-        descend(optimisers[0], losing)
-        judge.requires_grad_(False)
-        descend(optimisers[1], fooled(judge, samples, generator(noise(BATCH, numbers))))
-        judge.requires_grad_(True)
-        keep = min(0.99, (1 + step) / (10 + step))
-        for key, value in generator.state_dict().items():
-            average[key].lerp_(value, 1 - keep)
-    generator.load_state_dict(average)
+    teach(judge, generator, recipe, real, partial(noise, BATCH), STEPS, numbers)
     with torch.no_grad():
         return modes_found(generator(noise(SAMPLES, numbers)))
-
-
-def descend(optimiser, loss):
-    optimiser.zero_grad()
-    loss.backward()
-    optimiser.step()
 
 
 def test_the_grid_itself_has_all_modes_and_one_spot_has_one():
@@ -104,14 +72,5 @@ def test_the_grid_itself_has_all_modes_and_one_spot_has_one():
 
 
 def test_r3gan_finds_the_modes_and_a_plain_pair_does_not():
-    def relativistic(judge, samples, fake, progress):
-        gamma = GAMMA[0] * (GAMMA[1] / GAMMA[0]) ** progress
-        return losses.relativistic_verdict(judge, samples, fake, gamma).loss
-
-    def plain(judge, samples, fake, _):
-        return losses.plain_verdict(judge, samples, fake).loss
-
-    found = taught(relativistic, losses.relativistic_fooling, 2e-3, (0.0, 0.99))
-    others = taught(plain, losses.plain_fooling, 1e-3, (0.5, 0.999))
-    assert found == GRID**2
-    assert others < GRID**2 / 2
+    assert taught(r3gan(GAMMA, rate=2e-3)) == GRID**2
+    assert taught(plain()) < GRID**2 / 2
