@@ -87,6 +87,10 @@ class Bench:
         drafts = replace(self, networks=self.draft)
         return drafts.draw(prompts, seed, steps=few_steps.STEPS, guidance_scale=1.0)
 
+    def keep(self, name: str, sheet: Image.Image) -> None:
+        """Write a sheet of pictures among the figures."""
+        sheet.save(self.out / f"{name}.webp", quality=90, method=6)
+
     def number(self, full: int) -> int:
         """How many of `full` questions this run asks."""
         return max(4, round(full * self.scale))
@@ -123,7 +127,7 @@ def adherence(bench: Bench, real: LabelledScenes) -> dict[str, Any]:
         )
         pixels = bench.draw(prompts, seed=1000)
         result[name] = _shares(accuracy(bench.judge, pixels, labels), len(prompts))
-        contact_sheet(pixels[:40], 10, prompts[:40]).save(bench.out / f"judged_{name}.png")
+        bench.keep(f"judged_{name}", contact_sheet(pixels[:40], 10, prompts[:40]))
         drafts = bench.draw_draft(prompts, seed=1000)
         result[f"{name}_drafts"] = _shares(accuracy(bench.judge, drafts, labels), len(prompts))
     return result
@@ -169,13 +173,13 @@ def likeness(bench: Bench, real: LabelledScenes) -> dict[str, Any]:
         for part in (made, as_pixels(real.pixels[:count]), as_pixels(other.pixels))
     )
     seeds = bench.draw(["a cat, glossy 3D"] * 16, seed=40)
-    contact_sheet(seeds, 8).save(bench.out / "seeds.png")
+    bench.keep("seeds", contact_sheet(seeds, 8))
     nearest = torch.cdist(ours, real_too).min(1)
     usual = torch.cdist(theirs, real_too).min(1)
     rows = list(range(min(12, count)))
     found = as_pixels(other.pixels[nearest.indices[rows].numpy()])
     wide = F.interpolate(found, made.shape[-2:], mode="nearest")
-    contact_sheet(torch.cat([made[rows], wide]), len(rows)).save(bench.out / "nearest.png")
+    bench.keep("nearest", contact_sheet(torch.cat([made[rows], wide]), len(rows)))
     return {
         "kid": round(kernel_distance(ours, theirs), 4),
         "kid_of_real_to_real": round(kernel_distance(theirs, real_too), 4),
@@ -211,7 +215,7 @@ def arrangement(bench: Bench) -> dict[str, Any]:
         wanted.append(count)
     pictures = as_bytes(bench.draw(prompts, seed=7000))
     counts = [counted(picture) for picture in pictures]
-    contact_sheet(as_pixels(pictures[:40]), 10, prompts[:40]).save(bench.out / "counts.png")
+    bench.keep("counts", contact_sheet(as_pixels(pictures[:40]), 10, prompts[:40]))
     right = [c == w for c, w in zip(counts, wanted, strict=True)]
     by_number = {
         str(n): round(float(np.mean([r for r, w in zip(right, wanted, strict=True) if w == n])), 3)
@@ -235,7 +239,7 @@ def _positions(bench: Bench, rng: np.random.Generator) -> dict[str, Any]:
         prompts.append(f"a {one} {noun} {relation} a {two} {other} on a white background, flat")
         asked.append((one, two, relation))
     pictures = as_bytes(bench.draw(prompts, seed=8000))
-    contact_sheet(as_pixels(pictures[:40]), 10, prompts[:40]).save(bench.out / "positions.png")
+    bench.keep("positions", contact_sheet(as_pixels(pictures[:40]), 10, prompts[:40]))
     right = [
         stands(centre_of_colour(picture, one), centre_of_colour(picture, two), relation)
         for picture, (one, two, relation) in zip(pictures, asked, strict=True)
@@ -251,7 +255,7 @@ def _colours(bench: Bench, rng: np.random.Generator) -> dict[str, Any]:
     ]
     prompts = [f"a {thing} {noun} on a {ground} background" for noun, thing, ground in asked]
     drawn = bench.draw(prompts, seed=9000)
-    contact_sheet(drawn[:40], 10, prompts[:40]).save(bench.out / "colours.png")
+    bench.keep("colours", contact_sheet(drawn[:40], 10, prompts[:40]))
     seen = [colours_of(picture) for picture in as_bytes(drawn)]
     pairs = [(thing, ground) for _, thing, ground in asked]
     return {
@@ -291,9 +295,9 @@ def fidelity(bench: Bench) -> dict[str, Any]:
             result[f"bicubic_x{factor}_{name}_db"] = round(psnr(bicubic, large), 2)
             if name == "drawings":
                 rows = torch.cat([bicubic[:6], ours[:6], large[:6]])
-                contact_sheet(rows, 6).save(bench.out / f"upscaler_x{factor}.png")
+                bench.keep(f"upscaler_x{factor}", contact_sheet(rows, 6))
     rows = torch.cat([scenes[:8], vae.decode(vae.encode(scenes[:8]))])
-    contact_sheet(rows, 8).save(bench.out / "reconstruction.png")
+    bench.keep("reconstruction", contact_sheet(rows, 8))
     return result
 
 
@@ -326,14 +330,13 @@ def sheets(bench: Bench) -> dict[str, Any]:
     prompts, captions = [e.prompt for e in entries], [e.caption for e in entries]
     pixels = bench.networks.upscaler.enlarge(bench.draw(prompts, seed=64), 2)
     page = contact_sheet(pixels, 8, captions)
-    page.resize((page.width // 2, page.height // 2), Image.Resampling.LANCZOS).save(
-        bench.out / "page.png", optimize=True
-    )
+    half = (page.width // 2, page.height // 2)
+    bench.keep("page", page.resize(half, Image.Resampling.LANCZOS))
     drafts = bench.draw_draft(prompts[:32], seed=64)
-    contact_sheet(drafts, 8, prompts[:32]).save(bench.out / "draft.png")
+    bench.keep("draft", contact_sheet(drafts, 8, prompts[:32]))
     for name, size in (("wide", (96, 144)), ("tall", (144, 96))):
         odd = bench.draw(prompts[:8], seed=3, size=size)
-        contact_sheet(odd, 8, prompts[:8]).save(bench.out / f"{name}.png")
+        bench.keep(name, contact_sheet(odd, 8, prompts[:8]))
     return {"prompts_on_page": len(prompts)}
 
 
@@ -343,7 +346,7 @@ def parti(bench: Bench, table: Path) -> dict[str, Any]:
         rows = list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
     prompts = [row["Prompt"] for row in rows][: bench.number(len(rows))]
     pixels = bench.draw_draft(prompts, seed=1)
-    contact_sheet(pixels[:64], 8, prompts[:64]).save(bench.out / "parti.png")
+    bench.keep("parti", contact_sheet(pixels[:64], 8, prompts[:64]))
     is_sound = bool(torch.isfinite(pixels).all())
     return {"parti_prompts": len(prompts), "parti_all_finite": is_sound}
 
