@@ -12,8 +12,9 @@ run: .venv/installed
 migrate doctor: .venv/installed
 	$(BIN)/atelier $@
 
+# Tests wait for processes, servers and browsers more than they compute: several run side by side.
 test: .venv/installed-dev
-	$(BIN)/python -m pytest -m "not long" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not long" --numprocesses auto --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
 
 # What takes long: small networks trained to the end, and the like.
 long-tests: .venv/installed-dev

@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -207,18 +208,22 @@ async def test_the_second_bot_takes_over_when_the_first_ends(open_either: Open) 
         assert second_engine.requests == stuck.requests
 
 
+@pytest.fixture
+def server_folder() -> Iterator[Path]:
+    """A folder for a server's data; the server's own user may not enter tmp_path."""
+    with TemporaryDirectory(prefix="atelier-postgres-") as folder:
+        yield Path(folder)
+
+
 @pytest.mark.postgres
-async def test_jobs_outlive_a_database_that_goes_away_for_a_while(tmp_path: Path) -> None:
-    folder = tmp_path / "server"
-    folder.mkdir()
-    tmp_path.chmod(0o755)
-    for parent in tmp_path.parents[:2]:
-        parent.chmod(0o755)
+async def test_jobs_outlive_a_database_that_goes_away_for_a_while(
+    tmp_path: Path, server_folder: Path
+) -> None:
     port = free_port()
     engine = FakeEngine()
     async with AsyncExitStack() as stack:
         try:
-            server = started(folder, port)
+            server = started(server_folder, port)
             address = await asyncio.to_thread(server.__enter__)
         except NoPostgres as missing:
             skip_aloud(f"PostgreSQL is missing: {missing}")
@@ -235,7 +240,7 @@ async def test_jobs_outlive_a_database_that_goes_away_for_a_while(tmp_path: Path
         while engine.running:
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.3)  # the result is there, and the database is not
-        with started(folder, port):
+        with started(server_folder, port):
             job = await ended_at_last(studio, job)
             assert (job.state, len(job.images)) == (JobState.FINISHED, 2)
             assert len(engine.requests) == 1, "what was drawn is kept, not drawn again"
