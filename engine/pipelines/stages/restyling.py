@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -22,6 +23,7 @@ from engine.calls import (
 )
 from engine.errors import OutOfMemory
 from engine.pipelines.stages import sources
+from engine.pipelines.stages.aside import aside
 from engine.pipelines.stages.tiling import Grid, Mosaic, tiles_of
 from engine.requests import Diffusion, StyleReference
 from engine.style.colour import colour_moments, match_colours
@@ -87,23 +89,32 @@ def described(
 ) -> StyleOf:
     """Look at a style reference; with `palette` (3, H, W) as if it had those colours.
 
-    Of a painting that ships, the shipped network's statistics ship too; others look at its small
-    picture.
+    Of a painting that ships, the shipped network's statistics ship too; others look at its picture.
     """
-    if reference.preset and network == STYLE_NETWORK and not is_sliced:
-        preset: Style = yield StylePreset(network, reference.preset)
-        return preset
-    pixels = yield from _seen(reference, palette)
-    is_kept = reference.is_kept and palette is None
-    style: Style = yield DescribeStyle(network, pixels, is_kept, is_sliced)
+    style, _ = yield from _described(reference, network, palette, is_sliced=is_sliced)
     return style
 
 
 def painted_like(reference: StyleReference, palette: Tensor | None = None) -> StyleOf:
     """Look at a style reference as `described` does, and at its brush strokes."""
-    style = yield from described(reference, STYLE_NETWORK, palette)
+    style, pixels = yield from _described(reference, STYLE_NETWORK, palette, is_sliced=False)
+    if pixels is None:
+        pixels = yield from _seen(reference, palette)
+    strokes = yield from aside(partial(strokes_of, pixels))
+    return replace(style, strokes=strokes)
+
+
+def _described(
+    reference: StyleReference, network: NetworkRef, palette: Tensor | None, *, is_sliced: bool
+) -> Generator[Call, Any, tuple[Style, Tensor | None]]:
+    """A style and the picture that was looked at; None where nothing needed to be."""
+    if reference.preset and network == STYLE_NETWORK and not is_sliced:
+        preset: Style = yield StylePreset(network, reference.preset)
+        return preset, None
     pixels = yield from _seen(reference, palette)
-    return replace(style, strokes=strokes_of(pixels))
+    is_kept = reference.is_kept and palette is None
+    style: Style = yield DescribeStyle(network, pixels, is_kept, is_sliced)
+    return style, pixels
 
 
 def _seen(reference: StyleReference, palette: Tensor | None) -> PixelsOf:
