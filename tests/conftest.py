@@ -25,7 +25,7 @@ _numbers = itertools.count(1)
 
 
 def skip_aloud(reason: str) -> NoReturn:
-    """Skip a test for something this machine lacks; ATELIER_NO_SKIP=1 makes that a failure."""
+    """Skip a test for a tool this machine lacks; ATELIER_NO_SKIP=1 makes that a failure."""
     if os.environ.get("ATELIER_NO_SKIP") == "1":
         pytest.fail(f"must not be skipped here: {reason}")
     pytest.skip(reason)

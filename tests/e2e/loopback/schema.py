@@ -17,6 +17,8 @@ from jsonschema.exceptions import ValidationError
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
+from tests.shared_data import FOLDER
+
 Json: TypeAlias = dict[str, Any]
 ADDRESS = "urn:discord"
 SHARED = frozenset({"Error"})  # other objects are made of this one and more
@@ -25,12 +27,11 @@ EDITS = (
     "IncomingWebhookUpdateForInteractionCallbackRequestPartial",
     "MessageEditRequestPartial",
 )
-NEIGHBOUR = Path(__file__).parents[4] / "shared" / "reference" / "discord_openapi.json"
 
 
 def document_path() -> Path | None:
-    """Where the document is: DISCORD_OPENAPI, else beside the checkout; None where it is not."""
-    path = Path(os.environ.get("DISCORD_OPENAPI", NEIGHBOUR))
+    """Where the document is: DISCORD_OPENAPI, else in the folder of data; None where it is not."""
+    path = Path(os.environ.get("DISCORD_OPENAPI", FOLDER / "reference" / "discord_openapi.json"))
     return path if path.is_file() else None
 
 

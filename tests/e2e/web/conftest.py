@@ -15,6 +15,7 @@ from bot.studio.opening import open_studio
 from engine.config import EngineConfig
 from engine.models.catalogue import open_catalogue
 from engine.testing import FakeEngine
+from tests.conftest import skip_aloud
 from tests.tiny_gan import write_gan_entry
 
 expect.set_options(timeout=30_000)  # machines that test are busy ones
@@ -41,10 +42,7 @@ def chromium() -> str | None:
 async def browser() -> AsyncIterator[Browser]:
     path = chromium()
     if path is None:
-        reason = "no Chromium found: install chromium, or set ATELIER_CHROMIUM to its path"
-        if os.environ.get("ATELIER_NO_SKIP"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        skip_aloud("no Chromium found: install chromium, or set ATELIER_CHROMIUM to its path")
     async with async_playwright() as playwright:
         opened = await playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield opened

@@ -14,8 +14,8 @@ from PIL import Image
 from engine.errors import UnreadableImage
 from engine.media.png import image_of
 from engine.media.uploads import DECODER, Limits, UploadDecoder, decode_upload
+from tests.shared_data import shared_file
 
-SHARED = Path(os.environ.get("ATELIER_SHARED", "../shared"))
 LIMITS = Limits(time_s=30)  # a busy machine may take long to start a process
 SLICES = 12  # tests that the hostile files are spread over
 
@@ -28,11 +28,8 @@ def png(size: tuple[int, int] = (16, 16), mode: str = "RGB") -> bytes:
 
 def packed(name: str) -> list[tuple[str, bytes]]:
     """Files of a tar of the optional data folder."""
-    path = SHARED / "data" / name
-    if not path.exists():
-        pytest.skip(f"{path} is missing")
     files = []
-    with tarfile.open(path) as tar:
+    with tarfile.open(shared_file(f"data/{name}")) as tar:
         for member in tar:
             file = tar.extractfile(member)
             if file is not None:

@@ -1,9 +1,7 @@
 import json
-import os
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
@@ -19,8 +17,8 @@ from bot.prompts import (
     format_prompt,
     parse,
 )
+from tests.shared_data import shared_file
 
-SHARED = Path(os.environ.get("ATELIER_SHARED", "../shared"))
 WILDCARDS = Wildcards({"list": ["a", "{b|c}", "__list__", "(d:1.2) is long"]})
 
 # Texts made of the grammar's own pieces find more than random characters do.
@@ -152,9 +150,7 @@ def test_a_hundred_thousand_characters_are_read_or_refused_within_seconds(text):
 
 @pytest.mark.shared
 def test_every_hostile_prompt_is_read_and_written_or_refused_with_a_reason():
-    path = SHARED / "data" / "hostile_prompts.jsonl"
-    if not path.exists():
-        pytest.skip(f"{path} is missing")
+    path = shared_file("data/hostile_prompts.jsonl")
     texts = [json.loads(line)["prompt"] for line in path.read_text("utf-8").splitlines()]
     assert len(texts) > 50
     refusals = [refusal(partial(read_and_write, text)) for text in texts]

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 from functools import partial
 from pathlib import Path
 
@@ -12,8 +11,8 @@ from bot.errors import NotFound, UserError
 from bot.studio.contract import GalleryQuery, GalleryScope, Limits
 from bot.studio.opening import open_studio
 from engine.testing import FakeEngine
-from tests.conftest import skip_aloud
 from tests.integration.bot.studio.conftest import MEMBER, WEB, Open
+from tests.shared_data import shared_file
 
 NASTY = ["\x00", "\ud800", "a\x00b", "'; DROP TABLE images; --", "%_\\", "\u202eabc", "🦊" * 500]
 
@@ -31,10 +30,7 @@ def open_either(database_url: str, tmp_path: Path) -> Open:
 
 
 def hostile_prompts() -> list[str]:
-    folder = Path(os.environ.get("ATELIER_SHARED", "../shared"))
-    path = folder / "data" / "hostile_prompts.jsonl"
-    if not path.exists():
-        skip_aloud(f"{path} is missing")
+    path = shared_file("data/hostile_prompts.jsonl")
     return [str(json.loads(line)["prompt"]) for line in path.read_text().splitlines()]
 
 

@@ -150,7 +150,8 @@ def test_a_style_without_weight_and_one_that_is_not_given_draw_the_same(
     (plain,) = answers_of(info_of("sd1", Family.SD1)).run(imagine.run(request))
     weightless = replace(request, style_references=(a_reference(1),), style_weight=0)
     ours = answers_of(styled("sd1", Family.SD1)).run(imagine.run(weightless), imagine.run(request))
-    assert all(torch.equal(images, plain) for images in ours)
+    for images in ours:  # another size of batch may round differently
+        torch.testing.assert_close(images, plain, atol=1e-4, rtol=0)
 
 
 def test_more_weight_leads_further_from_the_words_alone(answers_of, styled, request_of):
