@@ -323,6 +323,11 @@ class Jobs:
                 request=dict(request),
             )
 
+    async def move(self, job_id: str, address: Mapping[str, Any]) -> None:
+        """Remember another address to deliver to."""
+        async with self._database.writing() as session:
+            await _change(session, JobRow.id == job_id, address=dict(address))
+
     async def recover(self, *, keep: Collection[str] = ()) -> int:
         """Queue again what was running, except `keep`; for whoever became the only scheduler."""
         orphaned = and_(JobRow.state == RUNNING, JobRow.id.not_in(keep))

@@ -291,6 +291,10 @@ class Atelier:
         """All jobs of a face that wait or run, oldest first; for the face itself."""
         return await self._watching.open_jobs(face)
 
+    async def move(self, job_id: str, destination: Destination) -> None:
+        """Remember another place of a job's face; for the face itself."""
+        await self._watching.move(job_id, destination)
+
     async def queue(self, caller: Caller) -> QueueView:
         """What runs and waits."""
         return await self._watching.queue(caller)

@@ -7,7 +7,7 @@ from bot.errors import NotFound, StorageUnavailable
 from bot.storage.images import Images
 from bot.storage.jobs import QUEUED, JobRow, Jobs
 from bot.studio import policy
-from bot.studio.contract import Caller, JobState, JobUpdate, JobView, QueueView
+from bot.studio.contract import Caller, Destination, JobState, JobUpdate, JobView, QueueView
 from bot.studio.gallery import cursor_after, read_cursor
 from bot.studio.scheduler import Running, Scheduler
 from bot.studio.updates import Updates
@@ -96,6 +96,10 @@ class Watching:
         """All jobs of a face that wait or run, oldest first; for the face itself."""
         rows = [row for row in await self._jobs.open_jobs() if row.face == face]
         return tuple([(await self.view(row)) for row in rows])
+
+    async def move(self, job_id: str, destination: Destination) -> None:
+        """Deliver a job elsewhere in its face; for the face itself."""
+        await self._jobs.move(job_id, destination.address)
 
     async def queue(self, caller: Caller) -> QueueView:
         """What runs and waits."""

@@ -32,6 +32,9 @@ class ChatAddress:
     limit_bytes: int  # of a file of this interaction
     is_ephemeral: bool
     board_id: int | None = None  # the message that shows how far several jobs are
+    # The message of our own that shows a training's sheets once the answer can't be edited.
+    sheets_channel_id: int | None = None
+    sheets_id: int | None = None
 
     @classmethod
     def of(
@@ -79,6 +82,14 @@ class ChatAddress:
 def is_gone(error: discord.HTTPException) -> bool:
     """The message or its token is no more; trying again is of no use."""
     return error.code in _GONE or error.status == 404
+
+
+def sheets_message(client: FaceClient, address: ChatAddress) -> discord.PartialMessage | None:
+    """The message of our own that shows a training's sheets, if there is one."""
+    if address.sheets_channel_id is None or address.sheets_id is None:
+        return None
+    place = client.get_partial_messageable(address.sheets_channel_id)
+    return place.get_partial_message(address.sheets_id)
 
 
 async def edit_answer(

@@ -12,6 +12,7 @@ from bot.faces.discord.addresses import (
     edit_answer,
     follow_up,
     is_gone,
+    sheets_message,
 )
 from bot.faces.discord.cards import (
     ALT_TEXT_MAX,
@@ -76,6 +77,7 @@ class DiscordDeliverer:
                     raise
                 smaller = replace(address, limit_bytes=int(address.limit_bytes * SAFETY_FACTOR))
                 await self._deliver(job, files, smaller)
+            await self._close(sheets_message(self._client, address), address)
 
     async def _deliver(self, job: JobView, files: tuple[bytes, ...], address: ChatAddress) -> None:
         if address.is_open() and await self._answer(job, files, address):
@@ -152,9 +154,14 @@ class DiscordDeliverer:
         """Take the cancel button off the message that can't become the result any more."""
         if address.message_id is None or address.is_ephemeral:
             return
+        await self._close(channel.get_partial_message(address.message_id), address)
+
+    async def _close(self, message: discord.PartialMessage | None, address: ChatAddress) -> None:
+        """Leave a word in place of progress whose result is another message."""
+        if message is None:
+            return
         text = Words(address.locale)("ending.below")
         try:
-            message = channel.get_partial_message(address.message_id)
             await message.edit(view=card(text, colour=GREY), attachments=[])
         except discord.HTTPException as error:
             log.debug("an old progress message stays: %s", error)

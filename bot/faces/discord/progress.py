@@ -3,15 +3,20 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 
 import aiohttp
 import discord
 
 from bot.errors import UserError
-from bot.faces.discord.addresses import FACE, ChatAddress, edit_answer, is_gone
-from bot.faces.discord.cards import GREY, Shown, board_card, card, progress_card
+from bot.faces.discord.addresses import (
+    FACE,
+    ChatAddress,
+    edit_answer,
+    is_gone,
+    sheets_message,
+)
+from bot.faces.discord.cards import Shown, board_card, progress_card
 from bot.faces.discord.components.cancel import CancelButton
 from bot.faces.discord.face import FaceClient
 from bot.faces.discord.localisation import Words
@@ -93,36 +98,48 @@ class ProgressMessage:
 
     async def _show_sheets(self) -> None:
         """Once the answer can't be edited any more: send the next sheet, then edit that message."""
-        message: discord.Message | None = None
         shown = None
         while not self._job.state.is_final and not all(one.done() for one in self._watchers):
             await self._changed.wait()
             self._changed.clear()
             [update] = self._updates.values()
-            if not update.job.state.is_final and update.preview not in (None, shown):
-                try:
-                    message = await self._sheet(update, message)
-                except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
-                    log.info("a sheet of job %s is not shown: %r", update.job.id, error)
+            if update.preview not in (None, shown):
+                async with self._client.turns.progress(update.job.id) as is_allowed:
+                    if not is_allowed or update.job.state.is_final:
+                        return
+                    await self._try_sheet(update)
                 shown = update.preview
             await asyncio.sleep(self._client.options.edit_interval_s)
-        if message is not None:
-            text = self._words("ending.below")
-            with suppress(discord.HTTPException, aiohttp.ClientError, OSError):
-                await message.edit(view=card(text, colour=GREY), attachments=[])
 
-    async def _sheet(self, update: JobUpdate, message: discord.Message | None) -> discord.Message:
+    async def _try_sheet(self, update: JobUpdate) -> None:
+        try:
+            await self._show_sheet(update)
+        except (discord.HTTPException, aiohttp.ClientError, OSError, UserError) as error:
+            log.info("a sheet of job %s is not shown: %r", update.job.id, error)
+
+    async def _show_sheet(self, update: JobUpdate) -> None:
+        """Show a sheet in the message of our own, or in a new one that the job remembers."""
+        message = sheets_message(self._client, self._address)
         view, files = self._card(update)
         if message is not None:
-            return await message.edit(view=view, attachments=files)
+            try:
+                await message.edit(view=view, attachments=files)
+            except discord.NotFound:  # deleted by somebody
+                view, files = self._card(update)
+            else:
+                return
+        sent = await (await self._place_of_sheets(update.job)).send(
+            view=view, files=files, silent=True
+        )
+        self._address = replace(self._address, sheets_channel_id=sent.channel.id, sheets_id=sent.id)
+        await self._client.studio.move(update.job.id, self._address.destination())
+
+    async def _place_of_sheets(self, job: JobView) -> discord.abc.Messageable:
         address = self._address
-        is_secret = address.is_ephemeral or (update.job.is_private and address.is_public)
-        place: discord.abc.Messageable
+        is_secret = address.is_ephemeral or (job.is_private and address.is_public)
         if address.channel_id is None or is_secret:
-            place = await self._client.create_dm(discord.Object(address.owner_id))
-        else:
-            place = self._client.get_partial_messageable(address.channel_id)
-        return await place.send(view=view, files=files, silent=True)
+            return await self._client.create_dm(discord.Object(address.owner_id))
+        return self._client.get_partial_messageable(address.channel_id)
 
     async def _show(self) -> bool:
         """Bring the message up to date; False where it is not ours to edit any more."""

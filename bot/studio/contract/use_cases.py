@@ -185,6 +185,10 @@ class Studio(Protocol):
         """All jobs of a face that wait or run, oldest first; for the face itself."""
         ...
 
+    async def move(self, job_id: str, destination: Destination) -> None:
+        """Remember another place of a job's face; for the face itself."""
+        ...
+
     async def queue(self, caller: Caller) -> QueueView:
         """What runs and waits."""
         ...

@@ -139,3 +139,12 @@ async def test_history_goes_on_where_the_page_before_ended(jobs: Jobs) -> None:
 async def test_an_unknown_job_is_not_found(jobs: Jobs) -> None:
     with pytest.raises(NotFound):
         await jobs.by_id("nothing000")
+
+
+async def test_a_job_remembers_a_new_address(jobs: Jobs) -> None:
+    moved, other = new_job(), new_job()
+    await jobs.add([moved, other])
+    before = other.row.address
+    await jobs.move(moved.row.id, {"message_id": 7})
+    assert (await jobs.by_id(moved.row.id)).address == {"message_id": 7}
+    assert (await jobs.by_id(other.row.id)).address == before

@@ -1,11 +1,14 @@
 """/train in an in-memory Discord: a generator of the server's own, and who may reach it."""
 
+import asyncio
+
 import pytest
 
 from engine.api import Dream, Morph
-from tests.integration.bot.faces.discord.stage import Stage, labels, parts, text
+from tests.integration.bot.faces.discord.stage import PATIENCE_S, Stage, labels, parts, text
 from tests.integration.bot.faces.discord.test_delivery import QUARTER_S, direct_messages
 from tests.integration.bot.faces.discord.test_mixing import delivered
+from tests.integration.bot.faces.discord.test_progress import restart
 
 PROMPT = "a fox --size 64x64 --steps 1 --images 8"
 
@@ -51,9 +54,8 @@ async def test_sheets_and_figures_are_shown_while_it_learns(stage: Stage) -> Non
     assert "So far" not in text(asked.response)
 
 
-async def test_after_fifteen_minutes_the_sheets_go_on_in_a_message_of_our_own(
-    stage: Stage,
-) -> None:
+async def shown_late(stage: Stage):
+    """The first sheet after fifteen minutes of a training that goes on."""
     await draw(stage, stage.admin)
     stage.engine.stuck, stage.engine.step_delay_s = True, 0.5
     await stage.admin.slash(stage.channel, "train gan", name="Red Foxes")
@@ -61,6 +63,21 @@ async def test_after_fifteen_minutes_the_sheets_go_on_in_a_message_of_our_own(
     await stage.env.advance_time(QUARTER_S)
     await stage.until(lambda: direct_messages(stage, stage.admin))
     [sheets] = direct_messages(stage, stage.admin)
+    async with asyncio.timeout(PATIENCE_S):
+        while not await is_remembered(stage, sheets.id):
+            await asyncio.sleep(0.02)
+    return sheets
+
+
+async def is_remembered(stage: Stage, message_id: int) -> bool:
+    jobs = await stage.studio.open_jobs("discord")
+    return any(job.destination.address["sheets_id"] == message_id for job in jobs)
+
+
+async def test_after_fifteen_minutes_the_sheets_go_on_in_a_message_of_our_own(
+    stage: Stage,
+) -> None:
+    sheets = await shown_late(stage)
     assert "So far: distance" in text(sheets)
     assert len(sheets.attachments) == 1
     assert "Cancel" in labels(sheets)
@@ -70,6 +87,32 @@ async def test_after_fifteen_minutes_the_sheets_go_on_in_a_message_of_our_own(
     assert "It learnt from 16" in text(result)
     await stage.until(lambda: "further down" in text(direct_messages(stage, stage.admin)[0]))
     assert closed.id == sheets.id
+
+
+async def test_after_a_restart_the_sheets_go_on_in_the_same_message(stage: Stage) -> None:
+    sheets = await shown_late(stage)
+    stage.engine.step_delay_s = 2  # leaves time to connect again on a slow machine
+    await restart(stage)
+    before = len(stage.env.http_requests)
+
+    def is_edited() -> bool:
+        return any(
+            one.method == "PATCH" and one.path.endswith(f"/messages/{sheets.id}")
+            for one in stage.env.http_requests[before:]
+        )
+
+    await stage.until(is_edited)
+    assert len(direct_messages(stage, stage.admin)) == 1
+
+
+async def test_sheets_of_a_bot_that_is_gone_keep_no_cancel_button(stage: Stage) -> None:
+    assert "Cancel" in labels(await shown_late(stage))
+    for follower in stage.clients[-1].followers:
+        follower.cancel()
+    stage.engine.stuck = False
+    await stage.until(lambda: len(direct_messages(stage, stage.admin)) == 2)
+    await stage.until(lambda: "further down" in text(direct_messages(stage, stage.admin)[0]))
+    assert labels(direct_messages(stage, stage.admin)[0]) == []
 
 
 async def test_it_may_be_chosen_wherever_something_dreams(stage: Stage) -> None:
