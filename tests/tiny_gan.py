@@ -36,9 +36,9 @@ def write_tiny_gan(folder: Path) -> Path:
     return write_gan_entry(folder)
 
 
-def write_gan_entry(folder: Path) -> Path:
+def write_gan_entry(folder: Path, name: str = NAME) -> Path:
     """Write a catalogue file that names it, as a stand-in engine needs no weights."""
-    page = folder / "gans.toml"
+    page = folder / f"{name}.toml"
     looks = ", ".join(f'"{look}"' for look in LOOKS)
-    page.write_text(f'[models.{NAME}]\nfamily = "gan"\nwhere = "{folder}"\nlooks = [{looks}]\n')
+    page.write_text(f'[models.{name}]\nfamily = "gan"\nwhere = "{folder}"\nlooks = [{looks}]\n')
     return page

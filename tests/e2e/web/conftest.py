@@ -51,8 +51,8 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def engine(tmp_path: Path) -> FakeEngine:
-    page = write_gan_entry(tmp_path)
-    catalogue = open_catalogue(EngineConfig(catalogue_files=(page,)))
+    pages = (write_gan_entry(tmp_path), write_gan_entry(tmp_path, "second-dreamer"))
+    catalogue = open_catalogue(EngineConfig(catalogue_files=pages))
     return FakeEngine(step_delay_s=0.02, catalogue=catalogue)
 
 

@@ -159,20 +159,23 @@ class Mix {
     ];
   }
 
-  /** Who dreams: a generator that was trained here, or as the studio thinks best. */
+  /** Who dreams: a generator of the catalogue, one that was trained here, or as the studio thinks best. */
   dreamerField(holder, name, onchange = () => {}) {
-    if (!this.own.length) return null;
+    const known = this.dreamers.length > 1 ? this.dreamers : [];
+    const offered = [...known, ...this.own];
+    if (!offered.length) return null;
     const select = h("select", { class: "control", "aria-label": t("dreamer"), onchange: () => {
       holder[name] = select.value || null;
       onchange();
     } },
-      h("option", { value: "" }, t("asShipped")), this.own.map((one) => h("option", { value: one.name }, one.name)));
+      h("option", { value: "" }, t("asShipped")), offered.map((one) => h("option", { value: one.name }, one.title || one.name)));
     select.value = holder[name] ?? "";
     return h("label", { class: "field-of" }, h("small", {}, t("dreamer")), select);
   }
 
   dreamSettings() {
-    const looks = [...new Set(this.dreamers.flatMap((dreamer) => dreamer.looks))];
+    const chosen = this.dreamers.filter((dreamer) => !this.dream.model || dreamer.name === this.dream.model);
+    const looks = [...new Set(chosen.flatMap((dreamer) => dreamer.looks))];
     const select = h("select", { class: "control", "aria-label": t("dreamOf"), onchange: () => (this.dream.look = select.value) },
       h("option", { value: "" }, t("anything")), looks.map((look) => h("option", { value: look }, look)));
     select.value = this.dream.look;
@@ -182,7 +185,7 @@ class Mix {
         this.dream.look = "";
         this.refresh();
       }),
-      this.dream.model ? null : h("label", { class: "field-of" }, h("small", {}, t("dreamOf")), select),
+      looks.length ? h("label", { class: "field-of" }, h("small", {}, t("dreamOf")), select) : null,
       slider(this.dream, "truncation", t("wildness"), { min: 0, max: 1, step: 0.05, show: percent }),
       slider(this.dream, "count", t("images"), { min: 1, max: 4, step: 1, show: String }),
       teachSettings(this.own, this.train),
