@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.networks.weights import BrokenWeights
-from engine.training.adversarial import Diverged, NotSaved
+from engine.training.adversarial import Diverged
 from engine.training.gan_pictures import TooFewPictures
 from engine.training.gan_programs import GAN_PROGRAMS
 from engine.training.gan_recipes import RECIPES
-from engine.training.loop import Budget
+from engine.training.loop import Budget, NotSaved
 from engine.training.pictures import NoPictures
 from engine.training.programs import PACK, PROGRAMS, Job, MissingTeacher
 from engine.training.style_programs import STYLE_PROGRAMS

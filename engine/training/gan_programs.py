@@ -1,7 +1,7 @@
 """The training programs of generators.
 
 python -m engine.training gan --data DIR --out DIR --minutes 60 --recipe r3gan
-python -m engine.training gan-pack --data DIR --out DIR --minutes 60
+python -m engine.training gan-pack --data DIR --out DIR --minutes 60 [--start engine/models/pack]
 python -m engine.training export-gan --data DIR --out DIR
 
 `gan` takes any folder of pictures and leaves a model folder with its catalogue entry in
@@ -19,13 +19,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from engine.gan.monitors import Observation, alarms
-from engine.models.families.gan import NETWORK, Drawer
+from engine.models.families.gan import NETWORK, Drawer, read_generator
 from engine.models.families.style_files import read_style_transfer
 from engine.networks.dcgan import Critic, DcganGenerator
 from engine.networks.gan import Discriminator, GanConfig, Generator
 from engine.networks.vae import Vae, VaeConfig
-from engine.networks.weights import read_network, save_network
-from engine.training.adversarial import Duel, Standing
+from engine.networks.weights import BrokenWeights, read_network, save_network
+from engine.training.adversarial import Bout, Duel
 from engine.training.gan_monitors import (
     Watch,
     read_observations,
@@ -48,6 +48,7 @@ EACH = 1500  # pictures of each look of the shipped generator
 HELD_OUT = 0.1  # of a folder, for the monitors
 _LEAST_HELD_OUT, _MOST_HELD_OUT = 6, 256
 _SHEET_COLUMNS = 12
+JUDGE_FIRST = 6_000  # pictures that a new discriminator sees before a trained generator goes on
 
 CLASSIC_WIDTHS = (256, 128, 64, 32)
 
@@ -130,20 +131,22 @@ def _duel(job: Job, trained: PictureSet, held_out: PictureSet) -> Drawer:
     recipe = RECIPES[job.recipe]()
     vae = read_vae()
     generator, discriminator = networks_of(recipe, trained.names, vae, job.seed)
+    if job.start is not None:
+        _fill(generator, job.start)
     settings = job.settings("gan")
     real = _encoded_once(settings.out, trained, vae) if recipe.in_latents else trained
     watch = Watch(read_style_transfer(PACK).encoder, trained, held_out, job.seed)
     seen = read_observations(settings.out) if job.resume else []
 
-    def observe(network: nn.Module, standing: Standing) -> None:
+    def observe(network: nn.Module, bout: Bout) -> None:
         assert isinstance(network, Generator | DcganGenerator)
-        sheet_of(network).save(settings.out / f"sheet_{standing.images:08d}.png")
-        last = standing.measures[-1] if standing.measures else {}
+        sheet_of(network).save(settings.out / f"sheet_{bout.images:08d}.png")
+        last = bout.measures[-1] if bout.measures else {}
         names = [key for key in ("r1", "r2", "gp") if key in last]
-        progress = job.budget.progress(standing.images, standing.seconds)
+        progress = job.budget.progress(bout.images, bout.seconds)
         observation, samples = watch.observe(
             lambda count: some_samples(network, count, job.seed),
-            standing.images,
+            bout.images,
             progress,
             last.get("gap") if recipe.saturates else None,
             {name: last[name] for name in names},
@@ -151,14 +154,38 @@ def _duel(job: Job, trained: PictureSet, held_out: PictureSet) -> Drawer:
         seen.append(observation)
         write_observations(settings.out, seen)
         watch.neighbours(samples).save(settings.out / "nearest.png")
-        losses = [one["judge"] for one in standing.measures]
+        losses = [one["judge"] for one in bout.measures]
         draw_loss_curve(losses, 20 * duel.batch).save(settings.out / "loss.png")
         _say(observation)
 
-    duel = Duel(generator, discriminator, recipe, real, settings, observe=observe)
+    duel = Duel(
+        generator,
+        discriminator,
+        recipe,
+        real,
+        settings,
+        judge_first=JUDGE_FIRST if job.start is not None else 0,
+        observe=observe,
+    )
     duel.train()
     generator.eval().fit_means()
     return generator
+
+
+def _fill(generator: Drawer, pack: Path) -> None:
+    """Give a generator the weights of a pack's, to go on from.
+
+    Raises:
+        BrokenWeights: there is none, or it is of other sizes or looks.
+    """
+    found = read_generator(pack)
+    drawn = ", ".join(found.config.looks)
+    if drawn != ", ".join(generator.config.looks):
+        raise BrokenWeights(str(pack), f"its generator draws {drawn}; leave out --start")
+    try:
+        generator.load_state_dict(found.state_dict())
+    except RuntimeError as error:
+        raise BrokenWeights(str(pack), "its generator is of other sizes") from error
 
 
 def _encoded_once(folder: Path, pictures: PictureSet, vae: Vae) -> EncodedSet:

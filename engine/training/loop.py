@@ -8,10 +8,12 @@ On a busy machine two single-threaded replicas do far more than one process with
 
 import json
 import time
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -81,15 +83,25 @@ class Programme(Protocol):
 
 
 @dataclass
-class Progress:
+class Standing:
     """Where a run stands; stored with every checkpoint."""
 
     step: int = 0
-    images: int = 0
+    images: int = 0  # real ones seen so far
     seconds: float = 0.0
+
+
+@dataclass
+class Progress(Standing):
+    """Where the run of one network stands."""
+
     losses: list[float] = field(default_factory=list)  # mean of every `LOSS_EVERY` steps
 
 
+S = TypeVar("S", bound=Standing)
+N = TypeVar("N")  # what one step is noted with
+
+CHECKPOINT = "checkpoint.pt"
 LOSS_EVERY = 20
 
 
@@ -128,61 +140,152 @@ def follow(average: dict[str, Tensor], network: nn.Module, most_kept: float, ste
             average[key].copy_(value)
 
 
-class Run:
-    """One training run: the network, its average, its optimiser and its progress."""
+class NotSaved(Exception):
+    """A checkpoint could not be written; the one before it is whole."""
 
-    def __init__(self, programme: Programme, settings: Settings) -> None:
-        self.programme = programme
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} could not be written ({self.reason}); the checkpoint before it is kept. "
+            "Free some space and go on with --resume."
+        )
+
+
+class Course(ABC, Generic[S, N]):
+    """Steps until a budget is spent, with notes, checkpoints and looks on the way."""
+
+    is_first = True  # of several processes that share a run: the one that shows and keeps it
+
+    def __init__(self, settings: Settings, standing: S) -> None:
         self.settings = settings
-        self.network: nn.Module = programme.network.to(settings.device)
-        self.average = {key: value.clone() for key, value in self.network.state_dict().items()}
-        self.optimiser = Muon(self.network, programme.learning_rate, settings.weight_decay)
-        self.progress = Progress()
-        self.replica = dist.get_rank() if dist.is_initialized() else 0
-        self.replicas = dist.get_world_size() if dist.is_initialized() else 1
-        self._forward: Any = self.network
-        if settings.compile:
-            self._forward = torch.compile(self.network)
+        self.progress = standing
         settings.out.mkdir(parents=True, exist_ok=True)
-        if settings.resume and (settings.out / "checkpoint.pt").exists():
-            self._load()
 
-    def train(self, stop: Callable[[Progress], bool] = lambda _: False) -> nn.Module:
-        """Train to the end of the budget, or until `stop`; the network then holds the average."""
-        budget = self.settings.budget
+    def go(self, stop: Callable[[S], bool]) -> None:
+        """Take steps to the end of the budget, or until `stop`; then save and draw once more.
+
+        Raises:
+            NotSaved: there is no room for a checkpoint; the last one is kept.
+        """
         started, before = time.monotonic(), self.progress.seconds
-        saved = sheet = started
-        recent: list[float] = []
-        silent = not self.settings.bar or self.replica > 0
+        saved = drawn = started
+        recent: list[N] = []
+        silent = not (self.settings.bar and self.is_first)
         with tqdm(total=1000, disable=silent, unit="‰", mininterval=2) as bar:
             while self._share() < 1 and not stop(self.progress):
                 recent.append(self._step())
                 now = time.monotonic()
                 self.progress.seconds = self._agreed(before + now - started)
                 if len(recent) == LOSS_EVERY:
-                    self.progress.losses.append(sum(recent) / LOSS_EVERY)
+                    told = self._note(recent)
                     recent.clear()
-                    bar.n = int(1000 * budget.progress(self.progress.images, self.progress.seconds))
-                    bar.set_postfix_str(self._line())
-                if self.replica == 0 and now - saved > self.settings.save_every_s:
+                    bar.n = int(1000 * self._share())
+                    bar.set_postfix_str(f"{self._speed()}, {told}")
+                if self.is_first and now - saved > self.settings.save_every_s:
                     self.save()
                     saved = now
-                if self.replica == 0 and now - sheet > self.settings.sheet_every_s:
+                if self.is_first and now - drawn > self.settings.sheet_every_s:
                     self.draw()
-                    sheet = time.monotonic()
-        if self.replica == 0:
+                    drawn = time.monotonic()
+        if self.is_first:
             self.save()
             self.draw()
-        self.network.load_state_dict(self.average)
-        return self.network
+
+    @abstractmethod
+    def _step(self) -> N:
+        """Take one step."""
+
+    @abstractmethod
+    def _note(self, recent: Sequence[N]) -> str:
+        """Keep the mean of some steps; what the bar says of it."""
+
+    @abstractmethod
+    def _state(self) -> dict[str, Any]:
+        """All that a run needs to go on, beside where it stands; `average` is written apart too."""
+
+    @abstractmethod
+    def draw(self) -> None:
+        """Show how far the averaged network has come; the run goes on as if it had not been."""
+
+    def save(self) -> None:
+        """Write everything a run needs to go on; each file is replaced in one move.
+
+        Raises:
+            NotSaved: there is no room; the checkpoint before is kept.
+        """
+        state = self._state()
+        average = {key: value.contiguous() for key, value in state["average"].items()}
+        record = {"seed": self.settings.seed, **vars(self.progress)}
+        self._replace(CHECKPOINT, partial(torch.save, state | {"progress": vars(self.progress)}))
+        self._replace("average.safetensors", partial(save_file, average))
+        self._replace("progress.json", lambda path: path.write_text(json.dumps(record)))
+
+    def _replace(self, name: str, write: Callable[[Path], object]) -> None:
+        path = self.settings.out / name
+        temporary = path.with_suffix(".tmp")
+        try:
+            write(temporary)
+            temporary.replace(path)
+        except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
+            temporary.unlink(missing_ok=True)
+            raise NotSaved(str(path), str(error).splitlines()[0]) from error
+
+    def _kept(self) -> dict[str, Any] | None:
+        """The checkpoint that the run is to go on from, if it is and there is one."""
+        path = self.settings.out / CHECKPOINT
+        if not (self.settings.resume and path.exists()):
+            return None
+        kept: dict[str, Any] = torch.load(
+            path, map_location=self.settings.device, weights_only=True
+        )
+        return kept
 
     def _share(self) -> float:
         return self.settings.budget.progress(self.progress.images, self.progress.seconds)
 
-    def _line(self) -> str:
+    def _speed(self) -> str:
         speed = self.progress.images / max(1e-9, self.progress.seconds)
-        loss = self.progress.losses[-1]
-        return f"images {self.progress.images}, {speed:.1f}/s, loss {loss:.4f}"
+        return f"images {self.progress.images}, {speed:.1f}/s"
+
+    def _agreed(self, seconds: float) -> float:
+        """The clock that all processes of a run follow."""
+        return seconds
+
+
+class Run(Course[Progress, float]):
+    """One training run: the network, its average, its optimiser and its progress."""
+
+    def __init__(self, programme: Programme, settings: Settings) -> None:
+        super().__init__(settings, Progress())
+        self.programme = programme
+        self.network: nn.Module = programme.network.to(settings.device)
+        self.average = {key: value.clone() for key, value in self.network.state_dict().items()}
+        self.optimiser = Muon(self.network, programme.learning_rate, settings.weight_decay)
+        self.replica = dist.get_rank() if dist.is_initialized() else 0
+        self.replicas = dist.get_world_size() if dist.is_initialized() else 1
+        self.is_first = self.replica == 0
+        self._forward: Any = self.network
+        if settings.compile:
+            self._forward = torch.compile(self.network)
+        self._load()
+
+    def train(self, stop: Callable[[Progress], bool] = lambda _: False) -> nn.Module:
+        """Train to the end of the budget, or until `stop`; the network then holds the average.
+
+        Raises:
+            NotSaved: there is no room for a checkpoint; the last one is kept.
+        """
+        self.go(stop)
+        self.network.load_state_dict(self.average)
+        return self.network
+
+    def _note(self, recent: Sequence[float]) -> str:
+        self.progress.losses.append(sum(recent) / len(recent))
+        return f"loss {self.progress.losses[-1]:.4f}"
 
     def _step(self) -> float:
         settings, programme = self.settings, self.programme
@@ -237,30 +340,22 @@ class Run:
             self.settings.out / "loss.png"
         )
 
-    def save(self) -> None:
-        """Write weights, average, optimiser and progress; the file is replaced in one move."""
-        out = self.settings.out
-        state: dict[str, Any] = {
+    def _state(self) -> dict[str, Any]:
+        return {
             "network": self.network.state_dict(),
             "average": self.average,
             "optimiser": self.optimiser.state_dict(),
-            "progress": vars(self.progress),
             "seed": self.settings.seed,
         }
-        torch.save(state, out / "checkpoint.tmp")
-        (out / "checkpoint.tmp").replace(out / "checkpoint.pt")
-        average = {key: value.contiguous() for key, value in self.average.items()}
-        save_file(average, out / "average.safetensors")
-        record = {"seed": self.settings.seed, **vars(self.progress)}
-        (out / "progress.json").write_text(json.dumps(record))
 
     def _load(self) -> None:
-        path = self.settings.out / "checkpoint.pt"
-        state = torch.load(path, map_location=self.settings.device, weights_only=True)
-        self.network.load_state_dict(state["network"])
-        self.average = state["average"]
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.progress = Progress(**state["progress"])
+        kept = self._kept()
+        if kept is None:
+            return
+        self.network.load_state_dict(kept["network"])
+        self.average = kept["average"]
+        self.optimiser.load_state_dict(kept["optimiser"])
+        self.progress = Progress(**kept["progress"])
 
 
 def load_average(network: nn.Module, out: Path) -> nn.Module:

@@ -10,10 +10,10 @@ from PIL import Image
 
 from engine.networks.dcgan import Critic, DcganGenerator
 from engine.networks.gan import Discriminator, GanConfig, Generator
-from engine.training.adversarial import Diverged, Duel, NotSaved
+from engine.training.adversarial import Diverged, Duel
 from engine.training.gan_pictures import PictureSet, TooFewPictures, folder_pictures
 from engine.training.gan_recipes import r3gan, wgan_gp
-from engine.training.loop import Budget, Settings
+from engine.training.loop import Budget, NotSaved, Settings
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -62,7 +62,7 @@ def test_an_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one(tmp_pa
     whole.train()
     duel(tmp_path / "parts", images, recipe=recipe()).train(lambda standing: standing.step >= 9)
     rest = duel(tmp_path / "parts", images, recipe=recipe(), resume=True)
-    assert rest.standing.step == 9
+    assert rest.progress.step == 9
     rest.train()
     assert torch.allclose(weights(whole), weights(rest), atol=1e-6)
 
@@ -74,9 +74,21 @@ def test_looking_at_a_run_does_not_change_it(tmp_path):
     watched = duel(tmp_path / "b", observe=lambda _, standing: seen.append(standing.images))
     for _ in range(24):
         watched._step()
-        watched._observe()
+        watched.draw()
     assert len(seen) == 24
     assert torch.equal(weights(plain), weights(watched))
+
+
+def test_a_trained_generator_waits_until_the_judge_has_seen_something(tmp_path):
+    run = duel(tmp_path, judge_first=40)
+    before = [value.clone() for value in run.generator.parameters()]
+    judged = next(run.discriminator.parameters()).clone()
+    for _ in range(10):
+        run._step()
+    assert all(map(torch.equal, run.generator.parameters(), before))
+    assert not torch.equal(next(run.discriminator.parameters()), judged)
+    run._step()
+    assert not all(map(torch.equal, run.generator.parameters(), before))
 
 
 def test_the_generator_learns_which_look_is_dark(tmp_path):
