@@ -21,6 +21,9 @@ from torch.nn import functional as F
 
 from engine.style.losses import channel_statistics
 
+# By which of 3 weights each of 2 small neighbours counts, in even and in odd rows (2, 2, 3)
+DOUBLED = torch.tensor([[[1.0, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]])
+
 NOTHING: Mapping[str, Tensor] = MappingProxyType({})
 
 
@@ -43,11 +46,12 @@ def adapt(features: Tensor, code: Tensor, own: Tensor | None = None) -> Tensor:
     picture share the statistics of the whole, so that they meet without a seam.
     """
     own = statistics(features) if own is None else own
-    mean, deviation = (part[..., None, None].to(features.dtype) for part in own.chunk(2, dim=1))
-    new_mean, new_deviation = (
-        part[..., None, None].to(features.dtype) for part in code.chunk(2, dim=1)
-    )
-    return (features - mean) / deviation * new_deviation + new_mean
+    mean, deviation = own[..., None, None].chunk(2, dim=1)
+    new_mean, new_deviation = code[..., None, None].chunk(2, dim=1)
+    scale = new_deviation / deviation
+    shift = new_mean - mean * scale
+    # In the precision of the statistics: a flat channel is scaled by hundreds.
+    return torch.addcmul(shift, features.to(scale.dtype), scale).to(features.dtype)
 
 
 class StyleEncoder(nn.Module):
@@ -120,11 +124,10 @@ class StyleDecoder(nn.Module):
         for skip, down, refine, level in zip(
             self.skips, self.downs, self.refines, finer[::-1], strict=True
         ):
-            # Nearest neighbours and a convolution: transposed ones draw checkerboards.
-            x = F.interpolate(x, scale_factor=2, mode="nearest")
-            x = F.relu(down(x) + skip(level))
+            assert isinstance(down, nn.Conv2d)
+            x = F.relu(doubled_by(x, down) + skip(level))
             x = x + F.relu(refine(x))
-        out: Tensor = self.last(x) / 2 + 0.5
+        out: Tensor = self.last(x).float() / 2 + 0.5  # in fp32: half precision would show bands
         return out
 
     def configuration(self) -> dict[str, Any]:
@@ -189,7 +192,8 @@ class StyleTransfer(nn.Module):
             out: Tensor = self.decoder(features)
             return out
         parameters = {
-            name: parameter + learnt[name] for name, parameter in self.decoder.named_parameters()
+            name: (parameter + learnt[name]).to(parameter.dtype)
+            for name, parameter in self.decoder.named_parameters()
         }
         changed: Tensor = functional_call(self.decoder, parameters, (features,))
         return changed
@@ -202,3 +206,25 @@ class StyleTransfer(nn.Module):
 def _conv(before: int, width: int) -> nn.Conv2d:
     # Reflected edges, so that borders get no frame of another colour.
     return nn.Conv2d(before, width, 3, padding=1, padding_mode="reflect")
+
+
+def doubled_by(x: Tensor, convolution: nn.Conv2d) -> Tensor:
+    """A 3x3 convolution of x (B, C, h, w) doubled in size by nearest neighbours.
+
+    Neighbours and a convolution, as transposed ones draw checkerboards. Computed on the small
+    picture, where it is four convolutions of 2x2, one for each pixel that comes of a small one.
+    """
+    count, _, height, width = x.shape
+    phases = DOUBLED.to(convolution.weight)
+    weight = torch.einsum("ati,buj,ocij->aboctu", phases, phases, convolution.weight)
+    bias = None if convolution.bias is None else convolution.bias.repeat(4)
+    # What reflects at the border of the doubled picture repeats in the small one.
+    around = F.pad(x, (1, 1, 1, 1), mode="replicate")
+    found = F.conv2d(around, weight.flatten(0, 2), bias).permute(0, 2, 3, 1)
+    found = found.reshape(count, height + 1, width + 1, 2, 2, -1)
+    rows = [
+        torch.stack([found[:, a : a + height, b : b + width, a, b] for b in (0, 1)], dim=3)
+        for a in (0, 1)
+    ]
+    doubled = torch.stack(rows, dim=2).view(count, 2 * height, 2 * width, -1)
+    return doubled.permute(0, 3, 1, 2)

@@ -46,16 +46,14 @@ class Strokes:
 def strokes_of(pixels: Tensor, count: int = COUNT) -> Strokes:
     """Patches from random places of a picture (1, 3, H, W), ever the same ones; one row."""
     base, coarse, _ = _based(pixels, FLAT_IN_STYLE)
-    detail = (pixels - base)[0]
+    detail = (pixels - base)[0].half()
     under = _patches(coarse, 1)[0]
     generator = torch.Generator().manual_seed(0)
     chosen = torch.randint(len(under), (count,), generator=generator)
     across = coarse.shape[3] - SIDE // COARSE + 1
-    inside = torch.arange(SIDE)
-    rows = (chosen // across * COARSE)[:, None] + inside
-    columns = (chosen % across * COARSE)[:, None] + inside
-    details = detail[:, rows[:, :, None], columns[:, None, :]].transpose(0, 1)
-    return Strokes(under[chosen][None], details.flatten(1).half()[None])
+    windows = detail.unfold(1, SIDE, COARSE).unfold(2, SIDE, COARSE).permute(1, 2, 0, 3, 4)
+    details = windows[chosen // across, chosen % across]
+    return Strokes(under[chosen][None], details.flatten(1)[None])
 
 
 def mixed(strokes: Sequence[Strokes], weights: Sequence[float]) -> Strokes:

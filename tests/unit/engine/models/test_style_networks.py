@@ -46,7 +46,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def networks(folder):
-    found = family.StyleNetworks(torch.device("cpu"), folder=folder)
+    found = family.StyleNetworks(torch.device("cpu"), folder=folder, precision=torch.float32)
     (style,) = found.execute([DescribeStyle(STYLE, pixels(9, 1, 3, 40, 40))])
     save_file(style_files.preset_tensors("waves", style), folder / style_files.PRESETS)
     return found
@@ -66,6 +66,21 @@ def test_calls_that_share_a_pass_get_what_they_get_alone(networks):
     for call, shared in zip(calls, together, strict=True):
         assert shared.shape == call.pixels.shape
         assert torch.allclose(shared, networks.execute([call])[0], atol=1e-5)
+
+
+def test_half_precision_paints_the_same_picture_and_each_row_as_alone(folder):
+    exact, quick = (
+        family.StyleNetworks(torch.device("cpu"), folder=folder, precision=precision)
+        for precision in (torch.float32, torch.bfloat16)
+    )
+    (code,) = exact.execute([StyleCode(STYLE, pixels(11, 2, 3, 32, 32))])
+    call = Restyle(STYLE, pixels(1, 2, 3, 32, 32), code, torch.ones(2))
+    (precise,), (near,) = exact.execute([call]), quick.execute([call])
+    assert near.dtype == torch.float32
+    assert not torch.equal(near, precise)
+    assert (near - precise).abs().max() < 0.02 * (precise.max() - precise.min())
+    alone = replace(call, pixels=call.pixels[1:], code=code[1:], strength=torch.ones(1))
+    assert torch.allclose(quick.execute([alone])[0][0], near[1], atol=2e-3)
 
 
 def test_the_gradient_is_that_of_the_loss_and_each_rows_own(networks):

@@ -1,7 +1,9 @@
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional
 
-from engine.networks.style import StyleConfig, StyleTransfer, adapt, statistics
+from engine.networks.style import StyleConfig, StyleTransfer, adapt, doubled_by, statistics
 
 CONFIG = StyleConfig(widths=(4, 6, 8, 8))
 
@@ -19,6 +21,21 @@ def pixels(seed, *shape):
 def test_adapted_features_have_the_wanted_statistics():
     features, code = torch.randn(2, 3, 16, 16), torch.rand(2, 6) + 0.5
     assert torch.allclose(statistics(adapt(features, code)), code, atol=1e-3)
+
+
+def test_a_flat_channel_takes_the_wanted_mean_even_in_half_precision():
+    features = torch.full((1, 2, 8, 8), 3.1).bfloat16()
+    found = adapt(features, torch.tensor([[0.5, 2.0, 1.0, 1.0]]))
+    assert torch.allclose(found.float().mean((2, 3)), torch.tensor([[0.5, 2.0]]), atol=0.01)
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 3, 5), (1, 4, 1, 1)])
+def test_a_convolution_of_a_doubled_picture_is_computed_on_the_small_one(shape):
+    torch.manual_seed(3)
+    convolution = nn.Conv2d(4, 6, 3, padding=1, padding_mode="reflect")
+    x = torch.randn(shape)
+    plain = convolution(functional.interpolate(x, scale_factor=2, mode="nearest"))
+    assert torch.allclose(doubled_by(x, convolution), plain, atol=1e-5)
 
 
 def test_strength_nought_gives_what_the_own_code_gives(network):

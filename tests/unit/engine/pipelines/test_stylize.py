@@ -56,7 +56,7 @@ def networks(tmp_path_factory):
     torch.manual_seed(6)
     network = StyleTransfer(StyleConfig(widths=(4, 6, 8, 8)))
     save_network(folder, "style", network)
-    return family.StyleNetworks(torch.device("cpu"), folder=folder)
+    return family.StyleNetworks(torch.device("cpu"), folder=folder, precision=torch.float32)
 
 
 class Painter:
