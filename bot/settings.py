@@ -60,6 +60,7 @@ class EngineSettings(_Section):
     catalogue_files: tuple[Path, ...] = ()
     memory_budget_mb: int = Field(default=0, ge=0)
     max_rows: int = Field(default=0, ge=0, le=256)
+    profile_s: float = Field(default=1.5, ge=0, le=60)
     exact: bool = False
     threads: int = Field(default=0, ge=0, le=256)
     silence_timeout_s: float = Field(default=120.0, gt=1)
@@ -156,6 +157,7 @@ class Settings(BaseSettings):
             models_dir=self.data_dir / "models",
             memory_budget_bytes=section.memory_budget_mb * 2**20,
             max_rows=section.max_rows,
+            profile_s=section.profile_s,
             exact=section.exact,
             threads=section.threads,
             silence_timeout_s=section.silence_timeout_s,

@@ -5,6 +5,8 @@ nothing starves; others of its key ride along as far as the row cap allows. A ca
 remaining rows wait for a later pass, which keeps passes short however many images a request has.
 """
 
+import math
+import sys
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -136,32 +138,35 @@ def _cut(value: Tensor | Conditioning, start: int, stop: int) -> Tensor | Condit
 class RowCaps:
     """Learns for each batch key how many rows a pass may have, from the passes themselves.
 
-    Starts at one row and doubles as long as a pass of twice the rows should stay in the budget,
-    so that no request waits for a measurement.
+    Starts at one row and doubles as long as a pass of twice the rows should stay in the budget of
+    time and find the memory it needs. What profiling did not come to, requests measure.
     """
 
-    def __init__(self, tick_budget_s: float, most: int) -> None:
+    def __init__(
+        self, tick_budget_s: float, most: int, room_bytes: Callable[[], int] = lambda: sys.maxsize
+    ) -> None:
+        """Allow at most `most` rows; `room_bytes` tells what memory a pass may take now."""
         self._tick_budget_s = tick_budget_s
         self._most = most
-        self._best: dict[Hashable, dict[int, float]] = {}  # key -> power of two -> seconds
+        self._room_bytes = room_bytes
+        self._measured: dict[Hashable, dict[int, _Measured]] = {}  # key -> power of two
         self._limits: dict[Hashable, _Limit] = {}
 
     def cap(self, key: Hashable) -> int:
         """Rows of the next pass."""
-        best = self._best.get(key, {})
+        measured = self._measured.get(key, {})
         rows = 1
-        while 2 * rows <= self._most and self._should_fit(best, rows):
+        while 2 * rows <= self._most and self._should_fit(measured, rows):
             rows *= 2
         limit = self._limits.get(key)
         return min(rows, limit.rows) if limit else rows
 
-    def ran(self, key: Hashable, rows: int, seconds: float) -> None:
-        """Learn from a pass. The fastest of its size counts: the others were disturbed."""
-        if len(self._best) >= _MOST_KEYS:
-            self._best.clear()
+    def ran(self, key: Hashable, rows: int, seconds: float, taken_bytes: int = 0) -> None:
+        """Learn from a pass; `taken_bytes` it took for itself, 0 where that is not known."""
+        if len(self._measured) >= _MOST_KEYS:
+            self._measured.clear()
         size = 1 << (rows.bit_length() - 1)
-        best = self._best.setdefault(key, {})
-        best[size] = min(seconds, best.get(size, seconds))
+        self._measured.setdefault(key, {}).setdefault(size, _Measured()).add(seconds, taken_bytes)
         if limit := self._limits.get(key):
             limit.passes_left -= 1
             if not limit.passes_left:
@@ -171,13 +176,38 @@ class RowCaps:
         """Learn that the device had no memory for so many rows; tried again much later."""
         self._limits[key] = _Limit(max(1, rows // 2))
 
-    def _should_fit(self, best: dict[int, float], rows: int) -> bool:
+    def _should_fit(self, measured: dict[int, "_Measured"], rows: int) -> bool:
         """Twice `rows` should stay in the budget: measured, or extended in a straight line."""
-        if rows not in best:
+        now, before, after = (measured.get(size) for size in (rows, rows // 2, 2 * rows))
+        if now is None:
             return False
-        slope = best[rows] - best.get(rows // 2, 0.0)
-        expected = best.get(2 * rows, best[rows] + max(slope, 0.0) * (2 if rows > 1 else 1))
-        return expected <= self._tick_budget_s
+        if after and (after.is_sure or after.seconds <= self._tick_budget_s):
+            return after.seconds <= self._tick_budget_s
+        slope = now.seconds - (before.seconds if before else 0.0)
+        expected = now.seconds + max(slope, 0.0) * (2 if rows > 1 else 1)
+        return expected <= self._tick_budget_s and (
+            after is not None or 2 * now.taken_bytes <= self._room_bytes()
+        )
+
+
+@dataclass(slots=True)
+class _Measured:
+    """Passes of one key and size."""
+
+    seconds: float = math.inf  # of the fastest: the others were disturbed
+    taken_bytes: int = 0  # of the one that took most
+    passes: int = 0
+
+    def add(self, seconds: float, taken_bytes: int) -> None:
+        """Count one more."""
+        self.seconds = min(self.seconds, seconds)
+        self.taken_bytes = max(self.taken_bytes, taken_bytes)
+        self.passes += 1
+
+    @property
+    def is_sure(self) -> bool:
+        """The first pass of a size is often slow, as the device must prepare for it."""
+        return self.passes > 1
 
 
 @dataclass(slots=True)

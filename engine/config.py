@@ -14,8 +14,11 @@ class EngineConfig:
     catalogue_files: tuple[Path, ...] = ()  # TOML files beside the shipped catalogue
     models_dir: Path = field(default_factory=lambda: Path("data/models"))
     memory_budget_bytes: int = 0  # for models; 0: most of what the device has
-    max_rows: int = 0  # rows of one pass; 0: profiled at start
+    max_rows: int = 0  # rows of one pass; 0: profiled, within time and memory
     tick_budget_s: float = 0.15  # how long one pass should take at most
+    # Of passes by which each model is profiled, the default one at start; 0: none is, and none is
+    # loaded before it is asked for.
+    profile_s: float = 0.0
     exact: bool = False  # one row at a time, so that batch mates can't change the last bits
     silence_timeout_s: float = 60.0  # a worker without heartbeat for so long is replaced
     stuck_timeout_s: float = 1800.0  # so is one that spends so long on one pass or one loading

@@ -206,7 +206,11 @@ class _Device:
         pause_s = 0.0
         try:
             while True:
-                lived_s = await self._live()
+                # Profiling is the one thing that a worker does unasked: should that be what it
+                # dies of, its successors do without.
+                lived_s = await self._live(
+                    replace(self._config, profile_s=0.0) if pause_s else self._config
+                )
                 self._restarts += 1
                 is_early = lived_s < HEALTHY_S
                 pause_s = min(max(FIRST_PAUSE_S, 2 * pause_s), LONGEST_PAUSE_S) if is_early else 0.0
@@ -215,12 +219,12 @@ class _Device:
             self._is_kept = False
             await self._put(None)  # whoever waits for a worker hears that none will come
 
-    async def _live(self) -> float:
+    async def _live(self, config: EngineConfig) -> float:
         """Start a worker process, wait for its end, and return how many seconds it lived."""
         loop = asyncio.get_running_loop()
         begun = loop.time()
         try:
-            child = Child(self._name, self._config, self._main, self._on_ready)
+            child = Child(self._name, config, self._main, self._on_ready)
         except OSError as error:  # no memory or no process left, perhaps for now only
             log.error("the worker of %s can't be started: %s", self._name, error)
             return 0.0

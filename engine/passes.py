@@ -43,6 +43,18 @@ class Executor(Protocol):
         ...
 
 
+class Memory(Protocol):
+    """Where passes have their numbers; `models.memory` knows it of each kind of device."""
+
+    def begin(self) -> None:
+        """Note what is in use before a pass."""
+        ...
+
+    def taken_bytes(self) -> int:
+        """What the pass took at its height, on top of that; 0 where it can't be known."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of each call: its result, or the error that is its own."""

@@ -3,6 +3,9 @@
     tick:  line of calls --batching--> shares of one key --executor--> results --> pipelines resume
 
 A pipeline is resumed only when its result is there, so that a pass that failed can be repeated.
+
+While there are no requests, models are profiled: pipelines of the worker's own make passes of more
+and more rows, one a tick, so that a request that comes waits for one at most.
 """
 
 import logging
@@ -19,11 +22,13 @@ from engine import batching, passes, registry
 from engine.batching import RowCaps, Share, Waiting
 from engine.calls import Call, NetworkRef, Pause, Pipeline, Report
 from engine.errors import Defect, EngineError, OutOfMemory
-from engine.events import Failed, Finished, Picture, Progress, Started, Timings
-from engine.messages import Cancel, Order, Ready, Start
-from engine.models.catalogue import open_catalogue
+from engine.events import Event, Failed, Finished, Picture, Progress, Started, Timings
+from engine.messages import NO_REQUEST, Cancel, Order, Ready, Start
+from engine.models.catalogue import Family, ModelInfo, open_catalogue
+from engine.models.memory import memory_of
 from engine.models.shelf import Shelf
-from engine.passes import Executor
+from engine.passes import Executor, Memory
+from engine.pipelines import profiling
 from engine.requests import Request
 from engine.turns import Turns
 from engine.worker_process import Link, Send
@@ -36,16 +41,27 @@ LOADING = "loading"
 
 Clock: TypeAlias = Callable[[], float]  # seconds
 BeginPipeline: TypeAlias = Callable[[Request], Pipeline]
+BeginProfile: TypeAlias = Callable[[str], Pipeline]  # of a model
+
+
+@dataclass(frozen=True, slots=True)
+class Profiles:
+    """How models are profiled."""
+
+    begin: BeginProfile
+    budget_s: float  # of passes, for each model
+    default_model: str  # profiled first of all
 
 
 @dataclass(slots=True, eq=False)
 class _Running:
-    """A request that waits for the result of its call."""
+    """A request, or a profile, that waits for the result of its call."""
 
     number: int
     pipeline: Pipeline
     asked_at: float  # seconds of the worker's clock, like the next two
     begun_at: float | None = None
+    is_profile: bool = False  # nobody waits for it
     reported_at: float = -math.inf
     loading_s: float = 0.0
     device_s: float = 0.0
@@ -100,6 +116,8 @@ class Worker:
         *,
         begin: BeginPipeline,
         caps: RowCaps,
+        memory: Memory | None = None,
+        profiles: Profiles | None = None,
         versions: dict[str, str] | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
@@ -107,6 +125,9 @@ class Worker:
         self._executor = executor
         self._begin = begin
         self._caps = caps
+        self._memory = memory
+        self._profiles = profiles
+        self._profiled: set[str] = set()  # models
         self._versions = versions or {}
         self._clock = clock
         self._turns = Turns()
@@ -114,6 +135,8 @@ class Worker:
         self._in_pass: list[_Running] = []
         self._loading_since: float | None = None
         self._loading_s = 0.0  # of the pass that goes on
+        if profiles:
+            self._profile(profiles.default_model)
 
     @property
     def is_idle(self) -> bool:
@@ -139,6 +162,8 @@ class Worker:
         if not self._line:
             return
         line = self._whose_turn()
+        if not line:
+            return
         shares = batching.next_batch([job.waiting() for job in line], self._caps.cap)
         jobs = [line[share.position] for share in shares]
         outcomes = self._compute(jobs, shares)
@@ -155,16 +180,37 @@ class Worker:
             log.info("loading %s", model)
             self._loading_since = now
             for job in self._in_pass:
-                self._send(job.number, Progress(0, 0, stage=LOADING))
+                self._tell(job, Progress(0, 0, stage=LOADING))
         if fraction >= 1.0:
             self._loading_s += now - self._loading_since
             self._loading_since = None
             log.info("loaded %s in %.1f s", model, self._loading_s)
+            self._profile(model)
 
     def _whose_turn(self) -> list[_Running]:
+        """The requests that may run now; profiles, of which one goes on, while there are none."""
         _, resident = self._executor.kept()
-        calls = [job.call for job in self._line]
-        return [self._line[i] for i in self._turns.whose_turn(calls, resident, self._clock())]
+        line = [job for job in self._line if not job.is_profile]
+        if not line:
+            self._forget_profiles_of_models_given_up(resident)
+            return self._line[:1]
+        calls = [job.call for job in line]
+        return [line[i] for i in self._turns.whose_turn(calls, resident, self._clock())]
+
+    def _forget_profiles_of_models_given_up(self, resident: tuple[str, ...]) -> None:
+        """To load one again would cost those that were asked for since their place."""
+        gone = [job for job in self._line if resident and job.model not in resident]
+        for job in gone:
+            self._line.remove(job)
+            self._profiled.discard(job.model)
+            _close(job)
+
+    def _profile(self, model: str) -> None:
+        if self._profiles and model not in self._profiled:
+            self._profiled.add(model)
+            profile = self._profiles.begin(model)
+            job = _Running(NO_REQUEST, profile, self._clock(), is_profile=True)
+            self._resume(job, None)
 
     def _start(self, number: int, request: Request) -> None:
         self._send(number, Started())
@@ -186,6 +232,8 @@ class Worker:
         rows = sum(len(share) for share in shares)
         self._in_pass = jobs
         self._loading_s, self._loading_since = 0.0, None
+        if self._memory:
+            self._memory.begin()
         outcome = passes.compute(self._executor, calls)
         if outcome is None:
             self._caps.ran_out(jobs[0].key, rows)
@@ -194,11 +242,15 @@ class Worker:
         seconds = now - begun - self._loading_s
         self._turns.ran(calls[0], seconds, self._loading_s, now)
         if outcome.is_one_pass:
-            self._caps.ran(jobs[0].key, rows, seconds)
+            self._caps.ran(jobs[0].key, rows, seconds, self._taken_bytes())
         for job, share in zip(jobs, shares, strict=True):
             job.device_s += seconds * len(share) / rows
             job.loading_s += self._loading_s
         return outcome.results
+
+    def _taken_bytes(self) -> int:
+        """What the pass took; 0 where that is not known, as where a model was loaded in it."""
+        return self._memory.taken_bytes() if self._memory and not self._loading_s else 0
 
     def _hand_back(self, job: _Running, share: Share, outcome: Any) -> None:
         if isinstance(outcome, Exception):
@@ -206,10 +258,16 @@ class Worker:
             return
         job.parts.append(outcome)
         job.rows_done += len(share)
-        if job.rows_done < job.row_count:
-            self._line.append(job)
-        else:
+        is_whole = job.rows_done == job.row_count
+        if job.is_profile and self._profiles and job.device_s >= self._profiles.budget_s:
+            _close(job)
+            self._note_profile(job)
+        elif is_whole:
             self._resume(job, job.result())
+        elif job.is_profile:
+            self._resume(job, None)  # it has found the cap
+        else:
+            self._line.append(job)
 
     def _resume(self, job: _Running, outcome: Any) -> None:
         """Let the pipeline go on until it needs the device again, or is over."""
@@ -224,9 +282,9 @@ class Worker:
                 call = job.pipeline.send(None)
             job.ask(call)
         except StopIteration as end:
-            self._send(job.number, self._ending(job, end.value))
+            self._tell(job, self._ending(job, end.value))
         except Exception as error:  # noqa: BLE001  a broken pipeline ends its own request only
-            self._send(job.number, Failed(as_engine_error(job.number, error)))
+            self._tell(job, Failed(as_engine_error(job.number, error)))
         else:
             self._line.append(job)
         torch.set_grad_enabled(False)  # whatever the pipeline did, its neighbours have none
@@ -237,7 +295,19 @@ class Worker:
         if is_due or report.preview or report.step >= report.total:
             job.reported_at = now
             told = Progress(report.step, report.total, report.preview, report=report.report)
-            self._send(job.number, told)
+            self._tell(job, told)
+
+    def _tell(self, job: _Running, event: Event) -> None:
+        match event:
+            case _ if not job.is_profile:
+                self._send(job.number, event)
+            case Finished():
+                self._note_profile(job)
+            case Failed(error):
+                log.warning("%s can't be profiled: %s", job.model, error)
+
+    def _note_profile(self, job: _Running) -> None:
+        log.info("profiled %s in %.1f s", job.model, job.device_s)
 
     def _ending(self, job: _Running, images: Any) -> Finished | Failed:
         if not isinstance(images, tuple) or not all(isinstance(i, Picture) for i in images):
@@ -268,16 +338,31 @@ def begin(link: Link, send: Send) -> tuple[Worker, Ready]:
     def on_loading(model: str, fraction: float) -> None:
         worker.on_loading(model, fraction)
 
-    shelf = Shelf(config, open_catalogue(config), device=link.device, on_loading=on_loading)
+    catalogue = open_catalogue(config)
+    shelf = Shelf(config, catalogue, device=link.device, on_loading=on_loading)
+    memory = memory_of(shelf.device)
+    most_rows = 1 if config.exact else config.max_rows or MOST_ROWS
+    profiles = Profiles(
+        lambda model: _profile_of(catalogue.info(model)), config.profile_s, catalogue.default.name
+    )
     worker = Worker(
         send,
         shelf,
         begin=lambda request: registry.start(request, config.preview_interval_s),
-        caps=RowCaps(config.tick_budget_s, 1 if config.exact else config.max_rows or MOST_ROWS),
+        caps=RowCaps(config.tick_budget_s, most_rows, memory.room_bytes),
+        memory=memory,
+        profiles=profiles if config.profile_s else None,
         versions=_versions(shelf.device),
     )
     others = range(1, torch.cuda.device_count()) if link.device == "auto" else ()
     return worker, Ready(str(shelf.device), tuple(f"cuda:{index}" for index in others))
+
+
+def _profile_of(model: ModelInfo) -> Pipeline:
+    network = NetworkRef(model.name)
+    if model.family is Family.GAN:
+        return profiling.dreaming(network)
+    return profiling.drawing(network, model.width, model.height)
 
 
 def _versions(device: torch.device) -> dict[str, str]:

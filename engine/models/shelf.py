@@ -7,7 +7,6 @@ CPU in fp32: what lies between two passes is small, and is computed the same wha
 import gc
 import hashlib
 import logging
-import os
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -57,6 +56,7 @@ from engine.models.files import (
 )
 from engine.models.hub import localised
 from engine.models.ledger import Ledger
+from engine.models.memory import free_main_memory
 from engine.wording import Said
 
 log = logging.getLogger(__name__)
@@ -346,20 +346,6 @@ def ledger_for(device: torch.device, budget_bytes: int) -> Ledger:
     else:
         free = int(free_main_memory() * _CPU_SHARE)
     return Ledger(free, int(free * _RESERVE))
-
-
-def free_main_memory() -> int:
-    """Bytes that could be had without swapping, in this container if it is one."""
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    try:
-        text = Path("/proc/meminfo").read_text(encoding="ascii")
-        available = next(line for line in text.splitlines() if line.startswith("MemAvailable"))
-        free = int(available.split()[1]) * 1024
-        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
-        used = int(Path("/sys/fs/cgroup/memory.current").read_text(encoding="ascii"))
-    except (OSError, ValueError, StopIteration):
-        return free
-    return free if limit == "max" else min(free, int(limit) - used)
 
 
 def _size_estimate(info: ModelInfo, files: Path, place: Place) -> int:

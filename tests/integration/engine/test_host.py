@@ -87,6 +87,30 @@ async def test_a_killed_worker_fails_its_requests_as_retryable_and_is_replaced()
         assert engine.status().workers[0].restarts == 1
 
 
+async def test_a_worker_that_may_have_died_of_profiling_is_replaced_by_one_that_does_none(
+    monkeypatch,
+):
+    configs = []
+
+    class Dying:
+        is_gone, ending = True, "died"
+
+        def __init__(self, device, config, main, on_ready):
+            configs.append(config)
+
+        async def gone(self):
+            pass
+
+        async def end(self):
+            pass
+
+    monkeypatch.setattr(host, "Child", Dying)
+    monkeypatch.setattr(host, "FIRST_PAUSE_S", 0.01)
+    async with host.open_host(replace(ONE, profile_s=1.0), ignore):
+        await until(lambda: len(configs) > 2)
+    assert [config.profile_s for config in configs[:3]] == [1.0, 0.0, 0.0]
+
+
 async def test_a_stopped_worker_is_silent_and_is_replaced(caplog):
     config = replace(ONE, silence_timeout_s=3.0)
     async with open_fake_engine(config, step_delay_s=LONG_S) as engine, running(engine) as job:

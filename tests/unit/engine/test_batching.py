@@ -108,6 +108,32 @@ def test_a_slow_first_pass_is_forgiven():
     assert learnt(caps, lambda rows: next(times, 0.01)) == 8
 
 
+def test_a_slow_first_pass_of_more_rows_is_forgiven_once():
+    """A GPU may load code for a shape it never saw; the next pass of it is quick."""
+    caps = RowCaps(tick_budget_s=0.12, most=8)
+    seen = set()
+
+    def seconds_of(rows):
+        is_new = rows not in seen
+        seen.add(rows)
+        return 9.0 if is_new else 0.01
+
+    assert learnt(caps, seconds_of) == 8
+
+
+def test_more_rows_are_tried_only_where_there_is_memory_for_them():
+    room = [400]
+    caps = RowCaps(tick_budget_s=1.0, most=32, room_bytes=lambda: room[0])
+    for _ in range(8):
+        rows = caps.cap("key")
+        caps.ran("key", rows, seconds=0.0, taken_bytes=100 * rows)
+    assert caps.cap("key") == 4
+    room[0] = 799
+    assert caps.cap("key") == 4
+    room[0] = 800
+    assert caps.cap("key") == 8
+
+
 def test_the_cap_starts_at_one_row_for_each_key():
     caps = RowCaps(tick_budget_s=0.12, most=8)
     learnt(caps, lambda rows: 0.001)

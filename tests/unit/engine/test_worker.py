@@ -1,11 +1,13 @@
 import pytest
 import torch
 
-from engine.calls import Conditioning, Denoise, EncodeText, Pause
+from engine.batching import RowCaps
+from engine.calls import Conditioning, Decode, Denoise, EncodeText, Pause
 from engine.errors import Defect, ModelUnavailable, NotANumber, OutOfMemory, Unsupported
 from engine.events import Failed, Finished, Progress, Started
 from engine.messages import Cancel, Start
 from engine.requests import Span
+from engine.worker import Profiles
 from tests.ideal_networks import (
     NETWORK,
     Caps,
@@ -333,3 +335,104 @@ def test_gradients_that_a_pipeline_turned_on_are_off_for_the_next(reports, netwo
     worker.obey(2, Start(a_request(seed=1)))
     finish(worker)
     assert seen == [False]
+
+
+def growing(model):
+    """A profile of decoding: 1, 1, 2, 4... rows, until the cap is found."""
+    yield Decode(NETWORK, torch.zeros(1, 4, 8, 8))
+    rows = 1
+    while (yield Decode(NETWORK, torch.zeros(rows, 4, 8, 8))) is not None:
+        rows *= 2
+    return ()
+
+
+def profiling(reports, networks, *, profile=growing, budget_s=9.0, most=8, clock=lambda: 0.0):
+    caps = RowCaps(tick_budget_s=1.0, most=most)
+    profiles = Profiles(profile, budget_s, "base")
+    worker = a_worker(reports, networks, caps=caps, profiles=profiles, clock=clock)
+    return worker, caps
+
+
+def decoding():
+    return Decode(NETWORK, torch.zeros(1, 4, 8, 8)).batch_key
+
+
+def test_the_default_model_is_profiled_while_there_are_no_requests(reports, networks, caplog):
+    caplog.set_level("INFO")
+    worker, caps = profiling(reports, networks)
+    assert caps.cap(decoding()) == 1
+    finish(worker)
+    assert caps.cap(decoding()) == 8
+    assert networks.attempts == 6  # 1, 1, 2, 4, 8 rows, and 16 cut to 8
+    assert "profiled base" in caplog.text
+    assert reports == {}  # nobody asked for it
+
+
+def test_a_request_waits_for_one_pass_of_a_profile_and_has_all_others_to_itself(reports, networks):
+    worker, caps = profiling(reports, networks)
+    worker.tick()
+    worker.obey(1, Start(a_request(image_count=1)))
+    while not isinstance(reports.ending(1), Finished):
+        worker.tick()
+        assert caps.cap(decoding()) <= 2  # its own row tells no more
+    assert not worker.is_idle
+    finish(worker)
+    assert caps.cap(decoding()) == 8
+
+
+def test_a_profile_ends_when_its_time_is_over(reports, networks):
+    seconds = iter(range(1000))
+    worker, _ = profiling(reports, networks, budget_s=3.0, clock=lambda: float(next(seconds)))
+    finish(worker)
+    assert networks.attempts == 3  # of a second each
+
+
+def test_a_profile_that_runs_out_of_memory_finds_the_lower_cap(reports):
+    def denoising(model):
+        rows = 1
+        while (yield denoise(rows)) is not None:
+            rows *= 2
+        return ()
+
+    def denoise(rows):
+        none = torch.zeros(rows, 0)
+        conditioning = Conditioning(torch.ones(rows, 3, 2), none, none)
+        return Denoise(NETWORK, torch.zeros(rows, 4, 8, 8), torch.ones(rows), conditioning)
+
+    networks = IdealNetworks(most_rows=5)
+    worker, caps = profiling(reports, networks, profile=denoising, most=32)
+    finish(worker)
+    assert caps.cap(denoise(1).batch_key) == 4
+    assert max(networks.passes) == 4
+
+
+def test_a_profile_that_fails_is_told_to_the_operator_alone(reports, networks, caplog):
+    def missing(model):
+        raise ModelUnavailable(model, "its folder is gone")
+        yield
+
+    worker, _ = profiling(reports, networks, profile=missing)
+    worker.obey(1, Start(a_request()))
+    finish(worker)
+    assert "can't be profiled" in caplog.text
+    assert isinstance(reports.ending(1), Finished)
+
+
+def test_a_loaded_model_is_profiled_unless_it_had_to_go_again(reports, networks):
+    begun = []
+
+    def profile(model):
+        begun.append(model)
+        while True:
+            yield Decode(NETWORK, torch.zeros(1, 4, 8, 8))
+
+    worker, _ = profiling(reports, networks, profile=profile, budget_s=99.0)
+    worker.on_loading("base", 0.0)
+    worker.on_loading("base", 1.0)
+    assert begun == ["base"]  # it is under way
+    networks.kept = lambda: (0, ("another",))
+    worker.tick()
+    assert worker.is_idle
+    worker.on_loading("base", 0.0)
+    worker.on_loading("base", 1.0)
+    assert begun == ["base", "base"]
