@@ -4,8 +4,8 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -16,10 +16,12 @@ from bot.faces.discord.options import DiscordOptions
 from bot.faces.web import app as web_face
 from bot.faces.web.config import WebConfig
 from bot.faces.web.links import picture_links
+from bot.faces.web.meanwhile import open_meanwhile
 from bot.prompts import Wildcards
 from bot.settings import Settings, misspelt, no_such_setting
 from bot.storage import migration
 from bot.storage.database import open_database
+from bot.storage.waiting import wait_for
 from bot.storage.wildcards import wildcard_texts
 from bot.studio.contract import JobView, Limits
 from bot.studio.opening import open_studio
@@ -81,6 +83,8 @@ async def open_studio_of(settings: Settings, *, with_engine: bool = True) -> Asy
 async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     """Run studio and faces until SIGINT or SIGTERM; `announce` hears where to find them.
 
+    A database server that is away is waited for.
+
     Raises:
         BadConfiguration: a setting has a value that can't work.
     """
@@ -90,6 +94,8 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
+        if not await _unless(stop, _database_answers(settings)):
+            return
         async with open_studio_of(settings) as studio, asyncio.TaskGroup() as tasks:
             faces = [tasks.create_task(face) for face in _faces(settings, studio, announce)]
             await stop.wait()
@@ -99,6 +105,39 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     except* UserError as group:
         raise _first(group) from None
     announce("Atelier has stopped; what was waiting goes on at the next start.")
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
+    """Do some work, or as much of it as there is time for until `stop`; tell if it is done."""
+    working, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+        return working.done() and working.result() is None
+    finally:
+        stopping.cancel()
+        working.cancel()
+        await asyncio.wait((working, stopping))
+
+
+async def _database_answers(settings: Settings) -> None:
+    """Wait until it does; the web studio's address says so meanwhile."""
+    _prepare(settings.data_dir)
+    is_away = asyncio.Event()
+    async with (
+        open_database(settings.resolved_database_url) as database,
+        asyncio.TaskGroup() as tasks,
+    ):
+        page = tasks.create_task(_serve_meanwhile(settings, is_away))
+        await wait_for(database, is_away.set)
+        page.cancel()
+
+
+async def _serve_meanwhile(settings: Settings, is_away: asyncio.Event) -> None:
+    await is_away.wait()
+    if settings.web.enabled:
+        with _refused_port_named(settings):
+            async with open_meanwhile(_web_config(settings)):
+                await asyncio.Event().wait()
 
 
 async def migrate(settings: Settings) -> None:
@@ -148,11 +187,18 @@ def _faces(settings: Settings, studio: Atelier, announce: Callable[[str], None])
 
 
 async def _serve_web(settings: Settings, studio: Atelier, announce: Callable[[str], None]) -> None:
-    web, config = settings.web, _web_config(settings)
-    try:
+    config = _web_config(settings)
+    with _refused_port_named(settings):
         async with web_face.open_web(studio, config) as address:
             announce(f"The studio is at {address}")
             await asyncio.Event().wait()
+
+
+@contextmanager
+def _refused_port_named(settings: Settings) -> Iterator[None]:
+    web = settings.web
+    try:
+        yield
     except OSError as error:
         reason = f"{web.host}:{web.port} can't be used ({error.strerror}); choose another port"
         raise BadConfiguration("ATELIER_WEB__PORT", reason) from error

@@ -1,17 +1,25 @@
 """The `atelier` command in processes of its own, on an engine that needs no weights."""
 
+import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+import urllib.error
 import urllib.request
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from PIL import Image
+
+from tests import postgres_server
+from tests.conftest import skip_aloud
 
 pytestmark = pytest.mark.timeout(180)  # a machine may have much else to do
 
@@ -155,8 +163,10 @@ def test_doctor_says_what_is_wrong_and_how_to_mend_it(atelier, tmp_path):
     assert "->" in done.stdout
 
 
-def test_the_service_says_where_it_is_and_stops_when_told(env, tmp_path):
-    service = subprocess.Popen(
+@contextmanager
+def service(env, tmp_path):
+    """`atelier run`, ended at the end whatever became of it."""
+    process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, "run"],
         env=env | {"PYTHONUNBUFFERED": "1"},
         cwd=tmp_path,
@@ -164,27 +174,90 @@ def test_the_service_says_where_it_is_and_stops_when_told(env, tmp_path):
         stderr=subprocess.STDOUT,
         text=True,
     )
-    address = f"http://127.0.0.1:{env['ATELIER_WEB__PORT']}"
     try:
-        deadline = time.monotonic() + 40
-        while True:
-            try:
-                with urllib.request.urlopen(f"{address}/healthz", timeout=5) as answer:
-                    assert answer.status == 200
-                break
-            except OSError:
-                assert time.monotonic() < deadline, "the service did not come up"
-                assert service.poll() is None, service.stdout.read()
-                time.sleep(0.2)
-        service.send_signal(signal.SIGTERM)
-        out, _ = service.communicate(timeout=20)
+        yield process
     finally:
-        service.kill()
-        service.wait()
-    assert service.returncode == 0, out
-    assert f"The studio is at {address}" in out
-    assert "Discord is off" in out
+        process.kill()
+        process.communicate()
+
+
+def health(process, env, wanted):
+    """What /healthz tells, once its status is `wanted`."""
+    address = f"http://127.0.0.1:{env['ATELIER_WEB__PORT']}/healthz"
+    deadline = time.monotonic() + 80  # a machine may have much else to do
+    while True:
+        try:
+            with urllib.request.urlopen(address, timeout=5) as answer:
+                status, body = answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                status, body = error.code, error.read()
+        except OSError:
+            status, body = 0, b""
+        if status == wanted:
+            return json.loads(body)
+        assert time.monotonic() < deadline, f"/healthz did not come to {wanted}"
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.1)
+
+
+def stopped(process):
+    """What it has said, once it has ended by SIGTERM."""
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, out
     assert "Traceback" not in out
+    return out
+
+
+def test_the_service_says_where_it_is_and_stops_when_told(env, tmp_path):
+    with service(env, tmp_path) as process:
+        health(process, env, 200)
+        out = stopped(process)
+    assert f"The studio is at http://127.0.0.1:{env['ATELIER_WEB__PORT']}" in out
+    assert "Discord is off" in out
+
+
+@pytest.mark.postgres
+def test_a_service_that_is_up_before_its_database_waits_for_it(env, tmp_path):
+    folder = Path(tempfile.mkdtemp(prefix="atelier-late-"))  # PostgreSQL's own user gets in
+    server = postgres_server.Server(folder, postgres_server.free_port())
+    env["ATELIER_DATABASE_URL"] = f"{server.address}/postgres"
+    try:
+        try:
+            server.start()  # makes its files, which takes long
+        except postgres_server.NoPostgres as missing:
+            skip_aloud(f"PostgreSQL is missing: {missing}")
+        server.crash()
+        with service(env, tmp_path) as process:
+            assert health(process, env, 503)["problems"] == ["the database does not answer"]
+            time.sleep(3.0)
+            server.start()
+            health(process, env, 200)
+            out = stopped(process)
+    finally:
+        with suppress(postgres_server.NoPostgres):
+            server.crash()
+        shutil.rmtree(folder)
+    assert "waiting for the database at postgresql" in out
+    assert "ATELIER_DATABASE_URL" in out
+
+
+def test_a_service_that_waits_for_its_database_stops_when_told(env, tmp_path):
+    env["ATELIER_DATABASE_URL"] = "postgresql://nobody:secret@127.0.0.1:1/none"
+    with service(env, tmp_path) as process:
+        health(process, env, 503)
+        out = stopped(process)
+    assert "secret" not in out
+
+
+@pytest.mark.postgres
+def test_a_database_that_is_not_there_is_not_waited_for(atelier, postgres_address):
+    done = atelier("run", ATELIER_DATABASE_URL=f"{postgres_address}/forgotten")
+    assert done.returncode == 2
+    assert "ATELIER_DATABASE_URL: names a database that is not there" in done.stderr
+    assert 'database "forgotten" does not exist' in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_stylize_writes_the_restyled_picture(atelier, tmp_path):
