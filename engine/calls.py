@@ -374,12 +374,12 @@ class Synthesise:
     """Points of latent space to pictures. Result: pixels (B, 3, S, S)."""
 
     network: NetworkRef
-    w: Tensor  # (B, D)
+    w: Tensor  # (B, D), or (B, D + E) with the extras of `LatentSpace`
 
     @property
     def batch_key(self) -> tuple[object, ...]:
-        """Any points share a pass."""
-        return ("synthesise", self.network)
+        """Points of the same length share a pass."""
+        return ("synthesise", self.network, self.w.shape[1])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -390,13 +390,13 @@ class InversionGradient:
     """
 
     network: NetworkRef
-    w: Tensor  # (B, D)
+    w: Tensor  # (B, D), or (B, D + E) with the extras of `LatentSpace`
     pixels: Tensor  # (B, 3, S, S)
 
     @property
     def batch_key(self) -> tuple[object, ...]:
-        """Any points and pictures share a pass."""
-        return ("inversion gradient", self.network)
+        """Points of the same length share a pass, with any pictures."""
+        return ("inversion gradient", self.network, self.w.shape[1])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,4 +1,4 @@
-"""From a picture back to the point of latent space that draws it: descent on w.
+"""From a picture back to the point of latent space that draws it: descent.
 
 Abdal et al. 2019, "Image2StyleGAN", https://arxiv.org/abs/1904.03189. The loop knows no network: it
 yields points and is sent their losses and gradients, so that a worker can answer those of many

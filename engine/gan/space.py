@@ -11,3 +11,4 @@ class LatentSpace:
     latent: int  # numbers of z
     styles: int  # numbers of w
     size: int  # pixels of a side of its squares
+    extras: int = 0  # numbers that may follow w to draw what no w draws

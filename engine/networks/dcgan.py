@@ -59,6 +59,11 @@ class DcganGenerator(nn.Module):
         out: Tensor = torch.tanh(self.layers(w[:, :, None, None])) / 2 + 0.5
         return out
 
+    @property
+    def extras(self) -> int:
+        """No numbers may follow w."""
+        return 0
+
     def pixels(self, w: Tensor) -> Tensor:
         """The same: this generator draws pixels."""
         return self.draw(w)

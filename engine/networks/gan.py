@@ -8,6 +8,9 @@ Legend: z (B, Z) standard normal noise, looks (B,) int64 index into `GanConfig.l
 the generator draws from, canvas (B, C, S, S) what it draws and the discriminator sees: pixels, or
 normalised latents that the generator's own copy of a VAE's decoder turns into pixels.
 
+A point may be longer than w: what follows, (B, E), is added to the coarsest features. That is how
+near a search comes to pictures that no w draws.
+
 Differs from the paper: a small network maps z and the look to w, so that each look has a mean to
 truncate to. On a CPU pixels are costly, so that their finest stages work at S/4 (sub-pixel
 convolutions), and latents are what the shipped generator draws: the decoder knows fine detail.
@@ -153,9 +156,17 @@ class Generator(nn.Module):
             looks = torch.full((samples,), look, device=z.device)
             self.mean_w[look] = self.styles(z, looks).mean(0)
 
+    @property
+    def extras(self) -> int:
+        """How many numbers may follow w, E."""
+        return self.basis.numel()
+
     def draw(self, w: Tensor) -> Tensor:
-        """The canvas of w: normalised latents, or pixels that are not clamped."""
+        """The canvas of w or longer points: normalised latents, or pixels that are not clamped."""
+        w, extra = w[:, : self.config.styles], w[:, self.config.styles :]
         x = self.to_basis(w)[:, :, None, None] * self.basis
+        if extra.shape[1]:
+            x = x + extra.view_as(x)
         for number, stage in enumerate(self.stages):
             if number:
                 x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)

@@ -98,12 +98,14 @@ def _near_picture(
     looks = range(len(space.looks))
     if request.look:
         looks = range(space.looks.index(request.look), space.looks.index(request.look) + 1)
-    w = yield from dreaming.found(network, sources.pixels_of(picture), looks, teller.on_iteration)
+    pixels = sources.pixels_of(picture)
+    w = yield from dreaming.found(network, space, pixels, looks, teller.on_iteration)
     strides = [(stride.seed, stride.distance) for stride in request.path]
     seeds = [*(seed for seed, _ in strides), *seeds_of(request)]
     z = torch.stack([dreaming.noise_of(space, seed) for seed in seeds])
     own_looks = [dreaming.look_of(space, request.look, seed) for seed in seeds]
     ends = yield from dreaming.mapped(network, z, own_looks, request.truncation)
+    ends = dreaming.longer(ends, space)
     for (_, distance), end in zip(strides, ends[: len(strides)], strict=True):
         w = torch.lerp(w, end[None], distance)
     return torch.lerp(w, ends[len(strides) :], request.distance)

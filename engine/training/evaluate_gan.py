@@ -3,13 +3,15 @@
 Distances and shares are those of `gan_monitors`, in features of the pack's style encoder: compare
 them with one another, not with figures of other projects. Held-out pictures are composed of emoji,
 fruit and heads that the generator was never shown; the halves of the training pictures say what a
-perfect model could score. Recipes are compared after equal seconds of training from nothing.
+perfect model could score. Recipes are compared after equal seconds of training from nothing; on a
+machine that does other work as well, `--recipe-seconds 0` leaves the figures of the last time.
+Speeds are of processor time: set OMP_NUM_THREADS=1, so that a second is one of one core.
 """
 
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,17 +23,18 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from engine import registry
-from engine.calls import Pause, Report
+from engine.calls import Call, DescribeLatents, NetworkRef, Pause, Report
 from engine.config import EngineConfig
 from engine.events import Picture
-from engine.gan.inversion import descend, picture_loss
 from engine.gan.measures import sharpness
 from engine.gan.monitors import Observation, alarms
 from engine.media import png
 from engine.models.catalogue import Ability, open_catalogue
-from engine.models.families.gan import Drawer, read_generator
+from engine.models.families import Place
+from engine.models.families.gan import Drawer, GanModel, read_generator
 from engine.models.families.style_files import read_style_transfer
 from engine.models.shelf import Shelf
+from engine.pipelines.stages import dreaming
 from engine.requests import Morph, Request, TextToImage, Waypoint, plain
 from engine.training.adversarial import Duel
 from engine.training.gan_monitors import Watch, as_pixels
@@ -46,7 +49,6 @@ SHEET = 64  # samples
 FRAMES = 24  # of an animation
 CONTRASTED = 64  # pictures of each look whose sharpness is compared
 SEARCHES = 4  # pictures of each kind whose latents are searched for
-ITERATIONS = 60
 MATRIX = 1024  # side of the matrices whose product measures the device's limit
 _MEASURED = ("kid", "precision", "recall", "density", "coverage", "diversity_ratio")
 
@@ -70,7 +72,9 @@ def main() -> None:
     figures: Figures = {
         "sets": sets(generator, trained, held_out, given.seed),
         "fine contrast": contrast(generator, held_out, given.seed),
-        "recipes": recipes(trained, held_out, given),
+        "recipes": recipes(trained, held_out, given)
+        if given.recipe_seconds
+        else last_recipes(given),
         "inversion": inversion(generator, held_out),
         "autoencoder": {"held-out psnr db": reconstruction(held_out)},
         "speed": speed(generator),
@@ -131,6 +135,8 @@ def measured(seen: Observation) -> Figures:
 
 def recipes(trained: PictureSet, held_out: PictureSet, given: argparse.Namespace) -> Figures:
     """Each recipe after equal seconds from nothing."""
+    if not given.recipe_seconds:
+        return last_recipes(given)
     vae = read_vae()
     watch = watch_of(trained, held_out, given.seed)
     found: Figures = {"seconds of training each": given.recipe_seconds}
@@ -151,8 +157,14 @@ def recipes(trained: PictureSet, held_out: PictureSet, given: argparse.Namespace
         generator.eval()
         seen, samples = watch.observe(_samples_of(generator, given.seed))
         contact_sheet(samples[:16], columns=16).save(given.out / f"recipe-{name}.png")
-        found[name] = {"pictures": duel.standing.images, **measured(seen)}
+        found[name] = {"pictures": duel.progress.images, **measured(seen)}
     return found
+
+
+def last_recipes(given: argparse.Namespace) -> Figures:
+    """The recipes' figures that are in the folder already."""
+    kept: Figures = json.loads((given.out / "figures.json").read_text())["recipes"]
+    return kept
 
 
 def _samples_of(generator: Drawer, seed: int) -> Callable[[int], Tensor]:
@@ -160,38 +172,35 @@ def _samples_of(generator: Drawer, seed: int) -> Callable[[int], Tensor]:
 
 
 def inversion(generator: Drawer, held_out: PictureSet) -> Figures:
-    """How near a search from all looks' means comes, for own samples and for unseen pictures."""
+    """How near a search comes to own samples and to unseen pictures, as `/dream like` searches."""
     own = some_samples(generator, SEARCHES, seed=5)
     rng = np.random.default_rng(5)
     unseen = as_pixels(held_out.pixels[rng.permutation(len(held_out))[:SEARCHES]])
     return {
-        "iterations": ITERATIONS,
-        "own samples psnr db": round(searched(generator, own), 2),
-        "held-out psnr db": round(searched(generator, unseen), 2),
+        "iterations": dreaming.ITERATIONS,
+        "own samples psnr db": searched(generator, own),
+        "held-out psnr db": searched(generator, unseen),
+        "held-out psnr db by w alone": searched(generator, unseen, has_extras=False),
     }
 
 
-def searched(generator: Drawer, target: Tensor) -> float:
-    """Mean PSNR in dB of the best search of each picture."""
-    looks = torch.arange(len(generator.config.looks))
+def searched(generator: Drawer, targets: Tensor, *, has_extras: bool = True) -> float:
+    """Mean PSNR in dB of what is found for each picture (B, 3, S, S)."""
+    model, network = GanModel(Place(torch.device("cpu"), torch.float32), generator), NetworkRef("")
+    [space] = model.execute([DescribeLatents(network)])
+    space = space if has_extras else replace(space, extras=0)
+    found = []
+    for target in targets:
+        looks = range(len(space.looks))
+        search = dreaming.found(network, space, target, looks, lambda _: _nothing())
+        found.append(driven(search, lambda call: model.execute([call])[0]))
     with torch.no_grad():
-        start = generator.mean_styles(looks).repeat_interleave(len(target), dim=0)
-    wanted = target.repeat(len(looks), 1, 1, 1)
-    search = descend(start, ITERATIONS)
-    w = next(search)
-    while True:
-        w = w.detach().requires_grad_()
-        loss = picture_loss(generator.pixels(w), wanted)
-        (gradient,) = torch.autograd.grad(loss.sum(), w)
-        try:
-            w = search.send((loss.detach(), gradient))
-        except StopIteration as end:
-            best, _ = end.value
-            break
-    with torch.no_grad():
-        error = (generator(best) - wanted).square().flatten(1).mean(1)
-    lowest = error.view(len(looks), -1).min(0).values
-    return float((-10 * lowest.log10()).mean())
+        error = (generator(torch.cat(found)) - targets).square().flatten(1).mean(1)
+    return round(float((-10 * error.log10()).mean()), 2)
+
+
+def _nothing() -> Generator[Call, Any, None]:
+    yield from ()
 
 
 @torch.no_grad()
@@ -206,7 +215,7 @@ def reconstruction(held_out: PictureSet) -> float:
 
 @torch.no_grad()
 def speed(generator: Drawer) -> Figures:
-    """Samples a second at batch 1 and 64, and which share of the measured limit they take."""
+    """Samples a processor second at batch 1 and 64, and which share of the limit they take."""
     matrix = torch.randn(MATRIX, MATRIX)
     limit = 2 * MATRIX**3 / fastest(lambda: matrix @ matrix, times=60)
     found: Figures = {
@@ -235,7 +244,7 @@ def speed(generator: Drawer) -> Figures:
 
 
 def morphs(frames: int = FRAMES) -> Figures:
-    """Frames a second of animations, as chats ask for them, from request to files."""
+    """Frames a processor second of animations, as chats ask for them, from request to files."""
     config = EngineConfig(devices=("cpu",))
     catalogue = open_catalogue(config)
     shelf = Shelf(config, catalogue, device="cpu")
@@ -267,33 +276,38 @@ def morphs(frames: int = FRAMES) -> Figures:
     for kind, stops in kinds.items():
         request = Morph(stops=stops, drawing=drawing, frames=frames, dreams=dreamer)
         answered(shelf, replace(request, frames=2))  # loads what is needed
-        begun = time.perf_counter()
+        begun = time.process_time()
         answered(shelf, request)
-        seconds = time.perf_counter() - begun
+        seconds = time.process_time() - begun
         found[kind] = {"frames a second": round(frames / seconds, 2), "seconds": round(seconds, 2)}
     return found
 
 
 def answered(shelf: Shelf, request: Request) -> tuple[Picture, ...]:
     """What a request ends with, alone."""
-    pipeline, answer = registry.start(request, preview_interval_s=1e9), None
+    pipeline = registry.start(request, preview_interval_s=1e9)
+    pictures: tuple[Picture, ...] = driven(pipeline, lambda call: shelf.execute([call])[0])
+    return pictures
+
+
+def driven(pipeline: Generator[Any, Any, Any], execute: Callable[[Any], object]) -> Any:
+    """What a pipeline returns, whose calls are answered at once."""
+    answer: object = None
     while True:
         try:
             call = pipeline.send(answer)
         except StopIteration as end:
-            pictures: tuple[Picture, ...] = end.value
-            return pictures
-        is_idle = isinstance(call, Pause | Report)
-        answer = None if is_idle else shelf.execute([call])[0]
+            return end.value
+        answer = None if isinstance(call, Pause | Report) else execute(call)
 
 
 def fastest(run: Callable[[], object], times: int = 12) -> float:
-    """Seconds of the fastest of some runs: the others were disturbed."""
+    """Processor seconds of the fastest of some runs: the others were disturbed."""
     best = float("inf")
     for _ in range(times):
-        begun = time.perf_counter()
+        begun = time.process_time()
         run()
-        best = min(best, time.perf_counter() - begun)
+        best = min(best, time.process_time() - begun)
     return best
 
 

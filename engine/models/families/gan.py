@@ -65,7 +65,8 @@ class GanModel:
         config = self._generator.config
         w = self._generator.mean_styles(self._looks([torch.zeros(1, dtype=torch.int64)]))
         size = self._generator(w).shape[-1]
-        return LatentSpace(tuple(config.looks), config.latent, w.shape[1], size)
+        extras = self._generator.extras
+        return LatentSpace(tuple(config.looks), config.latent, w.shape[1], size, extras)
 
     def _gradients(self, calls: Sequence[InversionGradient]) -> list[tuple[Tensor, Tensor]]:
         w = self._joined([call.w for call in calls])

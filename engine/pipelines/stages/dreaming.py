@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from engine.calls import (
     Call,
@@ -23,7 +24,9 @@ from engine.gan.space import LatentSpace
 from engine.gan.walks import truncated
 from engine.wording import Said
 
-ITERATIONS = 120  # of the search for a picture's point
+OF_LOOKS = 60  # iterations of the search for a picture's w, from each look
+OF_DETAIL = 60  # of the search for what no w draws of it
+ITERATIONS = OF_LOOKS + OF_DETAIL
 
 Points = Generator[Call, Any, Tensor]
 OnIteration = Callable[[Tensor], Generator[Call, Any, None]]  # hears the points it has come to
@@ -72,12 +75,32 @@ def mapped(network: NetworkRef, z: Tensor, looks: Sequence[int], truncation: flo
 
 
 def found(
-    network: NetworkRef, pixels: Tensor, looks: Sequence[int], on_iteration: OnIteration
+    network: NetworkRef,
+    space: LatentSpace,
+    pixels: Tensor,
+    looks: Sequence[int],
+    on_iteration: OnIteration,
 ) -> Points:
-    """Search the point (1, D) whose drawing is nearest to a picture (3, S, S), from each look."""
+    """Search the point (1, D + E) whose drawing is nearest to a picture (3, S, S).
+
+    First w, from the mean of each look, then the best of them together with the extras.
+    """
     start = yield MeanOfLook(network, torch.tensor(looks))
-    search = descend(start, ITERATIONS)
-    target = pixels.expand(len(looks), -1, -1, -1)
+    w = yield from _nearest(network, pixels, start, OF_LOOKS, on_iteration)
+    return (yield from _nearest(network, pixels, longer(w, space), OF_DETAIL, on_iteration))
+
+
+def longer(w: Tensor, space: LatentSpace) -> Tensor:
+    """Points with extras of zero: they draw the same, (B, D) -> (B, D + E)."""
+    return F.pad(w, (0, space.extras))
+
+
+def _nearest(
+    network: NetworkRef, pixels: Tensor, start: Tensor, iterations: int, on_iteration: OnIteration
+) -> Points:
+    """The best point (1, D) that a descent from some points (B, D) meets."""
+    search = descend(start, iterations)
+    target = pixels.expand(len(start), -1, -1, -1)
     w = next(search)
     while True:
         answer = yield InversionGradient(network, w, target)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from engine.calls import (
     Decode,
@@ -70,7 +71,7 @@ def points(shelf, seed, rows):
 
 def test_a_generator_tells_its_looks_and_sizes(shelf):
     (space,) = shelf.execute([DescribeLatents(GAN)])
-    assert space == LatentSpace(("cat", "moon"), latent=6, styles=8, size=16)
+    assert space == LatentSpace(("cat", "moon"), latent=6, styles=8, size=16, extras=256)
 
 
 def test_looks_differ_and_have_their_own_means(shelf):
@@ -92,6 +93,16 @@ def test_calls_that_share_a_pass_get_what_they_get_alone(shelf):
         assert shared.min() >= 0
         assert shared.max() <= 1
         assert torch.allclose(shared, shelf.execute([call])[0], atol=1e-5)
+
+
+def test_extras_of_zero_change_nothing_and_others_do(shelf):
+    w = points(shelf, 1, 2)
+    (plain,) = shelf.execute([Synthesise(GAN, w)])
+    (same,) = shelf.execute([Synthesise(GAN, F.pad(w, (0, 256)))])
+    (other,) = shelf.execute([Synthesise(GAN, F.pad(w, (0, 256), value=1.0))])
+    assert torch.allclose(plain, same, atol=1e-6)
+    assert not torch.allclose(plain, other, atol=1e-3)
+    assert Synthesise(GAN, w).batch_key != Synthesise(GAN, F.pad(w, (0, 256))).batch_key
 
 
 def test_strangers_search_together_as_they_do_alone(shelf):

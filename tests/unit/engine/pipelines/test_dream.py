@@ -109,6 +109,14 @@ def test_a_picture_is_found_among_the_dreams(driver):
     assert told.step == told.total
 
 
+def test_what_no_w_draws_is_searched_for_from_the_best_look(driver):
+    (wanted,) = driver.run(dream.run(replace(DREAM, image_count=1)))
+    driver.run(dream.run(replace(DREAM, look="", like=wanted.png)))
+    first, *_, last = driver.model.asked(calls.InversionGradient)
+    assert (len(first.w), len(last.w)) == (2, 1)
+    assert last.w.shape[1] > first.w.shape[1]
+
+
 def test_the_search_shows_previews(driver):
     (wanted,) = driver.run(dream.run(replace(DREAM, image_count=1)))
     ticks = iter(range(100_000))
