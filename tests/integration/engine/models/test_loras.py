@@ -203,8 +203,8 @@ def test_a_lora_by_name_changes_the_images_of_its_request_alone(
     (before,) = answers.run(imagine.run(plain))
     together = answers.run(imagine.run(plain), imagine.run(inked))
     (alone,) = answers.run(imagine.run(inked))
-    torch.testing.assert_close(together[0], before, atol=1e-6, rtol=0)
-    torch.testing.assert_close(together[1], alone, atol=1e-6, rtol=0)
+    torch.testing.assert_close(together[0], before, atol=1e-4, rtol=0)
+    torch.testing.assert_close(together[1], alone, atol=1e-4, rtol=0)
     assert (before - alone).abs().max() > 1e-3
 
 
