@@ -8,8 +8,8 @@ Legend: z (B, Z) standard normal noise, looks (B,) int64 index into `GanConfig.l
 the generator draws from, canvas (B, C, S, S) what it draws and the discriminator sees: pixels, or
 normalised latents that the generator's own copy of a VAE's decoder turns into pixels.
 
-A point may be longer than w: what follows, (B, E), is added to the coarsest features. That is how
-near a search comes to pictures that no w draws.
+A point may be longer than w: what follows, (B, E), is added to the coarsest features and to the
+latents. So a search comes near to pictures that no w draws.
 
 Differs from the paper: a small network maps z and the look to w, so that each look has a mean to
 truncate to. On a CPU pixels are costly, so that their finest stages work at S/4 (sub-pixel
@@ -158,21 +158,26 @@ class Generator(nn.Module):
 
     @property
     def extras(self) -> int:
-        """How many numbers may follow w, E."""
-        return self.basis.numel()
+        """How many numbers may follow w, E: for the coarsest features, then for latents."""
+        # On a canvas of pixels they would be the picture itself.
+        on_canvas = self.config.channels * self.config.size**2 if self.decoder is not None else 0
+        return self.basis.numel() + on_canvas
 
     def draw(self, w: Tensor) -> Tensor:
         """The canvas of w or longer points: normalised latents, or pixels that are not clamped."""
-        w, extra = w[:, : self.config.styles], w[:, self.config.styles :]
+        styles = self.config.styles
+        w, coarse, fine = w.tensor_split((styles, styles + self.basis.numel()), dim=1)
         x = self.to_basis(w)[:, :, None, None] * self.basis
-        if extra.shape[1]:
-            x = x + extra.view_as(x)
+        if coarse.shape[1]:
+            x = x + coarse.reshape(x.shape)
         for number, stage in enumerate(self.stages):
             if number:
                 x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
             x = stage(x)
         canvas = F.pixel_shuffle(self.to_canvas(x), self.config.shuffle)
-        return canvas if self.decoder is not None else canvas / 2 + 0.5
+        if self.decoder is None:
+            return canvas / 2 + 0.5
+        return canvas + fine.reshape(canvas.shape) if fine.shape[1] else canvas
 
     def pixels(self, w: Tensor) -> Tensor:
         """Pixels of w, not clamped, as a search wants them."""

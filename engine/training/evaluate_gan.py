@@ -46,6 +46,7 @@ from engine.training.monitors import contact_sheet
 from engine.training.programs import PACK, Job
 
 SHEET = 64  # samples
+AT_ONCE = 32  # pictures that the autoencoder takes
 FRAMES = 24  # of an animation
 CONTRASTED = 64  # pictures of each look whose sharpness is compared
 SEARCHES = 4  # pictures of each kind whose latents are searched for
@@ -101,12 +102,22 @@ def sets(generator: Drawer, trained: PictureSet, held_out: PictureSet, seed: int
     one, other = trained.split(0.5, seed)
     best, _ = watch_of(one, other, seed).observe(lambda count: as_pixels(one.pixels[:count]))
     half, _ = watch_of(trained, held_out, seed).observe(lambda count: as_pixels(one.pixels[:count]))
+    again, _ = watch_of(trained, held_out, seed).observe(lambda count: rebuilt(one, count))
     return {
         "generator to held-out": measured(seen),
         "training pictures to held-out": measured(half),
+        "the same through the autoencoder": measured(again),
         "halves of the training pictures": measured(best),
         "alarms of the generator": [alarm.name for alarm in alarms(seen)],
     }
+
+
+@torch.no_grad()
+def rebuilt(pictures: PictureSet, count: int) -> Tensor:
+    """Reconstructions of the first pictures: what a generator without fault would draw."""
+    vae = read_vae()
+    parts = torch.split(as_pixels(pictures.pixels[:count]), AT_ONCE)
+    return torch.cat([vae.decode(vae.encode(part)) for part in parts])
 
 
 @torch.no_grad()

@@ -1,11 +1,14 @@
 """Generators and discriminators: shapes, ranges, first values, independence of rows."""
 
+from dataclasses import asdict, replace
+
 import pytest
 import torch
 
 from engine.gan.walks import near, spherical, truncated
 from engine.networks.dcgan import Critic, DcganGenerator
 from engine.networks.gan import Discriminator, GanConfig, Generator, ResidualBlock
+from engine.networks.vae import VaeConfig
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -50,6 +53,24 @@ def test_blocks_start_as_the_identity_and_learn_through_their_last_layer():
     assert torch.equal(block(x), x)
     block(x).square().sum().backward()
     assert block.narrow.weight.grad.abs().sum() > 0
+
+
+def test_numbers_behind_w_reach_the_coarsest_features_and_a_canvas_of_latents():
+    vae = VaeConfig(decoder_widths=(4, 4, 4), decoder_blocks=(1, 1, 1))
+    config = replace(CONFIG, size=8, channels=8, generator_widths=(32, 16), vae=asdict(vae))
+    generator = Generator(replace(config, generator_blocks=(1, 1))).eval()
+    assert generator.extras == 32 * 4 * 4 + 8 * 8 * 8
+    with torch.no_grad():
+        w = generator.styles(noise(2), torch.tensor([0, 1]))
+        longer = torch.cat([w, torch.zeros(2, generator.extras)], dim=1)
+        plain = generator.draw(w)
+        assert torch.equal(generator.draw(longer), plain)
+        longer[0, -1] = 1
+        assert (generator.draw(longer) - plain).count_nonzero() == 1
+        longer[1, config.styles] = 1
+        assert not torch.equal(generator.draw(longer)[1], plain[1])
+    assert Generator(CONFIG).extras == 256 * 4 * 4  # pixels are not added to
+    assert DcganGenerator(CLASSIC).extras == 0
 
 
 def test_the_means_of_looks_are_those_of_their_points():
