@@ -84,7 +84,8 @@ async def open_stream(request: web.Request) -> AsyncIterator[EventStream]:
                 yield stream
                 heart.cancel()
         except* (ConnectionError, UserError) as group:
-            log.info("an event stream ended early: %s", type(group.exceptions[0]).__name__)
+            # Every page that is closed or left ends one so.
+            log.debug("an event stream ended early: %s", type(group.exceptions[0]).__name__)
 
 
 @contextmanager

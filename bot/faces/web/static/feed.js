@@ -287,7 +287,7 @@ class JobCard {
     this.tick();
   }
 
-  /** What the line says now: place in the queue, or percent and the time left. */
+  /** What the line says now: place in the queue, percent and the time left, or what comes after. */
   tick() {
     const { job } = this;
     if (this.when) this.when.textContent = ago(job.created_at);
@@ -299,6 +299,8 @@ class JobCard {
       this.line.textContent = joined(place, left && t("about", { time: duration(left) }));
     } else if (!job.total) {
       this.line.textContent = t("starting");
+    } else if (job.progress >= 1) {
+      this.line.textContent = t("finishing");
     } else {
       const percent = `${Math.round(job.progress * 100)} %`;
       this.line.textContent = joined(percent, left && t("left", { time: duration(left) }));

@@ -31,8 +31,7 @@ export class Gallery {
     this.chips = h("div", { class: "filters", role: "toolbar", "aria-label": t("searchLabel") });
     this.count = h("span", { class: "count", role: "status" });
     this.wall = h("div", { class: "justified" });
-    this.empty = h("div", { class: "empty", hidden: true },
-      h("h2", {}, t("emptyGallery")), h("p", {}, t("emptyGalleryHint")));
+    this.empty = h("div", { class: "empty", hidden: true });
     this.edge = h("div", { class: "edge" });
     this.basket = h("div", { class: "basket", hidden: true, role: "toolbar" });
     fill(this.root,
@@ -182,6 +181,10 @@ export class Gallery {
 
   showCount({ total, capped }) {
     this.empty.hidden = this.images.length > 0;
+    const { q, favourite, model, before } = this.filters;
+    fill(this.empty, ...q || favourite || model || before
+      ? [h("h2", {}, t("emptyGallery")), h("p", {}, t("emptyGalleryHint"))]
+      : [h("h2", {}, t("emptyWall")), h("p", {}, t("emptyWallHint"))]);
     const key = total === 1 ? "onePicture" : capped ? "manyPictures" : "pictures";
     this.count.textContent = t(key, { count: total.toLocaleString() });
     this.fillScreen();
