@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -49,7 +50,26 @@ def layers(before: int, after: int, width: int) -> nn.Sequential:
     return nn.Sequential(*hidden, nn.Linear(width, after))
 
 
-def teach(
+def taught(
+    pair: Callable[[], tuple[nn.Module, nn.Module]],
+    recipe: Recipe,
+    real: Callable[[torch.Generator], Tensor],
+    noise: Callable[[int, torch.Generator], Tensor],
+    *,
+    batch: int,
+    steps: int,
+    samples: int,
+) -> Tensor:
+    """Samples of a new pair's averaged generator after a run, all of it from fixed seeds."""
+    torch.default_generator.manual_seed(0)
+    judge, generator = pair()
+    numbers = torch.Generator().manual_seed(1)
+    _teach(judge, generator, recipe, real, partial(noise, batch), steps, numbers)
+    with torch.no_grad():
+        return generator(noise(samples, numbers))
+
+
+def _teach(
     judge: nn.Module,
     generator: nn.Module,
     recipe: Recipe,

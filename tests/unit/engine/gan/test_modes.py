@@ -1,13 +1,12 @@
 """How many of 8 x 8 Gaussians a pair finds: R3GAN's losses against plain ones, all else equal."""
 
 import math
-from functools import partial
 
 import pytest
 import torch
 from torch import nn
 
-from tests.unit.engine.gan.contest import layers, plain, r3gan, teach
+from tests.unit.engine.gan.contest import layers, plain, r3gan, taught
 
 GRID, STD = 8, 0.1  # modes on a side; their deviation in distances between neighbours
 SPREAD = math.sqrt((GRID**2 - 1) / 12)  # of the grid, by which samples get unit variance
@@ -55,14 +54,14 @@ def modes_found(samples):
     return int((counts >= LEAST).sum())
 
 
-def taught(recipe):
+def found(recipe):
     """Modes of the averaged generator after a run."""
-    torch.default_generator.manual_seed(0)
-    judge, generator = Judge(), layers(2, 2, WIDTH)
-    numbers = torch.Generator().manual_seed(1)
-    teach(judge, generator, recipe, real, partial(noise, BATCH), STEPS, numbers)
-    with torch.no_grad():
-        return modes_found(generator(noise(SAMPLES, numbers)))
+
+    def pair():
+        return Judge(), layers(2, 2, WIDTH)
+
+    budget = {"batch": BATCH, "steps": STEPS, "samples": SAMPLES}
+    return modes_found(taught(pair, recipe, real, noise, **budget))
 
 
 def test_the_grid_itself_has_all_modes_and_one_spot_has_one():
@@ -72,5 +71,5 @@ def test_the_grid_itself_has_all_modes_and_one_spot_has_one():
 
 
 def test_r3gan_finds_the_modes_and_a_plain_pair_does_not():
-    assert taught(r3gan(GAMMA, rate=2e-3)) == GRID**2
-    assert taught(plain()) < GRID**2 / 2
+    assert found(r3gan(GAMMA, rate=2e-3)) == GRID**2
+    assert found(plain()) < GRID**2 / 2
