@@ -81,7 +81,7 @@ def run(
     """
     opened = _opened(request)
     contents = [sources.pixels_of(image) for image in opened]
-    styles = yield from _styles(request, moving.stacked(contents))
+    styles = yield from _styles(request, contents)
     versions = [
         _version(request, styles, number, seed) for number, seed in enumerate(seeds_of(request))
     ]
@@ -176,16 +176,18 @@ class _Teller:
         yield Report(self._done + min(step, self._per_image), self.total, preview)
 
 
-def _styles(request: Stylize, content: Tensor) -> Generator[Call, Any, list[Style]]:
+def _styles(request: Stylize, contents: list[Tensor]) -> Generator[Call, Any, list[Style]]:
     """What each reference looks like."""
-    recolour = content if request.keep_colour is KeepColour.MATCHED else None
+    is_matched = request.keep_colour is KeepColour.MATCHED
+    recolour = moving.stacked(contents) if is_matched else None
+    longest = max(contents[0].shape[1:])
     styles: list[Style] = []
     for reference in request.styles:
         if request.method is StyleMethod.OPTIMISE:
             network, is_sliced = NetworkRef(request.network), request.loss is StyleLoss.SLICED
             look = restyling.described(reference, network, recolour, is_sliced=is_sliced)
         else:
-            look = restyling.painted_like(reference, recolour)
+            look = restyling.painted_like(reference, recolour, longest)
         styles += [(yield from look)]
     return styles
 

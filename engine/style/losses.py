@@ -80,9 +80,13 @@ def sliced_wasserstein_loss(features: Tensor, target: Tensor, directions: Tensor
 
 def sliced_loss(features: Tensor, quantiles: Tensor, directions: Tensor) -> Tensor:
     """The same where the target (B, N, Q) is known by its `projected_quantiles` alone."""
-    projected = projected_quantiles(features, directions)
-    wanted = _resampled(quantiles.to(projected), projected.shape[-1])
-    return (projected - wanted).square().flatten(1).mean(1)
+    return quantile_loss(projected_quantiles(features, directions), quantiles)
+
+
+def quantile_loss(found: Tensor, quantiles: Tensor) -> Tensor:
+    """The same where both (B, N, P) and (B, N, Q) are `projected_quantiles`."""
+    wanted = _resampled(quantiles.to(found), found.shape[-1])
+    return (found - wanted).square().flatten(1).mean(1)
 
 
 def _resampled(rising: Tensor, count: int) -> Tensor:

@@ -8,7 +8,8 @@ the distance of the untouched content (the identity, which therefore scores 1).
 
 What is measured is written down pair by pair, so that a run may be stopped and go on, and several
 may take a share each: `--share 2/8` and `--minutes 30` measure and write no tables. A last run
-without them measures what is missing and writes them.
+without them measures what is missing and writes them. Seconds are those of one core, on which all
+is computed: what else a machine does changes them little.
 """
 
 import argparse
@@ -43,6 +44,7 @@ from engine.pipelines import stylize
 from engine.requests import StyleMethod, StyleReference, Stylize
 from engine.style import losses
 from engine.style.colour import colour_moments, match_colours
+from engine.style.target import Style
 from engine.training.monitors import contact_sheet
 from engine.training.pictures import Picture, read_pictures
 from engine.training.style_pictures import split_paintings
@@ -53,13 +55,25 @@ CONTENT = "relu3_1"
 SIDE = 256  # pixels of the longer side
 DIRECTIONS = 32  # of the sliced Wasserstein distance
 UNSEEN_STYLES = 24
+PAIRS_BETWEEN = 37  # of those that are optimised: a prime, so that both content and style change
 
 TOGETHER = 8  # pictures whose iterations share a pass
+SHARED_SIDES = (32, 64, 128, SIDE)  # pixels at which that is measured
 RUNS = 3
 NETWORK = NetworkRef("style")
 
 Pair: TypeAlias = tuple[Picture, Picture]  # content, style
 Method: TypeAlias = Callable[[Tensor, Tensor], Tensor]  # content, style -> pixels, (1, 3, H, W)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What is compared of a picture; of each layer one."""
+
+    content: Tensor  # (1, C, h, w)
+    grams: tuple[Tensor, ...]  # (1, C, C)
+    quantiles: tuple[Tensor, ...]  # (1, DIRECTIONS, H * W)
+    variances: tuple[Tensor, ...]  # of all features, ()
 
 
 class Judge:
@@ -74,31 +88,46 @@ class Judge:
                 parameter.copy_(scale * torch.randn(parameter.shape, generator=generator))
             else:
                 parameter.zero_()
+        self._known: dict[str, tuple[Tensor, Seen]] = {}
 
-    def features(self, pixels: Tensor) -> dict[str, Tensor]:
-        """The layers that are compared."""
+    def known(self, picture: Picture) -> tuple[Tensor, Seen]:
+        """Pixels (1, 3, H, W) of a picture that is looked at again and again, and what is seen."""
+        if picture.file not in self._known:
+            pixels = style_pixels(picture.open(), SIDE)
+            self._known[picture.file] = pixels, self.seen(pixels)
+        return self._known[picture.file]
+
+    def seen(self, pixels: Tensor) -> Seen:
+        """Look at pixels (1, 3, H, W)."""
         found: dict[str, Tensor] = self._network(pixels, LAYERS)
-        return found
+        layers = [found[name] for name in LAYERS]
+        quantiles = []
+        for layer in layers:
+            generator = torch.Generator().manual_seed(1)
+            directions = losses.random_directions(layer.shape[1], DIRECTIONS, generator)
+            quantiles.append(losses.projected_quantiles(layer, directions))
+        return Seen(
+            found[CONTENT],
+            tuple(losses.gram_matrix(layer) for layer in layers),
+            tuple(quantiles),
+            tuple(layer.var() for layer in layers),
+        )
 
-    def content(self, found: dict[str, Tensor], content: dict[str, Tensor]) -> float:
+    def content(self, found: Seen, content: Seen) -> float:
         """How far from what was shown, relative to its size."""
-        target = content[CONTENT]
-        return float(losses.content_loss(found[CONTENT], target) / target.square().mean())
+        target = content.content
+        return float(losses.content_loss(found.content, target) / target.square().mean())
 
-    def gram(self, found: dict[str, Tensor], style: dict[str, Tensor]) -> float:
+    def gram(self, found: Seen, style: Seen) -> float:
         """How far the correlations are from the style's."""
-        grams = [(losses.gram_matrix(found[n]), losses.gram_matrix(style[n])) for n in LAYERS]
-        parts = [losses.gram_loss(a, b) / b.square().mean() for a, b in grams]
+        pairs = zip(found.grams, style.grams, strict=True)
+        parts = [losses.gram_loss(own, wanted) / wanted.square().mean() for own, wanted in pairs]
         return float(torch.stack(parts).mean())
 
-    def wasserstein(self, found: dict[str, Tensor], style: dict[str, Tensor]) -> float:
+    def wasserstein(self, found: Seen, style: Seen) -> float:
         """How far the distributions are from the style's."""
-        parts = []
-        for name in LAYERS:
-            generator = torch.Generator().manual_seed(1)
-            directions = losses.random_directions(found[name].shape[1], DIRECTIONS, generator)
-            distance = losses.sliced_wasserstein_loss(found[name], style[name], directions)
-            parts.append(distance / style[name].var())
+        triples = zip(found.quantiles, style.quantiles, style.variances, strict=True)
+        parts = [losses.quantile_loss(own, wanted) / size for own, wanted, size in triples]
         return float(torch.stack(parts).mean())
 
 
@@ -154,6 +183,7 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, nargs="*", default=[100, 300])
     given = parser.parse_args()
     torch.set_grad_enabled(False)
+    torch.set_num_threads(1)
     pictures = read_pictures(given.data)
     contents = [p for p in pictures if p.source.name == "kodak"][: given.contents]
     classic = [p for p in pictures if p.file.startswith("classic/")]
@@ -192,8 +222,8 @@ def tasks_of(
     networks: StyleNetworks, pairs: Sequence[Pair], optimised: int, iterations: Sequence[int]
 ) -> list[Task]:
     """Both controls, the fast method, and the optimiser on some of the pairs."""
-    # The same pairs for every optimiser, spread over contents and styles.
-    some = pairs[:: max(1, len(pairs) // max(1, optimised))][:optimised]
+    # The same pairs for every optimiser, and of a longer run those of a shorter one too.
+    some = [pairs[number * PAIRS_BETWEEN % len(pairs)] for number in range(optimised)]
     fast = restyler(networks, method=StyleMethod.FAST)
     tasks = [
         Task("content untouched", lambda content, _: content, pairs),
@@ -209,18 +239,18 @@ def tasks_of(
 
 def table_of(measured: Measured, tasks: Sequence[Task]) -> str:
     """The table of all methods, in Markdown."""
-    head = "| method | pairs | content | style (Gram) | style (sliced Wasserstein) | s |\n"
+    head = "| method | pairs | content | style (Gram) | style (sliced Wasserstein) | core s |\n"
     lines = [head + "|---|---|---|---|---|---|", *(measured.line(task) for task in tasks)]
     return "\n".join(lines) + "\n"
 
 
 def distances(method: Method, pair: Pair, judge: Judge) -> list[float]:
-    """Content, Gram and sliced Wasserstein distance of one pair, and the seconds it took."""
-    content, style = (style_pixels(picture.open(), SIDE) for picture in pair)
-    begun = time.perf_counter()
+    """Content, Gram and sliced Wasserstein distance of one pair, and the seconds of a core."""
+    (content, before), (style, wanted) = (judge.known(picture) for picture in pair)
+    begun = time.process_time()
     pixels = method(content, style)
-    seconds = time.perf_counter() - begun
-    found, before, wanted = (judge.features(p) for p in (pixels, content, style))
+    seconds = time.process_time() - begun
+    found = before if pixels is content else judge.seen(pixels)
     return [
         judge.content(found, before),
         judge.gram(found, wanted) / judge.gram(before, wanted),
@@ -230,28 +260,44 @@ def distances(method: Method, pair: Pair, judge: Judge) -> list[float]:
 
 
 def speeds_of(networks: StyleNetworks) -> str:
-    """Seconds of a pass, its part of what this CPU can multiply, and what sharing a pass gains."""
+    """Seconds of a pass, its part of what a core can multiply, and what sharing a pass gains."""
     square = torch.rand(1, 3, 512, 512)
     (style,) = networks.execute([DescribeStyle(NETWORK, square)])
     restyle = Restyle(NETWORK, square, style.code, torch.ones(1), style.code)
-    small = torch.rand(1, 3, SIDE, SIDE)
-    look = ContentFeatures(NETWORK, small)
-    (content,) = networks.execute([look])
-    gradient = StyleGradient(NETWORK, small, content, style.grams, torch.ones(1))
-    limit = _flops_limit()
+    look, gradient = _iteration(networks, style, SIDE)
     passes = (
-        ("fast, 512 px", restyle, _flops(networks, restyle)),
+        ("fast, the network, 512 px", restyle, _flops(networks, restyle), networks.precision),
         # With fixed weights the way back costs what the way there does; Gram matrices are left out.
-        (f"one iteration, {SIDE} px", gradient, 2 * _flops(networks, look)),
+        (f"one iteration, {SIDE} px", gradient, 2 * _flops(networks, look), torch.float32),
     )
-    lines = ["| pass | s | of the limit of multiplications |", "|---|---|---|"]
-    for name, call, flops in passes:
+    lines = ["| pass | s of a core | in | of its limit of multiplications |", "|---|---|---|---|"]
+    for name, call, flops, precision in passes:
         seconds = _seconds(partial(networks.execute, [call]))
-        lines.append(f"| {name} | {seconds:.3f} | {flops / seconds / limit:.0%} |")
-    alone = TOGETHER * _seconds(partial(networks.execute, [gradient]))
-    shared = _seconds(partial(networks.execute, [gradient] * TOGETHER))
-    note = f"{TOGETHER} pictures' iterations in one pass: {alone / shared:.2f} times the speed."
-    return "\n".join([*lines, "", note]) + "\n"
+        kind = str(precision).removeprefix("torch.")
+        share = flops / seconds / _flops_limit(precision)
+        lines.append(f"| {name} | {seconds:.3f} | {kind} | {share:.0%} |")
+    many = f"{TOGETHER} in one pass"
+    lines += ["", f"| iterations of a core in a second | one at a time | {many} | gain |"]
+    lines += ["|---|---|---|---|", *(_sharing(networks, style, side) for side in SHARED_SIDES)]
+    return "\n".join(lines) + "\n"
+
+
+def _iteration(
+    networks: StyleNetworks, style: Style, side: int
+) -> tuple[ContentFeatures, StyleGradient]:
+    """How a picture is looked at, and one iteration of it."""
+    pixels = torch.rand(1, 3, side, side)
+    look = ContentFeatures(NETWORK, pixels)
+    (content,) = networks.execute([look])
+    return look, StyleGradient(NETWORK, pixels, content, style.grams, torch.ones(1))
+
+
+def _sharing(networks: StyleNetworks, style: Style, side: int) -> str:
+    """A line on how many pictures' iterations a core makes, alone and in company."""
+    _, gradient = _iteration(networks, style, side)
+    alone = 1 / _seconds(partial(networks.execute, [gradient]))
+    shared = TOGETHER / _seconds(partial(networks.execute, [gradient] * TOGETHER))
+    return f"| {side} px | {alone:.1f} | {shared:.1f} | {shared / alone:.2f} |"
 
 
 def _flops(networks: StyleNetworks, call: Restyle | ContentFeatures) -> int:
@@ -260,19 +306,20 @@ def _flops(networks: StyleNetworks, call: Restyle | ContentFeatures) -> int:
     return int(counter.get_total_flops())
 
 
-def _flops_limit() -> float:
+def _flops_limit(precision: torch.dtype) -> float:
     """Operations a second of a large product of matrices."""
-    matrix = torch.rand(1024, 1024)
+    matrix = torch.rand(1024, 1024).to(precision)
     return float(2 * 1024**3 / _seconds(lambda: matrix @ matrix))
 
 
 def _seconds(work: Callable[[], object]) -> float:
-    """The quickest of some runs: the others were disturbed."""
+    """Of a core, for the quickest of some runs after a first: the others were disturbed."""
+    work()
     times = []
     for _ in range(RUNS):
-        begun = time.perf_counter()
+        begun = time.process_time()
         work()
-        times.append(time.perf_counter() - begun)
+        times.append(time.process_time() - begun)
     return min(times)
 
 

@@ -67,6 +67,7 @@ log = logging.getLogger(__name__)
 
 NETWORKS = ("style", "vgg19")  # as calls name them; no models of the catalogue
 TEACHING = Weights()
+CACHED_PIXELS = 128 * 128  # of a gradient's rows together; more at once go through main memory
 
 
 class StyleNetworks:
@@ -83,7 +84,7 @@ class StyleNetworks:
     ) -> None:
         """Paint in `precision`: by default in what this device multiplies best, see `quickest`."""
         self._device = device
-        self._precision = quickest(device) if precision is None else precision
+        self.precision = quickest(device) if precision is None else precision
         self._folder = folder
         self._vgg19_file = vgg19
         self._notebook = Notebook(notes)
@@ -150,7 +151,7 @@ class StyleNetworks:
         times = [n for content, n in zip(contents, counts, strict=True) for _ in content]
         owns = [call.own for call in calls if call.own is not None]
         answer = self._painter(
-            _by_pixel(self._joined(contents)).to(self._precision),
+            _by_pixel(self._joined(contents)).to(self.precision),
             self._joined([call.code for call in calls]),
             self._joined([call.strength for call in calls]),
             self._joined(owns) if owns else None,
@@ -202,15 +203,19 @@ class StyleNetworks:
         grams = [self._joined([call.grams[level] for call in calls]) for level in levels]
         levels = range(len(calls[0].slices))
         slices = [self._joined([call.slices[level] for call in calls]) for level in levels]
-        with torch.enable_grad():
-            x = pixels.requires_grad_()
-            loss = guided_loss(extractor, x, content, grams, weight, slices)
-            # The rows are independent, so the sum's gradient is each row's own.
-            (gradient,) = torch.autograd.grad(loss.sum(), x)
+        rows = self._rows_at_once(pixels)
+        whole = (pixels, content, weight, *grams, *slices)
+        pieces = zip(*(torch.split(part, rows) for part in whole), strict=True)
+        found = [_loss_and_gradient(extractor, len(grams), *piece) for piece in pieces]
+        loss, gradient = (torch.cat(parts).cpu() for parts in zip(*found, strict=True))
         sizes = [len(call.pixels) for call in calls]
-        losses_of = torch.split(loss.detach().cpu(), sizes)
-        parts = zip(losses_of, torch.split(gradient.cpu(), sizes), strict=True)
-        return list(parts)
+        return list(zip(torch.split(loss, sizes), torch.split(gradient, sizes), strict=True))
+
+    def _rows_at_once(self, pixels: Tensor) -> int:
+        """Rows of a pass on the way back: as many as a CPU's caches hold, all elsewhere."""
+        if self._device.type != "cpu":
+            return len(pixels)
+        return max(1, CACHED_PIXELS // pixels[0, 0].numel())
 
     def _described(self, call: DescribeStyle) -> Style:
         """What a picture looks like; of one that is kept, what was written down of it."""
@@ -254,9 +259,9 @@ class StyleNetworks:
     @cached_property
     def _painter(self) -> StyleTransfer:
         """The network that paints; what guides and teaches stays in full precision."""
-        if self._precision == torch.float32:
+        if self.precision == torch.float32:
             return self._transfer
-        return copy.deepcopy(self._transfer).to(self._precision)
+        return copy.deepcopy(self._transfer).to(self.precision)
 
     @cached_property
     def _version(self) -> str:
@@ -274,6 +279,24 @@ class StyleNetworks:
 
     def _joined(self, parts: Sequence[Tensor]) -> Tensor:
         return torch.cat([part.float() for part in parts]).to(self._device)
+
+
+def _loss_and_gradient(
+    extractor: Extractor,
+    levels: int,
+    pixels: Tensor,
+    content: Tensor,
+    weight: Tensor,
+    *wanted: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """The loss (B,) of each row and its gradient; Gram matrices come first in what is wanted."""
+    grams, slices = wanted[:levels], wanted[levels:]
+    with torch.enable_grad():
+        x = pixels.detach().requires_grad_()
+        loss = guided_loss(extractor, x, content, grams, weight, slices)
+        # The rows are independent, so the sum's gradient is each row's own.
+        (gradient,) = torch.autograd.grad(loss.sum(), x)
+    return loss.detach(), gradient
 
 
 def quickest(device: torch.device) -> torch.dtype:

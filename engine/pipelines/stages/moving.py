@@ -15,9 +15,9 @@ from engine.pipelines.stages.restyling import (
     STYLE_NETWORK,
     Changes,
     cropped,
-    in_colours_of,
     in_palette_of,
     padded,
+    with_shapes_of,
 )
 from engine.style.strokes import Strokes
 from engine.style.target import Style
@@ -52,7 +52,7 @@ def restyled_frames(
         done += [cropped(frame, height, width) for frame in pixels]
         yield from on_frames(len(done), done[-1][None])
     content = stacked(frames)[None]
-    painted = as_one_picture(done, lambda whole: in_colours_of(style, whole, content, strength))
+    painted = as_one_picture(done, lambda whole: with_shapes_of(content, whole, style, strength))
     if style.strokes is not None:
         before = stacked(painted)[None]
         stroked = yield from _stroked(painted, style.strokes, strength)

@@ -42,7 +42,9 @@ PIECE = 512  # pixels of a side of what strokes are laid on at once; a multiple 
 SMALL_PIECE = 128  # the same where memory runs out
 
 STYLE_SIDE = 512  # pixels of the longer side at which a style is looked at
+LEAST_STYLE_SIDE = 128  # the same for its strokes on the smallest of contents
 FAINTEST = 1e-3  # variance of colours below which the grain of a flat picture would be blown up
+KEPT = 0.2  # of the content, in the style's colours, in what the network paints
 HALF_WEIGHT = 50  # the `--sw` that takes half of a style
 
 PixelsOf = Generator[Call, Any, Tensor]
@@ -62,9 +64,10 @@ def in_the_look_of_references(
     if not request.style_references or request.style_weight == 0:
         return list(images)
     references = request.style_references
+    longest = max(images[0].shape[1:])
     styles: list[Style] = []
     for reference in references:
-        styles += [(yield from painted_like(reference))]
+        styles += [(yield from painted_like(reference, longest=longest))]
     weights = [reference.weight for reference in references]
     style = blended(styles, weights)
     strength = strength_of(request)
@@ -95,13 +98,27 @@ def described(
     return style
 
 
-def painted_like(reference: StyleReference, palette: Tensor | None = None) -> StyleOf:
-    """Look at a style reference as `described` does, and at its brush strokes."""
+def painted_like(
+    reference: StyleReference, palette: Tensor | None = None, longest: int = STYLE_SIDE
+) -> StyleOf:
+    """Look at a style reference as `described` does, and at its brush strokes.
+
+    They are as large as on a reproduction with a longer side of `longest` pixels: the content's.
+    """
     style, pixels = yield from _described(reference, STYLE_NETWORK, palette, is_sliced=False)
     if pixels is None:
         pixels = yield from _seen(reference, palette)
-    strokes = yield from aside(partial(strokes_of, pixels))
+    strokes = yield from aside(partial(strokes_of, _within(pixels, longest)))
     return replace(style, strokes=strokes)
+
+
+def _within(pixels: Tensor, longest: int) -> Tensor:
+    """A style's picture (1, 3, H, W), smaller if it must be; patches need some room in it."""
+    scale = max(longest, LEAST_STYLE_SIDE) / max(pixels.shape[2:])
+    if scale >= 1:
+        return pixels
+    sides = (max(LEAST_SIDE, round(n * scale / MULTIPLE) * MULTIPLE) for n in pixels.shape[2:])
+    return resized(pixels, *sides)
 
 
 def _described(
@@ -167,7 +184,7 @@ def restyled(pixels: Tensor, style: Style, strength: float, changes: Changes = (
     else:
         canvas = yield from _in_tiles(canvas, brush, GRID)
     painted = cropped(canvas, height, width)
-    coloured = in_colours_of(style, painted[None], pixels[None], strength)[0]
+    coloured = with_shapes_of(pixels[None], painted[None], style, strength)[0]
     if style.strokes is None:
         return coloured
     stroked = yield from _stroked(coloured, style.strokes, weight)
@@ -214,9 +231,19 @@ def in_colours_of(style: Style, painted: Tensor, before: Tensor, strength: float
     return torch.lerp(own, theirs, strength)
 
 
-def in_palette_of(before: Tensor, stroked: Tensor) -> Tensor:
-    """Pixels (1, 3, H, W) with the palette they had before strokes were laid on them."""
-    return match_colours(stroked, *colour_moments(before, FAINTEST), FAINTEST)
+def with_shapes_of(content: Tensor, painted: Tensor, style: Style, strength: float) -> Tensor:
+    """Painted pixels (1, 3, H, W) in the colours of the style, with some of the content's shapes.
+
+    The network blurs what is small; strokes take its place where there are no shapes.
+    """
+    theirs = in_colours_of(style, painted, content, strength)
+    own = in_colours_of(style, content, content, strength)
+    return in_palette_of(theirs, torch.lerp(theirs, own, KEPT))
+
+
+def in_palette_of(before: Tensor, after: Tensor) -> Tensor:
+    """Pixels (1, 3, H, W) `after` they were changed, with the palette they had `before`."""
+    return match_colours(after, *colour_moments(before, FAINTEST), FAINTEST)
 
 
 def cropped(canvas: Tensor, height: int, width: int) -> Tensor:

@@ -106,6 +106,28 @@ def test_the_gradient_is_that_of_the_loss_and_each_rows_own(networks):
     assert loss.shape == (2,)
 
 
+def test_gradients_that_outgrow_the_caches_are_computed_piece_by_piece(networks, monkeypatch):
+    (style,) = networks.execute([DescribeStyle(STYLE, pixels(3, 1, 3, 24, 24))])
+    (features,) = networks.execute([ContentFeatures(STYLE, pixels(2, 3, 3, 16, 16))])
+    x = pixels(1, 3, 3, 16, 16)
+    calls = [
+        StyleGradient(STYLE, x[n : n + 1], features[n : n + 1], style.grams, torch.ones(1))
+        for n in range(3)
+    ]
+    sizes = []
+    hook = networks._transfer.encoder.register_forward_hook(
+        lambda _module, args, _out: sizes.append(len(args[0]))
+    )
+    together = networks.execute(calls)
+    monkeypatch.setattr(family, "CACHED_PIXELS", 2 * 16 * 16)
+    in_pieces = networks.execute(calls)
+    hook.remove()
+    assert sizes == [3, 2, 1]
+    for (loss, gradient), (own, part) in zip(together, in_pieces, strict=True):
+        assert torch.allclose(loss, own, rtol=1e-5)
+        assert torch.allclose(gradient, part, atol=1e-6)
+
+
 def test_a_preset_comes_back_as_it_was_stored(networks):
     (stored,) = networks.execute([StylePreset(STYLE, "waves")])
     (again,) = networks.execute([DescribeStyle(STYLE, pixels(9, 1, 3, 40, 40))])

@@ -27,6 +27,7 @@ from engine.requests import (
 )
 from engine.style import losses
 from engine.style.colour import RGB_TO_YIQ
+from engine.style.strokes import strokes_of
 
 
 def png_of(image):
@@ -109,6 +110,20 @@ def test_the_result_has_the_contents_size_and_another_look(painter):
     assert (picture.width, picture.height, picture.seed) == (48, 40, 4)
     content = np.asarray(noise(48, 40)).astype(float) / 255
     assert abs(opened(picture) - content).mean() > 0.02
+
+
+def test_strokes_are_as_large_as_on_a_reproduction_of_the_contents_size(painter, monkeypatch):
+    seen = []
+
+    def cut(pixels):
+        seen.append(tuple(pixels.shape[2:]))
+        return strokes_of(pixels)
+
+    monkeypatch.setattr(restyling, "strokes_of", cut)
+    style = StyleReference(png_of(noise(400, 200, 1)))
+    for size in ((64, 64), (120, 200), (900, 300)):
+        painter.run(replace(REQUEST, content=png_of(noise(*size)), styles=(style,)))
+    assert seen == [(64, 128), (96, 200), (200, 400)]
 
 
 def test_strength_nought_keeps_the_content_to_the_last_bit(painter):

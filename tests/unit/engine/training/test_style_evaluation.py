@@ -72,8 +72,17 @@ def test_an_untouched_content_is_no_distance_away_and_as_far_from_the_style_as_e
 
 def test_speeds_are_told_with_their_part_of_the_limit(tmp_path, monkeypatch):
     monkeypatch.setattr(evaluation, "SIDE", 32)
+    monkeypatch.setattr(evaluation, "SHARED_SIDES", (16, 32))
     monkeypatch.setattr(evaluation, "RUNS", 1)
     save_network(tmp_path, "style", StyleTransfer(StyleConfig(widths=(2, 2, 2, 2))))
     told = evaluation.speeds_of(StyleNetworks(torch.device("cpu"), folder=tmp_path))
-    assert "fast, 512 px" in told
-    assert "times the speed" in told
+    assert "fast, the network, 512 px" in told
+    assert "| 16 px |" in told
+
+
+def test_optimised_pairs_change_in_content_and_style_and_a_longer_run_has_those_of_a_shorter():
+    pairs = [(Drawn(f"content {n}"), Drawn(f"style {m}")) for n in range(12) for m in range(29)]
+    few, many = (evaluation.tasks_of(None, pairs, count, [100])[-1].pairs for count in (4, 12))
+    assert few == many[:4]
+    for side in (0, 1):
+        assert len({pair[side].file for pair in many}) >= 10
