@@ -206,7 +206,8 @@ class JobCard {
       if (isStrip) fill(this.tiles, slides(job.images, job.strengths, (image) => this.tile(image)));
       else fill(this.tiles, job.images.length ? job.images.map((image) => this.tile(image)) : blank);
     }
-    if (isShown && this.preview) this.drawPreview(count);
+    // It stays behind the pictures it foretold until they have come.
+    if (this.preview && !isStrip) this.drawPreview(count);
   }
 
   expected() {
