@@ -39,18 +39,15 @@ def restyled_frames(
     on_frames: OnFrames,
 ) -> FramesOf:
     """Return frames (3, H, W) of one size, each in the style's one row."""
-    height, width = frames[0].shape[1:]
-    canvas = torch.stack([padded(frame) for frame in frames])
-    codes = yield StyleCode(STYLE_NETWORK, canvas)
+    codes = yield StyleCode(STYLE_NETWORK, torch.stack([padded(frame) for frame in frames]))
     own = codes.mean(0, keepdim=True)  # a scene's light must not make the style flicker
-    done: list[Tensor] = []
-    for start in range(0, len(frames), AT_ONCE):
-        part = canvas[start : start + AT_ONCE]
-        count = len(part)
-        rows = style.code.expand(count, -1), torch.full((count,), strength), own.expand(count, -1)
-        pixels = yield Restyle(STYLE_NETWORK, part, *rows, changes)
-        done += [cropped(frame, height, width) for frame in pixels]
-        yield from on_frames(len(done), done[-1][None])
+
+    def painting(part: Tensor) -> Call:
+        rows = [row.expand(len(part), -1) for row in (style.code, own)]
+        weight = torch.full((len(part),), strength)
+        return Restyle(STYLE_NETWORK, part, rows[0], weight, rows[1], changes)
+
+    done = yield from _part_by_part(frames, painting, on_frames)
     content = stacked(frames)[None]
     painted = as_one_picture(done, lambda whole: with_shapes_of(content, whole, style, strength))
     if style.strokes is not None:
@@ -62,19 +59,29 @@ def restyled_frames(
 
 def _stroked(frames: Sequence[Tensor], strokes: Strokes, strength: float) -> FramesOf:
     """Frames (3, H, W) with strokes on them."""
+
+    def laying(part: Tensor) -> Call:
+        rows = [row.expand(len(part), -1, -1) for row in (strokes.bases, strokes.details)]
+        weight = torch.full((len(part),), strength)
+        return LayStrokes(STYLE_NETWORK, part, rows[0], rows[1], weight)
+
+    return (yield from _part_by_part(frames, laying))
+
+
+def _part_by_part(
+    frames: Sequence[Tensor],
+    call_of: Callable[[Tensor], Call],
+    on_frames: OnFrames | None = None,
+) -> FramesOf:
+    """What a call answers for frames (3, H, W), of which it gets a few at once."""
     height, width = frames[0].shape[1:]
     canvas = torch.stack([padded(frame) for frame in frames])
     done: list[Tensor] = []
     for part in torch.split(canvas, AT_ONCE):
-        count = len(part)
-        pixels = yield LayStrokes(
-            STYLE_NETWORK,
-            part,
-            strokes.bases.expand(count, -1, -1),
-            strokes.details.expand(count, -1, -1),
-            torch.full((count,), strength),
-        )
+        pixels = yield call_of(part)
         done += [cropped(frame, height, width) for frame in pixels]
+        if on_frames is not None:
+            yield from on_frames(len(done), done[-1][None])
     return done
 
 
