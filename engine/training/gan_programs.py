@@ -10,6 +10,7 @@ python -m engine.training export-gan --data DIR --out DIR
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,10 @@ EACH = 1500  # pictures of each look of the shipped generator
 HELD_OUT = 0.1  # of a folder, for the monitors
 _LEAST_HELD_OUT, _MOST_HELD_OUT = 6, 256
 _SHEET_COLUMNS = 12
-JUDGE_FIRST = 6_000  # pictures that a new discriminator sees before a trained generator goes on
+# A trained generator unlearns from a discriminator that knows nothing. Going on, the discriminator
+# sees so many pictures alone first, and both learn more slowly than from nothing.
+JUDGE_FIRST = 20_000
+SLOWER = 0.2
 
 CLASSIC_WIDTHS = (256, 128, 64, 32)
 
@@ -133,6 +137,7 @@ def _duel(job: Job, trained: PictureSet, held_out: PictureSet) -> Drawer:
     generator, discriminator = networks_of(recipe, trained.names, vae, job.seed)
     if job.start is not None:
         _fill(generator, job.start)
+        recipe = replace(recipe, learning_rate=SLOWER * recipe.learning_rate)
     settings = job.settings("gan")
     real = _encoded_once(settings.out, trained, vae) if recipe.in_latents else trained
     watch = Watch(read_style_transfer(PACK).encoder, trained, held_out, job.seed)
