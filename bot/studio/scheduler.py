@@ -7,6 +7,7 @@ the row still names that attempt.
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -58,6 +59,15 @@ class Running:
     step: int = 0
     total: int = 0
     remark: str = ""  # what a training says of itself so far
+    first_step: int = 0  # that was told of
+    first_step_at: float = 0.0  # seconds of `time.monotonic`
+
+    def left_s(self) -> float | None:
+        """Seconds it has still to go at the pace of its own steps; None before there are two."""
+        done = self.step - self.first_step
+        if done <= 0:
+            return None
+        return (time.monotonic() - self.first_step_at) / done * (self.total - self.step)
 
     @property
     def share_left(self) -> float:
@@ -133,10 +143,11 @@ class Scheduler:
     def estimate_s(self, row: JobRow) -> float | None:
         """Seconds until a job will have ended, if all goes as it went lately; None: unknown."""
         own_s = self.speeds.estimate_s(_pace(row), row.work)
+        running = self._running.get(row.id)
         if own_s is None:
-            return None
+            return running.left_s() if running else None
         workers = max(1, sum(worker.is_alive for worker in self._parts.engine.status().workers))
-        if running := self._running.get(row.id):
+        if running:
             return own_s * running.share_left * max(1.0, len(self._running) / workers)
         ahead_s = sum(map(self._left_s, self._running.values())) + self._ahead_s(row.id)
         return own_s + ahead_s / workers
@@ -346,6 +357,8 @@ class Scheduler:
         def on_event(event: Event) -> None:
             running = self._running.get(job_id)
             if running is not None and isinstance(event, Progress):
+                if not running.total:
+                    running.first_step, running.first_step_at = event.step, time.monotonic()
                 running.step, running.total = event.step, event.total
                 if event.report:
                     running.remark = remark_so_far(event.report)

@@ -126,9 +126,23 @@ async def test_the_queue_shows_position_and_an_estimate_once_measured(open_here,
         ]
         estimates = [job.estimate_s for job in queue.waiting]
         assert None not in estimates
-        assert 0 < estimates[0] < estimates[1] < 5
+        assert 0 < estimates[0] < estimates[1] < 60
         assert (queue.total_running, queue.total_waiting) == (1, 2)
         assert (await studio.queue(OTHER)).waiting == ()
+
+
+async def test_the_first_job_of_its_kind_is_estimated_by_its_own_steps(studio, engine) -> None:
+    engine.step_delay_s = 0.05
+    [job] = await studio.imagine(MEMBER, "a fox --size 64x64 --steps 12", WEB)
+    assert job.estimate_s is None
+    left = {}
+    async for update in studio.watch(MEMBER, job.id):
+        if update.job.state is JobState.RUNNING and update.job.step:
+            left[update.job.step] = update.job.estimate_s
+    assert left.pop(12, 0.0) == 0.0
+    assert left.pop(1, None) is None
+    assert all(estimate > 0.04 * (12 - step) for step, estimate in left.items())
+    assert len(left) > 5
 
 
 async def test_a_member_runs_no_more_jobs_at_once_than_allowed(open_here, engine) -> None:
