@@ -110,7 +110,7 @@ async def test_a_dream_needs_nothing_and_detail_is_asked_for(page, engine):
     assert engine.requests[-1].detail == 0.9
 
 
-async def test_a_generator_of_the_catalogue_is_chosen_with_its_own_looks(page, engine):
+async def test_a_generator_of_the_catalogue_is_chosen_with_its_own_looks(page, engine, artefacts):
     await page.get_by_role("button", name="Mix pictures").click()
     dialog = bench(page)
     await dialog.get_by_role("button", name="Dream", exact=True).click()
@@ -118,6 +118,7 @@ async def test_a_generator_of_the_catalogue_is_chosen_with_its_own_looks(page, e
     looks = dialog.get_by_label("Dream of")
     await expect(looks.locator("option")).to_have_text(["Anything", "cat", "moon"])
     await looks.select_option("cat")
+    await page.screenshot(path=artefacts / "mix-catalogue.png")
     await dialog.get_by_role("button", name="Make it").click()
     await expect(page.locator(FINISHED)).to_have_count(1)
     [request] = engine.requests
