@@ -17,7 +17,8 @@ from bot.studio.codec import decode_request, file_keys
 from bot.studio.contract import Operation
 from bot.studio.patience import patiently
 from bot.studio.pictures import Kept, Pictures, alt_text, shown_words
-from bot.studio.training import Training, remark_of
+from bot.studio.training import Training
+from bot.studio.verdicts import remark_of
 from engine.api import Finished, Request, TrainGan, TrainStyle
 
 

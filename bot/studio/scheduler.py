@@ -24,7 +24,7 @@ from bot.studio.contract import Operation
 from bot.studio.fair_queue import FairQueue, Ticket
 from bot.studio.patience import FIRST_PAUSE_S, LONGEST_PAUSE_S, FilesFailed, insistently
 from bot.studio.speeds import Speeds, pace_of
-from bot.studio.training import remark_so_far
+from bot.studio.verdicts import remark_so_far
 from bot.wording import Said
 from engine.api import (
     Engine,

@@ -31,6 +31,7 @@ from bot.studio.contract import (
 )
 from bot.studio.gallery import read_query
 from bot.studio.pictures import Pictures
+from bot.studio.verdicts import verdict_of
 from bot.wording import Said
 from engine.api import (
     LEAST_LEARNT,
@@ -53,16 +54,6 @@ ROOM_BYTES = 200 * 2**20  # that a training wants free on the disk
 _PAGE = 100  # images read at once
 _NAME = re.compile(r"[^\W_][\w-]{0,38}")
 _TRAININGS = frozenset({Operation.TRAIN_STYLE.value, Operation.TRAIN_GAN.value})
-
-_HEALTHY = "The dreams are varied, and none of your pictures is copied."
-_VERDICTS = {
-    "collapse": "The dreams repeat one another: more varied pictures help, or more minutes.",
-    "memorised": "The dreams copy what they learnt from: more pictures help, or fewer minutes.",
-    "blurred": "The dreams are softer than your pictures: more minutes help.",
-    "critic wins": "The judge tells dreams from pictures without doubt: more pictures help.",
-    "diverged": "The numbers overflowed; what was learnt before is kept. Train again to go on.",
-    "early": "It has learnt for a short time only, so this is a beginning: more minutes help.",
-}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -333,39 +324,6 @@ def ending_of(job: JobRow, steps: tuple[int, int]) -> dict[str, Any] | None:
     if not is_running or fields["is_ending"] or steps[0] < LEAST_STEPS:
         return None
     return {**job.request, "fields": {**fields, "is_ending": True}}
-
-
-def remark_of(row: GeneratorRow) -> Said:
-    """What is to be said of a generator that has just been trained."""
-    return Said(
-        "It learnt from {pictures} pictures. {verdict}",
-        pictures=row.pictures,
-        verdict=verdict_of(row.verdict),
-    )
-
-
-def remark_so_far(report: Sequence[tuple[str, str]]) -> Said:
-    """What the monitors say of a training under way: three figures, and faults if there are any."""
-    told = dict(report)
-    figures = Said(
-        "So far: distance from your pictures {kid} (0 is best), {coverage} of them met, "
-        "variety {variety}.",
-        kid=told.get("KID", "?"),
-        coverage=told.get("Coverage", "?"),
-        variety=told.get("Diversity", "?"),
-    )
-    if not told.get("Verdict"):
-        return figures
-    return Said("{first} {second}", first=figures, second=verdict_of(told["Verdict"]))
-
-
-def verdict_of(names: str) -> Said:
-    """What the monitors found, in words."""
-    found = [_VERDICTS[name] for name in names.split(", ") if name in _VERDICTS]
-    said = Said(found[0] if found else _HEALTHY)
-    for sentence in found[1:]:
-        said = Said("{first} {second}", first=said, second=Said(sentence))
-    return said
 
 
 def _may_teach(row: ImageRow, guild_id: int | None) -> bool:

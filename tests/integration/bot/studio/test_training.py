@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from bot.errors import LimitReached, NotAllowed, NotFound, UserError
-from bot.studio import training
+from bot.studio import training, verdicts
 from bot.studio.contract import (
     Caller,
     Dreaming,
@@ -306,9 +306,9 @@ async def test_a_training_takes_no_place_from_others(studio: Atelier, engine: Fa
 
 def test_every_verdict_is_told_in_chinese() -> None:
     known = chinese()
-    for sentence in (training._HEALTHY, *training._VERDICTS.values()):
+    for sentence in (verdicts._HEALTHY, *verdicts._VERDICTS.values()):
         assert sentence in known
-    both = training.verdict_of("collapse, blurred")
+    both = verdicts.verdict_of("collapse, blurred")
     assert "repeat" in both
     assert "softer" in both
     assert "重复" in translated(both, "zh-CN")
