@@ -165,12 +165,17 @@ class RowCaps:
         """Learn from a pass; `taken_bytes` it took for itself, 0 where that is not known."""
         if len(self._measured) >= _MOST_KEYS:
             self._measured.clear()
-        size = 1 << (rows.bit_length() - 1)
-        self._measured.setdefault(key, {}).setdefault(size, _Measured()).add(seconds, taken_bytes)
+        measured = self._measured.setdefault(key, {})
+        measured.setdefault(_size_of(rows), _Measured()).add(seconds, taken_bytes)
         if limit := self._limits.get(key):
             limit.passes_left -= 1
             if not limit.passes_left:
                 del self._limits[key]
+
+    def is_new(self, key: Hashable, rows: int) -> bool:
+        """Little is known of passes of that size, so that it is worth a look at the memory too."""
+        measured = self._measured.get(key, {}).get(_size_of(rows))
+        return measured is None or not measured.is_sure
 
     def ran_out(self, key: Hashable, rows: int) -> None:
         """Learn that the device had no memory for so many rows; tried again much later."""
@@ -188,6 +193,11 @@ class RowCaps:
         return expected <= self._tick_budget_s and (
             after is not None or 2 * now.taken_bytes <= self._room_bytes()
         )
+
+
+def _size_of(rows: int) -> int:
+    """The power of two that stands for so many rows."""
+    return 1 << (rows.bit_length() - 1)
 
 
 @dataclass(slots=True)

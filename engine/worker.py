@@ -232,8 +232,9 @@ class Worker:
         rows = sum(len(share) for share in shares)
         self._in_pass = jobs
         self._loading_s, self._loading_since = 0.0, None
-        if self._memory:
-            self._memory.begin()
+        memory = self._memory if self._caps.is_new(jobs[0].key, rows) else None
+        if memory:
+            memory.begin()
         outcome = passes.compute(self._executor, calls)
         if outcome is None:
             self._caps.ran_out(jobs[0].key, rows)
@@ -242,15 +243,13 @@ class Worker:
         seconds = now - begun - self._loading_s
         self._turns.ran(calls[0], seconds, self._loading_s, now)
         if outcome.is_one_pass:
-            self._caps.ran(jobs[0].key, rows, seconds, self._taken_bytes())
+            # What a model took that was loaded meanwhile is not the pass's own.
+            taken_bytes = memory.taken_bytes() if memory and not self._loading_s else 0
+            self._caps.ran(jobs[0].key, rows, seconds, taken_bytes)
         for job, share in zip(jobs, shares, strict=True):
             job.device_s += seconds * len(share) / rows
             job.loading_s += self._loading_s
         return outcome.results
-
-    def _taken_bytes(self) -> int:
-        """What the pass took; 0 where that is not known, as where a model was loaded in it."""
-        return self._memory.taken_bytes() if self._memory and not self._loading_s else 0
 
     def _hand_back(self, job: _Running, share: Share, outcome: Any) -> None:
         if isinstance(outcome, Exception):

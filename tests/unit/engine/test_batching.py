@@ -134,6 +134,17 @@ def test_more_rows_are_tried_only_where_there_is_memory_for_them():
     assert caps.cap("key") == 8
 
 
+def test_a_size_is_new_until_it_was_measured_twice():
+    caps = RowCaps(tick_budget_s=1.0, most=32)
+    assert caps.is_new("key", 5)
+    caps.ran("key", 4, 0.0)
+    assert caps.is_new("key", 5)
+    caps.ran("key", 7, 0.0)
+    assert not caps.is_new("key", 5)
+    assert caps.is_new("key", 8)
+    assert caps.is_new("another key", 5)
+
+
 def test_the_cap_starts_at_one_row_for_each_key():
     caps = RowCaps(tick_budget_s=0.12, most=8)
     learnt(caps, lambda rows: 0.001)

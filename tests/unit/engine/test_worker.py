@@ -436,3 +436,25 @@ def test_a_loaded_model_is_profiled_unless_it_had_to_go_again(reports, networks)
     worker.on_loading("base", 0.0)
     worker.on_loading("base", 1.0)
     assert begun == ["base", "base"]
+
+
+class Gauge:
+    """Says that a pass took a byte for each time it was asked."""
+
+    def __init__(self):
+        self.asked = 0
+
+    def begin(self):
+        pass
+
+    def taken_bytes(self):
+        self.asked += 1
+        return self.asked
+
+
+def test_memory_is_looked_at_in_the_first_passes_of_a_size_only(reports, networks):
+    gauge = Gauge()
+    worker = a_worker(reports, networks, memory=gauge)
+    worker.obey(1, Start(a_request(steps=30, image_count=1)))
+    finish(worker)
+    assert gauge.asked == 4  # text and decoding once, denoising twice
