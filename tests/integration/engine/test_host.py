@@ -147,7 +147,7 @@ async def test_a_request_that_kills_its_worker_each_time_fails_each_time_and_oth
 async def test_the_pauses_before_a_replacement_grow_while_workers_die_early(monkeypatch):
     pauses = []
 
-    async def live(self):
+    async def live(self, config):
         if len(pauses) == 5:
             await asyncio.Event().wait()
         return 1.0 if len(pauses) != 3 else 1000.0
