@@ -1,7 +1,6 @@
 """Waiting, when the service starts, for a database server that starts too."""
 
 import asyncio
-import itertools
 import logging
 from collections.abc import Callable
 
@@ -29,7 +28,8 @@ async def wait_for(database: Database, on_away: Callable[[], None] = lambda: Non
         BadConfiguration: the server answers, and won't have us.
         StorageUnavailable: a file can't be used; nobody will bring it.
     """
-    for attempt in itertools.count():
+    pause_s = 0.0
+    while True:
         try:
             await database.check()
         except StorageUnavailable as error:
@@ -37,9 +37,9 @@ async def wait_for(database: Database, on_away: Callable[[], None] = lambda: Non
                 raise BadConfiguration("ATELIER_DATABASE_URL", refusal) from error
             if database.is_sqlite:
                 raise
-            if not attempt:
+            if not pause_s:
                 on_away()
-            pause_s = min(FIRST_PAUSE_S * 2**attempt, LONGEST_PAUSE_S)
+            pause_s = min(2 * pause_s or FIRST_PAUSE_S, LONGEST_PAUSE_S)
             logger.warning(
                 "waiting for the database at %s, asking again in %.1f s: see that it runs, and "
                 "that ATELIER_DATABASE_URL has its host and port",
