@@ -30,6 +30,7 @@ class DenoiserConfig:
     heads: int = 4
     text_width: int = 256
     adapter_layers: int = 2
+    deeper: int = 0  # further stages in the middle
     blueprint: int = 0  # hidden width of the `Blueprint`; 0 for a network without one
     text_length: int = 0  # places of a prompt that the adapter tells apart; 0 for none
 
@@ -218,6 +219,9 @@ class Denoiser(nn.Module):
             Stage(coarse, coarse, condition, _attention(config)) for _ in range(count)
         )
         self.middle = Stage(coarse, coarse, condition, _attention(config))
+        self.deeper = nn.ModuleList(
+            Stage(coarse, coarse, condition, _attention(config)) for _ in range(config.deeper)
+        )
         self.up_coarse = nn.ModuleList(
             Stage(2 * coarse, coarse, condition, _attention(config)) for _ in range(count)
         )
@@ -244,7 +248,8 @@ class Denoiser(nn.Module):
         for stage in self.down_coarse:
             x = stage(x, condition, tokens)
             skips.append(x)
-        x = self.middle(x, condition, tokens)
+        for stage in (self.middle, *self.deeper):
+            x = stage(x, condition, tokens)
         for stage in self.up_coarse:
             x = stage(torch.cat([x, skips.pop()], dim=1), condition, tokens)
         x = F.pixel_shuffle(self.grow(x), 2)

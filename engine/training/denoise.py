@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from engine.networks.denoiser import Denoiser
 from engine.networks.text_encoder import TextEncoder, Tokenizer
@@ -132,7 +134,7 @@ class Denoise:
         latents, noise, t = latents.to(device), noise.to(device), t.to(device)
         mix = t[:, None, None, None]
         noisy = ((1 - mix) * latents + mix * noise).to(memory_format=torch.channels_last)
-        with torch.autocast(device.type, torch.bfloat16):
+        with torch.autocast(device.type, torch.bfloat16), _fast_attention(device):
             velocity = network(noisy, t, tokens.to(device), pooled.to(device))
         error: Tensor = (velocity.float() - (noise - latents)).square().mean()
         return error
@@ -143,6 +145,11 @@ class Denoise:
             return None
         pixels = sample_pictures(network, self.words, self.vae, self.prompts, seed=0)
         return contact_sheet(pixels, 8, self.prompts)
+
+
+def _fast_attention(device: torch.device) -> AbstractContextManager[Any]:
+    """Plain products on a CPU: over so few places they save an eighth of a step."""
+    return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
 
 
 def flow_times(count: int, generator: torch.Generator) -> Tensor:

@@ -6,6 +6,7 @@ accuracy on held-out real pictures is reported beside everything it says.
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -62,32 +63,40 @@ def judged_looks() -> list[str]:
 
 
 class Judge(nn.Module):
-    """A small convolutional network on pictures of 128 pixels, taken in cells of 2 x 2."""
+    """A small convolutional network on pictures of 128 pixels, taken in cells of 2 x 2.
+
+    It answers from the mean and the spread of each stage's features: what a thing is shows in the
+    late ones, its look in the statistics of edges and grain (Gatys et al. 2016).
+    """
 
     def __init__(self, nouns: int, looks: int, backgrounds: int, width: int = 40) -> None:
         super().__init__()
         self.sizes = (nouns, looks, backgrounds)
-        layers: list[nn.Module] = [nn.PixelUnshuffle(2)]
-        before = 12
-        for factor in (1, 2, 4, 8):
-            after = width * factor
-            layers += [
+        widths = [width * factor for factor in (1, 2, 4, 8)]
+        self.stages = nn.ModuleList(
+            nn.Sequential(
                 nn.Conv2d(before, after, 3, stride=2, padding=1),
                 nn.GroupNorm(8, after),
                 nn.SiLU(),
                 nn.Conv2d(after, after, 3, padding=1),
                 nn.GroupNorm(8, after),
                 nn.SiLU(),
-            ]
-            before = after
-        self.body = nn.Sequential(*layers)
-        self.heads = nn.Linear(before, sum(self.sizes))
+            )
+            for before, after in pairwise((12, *widths))
+        )
+        self.heads = nn.Linear(2 * sum(widths), sum(self.sizes))
 
     def forward(self, pixels: Tensor) -> Answers:
         """Look at pictures (B, 3, H, W) in [0, 1] of any size."""
         if pixels.shape[-2:] != (SIDE, SIDE):
             pixels = F.interpolate(pixels, (SIDE, SIDE), mode="bilinear", antialias=True)
-        features = self.body(pixels * 2 - 1).mean(dim=(2, 3))
+        x = F.pixel_unshuffle(pixels * 2 - 1, 2)
+        parts = []
+        for stage in self.stages:
+            x = stage(x)
+            variance, mean = torch.var_mean(x.float(), dim=(2, 3))
+            parts += [mean, (variance + 1e-4).sqrt()]
+        features = torch.cat(parts, dim=1)
         noun, look, background = self.heads(features).split(self.sizes, dim=1)
         return Answers(noun, look, background, features)
 

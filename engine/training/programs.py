@@ -11,7 +11,7 @@ a run makes lies below `--out`: prepared scenes, checkpoints, sample sheets, los
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -33,7 +33,7 @@ from engine.training.distil_text import DistilText, Lesson, Teacher
 from engine.training.enlarge import Enlarge, large_pictures
 from engine.training.few_steps import FewSteps, student_of
 from engine.training.gan_pictures import folder_pictures
-from engine.training.loop import Budget, Programme, Run, Settings, load_average
+from engine.training.loop import Budget, Programme, Progress, Run, Settings, load_average
 from engine.training.pictures import NoPictures
 from engine.training.store import (
     SHARD,
@@ -50,7 +50,7 @@ from engine.training.words import read_words, write_vocabulary
 N = TypeVar("N", bound=nn.Module)
 
 PACK = Path(__file__).parents[1] / "models" / "pack"
-DENOISER = DenoiserConfig(blueprint=1024, text_length=32)
+DENOISER = DenoiserConfig(deeper=1, blueprint=2048, text_length=32)
 VAE_SHARDS = 6  # square shards whose pictures teach the autoencoder
 VAE_SIDE = 128  # pixels of the squares cut from pictures without captions
 # How a budget for the whole pack is shared out; measured on 2 CPU cores.
@@ -220,9 +220,15 @@ def _denoiser_replica(rank: int, job: Job) -> None:
     store = LatentStore(job.store, device=job.device)
     programme = Denoise(network, store, _trained_words(job), _trained_vae(job), sheet_prompts())
     programme.batch = max(1, programme.batch // job.replicas)
-    _run(programme, job.settings("denoiser"))
+    Run(programme, job.settings("denoiser")).train(stop=_is_orphan)
     if job.replicas > 1:
         dist.destroy_process_group()
+
+
+def _is_orphan(_: Progress) -> bool:
+    """Whether this is a replica of a run that was killed: it ends, with its checkpoint."""
+    parent = parent_process()
+    return parent is not None and not parent.is_alive()
 
 
 def train_upscaler(job: Job) -> Upscaler:

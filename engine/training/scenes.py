@@ -17,11 +17,11 @@ from engine.training.pictures import Picture
 from engine.training.subjects import HUES, Noun, Rgba, Subject, SubjectLibrary, recoloured
 
 LOOK_WEIGHTS = {
-    "3d": 0.28,
-    "flat": 0.14,
-    "cartoon": 0.18,
-    "blob": 0.10,
-    "sticker": 0.10,
+    "3d": 0.22,
+    "flat": 0.15,
+    "cartoon": 0.17,
+    "blob": 0.13,
+    "sticker": 0.13,
     "doodle": 0.02,
     "pixel": 0.09,
     "photo": 0.04,

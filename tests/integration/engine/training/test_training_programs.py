@@ -1,6 +1,12 @@
 """The whole pack from nothing by one command, at a budget of a few pictures."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
 
 import pytest
 import torch
@@ -141,3 +147,33 @@ def test_an_empty_folder_is_refused_with_what_to_do(tmp_path, capsys):
     arguments = ["--data", str(tmp_path / "data"), "--out", str(tmp_path / "out")]
     assert main(["gan", *arguments]) == 2
     assert "at least 16 different ones" in capsys.readouterr().err
+
+
+@pytest.mark.long
+@pytest.mark.timeout(280)
+def test_replicas_end_with_a_checkpoint_when_their_run_is_killed(data, tmp_path):
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "engine.training", "denoiser", "--data", str(data)]
+    command += ["--out", str(out), "--start", str(programs.PACK), "--scenes", "16"]
+    command += ["--minutes", "30", "--replicas", "2"]
+    run = subprocess.Popen(command, start_new_session=True)
+    try:
+        while not (out / "denoiser").exists():  # the replicas have begun
+            assert run.poll() is None
+            time.sleep(0.2)
+        run.kill()
+        run.wait()
+        while is_group_alive(run.pid):
+            time.sleep(0.5)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(run.pid, signal.SIGKILL)
+    assert (out / "denoiser" / "checkpoint.pt").exists()
+
+
+def is_group_alive(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
