@@ -1,5 +1,6 @@
 """Blends, animations and dreams on the studio page, in a real browser."""
 
+import asyncio
 import re
 
 import pytest
@@ -159,9 +160,10 @@ async def test_a_generator_is_taught_and_dreams(page, engine, artefacts):
     await dialog.get_by_label("Dreamt by").select_option("foxes")
     await dialog.get_by_role("button", name="Make it").click()
     await expect(page.get_by_text("a dream").first).to_be_visible()
-    request = engine.requests[-1]
-    assert isinstance(request, Dream)
-    assert request.weights
+    async with asyncio.timeout(20):  # the page shows a job before the engine has it
+        while not isinstance(engine.requests[-1], Dream):
+            await asyncio.sleep(0.05)
+    assert engine.requests[-1].weights
     await page.get_by_role("button", name="Mix pictures").click()
     await dialog.get_by_role("button", name="Animate").click()
     for seed in ("1", "2"):
