@@ -1,9 +1,10 @@
-"""Frames of an animation in one look: the same statistics for all, and calm where nothing moves.
+"""Frames of an animation in one look: the same statistics for all, strokes that move along.
 
 Ruder et al. 2016, "Artistic Style Transfer for Videos" (https://arxiv.org/abs/1604.08610)
 """
 
 from collections.abc import Callable, Generator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from engine.calls import Call, LayStrokes, Restyle, StyleCode
+from engine.pipelines.stages.aside import aside
 from engine.pipelines.stages.restyling import (
     STYLE_NETWORK,
     Changes,
@@ -19,13 +21,14 @@ from engine.pipelines.stages.restyling import (
     padded,
     with_shapes_of,
 )
+from engine.style.motion import brought, way_back
 from engine.style.strokes import Strokes
 from engine.style.target import Style
 
 AT_ONCE = 4  # frames of one call, so that progress is told and others get their turn
-STILL = 0.03  # how much colours may differ, 0..1, that something counts as still
-HELD = 0.75  # of the frame before, where all is still
-NEARBY = 7  # pixels of the square in which a movement is looked for
+SAME = 0.03  # how much colours may differ, 0..1, that something counts as what was there before
+HELD = 0.85  # of the frame before, where all of it is there still
+NEARBY = 7  # pixels of the square in which something new is looked for
 
 FramesOf = Generator[Call, Any, list[Tensor]]
 OnFrames = Callable[[int, Tensor], Generator[Call, Any, None]]  # hears how many are done
@@ -54,7 +57,7 @@ def restyled_frames(
         before = stacked(painted)[None]
         stroked = yield from _stroked(painted, style.strokes, strength)
         painted = as_one_picture(stroked, lambda whole: in_palette_of(before, whole))
-    return steadied(frames, painted)
+    return (yield from aside(partial(steadied, frames, painted)))
 
 
 def _stroked(frames: Sequence[Tensor], strokes: Strokes, strength: float) -> FramesOf:
@@ -97,16 +100,17 @@ def stacked(frames: Sequence[Tensor]) -> Tensor:
 
 
 def steadied(contents: Sequence[Tensor], restyled: Sequence[Tensor]) -> list[Tensor]:
-    """Mix each frame with the one before it where the content stands still; (3, H, W) each.
+    """Mix each frame with the one before it, moved as its content moves; (3, H, W) each.
 
-    Differs from the paper: differences of colour tell what moves, in place of optical flow.
+    Differs from the paper: blocks are matched by whole pixels in place of optical flow.
     """
     done = [restyled[0]]
     for before, now, frame in zip(contents, contents[1:], restyled[1:], strict=False):
-        change = (now - before).abs().mean(0)[None, None]
+        way = way_back(now, before)
+        change = (now - brought(before, way)).abs().mean(0)[None, None]
         grainless = functional.avg_pool2d(change, 3, stride=1, padding=1)
-        # The greatest change nearby counts, so that edges of what moves leave no trail.
+        # The greatest change nearby counts, so that edges of what comes into sight leave no trail.
         nearby = functional.max_pool2d(grainless, NEARBY, stride=1, padding=NEARBY // 2)[0]
-        held = HELD * torch.exp(-((nearby / STILL) ** 2))
-        done.append(torch.lerp(frame, done[-1], held))
+        held = HELD * torch.exp(-((nearby / SAME) ** 2))
+        done.append(torch.lerp(frame, brought(done[-1], way), held))
     return done

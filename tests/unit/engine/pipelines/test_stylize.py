@@ -1,12 +1,14 @@
 """Stylize from request to pictures, answered by small random networks."""
 
 import io
+import itertools
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageSequence
+from torch.nn import functional
 
 from engine import calls
 from engine.errors import InvalidRequest, ModelUnavailable, OutOfMemory, UnreadableImage
@@ -475,6 +477,23 @@ def test_what_moves_leaves_no_trail():
     contents[0][:, 10:30, 10:30] = contents[1][:, 10:30, 30:50] = 1.0
     _, second = steadied(contents, contents)
     assert (second - contents[1]).abs().max() < 1e-3
+
+
+def test_strokes_move_along_with_what_moves():
+    numbers = torch.Generator().manual_seed(6)
+    coarse = torch.rand(1, 3, 12, 20, generator=numbers)
+    wide = functional.interpolate(coarse, (48, 96), mode="bicubic", align_corners=False)[0]
+    contents = [wide[:, :, 3 * number : 64 + 3 * number] for number in range(5)]
+    restless = [part + 0.1 * torch.randn(part.shape, generator=numbers) for part in contents]
+
+    def swimming(frames):
+        moved_back = [
+            (now[:, 8:-8, 12:49] - before[:, 8:-8, 15:52]).abs().mean()
+            for before, now in itertools.pairwise(frames)
+        ]
+        return sum(moved_back) / len(moved_back)
+
+    assert swimming(steadied(contents, restless)) < 0.3 * swimming(restless)
 
 
 def test_all_frames_share_the_statistics_of_the_whole(painter):
