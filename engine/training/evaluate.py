@@ -3,7 +3,8 @@
     python -m engine.training.evaluate --data DIR --work DIR --out docs/pack
 
 Writes `figures.json` and the sample sheets below `--out` and the figures into the model cards
-beside the weights. `--scale 0.2` asks a fifth of the questions.
+beside the weights. `--scale 0.2` asks a fifth of the questions; `--only speed fidelity` measures
+these alone and leaves the other figures as they were written.
 """
 
 import argparse
@@ -48,6 +49,7 @@ from engine.training.shapes import centre_of_colour, colours_of, counted, stands
 from engine.training.subjects import HUES, SubjectLibrary, read_nouns
 from engine.training.texts import page_prompts
 
+MEASURES = ("speed", "fidelity", "sheets", "adherence", "arrangement", "likeness", "parti")
 STEPS, GUIDANCE = 24, 4.0  # what the catalogue names as defaults
 COUNTED = ("apple", "heart", "star", "balloon", "fish", "car", "rose", "orange", "bird", "cat")
 PAINTED = ("apple", "heart", "star", "balloon", "fish", "car", "bird", "cat", "rose", "mushroom")
@@ -367,16 +369,26 @@ def trained_judge(data: Path, work: Path, minutes: float) -> Judge:
 
 
 def evaluate(
-    data: Path, work: Path, out: Path, *, pack: Path, scale: float, minutes: float, prompts: Path
+    data: Path,
+    work: Path,
+    out: Path,
+    *,
+    pack: Path,
+    scale: float,
+    minutes: float,
+    prompts: Path,
+    only: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Run every measurement; returns the figures that were written."""
+    """Run every measurement, or `only` some; returns the figures that were written."""
     out.mkdir(parents=True, exist_ok=True)
     networks, draft = read_networks(pack), read_networks(pack)
     make_draft(pack, draft)
     words = Words(networks.tokenizer, networks.text_encoder)
     bench = Bench(networks, draft, words, trained_judge(data, work, minutes), data, out, scale)
     real = labelled_scenes(data, bench.number(600), 32, split="validation")
-    figures: dict[str, Any] = {"scale": scale, "steps": STEPS, "guidance_scale": GUIDANCE}
+    written = out / "figures.json"
+    figures: dict[str, Any] = json.loads(written.read_text()) if only else {}
+    figures |= {"scale": scale, "steps": STEPS, "guidance_scale": GUIDANCE}
     measures: dict[str, Callable[[], dict[str, Any]]] = {
         "speed": partial(speed, bench),
         "fidelity": partial(fidelity, bench),
@@ -387,10 +399,10 @@ def evaluate(
     }
     if prompts.exists():
         measures["parti"] = partial(parti, bench, prompts)
-    for name, measure in measures.items():
-        figures[name] = measure()
+    for name in only or measures:
+        figures[name] = measures[name]()
         print(name, json.dumps(figures[name]), flush=True)
-        (out / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
+        written.write_text(json.dumps(figures, indent=2) + "\n")
     write_cards(pack, figures)
     return figures
 
@@ -405,6 +417,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--scale", type=float, default=1.0, help="share of the questions asked")
     parser.add_argument("--minutes", type=float, default=8.0, help="for training the judge")
     parser.add_argument("--prompts", type=Path, default=Path("parti_prompts.tsv"))
+    parser.add_argument("--only", nargs="*", default=(), choices=MEASURES)
     evaluate(**vars(parser.parse_args(argv)))
 
 

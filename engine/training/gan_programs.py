@@ -45,7 +45,7 @@ from engine.training.monitors import contact_sheet, draw_loss_curve
 from engine.training.programs import PACK, Job
 
 SIZE = 64  # pixels of a side
-EACH = 1500  # pictures of each look of the shipped generator
+EACH = 6000  # pictures of each look of the shipped generator
 HELD_OUT = 0.1  # of a folder, for the monitors
 _LEAST_HELD_OUT, _MOST_HELD_OUT = 6, 256
 _SHEET_COLUMNS = 12
@@ -66,7 +66,7 @@ def networks_of(
         if recipe.design == "dcgan":
             config = GanConfig(looks=looks, design="dcgan", generator_widths=CLASSIC_WIDTHS)
             return DcganGenerator(config), Critic(config)
-        config = latent_config(looks, vae) if recipe.in_latents else GanConfig(looks=looks)
+        config = latent_config(looks, vae) if recipe.in_latents else pixel_config(looks)
         generator = Generator(config)
         if generator.decoder is not None:
             generator.decoder.load_state_dict(vae.decoder.state_dict())
@@ -87,6 +87,12 @@ def latent_config(looks: tuple[str, ...], vae: Vae) -> GanConfig:
         discriminator_blocks=(1, 2),
         vae=vae.configuration(),
     )
+
+
+def pixel_config(looks: tuple[str, ...]) -> GanConfig:
+    """Sizes of a pair that works on pixels: the generator's finest stage draws 2 x 2 of them."""
+    widths, blocks = (256, 128, 64, 48), (1, 1, 1, 1)
+    return GanConfig(looks=looks, size=SIZE, generator_widths=widths, generator_blocks=blocks)
 
 
 def read_vae() -> Vae:
