@@ -265,6 +265,8 @@ class ChangeGradient:
     pixels: Tensor  # (B, 3, H, W); H and W multiples of 8
     code: Tensor  # (1, S) of the style
     grams: tuple[Tensor, ...]  # (1, C, C) of each level
+    mean: Tensor  # (1, 3) of the style's colours in 0..1
+    covariance: Tensor  # (1, 3, 3)
 
     @property
     def batch_key(self) -> tuple[object, ...]:

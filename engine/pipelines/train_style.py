@@ -89,7 +89,15 @@ def _one_step(state: Learning, request: TrainStyle, style: Style, scenes: Tensor
     """Descend a little, on crops that depend on seed and step alone."""
     numbers = torch.Generator().manual_seed(request.seed * request.steps + state.step)
     pixels = _crops(scenes, numbers)
-    _, gradient = yield ChangeGradient(STYLE_NETWORK, state.change, pixels, style.code, style.grams)
+    _, gradient = yield ChangeGradient(
+        STYLE_NETWORK,
+        state.change,
+        pixels,
+        style.code,
+        style.grams,
+        style.mean,
+        style.covariance,
+    )
     return learnt(state, gradient, request.steps)
 
 

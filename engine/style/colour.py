@@ -8,6 +8,7 @@ Pixels are (B, 3, H, W) in [0, 1].
 import torch
 from torch import Tensor
 
+FAINTEST = 1e-3  # variance of colours below which the grain of a flat picture would be blown up
 # Rec. 601, the Y, I and Q of NTSC
 RGB_TO_YIQ = torch.tensor(
     [[0.299, 0.587, 0.114], [0.595716, -0.274453, -0.321263], [0.211456, -0.522591, 0.311135]]
@@ -38,10 +39,20 @@ def match_colours(pixels: Tensor, mean: Tensor, covariance: Tensor, eps: float =
 
     The symmetric solution of section 3.1, by eigenvalues.
     """
-    own_mean, own_covariance = colour_moments(pixels, eps)
+    return recoloured_as(pixels, pixels, mean, covariance, eps).clamp(0, 1)
+
+
+def recoloured_as(
+    pixels: Tensor, others: Tensor, mean: Tensor, covariance: Tensor, eps: float = 1e-5
+) -> Tensor:
+    """`pixels` moved as the colours of `others` would be to this mean and covariance; not clamped.
+
+    Rows of one mean and covariance (1, 3), (1, 3, 3) serve all pixels.
+    """
+    own_mean, own_covariance = colour_moments(others, eps)
     change = _power(covariance, 0.5) @ _power(own_covariance, -0.5)
     moved = change @ (pixels.flatten(2) - own_mean[..., None]) + mean[..., None]
-    return moved.clamp(0, 1).view_as(pixels)
+    return moved.view_as(pixels)
 
 
 def _power(symmetric: Tensor, exponent: float) -> Tensor:

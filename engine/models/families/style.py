@@ -56,7 +56,7 @@ from engine.networks.low_rank import change_size, changes_of, first_change
 from engine.networks.style import StyleTransfer, statistics
 from engine.networks.vgg import Vgg19, load_vgg19
 from engine.style import losses
-from engine.style.colour import colour_moments
+from engine.style.colour import FAINTEST, colour_moments, recoloured_as
 from engine.style.learning import decode_change
 from engine.style.objective import Weights, restyling_loss
 from engine.style.strokes import Strokes, laid
@@ -188,6 +188,12 @@ class StyleNetworks:
             learnt = dict(changes_of(network.decoder, change))
             adapted = network.adapted(pixels, code.expand(len(pixels), -1))
             drawn = network.decoded(adapted, learnt)
+            # A picture is shown in the style's palette, whatever the decoder makes of it. What is
+            # learnt may not count on that: a palette is set as for the decoder as it ships.
+            shipped = network.decoded(adapted, {}).detach()
+            covariance = (call.covariance + FAINTEST * torch.eye(3)).to(self._device)
+            mean = call.mean.to(self._device)
+            drawn = recoloured_as(drawn, shipped, mean, covariance, FAINTEST)
             found = network.encoder(drawn.clamp(-0.2, 1.2))
             codes = network.encoder.split_code(code)
             loss = restyling_loss(drawn, found, adapted[-1], codes, grams, TEACHING)

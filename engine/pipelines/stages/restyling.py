@@ -26,7 +26,7 @@ from engine.pipelines.stages import sources
 from engine.pipelines.stages.aside import aside
 from engine.pipelines.stages.tiling import Grid, Mosaic, tiles_of
 from engine.requests import Diffusion, StyleReference
-from engine.style.colour import colour_moments, match_colours
+from engine.style.colour import FAINTEST, colour_moments, match_colours
 from engine.style.strokes import REACH, Strokes, strokes_of
 from engine.style.target import Style, blended
 
@@ -43,7 +43,6 @@ SMALL_PIECE = 128  # the same where memory runs out
 
 STYLE_SIDE = 512  # pixels of the longer side at which a style is looked at
 LEAST_STYLE_SIDE = 128  # the same for its strokes on the smallest of contents
-FAINTEST = 1e-3  # variance of colours below which the grain of a flat picture would be blown up
 KEPT = 0.2  # of the content, in the style's colours, in what the network paints
 HALF_WEIGHT = 50  # the `--sw` that takes half of a style
 

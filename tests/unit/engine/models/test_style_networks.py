@@ -230,7 +230,9 @@ def test_damaged_notes_are_computed_anew(folder, tmp_path):
 
 def learning_call(networks, change, seed=1):
     (style,) = networks.execute([DescribeStyle(STYLE, pixels(9, 1, 3, 40, 40))])
-    return ChangeGradient(STYLE, change, pixels(seed, 2, 3, 32, 32), style.code, style.grams)
+    content = pixels(seed, 2, 3, 32, 32)
+    palette = style.mean, style.covariance
+    return ChangeGradient(STYLE, change, content, style.code, style.grams, *palette)
 
 
 def test_the_gradient_of_a_change_agrees_with_finite_differences(networks):
@@ -245,6 +247,19 @@ def test_the_gradient_of_a_change_agrees_with_finite_differences(networks):
     ]
     slope = float(losses[0] - losses[1]) / 0.02
     assert slope == pytest.approx(float(gradient.norm()), rel=0.05)
+
+
+def test_a_change_is_taught_in_the_palette_of_the_style(networks):
+    ((first, _),) = networks.execute([FirstChange(STYLE, 1)])
+    call = learning_call(networks, first)
+    ((own, gradient),) = networks.execute([call])
+    dark = replace(call, mean=0.1 * call.mean, covariance=0.01 * call.covariance)
+    ((other, elsewhere),) = networks.execute([dark])
+    assert abs(float(own - other)) > 0.01, "the same drawing is judged in other colours"
+    assert not torch.allclose(gradient, elsewhere)
+    # The palette is that of the decoder as it ships: a change can not hide behind it.
+    ((changed, _),) = networks.execute([replace(call, change=first + 0.3)])
+    assert float(changed) > float(own)
 
 
 def test_a_first_change_changes_nothing_and_steps_lower_the_loss(networks):

@@ -43,3 +43,15 @@ def test_one_plain_colour_is_matched_without_nan():
     assert (
         colour.match_colours(flat, *colour.colour_moments(pictures(5, 1, 3, 8, 8))).isfinite().all()
     )
+
+
+def test_pixels_are_moved_as_the_colours_of_others_would_be():
+    others, palette = pictures(4, 1, 3, 24, 24) * 0.3 + 0.2, pictures(5, 1, 3, 16, 16) * 0.5 + 0.3
+    moments = colour.colour_moments(palette)
+    same = colour.recoloured_as(others, others, *moments)
+    assert torch.allclose(same.clamp(0, 1), colour.match_colours(others, *moments))
+    # A straight line of colours stays one, so that what differs from the others goes on differing.
+    brighter = colour.recoloured_as(others + 0.1, others, *moments)
+    twice = colour.recoloured_as(others + 0.2, others, *moments)
+    assert torch.allclose(twice - brighter, brighter - same, atol=1e-5)
+    assert (brighter - same).abs().min() > 1e-3
