@@ -9,7 +9,7 @@ the generator draws from, canvas (B, C, S, S) what it draws and the discriminato
 normalised latents that the generator's own copy of a VAE's decoder turns into pixels.
 
 A point may be longer than w: what follows, (B, E), is added to the coarsest features and to the
-latents. So a search comes near to pictures that no w draws.
+canvas. So a search comes near to pictures that no w draws.
 
 Differs from the paper: a small network maps z and the look to w, so that each look has a mean to
 truncate to. On a CPU pixels are costly, so that their finest stages work at S/4 (sub-pixel
@@ -30,6 +30,8 @@ from engine.networks.vae import Decoder, VaeConfig
 SLOPE = 0.2  # of leaky ReLUs
 _GAIN = (2 / (1 + SLOPE**2)) ** 0.5  # keeps the variance through them
 COARSEST = 4  # pixels of the coarsest stage
+WASH = 4  # pixels on a side of each place of the colours that may be laid over a canvas of pixels
+WASH_GAIN = 4.0  # so that a search comes to them in steps that suit w
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -158,10 +160,16 @@ class Generator(nn.Module):
 
     @property
     def extras(self) -> int:
-        """How many numbers may follow w, E: for the coarsest features, then for latents."""
-        # On a canvas of pixels they would be the picture itself.
-        on_canvas = self.config.channels * self.config.size**2 if self.decoder is not None else 0
-        return self.basis.numel() + on_canvas
+        """How many numbers may follow w, E: for the coarsest features, then for the canvas."""
+        return self.basis.numel() + self.config.channels * self._fine**2
+
+    @property
+    def _fine(self) -> int:
+        """Places on a side of what may be added to the canvas.
+
+        On pixels it is a coarse wash of colour: as many numbers as pixels would be the picture.
+        """
+        return self.config.size // (1 if self.decoder is not None else WASH)
 
     def draw(self, w: Tensor) -> Tensor:
         """The canvas of w or longer points: normalised latents, or pixels that are not clamped."""
@@ -175,9 +183,13 @@ class Generator(nn.Module):
                 x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
             x = stage(x)
         canvas = F.pixel_shuffle(self.to_canvas(x), self.config.shuffle)
-        if self.decoder is None:
-            return canvas / 2 + 0.5
-        return canvas + fine.reshape(canvas.shape) if fine.shape[1] else canvas
+        if fine.shape[1]:
+            places = fine.reshape(len(canvas), self.config.channels, self._fine, self._fine)
+            if self.decoder is None:
+                size = canvas.shape[2:]
+                places = WASH_GAIN * F.interpolate(places, size, mode="bilinear")
+            canvas = canvas + places
+        return canvas if self.decoder is not None else canvas / 2 + 0.5
 
     def pixels(self, w: Tensor) -> Tensor:
         """Pixels of w, not clamped, as a search wants them."""

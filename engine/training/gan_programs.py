@@ -255,7 +255,7 @@ def write_model(generator: Drawer, folder: Path, title: str) -> None:
 def export_gan(job: Job) -> None:
     """Write the averaged generator below `job.out` into the pack."""
     names = prepared(job, "validation").names
-    generator = Generator(latent_config(names, read_vae()))
+    generator, _ = networks_of(RECIPES[job.recipe](), names, read_vae(), job.seed)
     load_average(generator, job.out / "gan")
     generator.eval().fit_means()
     job.pack.mkdir(parents=True, exist_ok=True)

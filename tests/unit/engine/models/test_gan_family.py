@@ -64,6 +64,9 @@ def noise(seed, rows):
     return torch.randn(rows, 6, generator=torch.Generator().manual_seed(seed))
 
 
+EXTRAS = 256 + 3 * 4 * 4  # for the coarsest features, and a wash of colour over 16 x 16 pixels
+
+
 def points(shelf, seed, rows):
     (w,) = shelf.execute([MapNoise(GAN, noise(seed, rows), torch.zeros(rows, dtype=torch.int64))])
     return w
@@ -71,7 +74,7 @@ def points(shelf, seed, rows):
 
 def test_a_generator_tells_its_looks_and_sizes(shelf):
     (space,) = shelf.execute([DescribeLatents(GAN)])
-    assert space == LatentSpace(("cat", "moon"), latent=6, styles=8, size=16, extras=256)
+    assert space == LatentSpace(("cat", "moon"), latent=6, styles=8, size=16, extras=EXTRAS)
 
 
 def test_looks_differ_and_have_their_own_means(shelf):
@@ -98,11 +101,11 @@ def test_calls_that_share_a_pass_get_what_they_get_alone(shelf):
 def test_extras_of_zero_change_nothing_and_others_do(shelf):
     w = points(shelf, 1, 2)
     (plain,) = shelf.execute([Synthesise(GAN, w)])
-    (same,) = shelf.execute([Synthesise(GAN, F.pad(w, (0, 256)))])
-    (other,) = shelf.execute([Synthesise(GAN, F.pad(w, (0, 256), value=1.0))])
+    (same,) = shelf.execute([Synthesise(GAN, F.pad(w, (0, EXTRAS)))])
+    (other,) = shelf.execute([Synthesise(GAN, F.pad(w, (0, EXTRAS), value=1.0))])
     assert torch.allclose(plain, same, atol=1e-6)
     assert not torch.allclose(plain, other, atol=1e-3)
-    assert Synthesise(GAN, w).batch_key != Synthesise(GAN, F.pad(w, (0, 256))).batch_key
+    assert Synthesise(GAN, w).batch_key != Synthesise(GAN, F.pad(w, (0, EXTRAS))).batch_key
 
 
 def test_strangers_search_together_as_they_do_alone(shelf):

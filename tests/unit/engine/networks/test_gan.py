@@ -69,8 +69,23 @@ def test_numbers_behind_w_reach_the_coarsest_features_and_a_canvas_of_latents():
         assert (generator.draw(longer) - plain).count_nonzero() == 1
         longer[1, config.styles] = 1
         assert not torch.equal(generator.draw(longer)[1], plain[1])
-    assert Generator(CONFIG).extras == 256 * 4 * 4  # pixels are not added to
     assert DcganGenerator(CLASSIC).extras == 0
+
+
+def test_a_wash_of_colour_is_laid_over_a_canvas_of_pixels():
+    generator = Generator(CONFIG).eval()
+    side = CONFIG.size // 4
+    assert generator.extras == 256 * 4 * 4 + 3 * side**2
+    with torch.no_grad():
+        w = generator.styles(noise(1), torch.tensor([0]))
+        longer = torch.cat([w, torch.zeros(1, generator.extras)], dim=1)
+        plain = generator.draw(w)
+        assert torch.equal(generator.draw(longer), plain)
+        longer[:, -3 * side**2 : -2 * side**2] = 0.1
+        change = generator.draw(longer) - plain
+    assert change[:, 1:].abs().max() == 0
+    assert torch.allclose(change[:, 0], change[0, 0, 0, 0], atol=1e-5)
+    assert change[0, 0, 0, 0] > 0.1
 
 
 def test_the_means_of_looks_are_those_of_their_points():
