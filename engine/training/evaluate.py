@@ -415,7 +415,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/pack"))
     parser.add_argument("--pack", type=Path, default=PACK)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the questions asked")
-    parser.add_argument("--minutes", type=float, default=8.0, help="for training the judge")
+    parser.add_argument("--minutes", type=float, default=16.0, help="for training the judge")
     parser.add_argument("--prompts", type=Path, default=Path("parti_prompts.tsv"))
     parser.add_argument("--only", nargs="*", default=(), choices=MEASURES)
     evaluate(**vars(parser.parse_args(argv)))
