@@ -50,6 +50,7 @@ from engine.training.subjects import HUES, SubjectLibrary, read_nouns
 from engine.training.texts import page_prompts
 
 MEASURES = ("speed", "fidelity", "sheets", "adherence", "arrangement", "likeness", "parti")
+JUDGED_SCENES = 40_000  # that the judge learns from
 STEPS, GUIDANCE = 24, 4.0  # what the catalogue names as defaults
 COUNTED = ("apple", "heart", "star", "balloon", "fish", "car", "rose", "orange", "bird", "cat")
 PAINTED = ("apple", "heart", "star", "balloon", "fish", "car", "bird", "cat", "rose", "mushroom")
@@ -362,7 +363,7 @@ def trained_judge(data: Path, work: Path, minutes: float) -> Judge:
     if not kept.exists():
         judge.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         settings = Settings(work / "judge", Budget(minutes=minutes), seed=6, ema=0.99)
-        Run(Judging(judge, labelled_scenes(data, 24_000, 31)), settings).train()
+        Run(Judging(judge, labelled_scenes(data, JUDGED_SCENES, 31)), settings).train()
         torch.save(judge.state_dict(), kept)
     judge.load_state_dict(torch.load(kept, weights_only=True))
     return judge.eval().requires_grad_(requires_grad=False)
@@ -397,7 +398,7 @@ def evaluate(
         "arrangement": partial(arrangement, bench),
         "likeness": partial(likeness, bench, real),
     }
-    if prompts.exists():
+    if prompts.exists() or "parti" in only:
         measures["parti"] = partial(parti, bench, prompts)
     for name in only or measures:
         figures[name] = measures[name]()
@@ -415,10 +416,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/pack"))
     parser.add_argument("--pack", type=Path, default=PACK)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the questions asked")
-    parser.add_argument("--minutes", type=float, default=16.0, help="for training the judge")
+    parser.add_argument("--minutes", type=float, default=40.0, help="for training the judge")
     parser.add_argument("--prompts", type=Path, default=Path("parti_prompts.tsv"))
     parser.add_argument("--only", nargs="*", default=(), choices=MEASURES)
-    evaluate(**vars(parser.parse_args(argv)))
+    given = parser.parse_args(argv)
+    if "parti" in given.only and not given.prompts.exists():
+        parser.error(f"{given.prompts} is not there: name PartiPrompts' table with --prompts")
+    evaluate(**vars(given))
 
 
 if __name__ == "__main__":

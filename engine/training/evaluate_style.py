@@ -9,7 +9,8 @@ the distance of the untouched content (the identity, which therefore scores 1).
 What is measured is written down pair by pair, so that a run may be stopped and go on, and several
 may take a share each: `--share 2/8` and `--minutes 30` measure and write no tables. A last run
 without them measures what is missing and writes them. Seconds are those of one core, on which all
-is computed: what else a machine does changes them little.
+is computed: what else a machine does changes them little. What sharing a pass gains is also told
+of all cores, by the clock: ask for that on a machine that does nothing else.
 """
 
 import argparse
@@ -47,7 +48,7 @@ from engine.style.colour import colour_moments, match_colours
 from engine.style.target import Style
 from engine.training.monitors import contact_sheet
 from engine.training.pictures import Picture, read_pictures
-from engine.training.style_pictures import split_paintings
+from engine.training.style_pictures import unseen_paintings
 from engine.training.style_programs import style_pixels
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
@@ -59,10 +60,11 @@ PAIRS_BETWEEN = 37  # of those that are optimised: a prime, so that both content
 
 TOGETHER = 8  # pictures whose iterations share a pass
 SHARED_SIDES = (32, 64, 128, SIDE)  # pixels at which that is measured
-RUNS = 3
+RUNS = 5
 NETWORK = NetworkRef("style")
 
 Pair: TypeAlias = tuple[Picture, Picture]  # content, style
+Clock: TypeAlias = Callable[[], float]
 Method: TypeAlias = Callable[[Tensor, Tensor], Tensor]  # content, style -> pixels, (1, 3, H, W)
 
 
@@ -183,11 +185,12 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, nargs="*", default=[100, 300])
     given = parser.parse_args()
     torch.set_grad_enabled(False)
+    cores = torch.get_num_threads()
     torch.set_num_threads(1)
     pictures = read_pictures(given.data)
     contents = [p for p in pictures if p.source.name == "kodak"][: given.contents]
     classic = [p for p in pictures if p.file.startswith("classic/")]
-    unseen = split_paintings(pictures)[1][:UNSEEN_STYLES]
+    unseen = unseen_paintings(pictures)[:UNSEEN_STYLES]
     given.out.mkdir(parents=True, exist_ok=True)
     networks = StyleNetworks(torch.device("cpu"))
     measured = Measured(given.measured)
@@ -199,7 +202,7 @@ def main() -> None:
     if shares > 1 or not is_whole:
         print(f"{given.measured} holds what is measured so far: go on with the same command.")
         return
-    table = table_of(measured, tasks) + "\n" + speeds_of(networks)
+    table = table_of(measured, tasks) + "\n" + speeds_of(networks, cores)
     (given.out / "figures.md").write_text(table, encoding="utf-8")
     print(table)
     sheet(networks, contents[:6], classic).save(given.out / "sheet.webp", quality=85)
@@ -259,8 +262,11 @@ def distances(method: Method, pair: Pair, judge: Judge) -> list[float]:
     ]
 
 
-def speeds_of(networks: StyleNetworks) -> str:
-    """Seconds of a pass, its part of what a core can multiply, and what sharing a pass gains."""
+def speeds_of(networks: StyleNetworks, cores: int = 1) -> str:
+    """Seconds of a pass, its part of what a core can multiply, and what sharing a pass gains.
+
+    The last is told of one core, and of all `cores` where there are several.
+    """
     square = torch.rand(1, 3, 512, 512)
     (style,) = networks.execute([DescribeStyle(NETWORK, square)])
     restyle = Restyle(NETWORK, square, style.code, torch.ones(1), style.code)
@@ -276,9 +282,26 @@ def speeds_of(networks: StyleNetworks) -> str:
         kind = str(precision).removeprefix("torch.")
         share = flops / seconds / _flops_limit(precision)
         lines.append(f"| {name} | {seconds:.3f} | {kind} | {share:.0%} |")
+    told = "\n".join(lines) + "\n\n" + _sharing(networks, style, "a core", time.process_time)
+    if cores == 1:
+        return told
+    torch.set_num_threads(cores)
+    try:
+        return told + "\n" + _sharing(networks, style, f"{cores} cores", time.perf_counter)
+    finally:
+        torch.set_num_threads(1)
+
+
+def _sharing(networks: StyleNetworks, style: Style, of: str, clock: Clock) -> str:
+    """A table of how many iterations are made in a second, one at a time and in company."""
     many = f"{TOGETHER} in one pass"
-    lines += ["", f"| iterations of a core in a second | one at a time | {many} | gain |"]
-    lines += ["|---|---|---|---|", *(_sharing(networks, style, side) for side in SHARED_SIDES)]
+    head = f"| iterations of {of} in a second | one at a time | {many} | gain |"
+    lines = [head, "|---|---|---|---|"]
+    for side in SHARED_SIDES:
+        _, gradient = _iteration(networks, style, side)
+        alone = 1 / _seconds(partial(networks.execute, [gradient]), clock)
+        shared = TOGETHER / _seconds(partial(networks.execute, [gradient] * TOGETHER), clock)
+        lines.append(f"| {side} px | {alone:.1f} | {shared:.1f} | {shared / alone:.2f} |")
     return "\n".join(lines) + "\n"
 
 
@@ -290,14 +313,6 @@ def _iteration(
     look = ContentFeatures(NETWORK, pixels)
     (content,) = networks.execute([look])
     return look, StyleGradient(NETWORK, pixels, content, style.grams, torch.ones(1))
-
-
-def _sharing(networks: StyleNetworks, style: Style, side: int) -> str:
-    """A line on how many pictures' iterations a core makes, alone and in company."""
-    _, gradient = _iteration(networks, style, side)
-    alone = 1 / _seconds(partial(networks.execute, [gradient]))
-    shared = TOGETHER / _seconds(partial(networks.execute, [gradient] * TOGETHER))
-    return f"| {side} px | {alone:.1f} | {shared:.1f} | {shared / alone:.2f} |"
 
 
 def _flops(networks: StyleNetworks, call: Restyle | ContentFeatures) -> int:
@@ -312,14 +327,14 @@ def _flops_limit(precision: torch.dtype) -> float:
     return float(2 * 1024**3 / _seconds(lambda: matrix @ matrix))
 
 
-def _seconds(work: Callable[[], object]) -> float:
-    """Of a core, for the quickest of some runs after a first: the others were disturbed."""
+def _seconds(work: Callable[[], object], clock: Clock = time.process_time) -> float:
+    """For the quickest of some runs after a first: the others were disturbed."""
     work()
     times = []
     for _ in range(RUNS):
-        begun = time.process_time()
+        begun = clock()
         work()
-        times.append(time.process_time() - begun)
+        times.append(clock() - begun)
     return min(times)
 
 

@@ -26,6 +26,10 @@ from engine.training.subjects import SubjectLibrary, look_of, read_nouns
 
 SIDE = 128  # pixels of what the judge looks at: looks differ in edges and grain
 NOUNS = 300  # it can name
+LOCAL = 3  # early stages that tell a look
+HEADS = 4  # maps of where they look
+# The look is what the judge is least sure of, by its own answers on real pictures.
+QUESTION_WEIGHTS = (1.0, 2.0, 1.0)
 # Stickers and doodles are one answer; each of the others is an answer of its own.
 JUDGED_LOOK_WEIGHTS = dict.fromkeys(LOOK_WEIGHTS, 1.0) | {"sticker": 0.5, "doodle": 0.5}
 
@@ -65,25 +69,20 @@ def judged_looks() -> list[str]:
 class Judge(nn.Module):
     """A small convolutional network on pictures of 128 pixels, taken in cells of 2 x 2.
 
-    It answers from the mean and the spread of each stage's features: what a thing is shows in the
-    late ones, its look in the statistics of edges and grain (Gatys et al. 2016).
+    What a thing is shows in the late stages; they answer for subject and background. Its look is
+    in the statistics of edges and grain (Gatys et al. 2016): it is told from the early stages
+    alone, whose places see less than half of the picture, and there of the thing more than of its
+    ground. Late stages would know the drawing by heart and name the look of one that is like it.
     """
 
-    def __init__(self, nouns: int, looks: int, backgrounds: int, width: int = 40) -> None:
+    def __init__(self, nouns: int, looks: int, backgrounds: int, width: int = 24) -> None:
         super().__init__()
-        self.sizes = (nouns, looks, backgrounds)
-        widths = [width * factor for factor in (1, 2, 4, 8)]
-        self.stages = nn.ModuleList(
-            nn.Sequential(
-                nn.Conv2d(before, after, 3, stride=2, padding=1),
-                nn.GroupNorm(8, after),
-                nn.SiLU(),
-                nn.Conv2d(after, after, 3, padding=1),
-                nn.GroupNorm(8, after),
-                nn.SiLU(),
-            )
-            for before, after in pairwise((12, *widths))
-        )
+        self.sizes = (nouns, backgrounds)
+        widths = [width * factor for factor in (1, 2, 4, 8, 12)]
+        self.stages = nn.ModuleList([_stage(12, width, stride=1, depth=1)])
+        self.stages += [_stage(before, after, stride=2) for before, after in pairwise(widths)]
+        self.place = nn.Conv2d(widths[LOCAL - 1], HEADS, 1)
+        self.look = nn.Linear(2 * HEADS * sum(widths[:LOCAL]), looks)
         self.heads = nn.Linear(2 * sum(widths), sum(self.sizes))
 
     def forward(self, pixels: Tensor) -> Answers:
@@ -91,14 +90,45 @@ class Judge(nn.Module):
         if pixels.shape[-2:] != (SIDE, SIDE):
             pixels = F.interpolate(pixels, (SIDE, SIDE), mode="bilinear", antialias=True)
         x = F.pixel_unshuffle(pixels * 2 - 1, 2)
-        parts = []
+        seen = []
         for stage in self.stages:
             x = stage(x)
-            variance, mean = torch.var_mean(x.float(), dim=(2, 3))
-            parts += [mean, (variance + 1e-4).sqrt()]
-        features = torch.cat(parts, dim=1)
-        noun, look, background = self.heads(features).split(self.sizes, dim=1)
+            seen.append(x)
+        features = torch.cat([_statistics(x) for x in seen], dim=1)
+        noun, background = self.heads(F.dropout(features, 0.2, self.training)).split(
+            self.sizes, dim=1
+        )
+        chances = self.place(seen[LOCAL - 1]).float().flatten(2).softmax(2)
+        chances = chances.view(len(x), HEADS, *seen[LOCAL - 1].shape[-2:])
+        local = [_statistics(x, chances) for x in seen[:LOCAL]]
+        look = self.look(F.dropout(torch.cat(local, dim=1), 0.1, self.training))
         return Answers(noun, look, background, features)
+
+
+def _stage(before: int, after: int, stride: int, depth: int = 2) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for number in range(depth):
+        layers += [
+            nn.Conv2d(after if number else before, after, 3, 1 if number else stride, padding=1),
+            nn.GroupNorm(8, after),
+            nn.SiLU(),
+        ]
+    return nn.Sequential(*layers)
+
+
+def _statistics(x: Tensor, chances: Tensor | None = None) -> Tensor:
+    """Mean and spread of features (B, C, H, W): (B, 2 C), or (B, 2 C K) weighed by K maps."""
+    x = x.float()
+    if chances is None:
+        variance, mean = torch.var_mean(x, dim=(2, 3))
+        return torch.cat([mean, (variance + 1e-4).sqrt()], dim=1)
+    weights = F.interpolate(chances, x.shape[-2:], mode="nearest")
+    weights = weights / weights.sum((2, 3), keepdim=True)
+    weighed = weights.flatten(2).mT
+    mean = x.flatten(2) @ weighed  # (B, C, K)
+    square = x.square().flatten(2) @ weighed
+    spread = ((square - mean.square()).clamp(min=0) + 1e-4).sqrt()
+    return torch.cat([mean.flatten(1), spread.flatten(1)], dim=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +193,8 @@ class Judging:
         labels = torch.from_numpy(self.scenes.labels[rows]).to(device)
         parts = (answers.noun, answers.look, answers.background)
         total = torch.zeros((), device=device)
-        for part, wanted in zip(parts, labels.unbind(1), strict=True):
-            total = total + F.cross_entropy(
+        for part, wanted, weight in zip(parts, labels.unbind(1), QUESTION_WEIGHTS, strict=True):
+            total = total + weight * F.cross_entropy(
                 part.float(), wanted, ignore_index=-1, label_smoothing=0.05
             )
         return total
@@ -176,17 +206,24 @@ class Judging:
 
 
 def jittered(pixels: Tensor, draw: Draw) -> Tensor:
-    """Pictures (B, 3, H, W) each mirrored or not, moved, and of other brightness and contrast."""
+    """Pictures (B, 3, H, W) each mirrored or not, moved, a little softer, and of other light.
+
+    A picture that is softer than a file of the data set does not have another look for that.
+    """
     count = len(pixels)
     shifts = draw.numpy.integers(-SIDE // 12, SIDE // 12 + 1, (count, 2))
     mirrored = draw.numpy.random(count) < 0.5
-    moved = [
-        torch.roll(picture.flip(2) if flip else picture, tuple(shift), dims=(1, 2))
-        for picture, shift, flip in zip(pixels, shifts.tolist(), mirrored, strict=True)
-    ]
-    change = torch.rand(2, count, 1, 1, 1, generator=draw.torch)
+    moved = torch.stack(
+        [
+            torch.roll(picture.flip(2) if flip else picture, tuple(shift), dims=(1, 2))
+            for picture, shift, flip in zip(pixels, shifts.tolist(), mirrored, strict=True)
+        ]
+    )
+    change = torch.rand(3, count, 1, 1, 1, generator=draw.torch)
+    soft = F.avg_pool2d(F.pad(moved, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    moved = moved.lerp(soft, (1.6 * change[2] - 0.6).clamp(min=0))
     contrast, brightness = 0.8 + 0.4 * change[0], 0.15 * (change[1] - 0.5)
-    pixels = (torch.stack(moved) - 0.5) * contrast + 0.5 + brightness
+    pixels = (moved - 0.5) * contrast + 0.5 + brightness
     return pixels.clamp(0, 1).to(memory_format=torch.channels_last)
 
 

@@ -17,14 +17,14 @@ from engine.training.pictures import Picture
 from engine.training.subjects import HUES, Noun, Rgba, Subject, SubjectLibrary, recoloured
 
 LOOK_WEIGHTS = {
-    "3d": 0.22,
+    "3d": 0.19,
     "flat": 0.15,
-    "cartoon": 0.17,
+    "cartoon": 0.19,
     "blob": 0.13,
     "sticker": 0.13,
     "doodle": 0.02,
-    "pixel": 0.09,
-    "photo": 0.04,
+    "pixel": 0.08,
+    "photo": 0.06,
     "oil": 0.05,
 }
 GROUP_WEIGHTS = {

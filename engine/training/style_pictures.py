@@ -73,8 +73,11 @@ def is_painting(picture: Picture) -> bool:
 
 def paintings_of(pictures: Sequence[Picture]) -> list[Picture]:
     """Coloured paintings in stable order."""
-    paintings = [p for p in pictures if is_painting(p)]
-    return [p for p in paintings if p.columns.get("colour", "colour") == "colour"]
+    return [p for p in pictures if is_painting(p) and _is_coloured(p)]
+
+
+def _is_coloured(picture: Picture) -> bool:
+    return picture.columns.get("colour", "colour") == "colour"
 
 
 def split_paintings(pictures: Sequence[Picture]) -> tuple[list[Picture], list[Picture]]:
@@ -85,6 +88,12 @@ def split_paintings(pictures: Sequence[Picture]) -> tuple[list[Picture], list[Pi
         is_held_out = number % HELD_OUT_EVERY == 7 and not picture.file.startswith("classic")
         (held_out if is_held_out else train).append(picture)
     return train, held_out
+
+
+def unseen_paintings(pictures: Sequence[Picture]) -> list[Picture]:
+    """All that no network was trained on: those held out, then those known in grey only."""
+    grey = [p for p in pictures if is_painting(p) and not _is_coloured(p)]
+    return [*split_paintings(pictures)[1], *grey]
 
 
 def labelled_pictures(pictures: Sequence[Picture], seed: int = 0) -> Labelled:

@@ -190,7 +190,8 @@ class StyleNetworks:
             drawn = network.decoded(adapted, learnt)
             # A picture is shown in the style's palette, whatever the decoder makes of it. What is
             # learnt may not count on that: a palette is set as for the decoder as it ships.
-            shipped = network.decoded(adapted, {}).detach()
+            with torch.no_grad():
+                shipped = network.decoded(adapted, {})
             covariance = (call.covariance + FAINTEST * torch.eye(3)).to(self._device)
             mean = call.mean.to(self._device)
             drawn = recoloured_as(drawn, shipped, mean, covariance, FAINTEST)

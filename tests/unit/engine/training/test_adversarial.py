@@ -10,9 +10,9 @@ from PIL import Image
 
 from engine.networks.dcgan import Critic, DcganGenerator
 from engine.networks.gan import Discriminator, GanConfig, Generator
-from engine.training.adversarial import Diverged, Duel
+from engine.training.adversarial import Diverged, Duel, augmented
 from engine.training.gan_pictures import PictureSet, TooFewPictures, folder_pictures
-from engine.training.gan_recipes import r3gan, wgan_gp
+from engine.training.gan_recipes import r3gan, r3gan_pixels, wgan_gp
 from engine.training.loop import Budget, NotSaved, Settings
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -55,7 +55,7 @@ def weights(run: Duel) -> torch.Tensor:
     return torch.cat([value.double().flatten() for value in run.average.values()])
 
 
-@pytest.mark.parametrize("recipe", [r3gan, wgan_gp])
+@pytest.mark.parametrize("recipe", [r3gan, r3gan_pixels, wgan_gp])
 def test_an_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one(tmp_path, recipe):
     images = 96 * recipe().judge_steps
     whole = duel(tmp_path / "whole", images, recipe=recipe())
@@ -157,3 +157,29 @@ def test_too_little_to_learn_from_is_said_clearly(tmp_path, seeds, message):
         save(tmp_path, f"{number}.png", seed)
     with pytest.raises(TooFewPictures, match=message):
         folder_pictures(tmp_path, 16)
+
+
+def test_what_the_discriminator_sees_is_moved_and_of_other_light_by_the_draw():
+    pixels = torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    one, again, other = (
+        augmented(pixels, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
+    )
+    assert torch.equal(one, again)
+    assert not torch.equal(one, other)
+    assert one.shape == pixels.shape
+
+
+def test_the_generator_learns_through_the_changes_of_its_pictures():
+    pixels = torch.full((2, 3, 16, 16), 0.5, requires_grad=True)
+    augmented(pixels, torch.Generator().manual_seed(1)).sum().backward()
+    assert pixels.grad is not None
+    assert (pixels.grad.sum((1, 2, 3)) > 0).all()
+
+
+def test_a_change_keeps_where_things_are_within_an_eighth_of_a_side():
+    spot = torch.zeros(1, 3, 32, 32)
+    spot[..., 16, 16] = 1
+    for seed in range(20):
+        moved = augmented(spot, torch.Generator().manual_seed(seed)).mean(1)[0]
+        place = (moved == moved.max()).nonzero()[0]
+        assert (place - 16).abs().max() <= 4

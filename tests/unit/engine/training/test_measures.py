@@ -6,8 +6,10 @@ import torch
 from PIL import Image, ImageDraw
 
 from engine.gan.measures import kernel_distance
+from engine.training import evaluate
 from engine.training.cards import MARKER, write_cards
-from engine.training.judge import Judge, accuracy
+from engine.training.judge import SIDE, Judge, accuracy, jittered
+from engine.training.loop import Draw
 from engine.training.shapes import centre_of_colour, colours_of, counted, stands
 
 RED, BLUE = (217, 36, 38), (38, 97, 217)
@@ -87,3 +89,35 @@ def test_new_figures_replace_old_ones_and_keep_what_people_wrote(tmp_path):
     assert "old figure" not in text
     assert "| vae kodak db | 27.5 |" in text
     assert "upscaler" not in text
+
+
+def test_a_look_is_told_from_nearby_places_alone():
+    """What stands far away changes no place that a look is told from."""
+    judge = Judge(3, 2, 2, width=8).eval()
+    pixels = torch.zeros(1, 3, SIDE, SIDE, requires_grad=True)
+    x = torch.nn.functional.pixel_unshuffle(pixels, 2)
+    # Without the normalisation, which lets every place see a little of all.
+    for stage in judge.stages[:3]:
+        for layer in stage:
+            x = x if isinstance(layer, torch.nn.GroupNorm) else layer(x)
+    place = x[0, :, x.shape[2] // 2, x.shape[3] // 2].sum()
+    (gradient,) = torch.autograd.grad(place, pixels)
+    rows = gradient.abs().sum((0, 1, 3)).nonzero()
+    assert 16 < rows.max() - rows.min() < SIDE / 2
+
+
+def test_the_judge_learns_from_pictures_of_other_light_and_place_by_the_draw():
+    pixels = torch.rand(4, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    one, again, other = (jittered(pixels, Draw.of_step(0, step)) for step in (1, 1, 2))
+    assert torch.equal(one, again)
+    assert not torch.equal(one, other)
+    assert one.shape == pixels.shape
+    assert one.min() >= 0
+    assert one.max() <= 1
+
+
+def test_asking_partiprompts_without_their_table_says_how_to_name_it(tmp_path, capsys):
+    command = ["--data", str(tmp_path), "--work", str(tmp_path), "--only", "parti"]
+    with pytest.raises(SystemExit):
+        evaluate.main([*command, "--prompts", str(tmp_path / "none.tsv")])
+    assert "--prompts" in capsys.readouterr().err

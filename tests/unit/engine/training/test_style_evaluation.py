@@ -11,6 +11,8 @@ from engine.models.families.style import StyleNetworks
 from engine.networks.style import StyleConfig, StyleTransfer
 from engine.networks.weights import save_network
 from engine.training import evaluate_style as evaluation
+from engine.training.pictures import Picture
+from engine.training.style_pictures import split_paintings, unseen_paintings
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,11 @@ def test_speeds_are_told_with_their_part_of_the_limit(tmp_path, monkeypatch):
     monkeypatch.setattr(evaluation, "SHARED_SIDES", (16, 32))
     monkeypatch.setattr(evaluation, "RUNS", 1)
     save_network(tmp_path, "style", StyleTransfer(StyleConfig(widths=(2, 2, 2, 2))))
-    told = evaluation.speeds_of(StyleNetworks(torch.device("cpu"), folder=tmp_path))
+    told = evaluation.speeds_of(StyleNetworks(torch.device("cpu"), folder=tmp_path), cores=2)
     assert "fast, the network, 512 px" in told
-    assert "| 16 px |" in told
+    assert told.count("| 16 px |") == 2
+    assert "| iterations of 2 cores in a second |" in told
+    assert torch.get_num_threads() == 1
 
 
 def test_optimised_pairs_change_in_content_and_style_and_a_longer_run_has_those_of_a_shorter():
@@ -86,3 +90,17 @@ def test_optimised_pairs_change_in_content_and_style_and_a_longer_run_has_those_
     assert few == many[:4]
     for side in (0, 1):
         assert len({pair[side].file for pair in many}) >= 10
+
+
+def painting(file, colour):
+    columns = {"artist": "Someone", "colour": colour}
+    return Picture(None, file, columns)
+
+
+def test_unseen_paintings_are_those_held_out_and_those_in_grey():
+    pictures = [painting(f"aic/{n}.webp", "grey" if n == 3 else "colour") for n in range(20)]
+    train, held_out = split_paintings(pictures)
+    unseen = unseen_paintings(pictures)
+    assert held_out
+    assert unseen == [*held_out, pictures[3]]
+    assert not {p.file for p in unseen} & {p.file for p in train}
