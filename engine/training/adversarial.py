@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from engine.gan.losses import Judge, Verdict
 from engine.training.gan_pictures import EncodedSet, PictureSet
@@ -49,9 +48,6 @@ class Bout(Standing):
 
     measures: list[dict[str, float]] = field(default_factory=list)  # means of `LOSS_EVERY` steps
 
-
-MOVED = 1 / 8  # of a side, at most, either way
-BRIGHTER, MORE_CONTRAST, MORE_COLOUR = 0.15, 0.3, 0.5  # at most, either way
 
 OnObserve = Callable[[nn.Module, Bout], None]
 
@@ -151,7 +147,7 @@ class Duel(Course[Bout, dict[str, float]]):
             with torch.no_grad():
                 fake = self._fake(looks, draw)
             verdict = self.recipe.judge(
-                self._judge_of(looks, draw), real, fake.float(), self._share(), draw.torch
+                self._judge_of(looks), real, fake.float(), self._share(), draw.torch
             )
         optimiser.zero_grad(set_to_none=True)
         verdict.loss.backward()  # type: ignore[no-untyped-call]
@@ -161,8 +157,7 @@ class Duel(Course[Bout, dict[str, float]]):
     def _fool(self, real: Tensor, looks: Tensor, draw: Draw) -> Tensor:
         self.discriminator.requires_grad_(requires_grad=False)
         with torch.autocast(real.device.type, torch.bfloat16):
-            judge = self._judge_of(looks, draw)
-            loss = self.recipe.fool(judge, real, self._fake(looks, draw).float())
+            loss = self.recipe.fool(self._judge_of(looks), real, self._fake(looks, draw).float())
         self.optimisers[0].zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.discriminator.requires_grad_(requires_grad=True)
@@ -170,13 +165,11 @@ class Duel(Course[Bout, dict[str, float]]):
             self._advance(self.optimisers[0], loss)
         return loss.detach()
 
-    def _judge_of(self, looks: Tensor, draw: Draw) -> Judge:
+    def _judge_of(self, looks: Tensor) -> Judge:
         """The discriminator, told which looks it sees; two of each where pairs come together."""
 
         def judge(samples: Tensor) -> Tensor:
             times = len(samples) // len(looks)
-            if self.recipe.augments:
-                samples = augmented(samples, draw.torch)
             scores: Tensor = self.discriminator(samples, looks.repeat(times))
             return scores.float()
 
@@ -228,26 +221,3 @@ class Duel(Course[Bout, dict[str, float]]):
             optimiser.load_state_dict(stored)
         self.progress = Bout(**kept["progress"])
         self.kept_images = self.progress.images
-
-
-def augmented(pixels: Tensor, generator: torch.Generator) -> Tensor:
-    """Pictures (B, 3, S, S) each moved and of other light, contrast and colour, differentiably.
-
-    Where both the real and the drawn are changed before they are judged, the discriminator can't
-    learn a small set by heart. Zhao et al. 2020 (DiffAugment), https://arxiv.org/abs/2006.10738.
-    """
-    count, _, height, width = pixels.shape
-    change = torch.rand(3, count, 1, 1, 1, generator=generator).to(pixels.device) * 2 - 1
-    grey = pixels.mean(1, keepdim=True)
-    pixels = torch.lerp(grey, pixels, 1 + MORE_COLOUR * change[0])
-    mean = pixels.mean((1, 2, 3), keepdim=True)
-    pixels = torch.lerp(mean, pixels, 1 + MORE_CONTRAST * change[1]) + BRIGHTER * change[2]
-    most = round(MOVED * height), round(MOVED * width)
-    padded = F.pad(pixels, (most[1], most[1], most[0], most[0]), mode="reflect")
-    shifts = [torch.randint(0, 2 * way + 1, (count,), generator=generator) for way in most]
-    return torch.stack(
-        [
-            picture[:, down : down + height, right : right + width]
-            for picture, down, right in zip(padded, *(s.tolist() for s in shifts), strict=True)
-        ]
-    )

@@ -13,7 +13,7 @@ from engine.gan.losses import Judge, Verdict
 JudgeStep: TypeAlias = Callable[[Judge, Tensor, Tensor, float, torch.Generator], Verdict]
 FoolStep: TypeAlias = Callable[[Judge, Tensor, Tensor], Tensor]
 
-PIXEL_GAMMA = (2.0, 0.3)  # of R1 and R2 on pixels in [0, 1], at the start and the end of a run
+PIXEL_GAMMA = (0.5, 0.05)  # of R1 and R2 on pixels in [0, 1], at the start and the end of a run
 LATENT_GAMMA = (1.0, 0.1)  # on latents, whose deviation is 1
 PENALTY = 10.0  # lambda of Gulrajani et al. 2017
 CRITIC_STEPS = 5
@@ -32,7 +32,6 @@ class Recipe:
     betas: tuple[float, float]  # of Adam
     saturates: bool = True  # a wide gap means that the discriminator teaches nothing any more
     in_latents: bool = False  # the pair works on latents of the pack's autoencoder
-    augments: bool = False  # the discriminator sees pictures moved and recoloured at random
 
 
 def r3gan(
@@ -50,17 +49,7 @@ def r3gan(
     fool = losses.relativistic_fooling
     name = "r3gan" if in_latents else "r3gan-pixels"
     betas = (0.0, 0.99)
-    return Recipe(
-        name,
-        "r3gan",
-        judge,
-        fool,
-        1,
-        learning_rate,
-        betas,
-        in_latents=in_latents,
-        augments=not in_latents,
-    )
+    return Recipe(name, "r3gan", judge, fool, 1, learning_rate, betas, in_latents=in_latents)
 
 
 def r3gan_pixels(learning_rate: float = 1e-3) -> Recipe:

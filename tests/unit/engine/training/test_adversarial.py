@@ -10,7 +10,7 @@ from PIL import Image
 
 from engine.networks.dcgan import Critic, DcganGenerator
 from engine.networks.gan import Discriminator, GanConfig, Generator
-from engine.training.adversarial import Diverged, Duel, augmented
+from engine.training.adversarial import Diverged, Duel
 from engine.training.gan_pictures import PictureSet, TooFewPictures, folder_pictures
 from engine.training.gan_recipes import r3gan, r3gan_pixels, wgan_gp
 from engine.training.loop import Budget, NotSaved, Settings
@@ -157,29 +157,3 @@ def test_too_little_to_learn_from_is_said_clearly(tmp_path, seeds, message):
         save(tmp_path, f"{number}.png", seed)
     with pytest.raises(TooFewPictures, match=message):
         folder_pictures(tmp_path, 16)
-
-
-def test_what_the_discriminator_sees_is_moved_and_of_other_light_by_the_draw():
-    pixels = torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    one, again, other = (
-        augmented(pixels, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
-    )
-    assert torch.equal(one, again)
-    assert not torch.equal(one, other)
-    assert one.shape == pixels.shape
-
-
-def test_the_generator_learns_through_the_changes_of_its_pictures():
-    pixels = torch.full((2, 3, 16, 16), 0.5, requires_grad=True)
-    augmented(pixels, torch.Generator().manual_seed(1)).sum().backward()
-    assert pixels.grad is not None
-    assert (pixels.grad.sum((1, 2, 3)) > 0).all()
-
-
-def test_a_change_keeps_where_things_are_within_an_eighth_of_a_side():
-    spot = torch.zeros(1, 3, 32, 32)
-    spot[..., 16, 16] = 1
-    for seed in range(20):
-        moved = augmented(spot, torch.Generator().manual_seed(seed)).mean(1)[0]
-        place = (moved == moved.max()).nonzero()[0]
-        assert (place - 16).abs().max() <= 4
