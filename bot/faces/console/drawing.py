@@ -1,9 +1,10 @@
 """`atelier imagine`, and how any job of the command line is followed by a progress bar."""
 
 import asyncio
+import itertools
 import re
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,23 @@ class Ask:
     confirmed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Out:
+    """Where pictures go: what is there is replaced if that was asked for, else never."""
+
+    path: Path
+    is_asked: bool = True  # by --out
+
+    def beside(self, name: str) -> "Out":
+        """Where something of another name goes, that nobody asked for."""
+        return Out(self.path.with_name(name), is_asked=False)
+
+
+def out_of(asked: Path | None, usual: Path | str) -> Out:
+    """The place that --out names, else the usual one."""
+    return Out(Path(usual), is_asked=False) if asked is None else Out(asked)
+
+
 def default_path(prompt: str) -> Path:
     """A file name from the first words of the prompt."""
     words = re.findall(r"\w+", prompt.split("--", maxsplit=1)[0])[:6]
@@ -42,7 +60,7 @@ def default_path(prompt: str) -> Path:
 
 
 async def draw(
-    opening: AbstractAsyncContextManager[Studio], ask: Ask, out: Path, console: Console
+    opening: AbstractAsyncContextManager[Studio], ask: Ask, out: Out, console: Console
 ) -> list[Path]:
     """Draw and write the pictures; return their paths.
 
@@ -67,10 +85,12 @@ async def draw(
 async def submit(
     opening: AbstractAsyncContextManager[Studio],
     ordered: Callable[[Studio], Awaitable[Sequence[JobView]]],
-    out: Path,
+    out: Out,
     console: Console,
 ) -> list[Path]:
     """Order jobs of an opened studio, wait for them and write their pictures.
+
+    Interrupted, it writes the last previews instead.
 
     Raises:
         UserError: what is asked can't be done, or a job failed.
@@ -78,9 +98,9 @@ async def submit(
     async with opening as studio:
         jobs = await ordered(studio)
         with _bars(console) as bars:
-            ended = await asyncio.gather(*(_follow(studio, job, bars) for job in jobs))
+            ended = await asyncio.gather(*(_follow(studio, job, bars, out) for job in jobs))
         pngs = [png for job in ended for png in await _fetch(studio, job)]
-    return await asyncio.to_thread(_write, pngs, out)
+    return await asyncio.to_thread(write, pngs, out)
 
 
 def read_file(path: Path) -> bytes:
@@ -103,19 +123,31 @@ def _bars(console: Console) -> Progress:
     )  # fmt: skip
 
 
-async def _follow(studio: Studio, job: JobView, bars: Progress) -> JobView:
+async def _follow(studio: Studio, job: JobView, bars: Progress, out: Out) -> JobView:
     bar = bars.add_task(job.id, total=1.0)
+    preview = None
     try:
         async for update in studio.watch(OPERATOR, job.id):
             _show(bars, bar, update)
             job = update.job
+            preview = update.preview or preview
     except asyncio.CancelledError:
-        await studio.cancel(OPERATOR, job.id)
+        try:
+            if preview is not None:
+                _keep_unfinished(preview, out, bars.console)
+        finally:
+            await studio.cancel(OPERATOR, job.id)
         raise
     if job.state is not JobState.FINISHED:
         msg = job.reason or f"the job was {job.state}"
         raise UserError(msg)
     return job
+
+
+def _keep_unfinished(preview: bytes, out: Out, console: Console) -> None:
+    # Not in a thread: whoever interrupts twice shall still find it.
+    (path,) = write([preview], out.beside(f"{out.path.stem}-unfinished.webp"))
+    console.print(f"Unfinished, as last seen: {path}", markup=False, highlight=False)
 
 
 def _show(bars: Progress, bar: TaskID, update: JobUpdate) -> None:
@@ -128,12 +160,38 @@ async def _fetch(studio: Studio, job: JobView) -> list[bytes]:
     return [await studio.image_file(OPERATOR, image.id) for image in job.images]
 
 
-def _write(pngs: list[bytes], out: Path) -> list[Path]:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    if len(pngs) == 1:
-        paths = [out]
-    else:
-        paths = [out.with_stem(f"{out.stem}-{i}") for i in range(1, len(pngs) + 1)]
-    for path, png in zip(paths, pngs, strict=True):
-        path.write_bytes(png)
+def write(pictures: Sequence[bytes], out: Out) -> list[Path]:
+    """Write pictures; several get numbers. Where nobody asked for the place, nothing is replaced.
+
+    A single picture then becomes NAME-2 beside a NAME, several go on from the highest number.
+    """
+    out.path.parent.mkdir(parents=True, exist_ok=True)
+    if not out.is_asked:
+        names = _unused(out.path, len(pictures))
+        return [_write_new(picture, names) for picture in pictures]
+    paths = [out.path] if len(pictures) == 1 else list(_numbered(out.path, 1, len(pictures)))
+    for path, picture in zip(paths, pictures, strict=True):
+        path.write_bytes(picture)
     return paths
+
+
+def _unused(path: Path, count: int) -> Iterator[Path]:
+    """Names to try, in this order."""
+    if count == 1:
+        return itertools.chain((path,), _numbered(path, 2))
+    number = re.compile(rf"{re.escape(path.stem)}-(\d{{1,9}}){re.escape(path.suffix)}")
+    found = (number.fullmatch(other.name) for other in path.parent.iterdir())
+    return _numbered(path, 1 + max((int(match[1]) for match in found if match), default=0))
+
+
+def _numbered(path: Path, first: int, count: int | None = None) -> Iterator[Path]:
+    numbers = itertools.count(first) if count is None else range(first, first + count)
+    return (path.with_stem(f"{path.stem}-{number}") for number in numbers)
+
+
+def _write_new(picture: bytes, names: Iterator[Path]) -> Path:
+    while True:
+        path = next(names)
+        with suppress(FileExistsError), path.open("xb") as file:
+            file.write(picture)
+            return path

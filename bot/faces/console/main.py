@@ -3,20 +3,24 @@
 import asyncio
 import contextlib
 import importlib.util
+import itertools
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version as version_of
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from typer.core import TyperCommand
 
 from bot.errors import BadConfiguration, UserError
 from bot.faces.console import doctor as diagnosis
 from bot.faces.console import drawing, gallery_table, mixing, restyling, teaching
 from bot.faces.console.application import Application
 from bot.logs import start_logging
+from bot.prompts import FLAGS
 from bot.settings import Settings, read_settings, shown_database_url
 from bot.studio.contract import (
     Blending,
@@ -44,6 +48,43 @@ commands.add_typer(styles, name="style")
 generators = typer.Typer(help="Generators that learn from your gallery.", no_args_is_help=True)
 commands.add_typer(generators, name="generator")
 err = Console(stderr=True)
+SEVERAL = "What is there is replaced; several get -1, -2 ... added. Else a name that is free."
+ONE = "What is there is replaced. Else a name that is free."
+
+
+class PromptCommand(TyperCommand):
+    """A command with a prompt: knows that flags typed after it belong into it."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Say where flags belong before they are taken for unknown options."""
+        own = {name for option in self.params for name in option.opts}
+        flags = {f"--{name}" for flag in FLAGS for name in (flag.name, *flag.aliases)}
+        for place, typed in enumerate(args):
+            name = typed.partition("=")[0]
+            if name in flags - own and "--" not in args[:place]:
+                words = [*_up_to_option(args), typed, *_up_to_option(args[place + 1 :])]
+                quoted = " ".join(words)
+                ctx.fail(f'No such option: {name}; flags belong inside the quotes: "{quoted}"')
+        return super().parse_args(ctx, args)
+
+
+def _up_to_option(args: list[str]) -> Iterator[str]:
+    return itertools.takewhile(lambda typed: not typed.startswith("-"), args)
+
+
+def _tell_version(asked: bool) -> None:  # noqa: FBT001
+    if asked:
+        typer.echo(f"atelier {version_of('atelier')}")
+        raise typer.Exit
+
+
+@commands.callback()
+def atelier(
+    version: Annotated[  # noqa: FBT002
+        bool, typer.Option("--version", is_eager=True, callback=_tell_version)
+    ] = False,
+) -> None:
+    """Atelier: a self-hosted art studio for chat."""
 
 
 @commands.command()
@@ -55,13 +96,11 @@ def run(context: typer.Context) -> None:
         asyncio.run(_application(context).serve(settings, typer.echo))
 
 
-@commands.command()
+@commands.command(cls=PromptCommand)
 def imagine(
     context: typer.Context,
     prompt: Annotated[str, typer.Argument(help="The prompt, flags included.")],
-    out: Annotated[
-        Path | None, typer.Option(help="Where the picture goes; several get -1, -2 ... added.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help=f"Where the picture goes. {SEVERAL}")] = None,
     source: Annotated[Path | None, typer.Option(help="A picture to start from.")] = None,
     style: Annotated[Path | None, typer.Option(help="A picture whose look is taken.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask when it makes many jobs.")] = False,  # noqa: FBT002
@@ -71,8 +110,8 @@ def imagine(
         settings = _quiet_settings()
         ask = drawing.Ask(prompt, _read(source), _read(style), confirmed=yes)
         studio = _application(context).open_studio_of(settings)
-        written = asyncio.run(drawing.draw(studio, ask, out or drawing.default_path(prompt), err))
-        for path in written:
+        place = drawing.out_of(out, drawing.default_path(prompt))
+        for path in asyncio.run(drawing.draw(studio, ask, place, err)):
             typer.echo(path)
 
 
@@ -86,9 +125,7 @@ def stylize(
     style2: Annotated[str | None, typer.Option(help="Another look; so up to --style4.")] = None,
     style3: Annotated[str | None, typer.Option(hidden=True)] = None,
     style4: Annotated[str | None, typer.Option(hidden=True)] = None,
-    out: Annotated[
-        Path, typer.Option(help="Where the picture goes; several get -1, -2 ... added.")
-    ] = Path("restyled.png"),
+    out: Annotated[Path | None, typer.Option(help=f"Where the picture goes. {SEVERAL}")] = None,
     strength: Annotated[float, typer.Option(min=0, max=1, help="0 keeps the picture.")] = 1.0,
     strengths: Annotated[  # noqa: FBT002
         bool, typer.Option("--strengths", help="Four strengths to choose from.")
@@ -130,7 +167,8 @@ def stylize(
         chosen = [restyling.read_style(text) for text in (style, style2, style3, style4) if text]
         ask = restyling.Ask(restyling.read_content(content), tuple(chosen), asked, blend)
         studio = _application(context).open_studio_of(_quiet_settings())
-        for path in asyncio.run(restyling.restyle(studio, ask, out, err)):
+        place = drawing.out_of(out, "restyled.png")
+        for path in asyncio.run(restyling.restyle(studio, ask, place, err)):
             typer.echo(path)
 
 
@@ -144,7 +182,7 @@ def blend(
     count: Annotated[int, typer.Option(min=1, max=BLEND_COUNT_MAX)] = 1,
     seed: Annotated[int | None, typer.Option(min=0, max=MAX_SEED)] = None,
     model: Annotated[str | None, typer.Option()] = None,
-    out: Annotated[Path, typer.Option(help="Several get -1, -2 ... added.")] = Path("blend.png"),
+    out: Annotated[Path | None, typer.Option(help=SEVERAL)] = None,
 ) -> None:
     """Mix pictures into one."""
     with _complaints():
@@ -158,7 +196,8 @@ def blend(
         )
         contents = [restyling.read_content(text) for text in pictures]
         studio = _application(context).open_studio_of(_quiet_settings())
-        for path in asyncio.run(mixing.blend(studio, contents, asked, out, err)):
+        place = drawing.out_of(out, "blend.png")
+        for path in asyncio.run(mixing.blend(studio, contents, asked, place, err)):
             typer.echo(path)
 
 
@@ -172,7 +211,7 @@ def dream(
     like: Annotated[str, typer.Option(help="A file or an image's id to dream near.")] = "",
     distance: Annotated[float | None, typer.Option(min=0, max=1, help="From --like.")] = None,
     model: Annotated[str | None, typer.Option()] = None,
-    out: Annotated[Path, typer.Option(help="Several get -1, -2 ... added.")] = Path("dream.png"),
+    out: Annotated[Path | None, typer.Option(help=SEVERAL)] = None,
 ) -> None:
     """Draw without words."""
     with _complaints():
@@ -186,7 +225,8 @@ def dream(
             model=model,
         )
         studio = _application(context).open_studio_of(_quiet_settings())
-        for path in asyncio.run(mixing.dream(studio, asked, out, err)):
+        place = drawing.out_of(out, "dream.png")
+        for path in asyncio.run(mixing.dream(studio, asked, place, err)):
             typer.echo(path)
 
 
@@ -203,7 +243,7 @@ def morph(
     dreamer: Annotated[str | None, typer.Option(help="The model that dreams the seeds.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, max=MAX_SEED)] = None,
     model: Annotated[str | None, typer.Option()] = None,
-    out: Annotated[Path, typer.Option(help="A WebP, or an MP4 by its name.")] = Path("morph.webp"),
+    out: Annotated[Path | None, typer.Option(help=f"A WebP, or an MP4 by its name. {ONE}")] = None,
 ) -> None:
     """Animate the way from one picture, prompt or dream to others."""
     with _complaints():
@@ -211,7 +251,7 @@ def morph(
             frames=frames,
             seconds=seconds,
             loop=loop,
-            video=out.suffix.lower() == ".mp4",
+            video=out is not None and out.suffix.lower() == ".mp4",
             look=look,
             dreamer=dreamer,
             seed=seed,
@@ -219,7 +259,8 @@ def morph(
         )
         studio = _application(context).open_studio_of(_quiet_settings())
         passed = [mixing.read_stop(text) for text in stops]
-        for path in asyncio.run(mixing.morph(studio, passed, asked, out, err)):
+        place = drawing.out_of(out, "morph.webp")
+        for path in asyncio.run(mixing.morph(studio, passed, asked, place, err)):
             typer.echo(path)
 
 
@@ -229,13 +270,14 @@ def upscale(
     picture: Annotated[str, typer.Argument(help="A picture's file, or the id of an image.")],
     factor: Annotated[int, typer.Option(min=2, max=4, help="2 or 4.")] = 2,
     detail: Annotated[float, typer.Option(min=0, max=1, help="0 smooth, 1 crisp.")] = 0.5,
-    out: Annotated[Path, typer.Option()] = Path("upscaled.png"),
+    out: Annotated[Path | None, typer.Option(help=ONE)] = None,
 ) -> None:
     """Make a picture larger."""
     with _complaints():
         content = restyling.read_content(picture)
         studio = _application(context).open_studio_of(_quiet_settings())
-        for path in asyncio.run(mixing.upscale(studio, content, factor, detail, out, err)):
+        place = drawing.out_of(out, "upscaled.png")
+        for path in asyncio.run(mixing.upscale(studio, content, factor, detail, place, err)):
             typer.echo(path)
 
 
@@ -261,16 +303,30 @@ def train_style(
     context: typer.Context,
     name: str,
     picture: Path,
-    out: Annotated[Path, typer.Option(help="Where before and after are shown.")] = Path(
-        "trained.png"
-    ),
+    out: Annotated[
+        Path | None, typer.Option(help=f"Where before and after are shown. {ONE}")
+    ] = None,
 ) -> None:
     """Let the fast method learn a picture's look, in minutes, and keep it under a name."""
     with _complaints():
         data = drawing.read_file(picture)
         studio = _application(context).open_studio_of(_quiet_settings())
-        for path in asyncio.run(restyling.train_style(studio, name, data, out, err)):
+        place = drawing.out_of(out, "trained.png")
+        for path in asyncio.run(restyling.train_style(studio, name, data, place, err)):
             typer.echo(path)
+
+
+@styles.command("show")
+def show_style(
+    context: typer.Context,
+    name: str,
+    out: Annotated[Path | None, typer.Option(help=ONE)] = None,
+) -> None:
+    """Write the picture of a style that --style may name."""
+    with _complaints():
+        studio = _application(context).open_studio_of(_quiet_settings(), with_engine=False)
+        place = drawing.out_of(out, drawing.default_path(name))
+        typer.echo(asyncio.run(restyling.show_style(studio, name, place)))
 
 
 @styles.command("delete")
@@ -296,13 +352,14 @@ def train_generator(
     words: Annotated[str, typer.Option(help="Only images found by this.")] = "",
     favourites: Annotated[bool, typer.Option("--favourites", help="Marked images only.")] = False,  # noqa: FBT002
     minutes: Annotated[float | None, typer.Option(min=0.1, help="Of learning.")] = None,
-    out: Annotated[Path, typer.Option(help="Where its dreams are shown.")] = Path("generator.png"),
+    out: Annotated[Path | None, typer.Option(help=f"Where its dreams are shown. {ONE}")] = None,
 ) -> None:
     """Let a generator learn from your images; Ctrl+C keeps what it knows by then."""
     with _complaints():
         asked = Teaching(name=name, words=words, favourites_only=favourites, minutes=minutes)
         studio = _application(context).open_studio_of(_quiet_settings())
-        for path in asyncio.run(teaching.train(studio, asked, out, err)):
+        place = drawing.out_of(out, "generator.png")
+        for path in asyncio.run(teaching.train(studio, asked, place, err)):
             typer.echo(path)
 
 
@@ -310,12 +367,13 @@ def train_generator(
 def show_generator(
     context: typer.Context,
     name: str,
-    out: Annotated[Path, typer.Option()] = Path("generator.png"),
+    out: Annotated[Path | None, typer.Option(help=ONE)] = None,
 ) -> None:
     """Write a sheet of what a generator dreams."""
     with _complaints():
         studio = _application(context).open_studio_of(_quiet_settings(), with_engine=False)
-        typer.echo(asyncio.run(teaching.show(studio, name, out)))
+        place = drawing.out_of(out, "generator.png")
+        typer.echo(asyncio.run(teaching.show(studio, name, place)))
 
 
 @generators.command("delete")

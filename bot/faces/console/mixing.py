@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from rich.console import Console
 
-from bot.faces.console.drawing import NOWHERE, OPERATOR, submit
+from bot.faces.console.drawing import NOWHERE, OPERATOR, Out, submit
 from bot.faces.console.restyling import read_content
 from bot.studio.contract import Blending, Dreaming, JobView, Morphing, MorphStop, Studio
 from bot.studio.stops import stop_of
@@ -21,7 +21,7 @@ def read_stop(text: str) -> bytes | str:
 
 
 async def blend(
-    opening: Opening, pictures: Sequence[bytes | str], asked: Blending, out: Path, console: Console
+    opening: Opening, pictures: Sequence[bytes | str], asked: Blending, out: Out, console: Console
 ) -> list[Path]:
     """Mix pictures and write the results; return their paths."""
     return await _made(
@@ -29,13 +29,13 @@ async def blend(
     )
 
 
-async def dream(opening: Opening, asked: Dreaming, out: Path, console: Console) -> list[Path]:
+async def dream(opening: Opening, asked: Dreaming, out: Out, console: Console) -> list[Path]:
     """Dream and write the results; return their paths."""
     return await _made(opening, lambda studio: studio.dream(OPERATOR, NOWHERE, asked), out, console)
 
 
 async def morph(
-    opening: Opening, stops: Sequence[bytes | str], asked: Morphing, out: Path, console: Console
+    opening: Opening, stops: Sequence[bytes | str], asked: Morphing, out: Out, console: Console
 ) -> list[Path]:
     """Animate the way between files, images, seeds and words; return the path of the WebP."""
 
@@ -52,7 +52,7 @@ async def morph(
 
 
 async def upscale(
-    opening: Opening, picture: bytes | str, factor: int, detail: float, out: Path, console: Console
+    opening: Opening, picture: bytes | str, factor: int, detail: float, out: Out, console: Console
 ) -> list[Path]:
     """Enlarge a picture and write it; return its path."""
     return await _made(
@@ -66,7 +66,7 @@ async def upscale(
 async def _made(
     opening: Opening,
     order: Callable[[Studio], Awaitable[JobView]],
-    out: Path,
+    out: Out,
     console: Console,
 ) -> list[Path]:
     async def ordered(studio: Studio) -> Sequence[JobView]:

@@ -1,5 +1,6 @@
 """`atelier stylize` and `atelier style`: what is typed, as the studio takes it."""
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bot.errors import UserError
-from bot.faces.console.drawing import NOWHERE, OPERATOR, read_file, submit
+from bot.faces.console.drawing import NOWHERE, OPERATOR, Out, read_file, submit, write
 from bot.studio.contract import JobView, Restyling, Studio, StyleChoice
 from bot.studio.restyling import read_weighted
 
@@ -47,7 +48,7 @@ def read_content(text: str) -> bytes | str:
 
 
 async def restyle(
-    opening: AbstractAsyncContextManager[Studio], ask: Ask, out: Path, console: Console
+    opening: AbstractAsyncContextManager[Studio], ask: Ask, out: Out, console: Console
 ) -> list[Path]:
     """Restyle a picture and write the results; return their paths.
 
@@ -95,7 +96,7 @@ async def train_style(
     opening: AbstractAsyncContextManager[Studio],
     name: str,
     picture: bytes,
-    out: Path,
+    out: Out,
     console: Console,
 ) -> list[Path]:
     """Let the fast network learn a look, and write the picture that shows what it did.
@@ -108,6 +109,14 @@ async def train_style(
         return (await studio.train_style(OPERATOR, name, picture, NOWHERE),)
 
     return await submit(opening, ordered, out, console)
+
+
+async def show_style(opening: AbstractAsyncContextManager[Studio], name: str, out: Out) -> Path:
+    """Write the picture of a style that may be named; return its path."""
+    async with opening as studio:
+        png = await studio.style_png(OPERATOR, name)
+    (path,) = await asyncio.to_thread(write, [png], out)
+    return path
 
 
 async def delete_style(opening: AbstractAsyncContextManager[Studio], name: str) -> None:

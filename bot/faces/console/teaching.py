@@ -8,13 +8,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bot.faces.console.drawing import NOWHERE, OPERATOR, submit
+from bot.faces.console.drawing import NOWHERE, OPERATOR, Out, submit, write
 from bot.studio.contract import JobView, Studio, Teaching
 
 Opening = AbstractAsyncContextManager[Studio]
 
 
-async def train(opening: Opening, asked: Teaching, out: Path, console: Console) -> list[Path]:
+async def train(opening: Opening, asked: Teaching, out: Out, console: Console) -> list[Path]:
     """Let a generator learn, and write what it dreams.
 
     Raises:
@@ -36,12 +36,12 @@ async def list_generators(opening: Opening, console: Console) -> None:
         console.print(table)
 
 
-async def show(opening: Opening, name: str, out: Path) -> Path:
+async def show(opening: Opening, name: str, out: Out) -> Path:
     """Write a sheet of what a generator dreams."""
     async with opening as studio:
         png = await studio.generator_png(OPERATOR, name)
-    await asyncio.to_thread(out.write_bytes, png)
-    return out
+    (path,) = await asyncio.to_thread(write, [png], out)
+    return path
 
 
 async def delete(opening: Opening, name: str) -> None:

@@ -279,6 +279,10 @@ def test_a_saved_style_is_listed_beside_the_paintings(atelier, tmp_path):
     assert atelier("style", "save", "My Wave", "photo.jpg").returncode == 0
     listed = atelier("style", "list").stdout
     assert re.search(r"my-wave\s+saved", listed)
+    shown = atelier("style", "show", "my wave", "--out", "seen.png")
+    assert shown.stdout.strip() == "seen.png", shown.stderr
+    with Image.open(tmp_path / "seen.png") as image:
+        assert image.size == (40, 30)
     assert "Vincent van Gogh" in listed
 
 

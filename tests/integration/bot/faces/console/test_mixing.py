@@ -49,6 +49,14 @@ def test_a_mistake_ends_with_a_line_and_code_1(atelier, pictures, command, says)
     assert "Traceback" not in done.stderr
 
 
+def test_a_second_dream_does_not_replace_the_first(atelier, tmp_path):  # noqa: F811
+    for seed in ("1", "2"):
+        done = atelier("dream", "--count", "1", "--seed", seed)
+        assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "dream-2.png"
+    assert len({(tmp_path / name).read_bytes() for name in ("dream.png", "dream-2.png")}) == 2
+
+
 def test_a_dream_of_an_unknown_look_is_refused(atelier):  # noqa: F811
     done = atelier("dream", "--look", "dog")
     assert done.returncode == 1

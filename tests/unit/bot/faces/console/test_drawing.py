@@ -1,8 +1,16 @@
+import asyncio
+import io
+from contextlib import nullcontext
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from bot.faces.console import drawing
+from bot.faces.console.drawing import Out, out_of, write
+from bot.studio.contract import JobState, JobUpdate, JobView, Operation
 
 
 @pytest.mark.parametrize(
@@ -17,3 +25,85 @@ from bot.faces.console import drawing
 )
 def test_the_default_name_comes_from_the_first_words(prompt, name):
     assert drawing.default_path(prompt) == Path(name)
+
+
+def test_where_nobody_asked_for_a_place_nothing_is_replaced(tmp_path):
+    out = out_of(None, tmp_path / "dream.png")
+    assert [write([data], out)[0].name for data in (b"1", b"2", b"3")] == [
+        "dream.png",
+        "dream-2.png",
+        "dream-3.png",
+    ]
+    assert (tmp_path / "dream.png").read_bytes() == b"1"
+
+
+def test_several_pictures_go_on_from_the_highest_number(tmp_path):
+    out = out_of(None, tmp_path / "dream.png")
+    assert [path.name for path in write([b"1", b"2"], out)] == ["dream-1.png", "dream-2.png"]
+    (tmp_path / "dream-7.png").write_bytes(b"7")
+    (tmp_path / "dream-9.webp").write_bytes(b"9")
+    (tmp_path / "dream-unfinished.png").write_bytes(b"")
+    assert [path.name for path in write([b"3", b"4"], out)] == ["dream-8.png", "dream-9.png"]
+    assert write([b"5"], out) == [tmp_path / "dream.png"]
+    assert write([b"6"], out) == [tmp_path / "dream-3.png"]
+
+
+def test_what_is_at_a_place_that_was_asked_for_is_replaced(tmp_path):
+    out = out_of(tmp_path / "new" / "fox.png", "picture.png")
+    assert write([b"1"], out) == write([b"2"], out) == [tmp_path / "new" / "fox.png"]
+    assert (tmp_path / "new" / "fox.png").read_bytes() == b"2"
+    assert write([b"1", b"2"], out) == write([b"3", b"4"], out)
+    assert (tmp_path / "new" / "fox-2.png").read_bytes() == b"4"
+
+
+class Endless:
+    """A studio with a job that shows previews and never ends."""
+
+    def __init__(self) -> None:
+        self.cancelled: list[str] = []
+        self.is_seen = asyncio.Event()
+        self.job = JobView(
+            id="abc",
+            owner_id=0,
+            guild_id=None,
+            state=JobState.RUNNING,
+            operation=Operation.DREAM,
+            prompt="",
+            model="m",
+            seed=1,
+            created_at=datetime(2026, 1, 1, tzinfo=UTC),
+            is_private=False,
+            destination=drawing.NOWHERE,
+        )
+
+    async def watch(self, _caller, _job_id):
+        yield JobUpdate(self.job, b"early")
+        yield JobUpdate(self.job, b"late")
+        yield JobUpdate(replace(self.job, step=1))
+        self.is_seen.set()
+        await asyncio.Event().wait()
+
+    async def cancel(self, _caller, job_id):
+        self.cancelled.append(job_id)
+
+
+async def test_an_interrupted_job_leaves_its_last_preview_and_is_cancelled(tmp_path):
+    studio = Endless()
+    (tmp_path / "fox-unfinished.webp").write_bytes(b"earlier")
+    said = io.StringIO()
+
+    async def ordered(studio):
+        return (studio.job,)
+
+    asked = Out(tmp_path / "fox.png")
+    console = Console(file=said, width=400)
+    task = asyncio.create_task(drawing.submit(nullcontext(studio), ordered, asked, console))
+    await studio.is_seen.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    kept = tmp_path / "fox-unfinished-2.webp"
+    assert kept.read_bytes() == b"late"
+    assert (tmp_path / "fox-unfinished.webp").read_bytes() == b"earlier"
+    assert f"Unfinished, as last seen: {kept}" in said.getvalue()
+    assert studio.cancelled == ["abc"]
