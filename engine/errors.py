@@ -77,6 +77,9 @@ class UnknownModel(EngineError):
         return str(self.text)
 
 
+NEVER_CHOSEN = frozenset({"style", "vgg19"})  # networks that members don't know by name
+
+
 class ModelUnavailable(EngineError):
     """The model is in the catalogue, but its files are missing, broken or of another family.
 
@@ -91,6 +94,11 @@ class ModelUnavailable(EngineError):
     @property
     def text(self) -> Said:
         """What a member can do about it."""
+        if self.name in NEVER_CHOSEN:
+            return Said(
+                "this way of restyling can't be used until the operator mends it, as the log says: "
+                "choose another method"
+            )
         template = "{name} can't be loaded here: choose another one; the operator's log says why"
         return Said(template, name=self.name)
 

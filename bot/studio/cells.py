@@ -34,6 +34,8 @@ def read_cells(text: str) -> frozenset[tuple[int, int]]:
         columns = range(min(first[0], last[0]), max(first[0], last[0]) + 1)
         rows = range(min(first[1], last[1]), max(first[1], last[1]) + 1)
         cells |= {(column, row) for column in columns for row in rows}
+    if not cells:
+        raise UserError("no cell is named; write such as A1 or B2-C3, from A1 to D4")
     return frozenset(cells)
 
 

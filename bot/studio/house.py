@@ -190,7 +190,7 @@ class House:
             wanted = secrets.choice(await self.styles(caller)).name
         if preset := _shipped(wanted):
             reference = StyleReference(preset=preset.name, weight=checked_weight(weight))
-            return Look(reference, preset.title)
+            return Look(reference, preset.title, preset.artist)
         row = await self._saved(caller, wanted)
         reference = StyleReference(
             image=await self._files.read(row.file_key),

@@ -8,6 +8,7 @@ from bot import prompts
 from bot.errors import NotFound
 from bot.storage.files import ImageFiles, content_key, thumbnail_key
 from bot.storage.images import ImageRow
+from bot.studio import restyling
 from bot.studio.contract import Operation
 from engine.api import (
     VIDEO_SUFFIX,
@@ -178,15 +179,9 @@ def parameters_of(
 
 
 def _alone(request: Request, place: int) -> Request:
-    """The request with what is one image's own: the variation seed, or the strength."""
-    if isinstance(request, Stylize) and request.image_strengths:
-        return replace(
-            request,
-            strength=request.image_strengths[place],
-            image_strengths=(),
-            image_weights=(),
-            image_count=1,
-        )
+    """The request with what is one image's own: the variation seed, strength or weights."""
+    if isinstance(request, Stylize):
+        return restyling.alone(request, place)
     if not isinstance(request, Diffusion) or not request.is_varied:
         return request
     return replace(request, variation_seed=tuple(variation_seeds_of(request))[place])
@@ -225,6 +220,7 @@ def _further_of_restyle(request: Stylize) -> list[tuple[str, str]]:
         ("Style method", request.method.value),
     ]
     if request.method is StyleMethod.OPTIMISE:
+        further.append(("Style network", request.network))
         further.append(("Iterations", str(request.iterations)))
         further += [("Style loss", request.loss.value), ("Start", request.start.value)]
     if request.keep_colour is not KeepColour.NO:

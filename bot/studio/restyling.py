@@ -19,13 +19,14 @@ from engine.api import (
     Stylize,
     Upload,
     fits_shipped,
+    plain,
 )
 
 STYLE_MODEL = "style"  # what jobs are counted under that no model of the catalogue draws
 MAX_VARIATIONS = 4
 BLEND_STEPS = 5
 USUAL_SIDE = 1280  # pixels of the longer side; a larger result must be asked for
-USUAL_OPTIMISED_SIDE = 512  # pixels; an optimiser's time grows with the area
+USUAL_OPTIMISED_SIDE, MAX_OPTIMISED_SIDE = 512, 1024  # pixels; its time grows with the area
 USUAL_MOVING_SIDE, MAX_MOVING_SIDE = 480, 640  # pixels of an animation's frames
 UNTOLD_MS = 100  # browsers show a frame without a duration for so long
 STRENGTHS = (0.25, 0.5, 0.75, 1.0)  # to choose from
@@ -43,6 +44,7 @@ class Look:
 
     reference: StyleReference
     title: str
+    maker: str = ""  # of a painting that ships
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ def request_for(
         image_count=len(asked.strengths) or asked.variations,
         image_strengths=asked.strengths,
         model=model.name if asked.method is StyleMethod.DIFFUSION else "",
+        prompt=plain(drawn_words(content, looks)),
     )
 
 
@@ -147,7 +150,7 @@ def compared(request: Stylize, place: int) -> Stylize:
     if request.frames:
         raise LimitReached("an animation takes one strength; restyle a still picture to compare")
     return replace(
-        _alone(request, place),
+        alone(request, place),
         method=StyleMethod.FAST,
         network="style",
         model="",
@@ -168,6 +171,8 @@ def blending(request: Stylize, share: float) -> Stylize:
         raise LimitReached(
             Said("the share of the second style must be in 0..1, not {given:g}", given=share)
         )
+    if request.image_strengths:
+        raise LimitReached("ask for several strengths or for the steps of a blend, not for both")
     middle = share if 0 < share < 1 else 0.5
     shares = (0.0, middle / 2, middle, (1 + middle) / 2, 1.0)
     weights = tuple((1 - second, second) for second in shares)
@@ -184,15 +189,18 @@ def anew(request: Stylize) -> Stylize:
 def near(request: Stylize, place: int, *, is_strong: bool) -> Stylize:
     """Restyles near the image at a place of a job, in styles that leave its own more or less."""
     return replace(
-        _alone(request, place),
+        alone(request, place),
         seed=new_seed(),
         perturbation=STRONGLY_VARIED if is_strong else SUBTLY_VARIED,
         image_count=MAX_VARIATIONS,
     )
 
 
-def _alone(request: Stylize, place: int) -> Stylize:
-    """The request of the image at a place of a job, with the weights and strength it had."""
+def alone(request: Stylize, place: int) -> Stylize:
+    """The request of the image at a place of a job, with the weights and strength it had.
+
+    Whatever else the images of a job have in common stays, and so does the seed.
+    """
     styles, strength = request.styles, request.strength
     if request.image_weights:
         weights = request.image_weights[place]
@@ -237,6 +245,14 @@ def words_for(content: Content, looks: Sequence[Look]) -> str:
     return f"{content.words}{_MARK}{listed}"
 
 
+def drawn_words(content: Content, looks: Sequence[Look]) -> str:
+    """What the diffusion method draws by; of looks that a model can't know by name, only that."""
+    known = [f"{look.title} by {look.maker}" for look in looks if look.maker]
+    like = f", in the style of {' and '.join(dict.fromkeys(known))}" if known else ""
+    shown = "" if content.words == A_PICTURE else f"{content.words}, "
+    return f"{shown}an expressive painting with visible brush strokes{like}"
+
+
 def without_style(words: str) -> str:
     """The words of an image without the styles that it was given before."""
     return words.split(_MARK, maxsplit=1)[0].strip() or A_PICTURE
@@ -248,9 +264,17 @@ def _size(content: Content, asked: Restyling, model: ModelInfo) -> int:
         return _drawn_size(content, asked, model)
     if content.frames:
         return _moving_size(content, asked)
+    is_optimised = asked.method is StyleMethod.OPTIMISE
+    if asked.size > MAX_OPTIMISED_SIDE and is_optimised:
+        raise LimitReached(
+            Said(
+                "the optimiser works at up to {side} pixels a side; ask for less, or use the fast "
+                "method",
+                side=MAX_OPTIMISED_SIDE,
+            )
+        )
     if asked.size:
         return asked.size
-    is_optimised = asked.method is StyleMethod.OPTIMISE
     usual = USUAL_OPTIMISED_SIDE if is_optimised else USUAL_SIDE
     return usual if max(content.width, content.height) > usual else 0
 
@@ -273,12 +297,15 @@ def _moving_size(content: Content, asked: Restyling) -> int:
 def _drawn_size(content: Content, asked: Restyling, model: ModelInfo) -> int:
     """A checkpoint draws only what it was trained to draw."""
     usual = max(model.size_for(content.width, content.height))
-    if asked.size > model.max_side:
+    shape = content.width / content.height
+    pixels = asked.size**2 * min(shape, 1 / shape)
+    if asked.size > model.max_side or pixels > model.max_pixels:
+        longest = (model.max_pixels / min(shape, 1 / shape)) ** 0.5
         raise LimitReached(
             Said(
                 "{model} draws at most {side} pixels a side; ask for less, or use the fast method",
                 model=model.title or model.name,
-                side=model.max_side,
+                side=min(model.max_side, int(longest)),
             )
         )
     return asked.size or usual

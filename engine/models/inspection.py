@@ -1,5 +1,6 @@
 """What is wrong with a model's files, found without loading them; no torch here."""
 
+import zipfile
 from pathlib import Path
 
 from engine.config import EngineConfig
@@ -14,6 +15,9 @@ from engine.models.files import (
 )
 from engine.models.hub import localised
 from engine.models.original_layout import check_family
+from engine.networks import vgg_layers
+
+_PICKLE = b"\x80"  # with which a state dict of the older kind begins
 
 
 def problems(info: ModelInfo, config: EngineConfig) -> list[str]:
@@ -35,14 +39,35 @@ def lora_problems(info: LoraInfo) -> list[str]:
 def vgg19_problems(config: EngineConfig) -> list[str]:
     """Say what an operator must mend in the weights of VGG-19; nothing where none are configured.
 
-    Of a state dict, which only torch reads, no more is said than that it is there.
+    Of a state dict, which only torch reads, no more is said than that it seems to be whole.
     """
     file = config.vgg19_file
     if file is None:
         return []
     if file.suffix != ".safetensors":
-        return [] if file.is_file() else [f"there is no file {file}"]
-    return _problems_of_file("vgg19", file)
+        return _problems_of_state_dict(file)
+    try:
+        header = read_header("vgg19", file)
+    except ModelUnavailable as error:
+        return [error.reason]
+    wanted = vgg_layers.shapes()
+    missing = [key for key in wanted if key not in header]
+    if missing:
+        return [f"{file} lacks {missing[0]}; it must have torchvision's layout"]
+    other = [key for key, shape in wanted.items() if tuple(header[key].shape) != shape]
+    return [f"{other[0]} of {file} has another shape than VGG-19's"] if other else []
+
+
+def _problems_of_state_dict(file: Path) -> list[str]:
+    if not file.is_file():
+        return [f"there is no file {file}"]
+    try:
+        with file.open("rb") as stream:
+            start = stream.read(2)
+        is_whole = zipfile.is_zipfile(file) if start == b"PK" else start[:1] == _PICKLE
+    except OSError as error:
+        return [f"{file}: {error.strerror or error}"]
+    return [] if is_whole else [f"{file} is no state dict, or is cut short"]
 
 
 def _problems_of_file(name: str, file: Path) -> list[str]:

@@ -1,11 +1,11 @@
 """VGG-19 as a feature extractor, with weights in torchvision's published layout.
 
 Simonyan and Zisserman 2014, https://arxiv.org/abs/1409.1556. Only the 16 convolutions; the file
-may hold the classifier too. Keys are `features.N.weight` and `features.N.bias`, N counting
-convolutions, activations and pools together.
+may hold the classifier too (`vgg_layers` has its layout).
 """
 
 import pickle
+import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,15 +16,26 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.errors import ModelUnavailable, UnsafeCheckpoint
+from engine.networks.vgg_layers import layers, shapes
 
 # ImageNet mean and standard deviation, as VGG-19 was trained.
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
-WIDTHS = (64, 64, 0, 128, 128, 0, 256, 256, 256, 256, 0, 512, 512, 512, 512, 0, 512, 512, 512, 512)
-POOL = 0
 # Gatys et al. 2016, section 3
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 CONTENT_LAYER = "relu4_2"
+# What torch raises of a damaged file, besides UnpicklingError: its reader checks nothing first.
+_DAMAGED = (
+    RuntimeError,
+    OSError,
+    EOFError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    MemoryError,
+    struct.error,
+)
 
 
 class Vgg19(nn.Module):
@@ -38,7 +49,7 @@ class Vgg19(nn.Module):
         self.convolutions = nn.ModuleDict(
             {
                 str(number): nn.Conv2d(before, width, 3, padding=1)
-                for number, before, width, _ in _layers()
+                for number, before, width, _ in layers()
             }
         )
         self.register_buffer("mean", torch.tensor(MEAN)[:, None, None])
@@ -52,7 +63,7 @@ class Vgg19(nn.Module):
         x = (pixels - self.mean) / self.std
         found: dict[str, Tensor] = {}
         block = 1
-        for number, _, _, name in _layers():
+        for number, _, _, name in layers():
             if int(name[4]) != block:
                 block = int(name[4])
                 x = F.avg_pool2d(x, 2)
@@ -75,28 +86,10 @@ def load_vgg19(path: Path) -> Vgg19:
     """
     state = _read(path)
     network = Vgg19()
-    wanted = {
-        f"features.{number}.{kind}": getattr(network.convolutions[str(number)], kind)
-        for number, _, _, _ in _layers()
-        for kind in ("weight", "bias")
-    }
-    with torch.no_grad():
-        for key, parameter in wanted.items():
-            parameter.copy_(_checked(path, state, key, parameter.shape))
+    found = {key: _checked(path, state, key, shape) for key, shape in shapes().items()}
+    prefix = "features."
+    network.convolutions.load_state_dict({key[len(prefix) :]: part for key, part in found.items()})
     return network.eval().requires_grad_(requires_grad=False)
-
-
-def _layers() -> list[tuple[int, int, int, str]]:
-    """(number in torchvision's Sequential, channels before, channels after, name) of each."""
-    layers = []
-    number, before, block, place = 0, 3, 1, 1
-    for width in WIDTHS:
-        if width == POOL:
-            number, block, place = number + 1, block + 1, 1
-            continue
-        layers.append((number, before, width, f"relu{block}_{place}"))
-        number, before, place = number + 2, width, place + 1
-    return layers
 
 
 def _read(path: Path) -> Mapping[str, Tensor]:
@@ -115,20 +108,20 @@ def _read_state_dict(path: Path) -> Mapping[str, Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if "Unsupported" in str(error) or "GLOBAL" in str(error):
+        if "GLOBAL" in str(error):
             reason = f"{path} holds more than tensors; convert it to safetensors"
             raise UnsafeCheckpoint("vgg19", reason) from None
         raise ModelUnavailable("vgg19", f"{path} is broken or truncated") from error
-    except (RuntimeError, OSError, EOFError, ValueError) as error:
+    except _DAMAGED as error:
         raise ModelUnavailable("vgg19", f"{path} is broken or truncated") from error
     if not isinstance(state, dict):
         raise ModelUnavailable("vgg19", f"{path} holds no state dict")
     return state
 
 
-def _checked(path: Path, state: Mapping[str, Tensor], key: str, shape: torch.Size) -> Tensor:
+def _checked(path: Path, state: Mapping[str, Tensor], key: str, shape: tuple[int, ...]) -> Tensor:
     tensor = state.get(key)
-    if tensor is None:
+    if not isinstance(tensor, Tensor):
         reason = f"{path} lacks {key}; it must have torchvision's layout"
         raise ModelUnavailable("vgg19", reason)
     if tensor.shape != shape:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from PIL import Image
+from PIL import Image, ImageChops
 from torch import Tensor
 
 from engine.calls import (
@@ -324,11 +324,14 @@ def _recoloured(request: Stylize, frames: list[Tensor], contents: list[Tensor]) 
 
 
 def _masked(request: Stylize, frames: list[Tensor], contents: list[Tensor]) -> list[Tensor]:
-    """The contents, restyled where the mask is white; grey is in between."""
+    """The contents, restyled where the mask is white; grey is in between, clear is black."""
     if not request.mask:
         return frames
     height, width = contents[0].shape[1:]
-    mask = sources.opened(request.mask, "mask").convert("L")
+    opened = sources.opened(request.mask, "mask")
+    mask = opened.convert("L")
+    if opened.mode == "RGBA":
+        mask = ImageChops.multiply(mask, opened.getchannel("A"))
     fitted = mask.resize((width, height), Image.Resampling.BILINEAR)
     share = sources.pixels_of(fitted.convert("RGB"))[:1]
     return [torch.lerp(old, new, share) for old, new in zip(contents, frames, strict=True)]
@@ -367,7 +370,7 @@ def _opened(request: Stylize) -> list[Image.Image]:
 
 def _sized(image: Image.Image, request: Stylize) -> Image.Image:
     """The size of the result."""
-    limit = LONGEST_OPTIMISED if request.method is not StyleMethod.FAST else LONGEST_SIDE
+    limit = LONGEST_OPTIMISED if request.method is StyleMethod.OPTIMISE else LONGEST_SIDE
     if request.frames:
         limit = LONGEST_MOVING
     if request.size:

@@ -229,7 +229,7 @@ class StyleNetworks:
         if not call.is_kept or call.is_sliced:
             return self._describe(call)
         picture = hashlib.sha256(call.pixels.numpy().tobytes()).hexdigest()
-        key = f"style {call.network.model} {self._version} {picture}"
+        key = f"fp32 style {call.network.model} {self._version_of(call.network.model)} {picture}"
         style = decode_style(self._notebook.read(key))
         if style is None:
             style = self._describe(call)
@@ -252,6 +252,9 @@ class StyleNetworks:
                 Said("there is no style called {name}: choose from {names}", name=name, names=known)
             )
         return self._presets[name]
+
+    def _version_of(self, model: str) -> str:
+        return self._vgg19_version if model == "vgg19" else self._version
 
     def _extractor(self, model: str) -> Extractor:
         if model == "vgg19":
@@ -280,9 +283,17 @@ class StyleNetworks:
 
     @cached_property
     def _vgg19(self) -> Vgg19:
+        return load_vgg19(self._vgg19_path).to(self._device)
+
+    @cached_property
+    def _vgg19_version(self) -> str:
+        return version_of(self._vgg19_path)
+
+    @property
+    def _vgg19_path(self) -> Path:
         if self._vgg19_file is None:
             raise Unsupported("no weights of VGG-19 are configured: leave the network out")
-        return load_vgg19(self._vgg19_file).to(self._device)
+        return self._vgg19_file
 
     def _joined(self, parts: Sequence[Tensor]) -> Tensor:
         return torch.cat([part.float() for part in parts]).to(self._device)

@@ -49,11 +49,17 @@ def read_presets(path: Path) -> dict[str, Style]:
 
 
 def preset_tensors(name: str, style: Style) -> dict[str, Tensor]:
-    """How a style is stored; `read_presets` reads it back."""
-    tensors = {f"{name}/code": style.code.half(), f"{name}/mean": style.mean.half()}
-    tensors[f"{name}/covariance"] = style.covariance.float()
-    tensors |= {f"{name}/gram{level}": gram.half() for level, gram in enumerate(style.grams)}
-    return tensors
+    """How a style is shipped, in half floats but for its covariance; `read_presets` reads it."""
+    covariance = f"{name}/covariance"
+    tensors = _tensors_of(name, style)
+    return {key: part if key == covariance else part.half() for key, part in tensors.items()}
+
+
+def _tensors_of(name: str, style: Style) -> dict[str, Tensor]:
+    tensors = {f"{name}/code": style.code, f"{name}/mean": style.mean}
+    tensors[f"{name}/covariance"] = style.covariance
+    tensors |= {f"{name}/gram{level}": gram for level, gram in enumerate(style.grams)}
+    return {key: part.float().contiguous() for key, part in tensors.items()}
 
 
 def _style_of(name: str, parts: dict[str, Tensor]) -> Style:
@@ -63,8 +69,8 @@ def _style_of(name: str, parts: dict[str, Tensor]) -> Style:
 
 
 def encode_style(style: Style) -> bytes:
-    """One style as bytes."""
-    data: bytes = save(preset_tensors("style", style))
+    """One style as bytes, to the last bit: it must lead to the same pictures again."""
+    data: bytes = save(_tensors_of("style", style))
     return data
 
 

@@ -5,19 +5,25 @@ Ruder et al. 2016, "Artistic Style Transfer for Videos" (https://arxiv.org/abs/1
 
 from collections.abc import Callable, Generator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from engine.calls import Call, LayStrokes, Restyle, StyleCode
+from engine.errors import OutOfMemory
 from engine.pipelines.stages.aside import aside
 from engine.pipelines.stages.restyling import (
+    SMALL_GRID,
+    SMALL_PIECE,
     STYLE_NETWORK,
     Changes,
+    PixelsOf,
     cropped,
     in_palette_of,
+    in_pieces,
+    in_tiles,
     padded,
     with_shapes_of,
 )
@@ -31,6 +37,7 @@ HELD = 0.85  # of the frame before, where all of it is there still
 NEARBY = 7  # pixels of the square in which something new is looked for
 
 FramesOf = Generator[Call, Any, list[Tensor]]
+C = TypeVar("C", Restyle, LayStrokes)
 OnFrames = Callable[[int, Tensor], Generator[Call, Any, None]]  # hears how many are done
 
 
@@ -45,12 +52,12 @@ def restyled_frames(
     codes = yield StyleCode(STYLE_NETWORK, torch.stack([padded(frame) for frame in frames]))
     own = codes.mean(0, keepdim=True)  # a scene's light must not make the style flicker
 
-    def painting(part: Tensor) -> Call:
+    def painting(part: Tensor) -> Restyle:
         rows = [row.expand(len(part), -1) for row in (style.code, own)]
         weight = torch.full((len(part),), strength)
         return Restyle(STYLE_NETWORK, part, rows[0], weight, rows[1], changes)
 
-    done = yield from _part_by_part(frames, painting, on_frames)
+    done = yield from _part_by_part(frames, painting, _in_small_tiles, on_frames)
     content = stacked(frames)[None]
     painted = as_one_picture(done, lambda whole: with_shapes_of(content, whole, style, strength))
     if style.strokes is not None:
@@ -63,25 +70,42 @@ def restyled_frames(
 def _stroked(frames: Sequence[Tensor], strokes: Strokes, strength: float) -> FramesOf:
     """Frames (3, H, W) with strokes on them."""
 
-    def laying(part: Tensor) -> Call:
+    def laying(part: Tensor) -> LayStrokes:
         rows = [row.expand(len(part), -1, -1) for row in (strokes.bases, strokes.details)]
         weight = torch.full((len(part),), strength)
         return LayStrokes(STYLE_NETWORK, part, rows[0], rows[1], weight)
 
-    return (yield from _part_by_part(frames, laying))
+    return (yield from _part_by_part(frames, laying, _in_small_pieces))
+
+
+def _in_small_tiles(call: Restyle) -> PixelsOf:
+    return in_tiles(call.pixels[0], call, SMALL_GRID)
+
+
+def _in_small_pieces(call: LayStrokes) -> PixelsOf:
+    return in_pieces(call.pixels[0], call, SMALL_PIECE)
 
 
 def _part_by_part(
     frames: Sequence[Tensor],
-    call_of: Callable[[Tensor], Call],
+    call_of: Callable[[Tensor], C],
+    cut_up: Callable[[C], PixelsOf],
     on_frames: OnFrames | None = None,
 ) -> FramesOf:
-    """What a call answers for frames (3, H, W), of which it gets a few at once."""
+    """What a call answers for frames (3, H, W), of which it gets a few at once.
+
+    Where memory runs out each frame is cut up.
+    """
     height, width = frames[0].shape[1:]
     canvas = torch.stack([padded(frame) for frame in frames])
     done: list[Tensor] = []
     for part in torch.split(canvas, AT_ONCE):
-        pixels = yield call_of(part)
+        try:
+            pixels: Sequence[Tensor] = yield call_of(part)
+        except OutOfMemory:
+            pixels = []
+            for frame in part:
+                pixels.append((yield from cut_up(call_of(frame[None]))))
         done += [cropped(frame, height, width) for frame in pixels]
         if on_frames is not None:
             yield from on_frames(len(done), done[-1][None])

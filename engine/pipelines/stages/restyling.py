@@ -174,20 +174,23 @@ def restyled(pixels: Tensor, style: Style, strength: float, changes: Changes = (
     canvas = padded(pixels)
     weight = torch.tensor([strength])
     brush = Restyle(STYLE_NETWORK, canvas[None], style.code, weight, changes=changes)
-    if _is_small(canvas):
-        try:
-            whole = yield brush
-        except OutOfMemory:
-            whole = (yield from _in_tiles(canvas, brush, SMALL_GRID))[None]
-        canvas = whole[0]
-    else:
-        canvas = yield from _in_tiles(canvas, brush, GRID)
-    painted = cropped(canvas, height, width)
+    painted = cropped((yield from _painted(canvas, brush)), height, width)
     coloured = with_shapes_of(pixels[None], painted[None], style, strength)[0]
     if style.strokes is None:
         return coloured
     stroked = yield from _stroked(coloured, style.strokes, weight)
     return in_palette_of(coloured[None], stroked[None])[0]
+
+
+def _painted(canvas: Tensor, brush: Restyle) -> PixelsOf:
+    """The canvas (3, H, W) restyled whole or in tiles; in small ones where memory runs out."""
+    try:
+        if not _is_small(canvas):
+            return (yield from in_tiles(canvas, brush, GRID))
+        whole: Tensor = yield brush
+    except OutOfMemory:
+        return (yield from in_tiles(canvas, brush, SMALL_GRID))
+    return whole[0]
 
 
 def _is_small(canvas: Tensor) -> bool:
@@ -198,18 +201,21 @@ def _stroked(pixels: Tensor, strokes: Strokes, strength: Tensor) -> PixelsOf:
     """Pixels (3, H, W) with strokes on them."""
     canvas = padded(pixels)
     call = LayStrokes(STYLE_NETWORK, canvas[None], strokes.bases, strokes.details, strength)
-    if _is_small(canvas):
-        try:
-            whole: Tensor = yield call
-        except OutOfMemory:
-            whole = (yield from _in_pieces(canvas, call, SMALL_PIECE))[None]
-        canvas = whole[0]
-    else:
-        canvas = yield from _in_pieces(canvas, call, PIECE)
-    return cropped(canvas, *pixels.shape[1:])
+    return cropped((yield from _laid(canvas, call)), *pixels.shape[1:])
 
 
-def _in_pieces(canvas: Tensor, call: LayStrokes, side: int) -> PixelsOf:
+def _laid(canvas: Tensor, call: LayStrokes) -> PixelsOf:
+    """Strokes on the canvas (3, H, W) whole or in pieces; in small ones where memory runs out."""
+    try:
+        if not _is_small(canvas):
+            return (yield from in_pieces(canvas, call, PIECE))
+        whole: Tensor = yield call
+    except OutOfMemory:
+        return (yield from in_pieces(canvas, call, SMALL_PIECE))
+    return whole[0]
+
+
+def in_pieces(canvas: Tensor, call: LayStrokes, side: int) -> PixelsOf:
     """The same strokes as on the whole, as each piece is looked at as far around as they reach."""
     height, width = canvas.shape[1:]
     done = torch.empty_like(canvas)
@@ -252,9 +258,11 @@ def cropped(canvas: Tensor, height: int, width: int) -> Tensor:
     return canvas[:, :height, :width].clamp(0, 1)
 
 
-def _in_tiles(canvas: Tensor, brush: Restyle, grid: Grid) -> PixelsOf:
-    own = yield StyleCode(STYLE_NETWORK, _overview(canvas)[None])
-    brush = replace(brush, own=own)
+def in_tiles(canvas: Tensor, brush: Restyle, grid: Grid) -> PixelsOf:
+    """The canvas (3, H, W) restyled tile by tile, by statistics that all share."""
+    if brush.own is None:
+        own = yield StyleCode(STYLE_NETWORK, _overview(canvas)[None])
+        brush = replace(brush, own=own)
     mosaic = Mosaic(canvas.shape[1], canvas.shape[2], 1)
     for tile in tiles_of(canvas.shape[1], canvas.shape[2], grid):
         piece = yield from _tile(tile.cut(canvas), brush)

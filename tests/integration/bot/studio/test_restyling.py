@@ -75,6 +75,7 @@ async def test_the_png_says_how_it_was_restyled(studio: Atelier) -> None:
     assert others["Styles"] == "starry-night:1"
     assert (others["Style strength"], others["Style method"]) == ("0.7", "optimise")
     assert int(others["Iterations"]) > 0
+    assert others["Style network"] == "style"
 
 
 async def test_the_optimiser_takes_its_loss_and_start_and_the_network_that_is_configured(
@@ -182,6 +183,12 @@ async def test_a_blend_shows_five_steps_on_the_newest_image(
         await studio.blend_styles(MEMBER, None, pair, WEB)
     drawn = await made(studio)
     job = await ended(studio, await studio.blend_styles(MEMBER, None, pair, WEB, share=0.3))
+    told = [read_parameters(await studio.image_png(MEMBER, image.id)) for image in job.images]
+    weights = [dict(parameters.others)["Styles"] for parameters in told if parameters]
+    assert weights[0] == "udnie:1"
+    assert weights[1:4] == [
+        f"udnie:{1 - share:g}, great-wave:{share:g}" for share in (0.15, 0.3, 0.65)
+    ]
     assert len(job.images) == 5
     assert job.parent_id == drawn.images[-1].id
     request = engine.requests[-1]

@@ -21,7 +21,7 @@ def test_cells_are_corners_and_what_lies_between(text: str, cells: set[tuple[int
     assert read_cells(text) == cells
 
 
-@pytest.mark.parametrize("text", ["E1", "A5", "A", "A1-", "A1B2", "-", "upper left"])
+@pytest.mark.parametrize("text", ["", " , ", "E1", "A5", "A", "A1-", "A1B2", "-", "upper left"])
 def test_what_names_no_cell_is_answered_with_an_example(text: str) -> None:
     with pytest.raises(UserError, match="B2-C3"):
         read_cells(text)

@@ -1,5 +1,6 @@
 """From what is asked of a restyle to the engine's request."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -16,8 +17,12 @@ WAVE = Look(StyleReference(image=b"wave", weight=0.5), "wave")
 MODEL = open_catalogue(EngineConfig()).default
 
 
-def request_of(content: Content = PHOTO, asked: Restyling | None = None) -> Stylize:
-    return restyling.request_for(content, [NIGHT, WAVE], asked or Restyling(), MODEL, b"")
+def request_of(
+    content: Content = PHOTO,
+    asked: Restyling | None = None,
+    looks: Sequence[Look] = (NIGHT, WAVE),
+) -> Stylize:
+    return restyling.request_for(content, looks, asked or Restyling(), MODEL, b"")
 
 
 @pytest.mark.parametrize(
@@ -46,7 +51,7 @@ def test_a_checkpoint_is_asked_for_sizes_it_can_draw() -> None:
     drawn = request_of(asked=Restyling(method=StyleMethod.DIFFUSION))
     assert drawn.size == max(MODEL.size_for(3, 2))
     assert drawn.model == MODEL.name
-    with pytest.raises(LimitReached, match=f"at most {MODEL.max_side}"):
+    with pytest.raises(LimitReached, match="at most 470 pixels a side"):
         request_of(asked=Restyling(method=StyleMethod.DIFFUSION, size=MODEL.max_side + 1))
 
 
@@ -145,3 +150,29 @@ def test_an_animation_takes_one_strength() -> None:
         request_of(moving, Restyling(strengths=(0.5, 1.0)))
     with pytest.raises(LimitReached, match="one strength"):
         restyling.compared(request_of(moving), 0)
+
+
+def test_a_blend_and_several_strengths_are_not_asked_at_once() -> None:
+    with pytest.raises(LimitReached, match="not for both"):
+        restyling.blending(request_of(asked=Restyling(strengths=(0.25, 0.5))), 0.3)
+
+
+def test_more_pixels_than_a_method_works_on_are_refused_with_how_many_it_takes() -> None:
+    with pytest.raises(LimitReached, match="1024"):
+        request_of(asked=Restyling(method=StyleMethod.OPTIMISE, size=1600))
+    square = Content(b"png", 400, 400)
+    most = int(MODEL.max_pixels**0.5)
+    with pytest.raises(LimitReached, match=str(most)):
+        request_of(square, asked=Restyling(method=StyleMethod.DIFFUSION, size=most + 1))
+    drawn = request_of(square, asked=Restyling(method=StyleMethod.DIFFUSION, size=most))
+    assert drawn.size == most
+
+
+def test_diffusion_draws_by_the_contents_words_and_the_painter() -> None:
+    night = Look(StyleReference(preset="starry-night"), "The Starry Night", "Vincent van Gogh")
+    asked = Restyling(method=StyleMethod.DIFFUSION)
+    [part] = request_of(looks=[night, WAVE], asked=asked).prompt
+    assert part.text.startswith("a red fox, an expressive painting")
+    assert part.text.endswith("in the style of The Starry Night by Vincent van Gogh")
+    [plain] = request_of(Content(b"png", 9, 9), looks=[WAVE], asked=asked).prompt
+    assert plain.text == "an expressive painting with visible brush strokes"

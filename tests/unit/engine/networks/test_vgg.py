@@ -96,3 +96,29 @@ def test_a_pickle_that_would_run_code_is_refused(tmp_path):
     path.write_bytes(pickle.dumps(Evil(), protocol=2))
     with pytest.raises(UnsafeCheckpoint, match="convert it to safetensors"):
         vgg.load_vgg19(path)
+
+
+@pytest.mark.parametrize("is_zip", [True, False])
+def test_wherever_a_state_dict_ends_too_soon_it_is_told(state, tmp_path, is_zip):
+    """Within the name of a class it looks as if it held more than tensors."""
+    small = {key: tensor for key, tensor in state.items() if key.endswith("bias")}
+    torch.save(small, tmp_path / "whole.pth", _use_new_zipfile_serialization=is_zip)
+    data = (tmp_path / "whole.pth").read_bytes()
+    for length in [*range(0, 300, 7), *range(300, len(data), max(1, len(data) // 40))]:
+        (tmp_path / "cut.pth").write_bytes(data[:length])
+        with pytest.raises(ModelUnavailable, match="broken or truncated|more than tensors"):
+            vgg.load_vgg19(tmp_path / "cut.pth")
+
+
+@pytest.mark.parametrize("data", [b"abc", b"<!DOCTYPE html><html>404</html>", b"\x80\x02junk"])
+def test_what_is_no_state_dict_is_not_called_unsafe(tmp_path, data):
+    (tmp_path / "vgg19.pth").write_bytes(data)
+    with pytest.raises(ModelUnavailable, match="broken or truncated") as raised:
+        vgg.load_vgg19(tmp_path / "vgg19.pth")
+    assert not isinstance(raised.value, UnsafeCheckpoint)
+
+
+def test_a_state_dict_of_other_things_than_tensors_is_refused(tmp_path):
+    torch.save({"features.0.weight": [1, 2]}, tmp_path / "vgg19.pth")
+    with pytest.raises(ModelUnavailable, match=r"lacks features\.0\.weight"):
+        vgg.load_vgg19(tmp_path / "vgg19.pth")

@@ -239,6 +239,41 @@ def test_a_picture_too_large_for_memory_is_cut_smaller(painter):
     assert abs(opened(whole) - opened(tiled)).max() < 3 / 255
 
 
+def test_a_picture_in_tiles_that_are_too_large_for_memory_is_cut_smaller(painter, monkeypatch):
+    monkeypatch.setattr(restyling, "WHOLE_PIXELS", 256 * 256)
+    request = replace(REQUEST, content=png_of(noise(512, 320)))
+    (whole,) = painter.run(request)
+    painter.room = 300
+    (tiled,) = painter.run(request)
+    for kind in (calls.Restyle, calls.LayStrokes):
+        assert painter.asked(kind)[-1].pixels.shape[-1] <= 300
+    assert abs(opened(whole) - opened(tiled)).max() < 3 / 255
+
+
+def test_frames_too_large_for_memory_are_cut_up(painter):
+    frames = tuple(png_of(noise(400, 64, number)) for number in (2, 3))
+    request = replace(
+        REQUEST, content=png_of(noise(400, 64)), frames=frames, durations_ms=(40, 40, 40)
+    )
+    (whole,) = painter.run(request)
+    painter.room = 300
+    (tiled,) = painter.run(request)
+    for kind in (calls.Restyle, calls.LayStrokes):
+        assert painter.asked(kind)[-1].pixels.shape[-1] <= 300
+    shown = (np.asarray(frame) / 255 for frame in frames_of(whole.animation))
+    for one, other in zip(shown, frames_of(tiled.animation), strict=True):
+        assert abs(one - np.asarray(other) / 255).mean() < 3 / 255
+
+
+def test_what_is_clear_in_a_mask_is_kept(painter):
+    mask = Image.new("RGBA", (48, 40), (255, 255, 255, 0))
+    mask.paste((255, 255, 255, 255), (0, 0, 24, 40))
+    (picture,) = painter.run(replace(REQUEST, mask=png_of(mask)))
+    change = abs(opened(picture) - np.asarray(noise(48, 40)).astype(float) / 255)
+    assert change[:, :22].mean() > 0.02
+    assert change[:, 26:].max() == 0
+
+
 def test_the_optimiser_brings_the_style_nearer_and_reports_its_iterations(painter):
     request = replace(REQUEST, method=StyleMethod.OPTIMISE, iterations=12, size=64)
     (picture,) = painter.run(request)
