@@ -106,7 +106,7 @@ def test_wherever_a_state_dict_ends_too_soon_it_is_told(state, tmp_path, is_zip)
     data = (tmp_path / "whole.pth").read_bytes()
     for length in [*range(0, 300, 7), *range(300, len(data), max(1, len(data) // 40))]:
         (tmp_path / "cut.pth").write_bytes(data[:length])
-        with pytest.raises(ModelUnavailable, match="broken or truncated|more than tensors"):
+        with pytest.raises(ModelUnavailable, match=r"broken or truncated|more than tensors"):
             vgg.load_vgg19(tmp_path / "cut.pth")
 
 
