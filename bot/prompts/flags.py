@@ -10,7 +10,8 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from bot.prompts.errors import PromptError
-from bot.prompts.lexical import NUMBER, nearest
+from bot.prompts.expansion import DEFAULT_LIMIT
+from bot.prompts.lexical import NUMBER, FlagStart, nearest
 from bot.wording import CHINESE, Said, translated
 
 MAX_ASPECT_RATIO = 14  # longer side by shorter
@@ -29,6 +30,8 @@ _ELSEWHERE = MappingProxyType(
         "style": "sref",
     }
 )
+_WORD = re.compile(r"\S*[^\s,，、]")  # up to commas at its end
+_FIGURES = re.compile(r"\d[\d.:：/xX×*]*")  # of numbers, aspects and sizes
 FlagValue: TypeAlias = int | float | bool | str | tuple[int, int]
 
 
@@ -209,7 +212,7 @@ FLAGS: tuple[FlagSpec, ...] = (
         name="sref",
         field="style_references",
         kind=FlagKind.STYLES,
-        example="wave::2",
+        example="great-wave::2",
         summary="take the look of a link, a saved style, a code or `random`; weights after ::",
         summary_zh="采用链接、已存风格、代码或 random 的画风；:: 后为权重",
     ),
@@ -232,14 +235,15 @@ FLAGS: tuple[FlagSpec, ...] = (
         example="4",
         minimum=2,
         maximum=40,
-        summary="run the prompt as this many jobs",
-        summary_zh="重复运行的任务数",
+        summary="run the prompt as this many jobs; with all its variants up to "
+        f"{DEFAULT_LIMIT} at once, where nobody allowed more",
+        summary_zh=f"重复运行的任务数；连同各种变化默认一次最多 {DEFAULT_LIMIT} 个",
     ),
     FlagSpec(
         name="model",
         field="model",
         kind=FlagKind.NAME,
-        example="pack",
+        example="atelier-pack",
         summary="which model draws",
         summary_zh="使用的模型",
     ),
@@ -307,8 +311,8 @@ FLAGS: tuple[FlagSpec, ...] = (
         field="loras",
         kind=FlagKind.LORA,
         example="ink:0.8",
-        summary="a small adaptation of the model, with its weight",
-        summary_zh="模型微调（LoRA）及其权重",
+        summary="a small adaptation of the model that the operator added, with its weight",
+        summary_zh="运营者添加的模型微调（LoRA）及其权重",
     ),
     FlagSpec(
         name="draft",
@@ -363,20 +367,53 @@ def flags_by_name() -> MappingProxyType[str, FlagSpec]:
     return MappingProxyType({name: spec for spec in FLAGS for name in (spec.name, *spec.aliases)})
 
 
-def flag_named(typed: str, position: int) -> FlagSpec:
-    """Look up a flag by the name that was typed at `position`.
+def flag_named(start: FlagStart, text: str) -> FlagSpec:
+    """Look up the flag that begins at a place of a text.
 
-    Raises: PromptError with the nearest name.
+    Raises: PromptError with the nearest name, or with the space that misses before a value.
     """
+    typed = start.name
     spec = flags_by_name().get(typed.lower())
     if spec is not None:
         return spec
     shown = typed if len(typed) <= 40 else typed[:40] + "…"
+    reason = Said("there is no flag --{flag}", flag=shown)
+    word = _WORD.match(text, start.end - len(typed))
+    assert word is not None  # it begins with the name
+    if apart := _apart(word[0], word.start()):
+        cure = Said("Did you mean {near}?", near=apart)
+        raise PromptError(start.position, word.end() - start.position, reason, cure)
     near = _ELSEWHERE.get(typed.lower()) or nearest(typed.lower(), flags_by_name())
     cure = Said("Write \\--{flag} if it belongs to the words.", flag=shown)
     if near:
         cure = Said("Did you mean {near}?", near=f"--{near}")
-    raise PromptError(position, len(typed) + 2, Said("there is no flag --{flag}", flag=shown), cure)
+    raise PromptError(start.position, start.end - start.position, reason, cure)
+
+
+def _apart(word: str, position: int) -> str:
+    """A flag and its value with a space between them; "" for what does not begin with a flag.
+
+    Raises: PromptError where the value can't be.
+    """
+    known = flags_by_name()
+    names = [name for name in known if word.lower().startswith(name)]
+    for name in sorted(names, key=len, reverse=True):
+        spec, rest = known[name], word[len(name) :]
+        value = rest.lstrip("-_")
+        match spec.kind:
+            case FlagKind.SWITCH:
+                is_value = False
+            case FlagKind.PARTS:
+                is_value = bool(value) and (rest != value or not value[0].isascii())
+            case FlagKind.NAME | FlagKind.STYLES | FlagKind.LORA:
+                is_value = rest[:1].isdigit() or not rest[:1].isascii()
+            case _:
+                is_value = _FIGURES.fullmatch(value) is not None
+                if is_value:
+                    read_value(spec, value, position + len(word) - len(value))
+        if is_value:
+            return f"--{name} {value}"
+    return ""
 
 
 def number_text(number: float) -> str:

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -24,6 +25,8 @@ _INVISIBLE = re.compile(
     r"[\s\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
     r"\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]"
 )
+# What stands right behind a flag's name and can be its value alone.
+_GLUED_NUMBERS = re.compile(r"\d+(?:x\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,17 @@ def is_visible(text: str) -> bool:
     return bool(_INVISIBLE.sub("", text))
 
 
+def says_something(text: str) -> bool:
+    """Tell whether there is a letter, digit, emoji or another symbol in a text, or marks alone."""
+    return any(_is_saying(character) for character in text)
+
+
+def _is_saying(character: str) -> bool:
+    kind = unicodedata.category(character)
+    is_symbol = kind in ("So", "Sc", "Me") or (kind[0] == "S" and not character.isascii())
+    return kind[0] in "LN" or is_symbol
+
+
 def find_flag(text: str, start: int, known: Collection[str]) -> FlagStart | None:
     """Find the first flag at or after `start`.
 
@@ -69,11 +83,19 @@ def find_flag(text: str, start: int, known: Collection[str]) -> FlagStart | None
 
 
 def _is_nearly_known(name: str, known: Collection[str]) -> bool:
-    if name in known:
+    if name in known or _has_glued_number(name, known):
         return True
     # A slip of the finger seldom changes the beginning; most words of prose end here.
     alike = [other for other in known if len(other) > 3 and other[:2] == name[:2]]
     return bool(alike and nearest(name, alike, cutoff=0.8))
+
+
+def _has_glued_number(name: str, known: Collection[str]) -> bool:
+    """Tell a known name with a number right behind it; `r2` may be a name in prose."""
+    return any(
+        len(other) > 1 and name.startswith(other) and _GLUED_NUMBERS.fullmatch(name[len(other) :])
+        for other in known
+    )
 
 
 def nearest(name: str, names: Collection[str], *, cutoff: float = 0.6) -> str:

@@ -14,7 +14,15 @@ from bot.prompts.flags import (
     flags_by_name,
     read_value,
 )
-from bot.prompts.lexical import LINK, NUMBER, FlagStart, clean, find_flag, unescape
+from bot.prompts.lexical import (
+    LINK,
+    NUMBER,
+    FlagStart,
+    clean,
+    find_flag,
+    says_something,
+    unescape,
+)
 from bot.prompts.parsed import (
     DEFAULT_NO_WEIGHT,
     Flags,
@@ -114,7 +122,8 @@ class _Reader:
         self.loras += words.loras
         self._flags(start)
         self._check_conflicts()
-        if not (words.parts or links or self.styles or allow_empty):
+        says = any(says_something(span.text) for part in words.parts for span in part.spans)
+        if not (says or links or self.styles or allow_empty):
             raise PromptError(0, len(self.text), "there is nothing to show", "Say what to draw.")
         return ParsedPrompt(
             parts=(*words.parts, *self.parts),
@@ -134,7 +143,7 @@ class _Reader:
 
     def _flags(self, start: FlagStart | None) -> None:
         while start is not None:
-            spec = flag_named(start.name, start.position)
+            spec = flag_named(start, self.text)
             end = self._flag(spec, start)
             following = find_flag(self.text, end, flags_by_name())
             self._check_no_words(end, following)

@@ -8,7 +8,7 @@ import { t } from "./words.js";
 
 const CHECK_MS = 220;
 const DRAFT_KEY = "atelier.text";
-const OTHER_WORD = /did you mean (\S+?)[?.]?$/i;
+const OTHER_WORD = /did you mean (.+?)[?.]?$/i;
 const FLAG_MARK = /(^|\s)((?:--|—|–)[a-z]+(?:[\s=:]+(?!--|—|–)[^\s,]+)?)/gi;
 
 export class PromptBar {

@@ -45,8 +45,8 @@ def test_a_prompt_is_written_in_one_way(text, formatted):
 )
 def test_words_that_look_like_syntax_come_back_as_words(words):
     typed = "".join("\\" + c if c in r"\()[]{}<>|,:$_-–—" else c for c in words)
-    parsed = parse(typed)
-    assert parsed.prompt == words
+    parsed = parse(f"a {typed}")
+    assert parsed.prompt == f"a {words}"
     formatted = format_prompt(parsed)
     assert expand(formatted) == [formatted]
     assert parse(formatted) == parsed

@@ -128,6 +128,79 @@ def test_an_unknown_flag_names_its_position_and_the_nearest_flag():
     assert str(error) == "At character 7: there is no flag --chaoss. Did you mean --chaos?"
 
 
+@pytest.mark.parametrize(
+    ("glued", "apart"),
+    [
+        ("--ar16:9", "--ar 16:9"),
+        ("--AR16：9", "--ar 16：9"),
+        ("—ar16:9", "--ar 16:9"),
+        ("--seed5", "--seed 5"),
+        ("—seed5", "--seed 5"),
+        ("--seed-5", "--seed 5"),
+        ("--s250", "--s 250"),
+        ("--sw200", "--sw 200"),
+        ("--stop80", "--stop 80"),
+        ("--steps20", "--steps 20"),
+        ("--strength0.5", "--strength 0.5"),
+        ("--iw1.5", "--iw 1.5"),
+        ("--size512x512", "--size 512x512"),
+        ("--aspect3:2", "--aspect 3:2"),
+        ("--c30", "--c 30"),
+        ("--no-text", "--no text"),
+        ("--no水印", "--no 水印"),
+        ("--sref7", "--sref 7"),
+    ],
+)
+@pytest.mark.parametrize("behind", ["", " --tile", ", --tile"])
+def test_a_value_right_behind_its_flag_is_offered_with_a_space_between(glued, apart, behind):
+    text = f"a fox {glued}{behind}"
+    error, shown = error_of(text)
+    assert shown == glued
+    assert error.suggestion == f"Did you mean {apart}?"
+    parse(text[: error.position] + apart + text[error.position + error.length :])
+
+
+@pytest.mark.parametrize(
+    ("typed", "near"),
+    [
+        ("--stepps", "--steps"),
+        ("--styliz", "--stylize"),
+        ("--tile2", "--tile"),
+        ("--samplers", "--sampler"),
+        ("--image", "--images"),
+        ("--seeds", "--seed"),
+        ("—chaoss", "--chaos"),
+    ],
+)
+def test_a_misspelt_flag_is_not_taken_for_a_shorter_one_with_a_value(typed, near):
+    error, shown = error_of(f"a fox {typed} 5")
+    assert shown == typed
+    assert error.suggestion == f"Did you mean {near}?"
+
+
+@pytest.mark.parametrize("typed", ["--chaos300", "--ar16:999", "--size500x500", "--q3"])
+def test_a_value_right_behind_its_flag_that_can_not_be_is_refused_for_what_it_is(typed):
+    error, shown = error_of(f"a fox {typed}")
+    assert typed.endswith(shown)
+    assert "It must be in" in str(error)
+
+
+@pytest.mark.parametrize("text", ["the droids —r2 and —c3po", "a fox —beautiful", "wall—e2"])
+def test_a_number_behind_a_word_of_prose_is_no_value(text):
+    assert parse(text).prompt == text
+
+
+@pytest.mark.parametrize("text", ["--", "— —", "...", "?!", "-- --tile", "-", "。", "\"\" ''"])
+def test_marks_alone_are_nothing_to_show(text):
+    assert "there is nothing to show" in str(error_of(text)[0])
+    assert parse(text, allow_empty=True)
+
+
+@pytest.mark.parametrize("text", ["🦊", "❤️", "7", "狐", "é", "☯", "∞", "€", "#️⃣", "🏳️‍🌈 --tile"])
+def test_a_single_sign_may_say_what_to_draw(text):
+    assert parse(text).parts
+
+
 def test_a_flag_of_another_studio_leads_to_ours():
     assert "--model" in str(error_of("a fox --v 6")[0])
     assert "--guidance" in str(error_of("a fox --cfg 6")[0])
