@@ -21,6 +21,8 @@ MAX_STYLES = 8  # style references of one request
 MAX_CONTENT_FRAMES = 60  # of an animation to be restyled
 MAX_TRAINING_STEPS = 5000  # of a style
 MAX_BLENDED = 5  # pictures of one blend
+MAX_WEIGHT = 1_000_000  # of a picture in a blend
+LEAST_WEIGHT = 1e-6  # of all pictures of a blend together
 MAX_STOPS = 6  # of one morph
 MAX_FRAMES = 120  # of one morph
 MAX_MORPH_PIXELS = 32_000_000  # of all frames of a morph
@@ -313,8 +315,10 @@ class Blend(Diffusion):
         if self.weights:
             fits = len(self.weights) == len(self.pictures)
             _require(fits, "weights", "must be one for each picture")
-            is_positive = min(self.weights) >= 0 and sum(self.weights) > 0
-            _require(is_positive, "weights", "need a positive one and no negative ones")
+            for weight in self.weights:
+                _require_range("weights", weight, 0, MAX_WEIGHT)
+            is_something = sum(self.weights) >= LEAST_WEIGHT
+            _require(is_something, "weights", "are all too small: use numbers such as 2:1:1")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 123456        the dream of a seed
 k3j9x0a2bd    an image of the gallery, where there is one of that id
 a red fox     words; flags may follow
+
+Between stops stands `|`; within braces, or behind a backslash, it belongs to the words.
 """
 
 import re
@@ -12,6 +14,8 @@ from bot.studio.contract import Caller, MorphStop, Studio
 from bot.wording import Said
 
 SEPARATOR = "|"
+MOST_WEIGHT = 1_000_000  # as the engine takes it
+_MARK = re.compile(r"\\.|[{}|]", re.DOTALL)
 _SEED = re.compile(r"\d{1,10}")
 _IMAGE = re.compile(r"[0-9a-z]{8,12}(:\d)?")
 
@@ -31,7 +35,21 @@ async def stop_of(studio: Studio, caller: Caller, text: str) -> MorphStop:
 
 async def stops_of(studio: Studio, caller: Caller, text: str) -> list[MorphStop]:
     """The stops of a text that separates them by `|`; none of an empty one."""
-    return [await stop_of(studio, caller, part) for part in text.split(SEPARATOR) if part.strip()]
+    return [await stop_of(studio, caller, part) for part in parts_of(text) if part.strip()]
+
+
+def parts_of(text: str) -> list[str]:
+    """Cut a text at each `|` that stands outside of braces and is not escaped."""
+    parts, begin, depth = [], 0, 0
+    for mark in _MARK.finditer(text):
+        if mark[0] == "{":
+            depth += 1
+        elif mark[0] == "}":
+            depth = max(depth - 1, 0)
+        elif mark[0] == SEPARATOR and not depth:
+            parts.append(text[begin : mark.start()])
+            begin = mark.end()
+    return [*parts, text[begin:]]
 
 
 def read_weights(text: str) -> tuple[float, ...]:
@@ -42,8 +60,10 @@ def read_weights(text: str) -> tuple[float, ...]:
     """
     parts = re.split(r"[:,;\s]+", text.strip()) if text.strip() else []
     try:
-        return tuple(float(part) for part in parts)
+        weights = tuple(float(part) for part in parts)
     except ValueError:
-        raise LimitReached(
-            Said("weights are numbers such as 2:1:1, not {given}", given=text[:40])
-        ) from None
+        weights = ()
+    is_usable = any(weights) and all(0 <= weight <= MOST_WEIGHT for weight in weights)
+    if parts and not is_usable:
+        raise LimitReached(Said("weights are numbers such as 2:1:1, not {given}", given=text[:40]))
+    return weights

@@ -63,14 +63,15 @@ def run(
 
 def weights_of(request: Blend) -> Tensor:
     """Return how much of each picture is in each image, (B, n) with rows of sum 1."""
-    given = torch.tensor(request.weights or [1.0] * len(request.pictures))
+    weights = request.weights or [1.0] * len(request.pictures)
+    given = torch.tensor(weights, dtype=torch.float64)
     spread = CHAOS_SPREAD * request.chaos / 100
     rows = [
         given * torch.exp(spread * torch.randn(len(given), generator=_generator(seed)))
         for seed in seeds_of(request)
     ]
-    weights = torch.stack(rows)
-    return weights / weights.sum(1, keepdim=True)
+    spread_out = torch.stack(rows)
+    return (spread_out / spread_out.sum(1, keepdim=True)).float()
 
 
 def _generator(seed: int) -> torch.Generator:

@@ -46,6 +46,13 @@ def test_a_weight_draws_the_mixture_to_its_picture(driver):
     assert abs(colour_of(picture) - wanted).max() < 3
 
 
+def test_the_smallest_and_largest_weights_are_shares_too():
+    for weights in ((1e6, 1e6), (1e-6, 1e-50), (5e-7, 5e-7)):
+        rows = blend.weights_of(replace(BLEND, weights=weights, image_count=4, chaos=100))
+        assert rows.isfinite().all()
+        assert rows.sum(1).numpy() == pytest.approx(1.0)
+
+
 def test_all_pictures_are_encoded_in_one_call_whatever_their_shapes(driver):
     shapes = ((64, 64), (200, 40), (31, 97))
     pictures = tuple(png_of(RED, size) for size in shapes)
@@ -96,6 +103,10 @@ def test_mixing_keeps_the_contrast_of_what_is_mixed(driver):
         ({"weights": (1.0,)}, "weights"),
         ({"weights": (1.0, -1.0)}, "weights"),
         ({"weights": (0.0, 0.0)}, "weights"),
+        ({"weights": (float("inf"), 1.0)}, "weights"),
+        ({"weights": (float("nan"), 1.0)}, "weights"),
+        ({"weights": (1e39, 1.0)}, "weights"),
+        ({"weights": (1e-50, 1e-50)}, "weights"),
         ({"strength": 1.5}, "strength"),
     ],
 )
