@@ -13,10 +13,18 @@ from bot.studio.clock import Clock
 from bot.studio.codec import encode_request
 from bot.studio.contract import Caller, Destination, Limits, Operation, Preferences
 from bot.studio.house import House, Terms
-from bot.studio.restyling import STYLE_MODEL
 from bot.studio.speeds import work_of
 from bot.studio.training import Training
-from engine.api import Dream, Morph, Request, TrainGan
+from engine.api import (
+    Diffusion,
+    Dream,
+    Morph,
+    Request,
+    Stylize,
+    TrainGan,
+    TrainStyle,
+    Upscale,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +69,11 @@ class Acceptance:
         """Accept one job.
 
         Raises:
-            NotAllowed: its model may not be used here, or its generator is not of this place.
+            NotAllowed: a model may not be used here, or its generator is not of this place.
             LimitReached: too many would wait.
         """
-        if commission.model != STYLE_MODEL and not _is_own(commission.request):
-            policy.require_model(commission.model, terms.rules)
+        for model in models_of(commission.request):
+            policy.require_model(model, terms.rules)
         return (await self.accept(caller, [commission], destination, terms))[0]
 
     async def accept(
@@ -123,9 +131,29 @@ class Acceptance:
         )
 
 
-def _is_own(request: Request) -> bool:
-    """Its model is made or was trained here, so that no rule for models names it."""
-    return isinstance(request, TrainGan) or (isinstance(request, Dream) and bool(request.weights))
+def models_of(request: Request) -> tuple[str, ...]:
+    """The models of the catalogue that draw for a request, of those that rules may name.
+
+    Not among them are generators that were trained here, the style networks and the upscaler.
+    """
+    match request:
+        case Diffusion():
+            return (request.model,)
+        case Stylize():
+            return (request.model,) if request.model else ()
+        case Dream():
+            return () if request.weights else (request.model,)
+        case Morph():
+            return _models_of_morph(request)
+        case Upscale() | TrainStyle() | TrainGan():
+            return ()
+
+
+def _models_of_morph(request: Morph) -> tuple[str, ...]:
+    has_dreams = any(stop.seed is not None for stop in request.stops)
+    has_others = any(stop.seed is None for stop in request.stops)
+    drawn = (request.drawing.model,) if has_others else ()
+    return (*drawn, request.dreams) if has_dreams and not request.weights else drawn
 
 
 def _own_weights(request: Request) -> bytes:

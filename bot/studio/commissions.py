@@ -56,6 +56,23 @@ from engine.api import (
 TRAINING_STEPS = 200  # of a style; 0: none may be trained
 OPTIMISER = "style"  # the network that guides the optimise method: the shipped one, or "vgg19"
 MAX_UPSCALED_SIDE = 4096  # pixels
+# Fields of flags by which words of a morph can't differ, as they are typed.
+_FLAGS_OF_ALL = {
+    "aspect": "ar",
+    "seed": "seed",
+    "stylize": "stylize",
+    "weird": "weird",
+    "quality": "quality",
+    "stop": "stop",
+    "tile": "tile",
+    "style_weight": "sw",
+    "model": "model",
+    "steps": "steps",
+    "guidance_scale": "guidance",
+    "sampler": "sampler",
+    "size": "size",
+    "draft": "draft",
+}
 
 
 class Commissions:
@@ -267,12 +284,13 @@ class Commissions:
         pngs = [content.png for content in contents]
         request = valid(lambda: mixing.blend_of(drawing, pngs, asked, typed=typed))
         seen = [image for _, image in found if image]
+        hidden = _asked_to_hide([wish], asked.is_private)
         commission = Commission(
             request=request,
             prompt=mixing.blend_words([content.words for content in contents], asked.prompt),
             model=request.model if isinstance(request, Diffusion) else STYLE_MODEL,
             operation=Operation.BLEND,
-            is_private=hides_mix(caller, seen, asked.is_private, terms.preferences),
+            is_private=hides_mix(caller, seen, hidden, terms.preferences),
             parent_image_id=seen[0].row.id if seen else None,
             parent_job_id=seen[0].row.job_id if seen else None,
         )
@@ -316,6 +334,7 @@ class Commissions:
             )
         terms = await self._acceptance.terms(caller)
         passed = [await self._passed(caller, stop, terms, asked) for stop in stops]
+        _require_alike([one for one in passed if one.drawing])
         info = model_named(asked.model or terms.preferences.model, self._catalogue)
         drawings = [one.drawing for one in passed if one.drawing]
         sizes = [one.size for one in passed if one.size]
@@ -327,17 +346,16 @@ class Commissions:
         dreamer, weights = None, b""
         if any(stop.seed is not None for stop in stops):
             dreamer, weights = await self._dreamer(caller, asked.dreamer, asked.look)
-            if not weights:
-                policy.require_model(dreamer.name, terms.rules)
         points = [one.point for one in passed]
         request = valid(lambda: mixing.morph_of(points, drawing, dreamer, weights, asked))
         seen = [one.seen for one in passed if one.seen]
+        hidden = _asked_to_hide([one.wish for one in passed if one.wish], asked.is_private)
         commission = Commission(
             request=request,
             prompt=" → ".join(one.words for one in passed),
-            model=drawing.model,
+            model=dreamer.name if dreamer and not (drawings or sizes) else drawing.model,
             operation=Operation.MORPH,
-            is_private=hides_mix(caller, seen, asked.is_private, terms.preferences),
+            is_private=hides_mix(caller, seen, hidden, terms.preferences),
             parent_image_id=seen[0].row.id if seen else None,
             parent_job_id=seen[0].row.job_id if seen else None,
         )
@@ -364,6 +382,11 @@ class Commissions:
         Raises:
             LimitReached: it is nothing, or several things.
         """
+        given = (stop.prompt.strip(), stop.seed is not None, stop.upload, stop.image)
+        if sum(map(bool, given)) > 1:
+            raise LimitReached(
+                "a stop of a morph is one thing: a picture, words or a seed; leave the others out"
+            )
         if stop.prompt.strip():
             wish = self._wish(stop.prompt, terms, model=asked.model, seed=asked.seed)
             wish = quick(wish, self._catalogue)  # each frame is drawn
@@ -372,7 +395,7 @@ class Commissions:
                 raise NotAllowed("a stop is either words or a picture; leave the link out")
             point = valid(lambda: Waypoint(prompt=drawing.prompt))
             words = " ".join(shown_words(stop.prompt).split())
-            return _Passed(point, words, drawing=drawing)
+            return _Passed(point, words, drawing=drawing, wish=wish)
         if stop.seed is not None:
             point = valid(lambda: Waypoint(seed=stop.seed))
             return _Passed(point, f"dream {stop.seed}")
@@ -424,5 +447,41 @@ class _Passed:
     point: Waypoint
     words: str
     drawing: TextToImage | None = None  # of a prompt
+    wish: Wish | None = None  # that made the drawing
     size: tuple[int, int] | None = None  # of a picture, in pixels
     seen: SeenImage | None = None  # of the gallery
+
+
+def _require_alike(passed: Sequence[_Passed]) -> None:
+    """Refuse flags of later words: all words of a morph are drawn as the first ones.
+
+    Raises:
+        LimitReached: names a flag that is not as the first words have it.
+    """
+    drawn = [(one.drawing, one.wish) for one in passed if one.drawing and one.wish]
+    for drawing, wish in drawn[1:]:
+        first, held = drawn[0]
+        typed = parse(wish.text, allow_empty=True).flags
+        differing = [
+            shown
+            for name, shown in _FLAGS_OF_ALL.items()
+            if getattr(typed, name) not in (None, getattr(held.parsed.flags, name))
+        ]
+        if drawing.loras != first.loras:
+            differing.append("lora")
+        if drawing.style_references != first.style_references:
+            differing.append("sref")
+        if differing:
+            raise LimitReached(
+                Said(
+                    "the flags of the first words hold for the whole morph; "
+                    "leave --{flag} out of the others",
+                    flag=differing[0],
+                )
+            )
+
+
+def _asked_to_hide(wishes: Sequence[Wish], asked: bool | None) -> bool | None:  # noqa: FBT001
+    """What prompts say of who may see the result, else what is asked; a secret of one is kept."""
+    typed = [wish.is_private for wish in wishes if wish.is_private is not None]
+    return any(typed) if typed else asked

@@ -24,6 +24,7 @@ from engine.api import (
 
 RESHUFFLED = 60  # the chaos of a blend whose images differ by their weights alone
 DRAWN_ON = 0.5  # how far a prompt leads away from a mixture
+FARTHEST = 1.0  # distance of dreams that are like nothing
 NEAR = 0.3  # distance of dreams from what they are like
 SUBTLY_NEAR, STRONGLY_NEAR = 0.2, 0.5  # distance of variations from a dream
 NEAR_COUNT = 4
@@ -111,14 +112,19 @@ def dream_of(asked: Dreaming, info: ModelInfo, like: bytes) -> Dream:
 
     Raises:
         NotFound: the look is unknown.
-        LimitReached: too many are asked for.
+        LimitReached: too many are asked for, or a distance from nothing.
         EngineError: a value is out of its range.
     """
+    if not like and asked.distance not in (None, FARTHEST):
+        raise LimitReached(
+            "distance is from what dreams are like: "
+            "give a picture they shall be like, or leave it out"
+        )
     if not 1 <= asked.count <= DREAM_COUNT_MAX:
         raise LimitReached(
             Said("count must be 1 to {most}, not {given}", most=DREAM_COUNT_MAX, given=asked.count)
         )
-    usual = 1.0 if not like else 0.0 if asked.count == 1 else NEAR
+    usual = FARTHEST if not like else 0.0 if asked.count == 1 else NEAR
     return Dream(
         model=info.name,
         seed=new_seed() if asked.seed is None else asked.seed,

@@ -24,7 +24,6 @@ from bot.studio.asking import (
     Sources,
     Wish,
     from_source,
-    model_named,
     model_of,
     new_seed,
     read_wishes,
@@ -40,12 +39,14 @@ from bot.studio.pictures import JOB_KEY
 from bot.studio.restyling import STYLE_MODEL
 from engine.api import (
     MAX_SEED,
+    Ability,
     Blend,
     Catalogue,
     Diffusion,
     Dream,
     GenerationParameters,
     ImageToImage,
+    ModelInfo,
     Morph,
     Request,
     Stylize,
@@ -86,9 +87,11 @@ class Repeats:
         terms = await self._acceptance.terms(caller)
         seen = await self._gallery.seen(caller, image_id)
         parent = await self._jobs.by_id(seen.row.job_id)
-        request = await self._varied(seen, parent, is_strong=is_strong)
+        request = await self._varied(seen, parent, terms, is_strong=is_strong)
         operation = Operation.VARY_STRONG if is_strong else Operation.VARY_SUBTLE
         commission = of_image(seen, request, operation)
+        if isinstance(request, Diffusion):  # maybe of another model than the image's
+            commission = replace(commission, model=request.model)
         return await self._acceptance.accept_one(caller, commission, destination, terms)
 
     async def compare_strengths(
@@ -152,7 +155,9 @@ class Repeats:
         except UnreadableRequest as error:
             raise NotFound("this job is from another version and can't be run again") from error
 
-    async def _varied(self, seen: SeenImage, parent: JobRow, *, is_strong: bool) -> Request:
+    async def _varied(
+        self, seen: SeenImage, parent: JobRow, terms: Terms, *, is_strong: bool
+    ) -> Request:
         request = await self._stored_request(parent)
         if isinstance(request, Stylize):
             return restyling.near(request, seen.row.place, is_strong=is_strong)
@@ -170,19 +175,25 @@ class Repeats:
             )
         # What was varied, restyled or upscaled has no noise of one seed: begin with the picture.
         strength = STRONG_STRENGTH if is_strong else SUBTLE_STRENGTH
-        return await self._from_picture(seen, parent, strength)
+        return await self._from_picture(seen, parent, terms, strength)
 
-    async def _from_picture(self, seen: SeenImage, parent: JobRow, strength: float) -> Request:
+    async def _from_picture(
+        self, seen: SeenImage, parent: JobRow, terms: Terms, strength: float
+    ) -> Request:
         parsed = parse(parent.prompt, allow_empty=True)
-        info = model_named(None, self._catalogue)
-        if parent.model in self._catalogue.names():
-            info = self._catalogue.info(parent.model)
+        info = self._drawing_model(parent.model, terms.preferences.model)
         wish = Wish(parent.prompt, replace(parsed, flags=Flags(model=info.name)), new_seed())
         png = await self._files.read(seen.row.file_key)
         sources = Sources(png, (seen.row.width, seen.row.height))
         request = valid(lambda: request_of(wish, sources, self._catalogue))
         assert isinstance(request, Diffusion)
         return from_source(request, png, strength)
+
+    def _drawing_model(self, *names: str | None) -> ModelInfo:
+        """The first of some models that is known and draws words, else the default."""
+        known = [self._catalogue.info(name) for name in names if name in self._catalogue.names()]
+        able = (info for info in known if Ability.TEXT_TO_IMAGE in info.abilities)
+        return next(able, self._catalogue.default)
 
     async def _remixed(
         self, caller: Caller, commission: Commission, request: Request, text: str, terms: Terms
@@ -233,8 +244,6 @@ class Repeats:
             return None
         if not policy.may_see_job(caller, parent):
             return None
-        if parent.model != STYLE_MODEL:
-            policy.require_model(parent.model, terms.rules)
         return Commission(
             request=request,
             prompt=parent.prompt,
@@ -281,8 +290,8 @@ class Repeats:
 def _anew(request: Request, job: JobRow) -> Request:
     """The same request with another seed."""
     match request:
-        case TrainGan() if job.state == FAILED:
-            return request  # it goes on where it was
+        case TrainGan() if job.state == FAILED or request.is_ending:
+            return replace(request, is_ending=False)  # it goes on where it was
         case Stylize():
             return restyling.anew(request)
         case Blend():

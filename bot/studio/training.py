@@ -262,7 +262,15 @@ class Training:
                 )
             )
         taken = {row.name for row in await self._usable(caller)}
-        if name in taken or name in self._catalogue.names():
+        if name in taken:
+            raise LimitReached(
+                Said(
+                    "there is a generator called {name} here; "
+                    "delete it first, or choose another name",
+                    name=name,
+                )
+            )
+        if name in self._catalogue.names():
             raise LimitReached(
                 Said("there is a model called {name} here; choose another name", name=name)
             )

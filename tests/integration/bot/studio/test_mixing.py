@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,16 @@ from bot.studio.contract import (
     Preferences,
 )
 from bot.studio.studio import Atelier
-from engine.api import Blend, Dream, EngineConfig, Morph, Stride, Upscale, read_parameters
+from engine.api import (
+    Blend,
+    Dream,
+    EngineConfig,
+    ImageToImage,
+    Morph,
+    Stride,
+    Upscale,
+    read_parameters,
+)
 from engine.models.catalogue import open_catalogue
 from engine.testing import VIDEO, FakeEngine
 from tests.integration.bot.studio.conftest import ADMIN, MEMBER, OTHER, WEB, Open, ended, made
@@ -153,6 +163,30 @@ async def test_a_tile_is_walked_from_and_walked_on_from(
     assert far.images[0].parent_id == near.images[1].id
 
 
+async def test_an_enlarged_dream_is_varied_by_a_model_that_draws_words(
+    studio: Atelier, engine: FakeEngine
+) -> None:
+    job = await dreamt(studio, look="cat", count=1)
+    large = await ended(studio, await studio.upscale(MEMBER, job.images[0].id, WEB))
+    near = await ended(studio, await studio.vary(MEMBER, large.images[0].id, WEB, is_strong=False))
+    request = engine.requests[-1]
+    assert isinstance(request, ImageToImage)
+    assert near.model == request.model == studio.catalogue.default.name
+    draft = studio.catalogue.default.draft_model
+    await studio.set_preferences(MEMBER, Preferences(model=draft))
+    preferred = await studio.vary(MEMBER, large.images[0].id, WEB, is_strong=True)
+    assert preferred.model == draft
+    await studio.set_rules(ADMIN, GuildRules(allowed_models=(NAME,)))
+    with pytest.raises(NotAllowed, match=draft):
+        await studio.vary(MEMBER, large.images[0].id, WEB, is_strong=True)
+
+
+async def test_a_distance_from_nothing_is_refused(studio: Atelier) -> None:
+    with pytest.raises(LimitReached, match="give a picture"):
+        await studio.dream(MEMBER, WEB, Dreaming(distance=0.1))
+    assert (await dreamt(studio, distance=1.0)).state is JobState.FINISHED
+
+
 async def test_dreams_like_a_picture(studio: Atelier, engine: FakeEngine) -> None:
     fox = (await made(studio)).images[0]
     await dreamt(studio, like=fox.id, count=1)
@@ -180,6 +214,18 @@ async def test_a_model_that_a_guild_does_not_allow_dreams_not(studio: Atelier) -
     await studio.set_rules(ADMIN, GuildRules(allowed_models=("atelier-pack",)))
     with pytest.raises(NotAllowed):
         await studio.dream(MEMBER, WEB)
+
+
+async def test_a_morph_of_dreams_needs_no_model_that_draws(studio: Atelier) -> None:
+    await studio.set_rules(ADMIN, GuildRules(allowed_models=(NAME,)))
+    job = await morphed(studio, (MorphStop(seed=1), MorphStop(seed=2)))
+    assert (job.state, job.model) == (JobState.FINISHED, NAME)
+    with pytest.raises(NotAllowed, match="can't be used here"):
+        await studio.morph(MEMBER, (MorphStop(seed=1), STOPS[0]), WEB)
+    await studio.set_rules(ADMIN, GuildRules(allowed_models=("atelier-pack",)))
+    assert (await morphed(studio)).state is JobState.FINISHED
+    with pytest.raises(NotAllowed, match=NAME):
+        await studio.morph(MEMBER, (MorphStop(seed=1), STOPS[0]), WEB)
 
 
 async def test_a_morph_is_kept_as_animation_with_its_first_frame(
@@ -252,6 +298,51 @@ async def test_a_morph_needs_stops_and_each_is_something(studio: Atelier) -> Non
         await studio.morph(MEMBER, STOPS[:1], WEB)
     with pytest.raises(LimitReached, match="each stop"):
         await studio.morph(MEMBER, (*STOPS, MorphStop()), WEB)
+    for several in (
+        MorphStop(prompt="a fox", seed=1),
+        MorphStop(seed=1, upload=PAIR[0]),
+        replace(STOPS[0], image="k3j9x0a2bd"),
+    ):
+        with pytest.raises(LimitReached, match="one thing"):
+            await studio.morph(MEMBER, (*STOPS, several), WEB)
+
+
+@pytest.mark.parametrize(
+    ("later", "flag"),
+    [
+        ("a fox --ar 16:9", "ar"),
+        ("a fox --seed 8", "seed"),
+        ("a fox --steps 9", "steps"),
+        ("a fox --model atelier-pack", "model"),
+        ("a fox --sref udnie", "sref"),
+    ],
+)
+async def test_flags_of_later_words_are_refused_where_they_differ(
+    studio: Atelier, later: str, flag: str
+) -> None:
+    stops = (MorphStop(prompt="an owl --ar 1:1 --steps 3 --seed 7"), MorphStop(prompt=later))
+    with pytest.raises(LimitReached, match=f"--{flag} "):
+        await studio.morph(MEMBER, stops, WEB)
+
+
+async def test_words_without_flags_are_drawn_as_the_first(
+    studio: Atelier, engine: FakeEngine
+) -> None:
+    first, same = "an owl --ar 1:1 --steps 3 --seed 7", "a fox --ar 1:1 --no fog --seed 7"
+    prompts = (first, "a hill", same)
+    await morphed(studio, [MorphStop(prompt=prompt) for prompt in prompts])
+    request = engine.requests[-1]
+    assert isinstance(request, Morph)
+    assert (request.seed, request.drawing.steps) == (7, 3)
+    assert request.drawing.width == request.drawing.height
+    assert len(request.stops[2].prompt) == 2, "what is to be avoided belongs to its own words"
+
+
+async def test_a_secret_in_the_words_of_a_mixture_is_kept(studio: Atelier) -> None:
+    stops = (MorphStop(prompt="an owl"), MorphStop(prompt="a fox --private"))
+    assert (await morphed(studio, stops)).is_private
+    assert (await blended(studio, prompt="a fox --private")).is_private
+    assert not (await blended(studio, prompt="a fox")).is_private
 
 
 async def test_a_cancelled_morph_leaves_nothing(studio: Atelier, engine: FakeEngine) -> None:

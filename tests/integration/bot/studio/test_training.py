@@ -11,6 +11,7 @@ from bot.studio.contract import (
     Caller,
     Dreaming,
     GalleryScope,
+    GuildRules,
     JobState,
     Morphing,
     MorphStop,
@@ -139,6 +140,57 @@ async def test_a_deleted_generator_dreams_no_more(studio: Atelier) -> None:
         await studio.reroll(MEMBER, dream.id, WEB)
 
 
+async def test_rules_for_models_name_no_generator_of_ones_own(
+    studio: Atelier, engine: FakeEngine
+) -> None:
+    await draw(studio, ADMIN, 16)
+    await trained(studio)
+    await studio.set_rules(ADMIN, GuildRules(allowed_models=("atelier-pack",)))
+    dream = await ended(studio, await studio.dream(MEMBER, WEB, Dreaming(model="red-foxes")))
+    image = dream.images[0].id
+    large = await ended(studio, await studio.upscale(MEMBER, image, WEB))
+    again = await studio.make_again(MEMBER, await studio.image_png(MEMBER, image), WEB)
+    for job in (large, await ended(studio, again)):
+        assert (job.state, job.model) == (JobState.FINISHED, "red-foxes")
+    await studio.make_again(MEMBER, await studio.image_png(MEMBER, large.images[0].id), WEB)
+    stops = [MorphStop(seed=1), MorphStop(seed=2)]
+    asked = Morphing(frames=4, dreamer="red-foxes")
+    await studio.set_rules(ADMIN, GuildRules(allowed_models=("atelier-dreams",)))
+    morph = await ended(studio, await studio.morph(MEMBER, stops, WEB, asked))
+    assert (morph.state, morph.model) == (JobState.FINISHED, "red-foxes")
+
+
+async def test_what_waits_for_a_generator_that_is_deleted_is_finished(
+    studio: Atelier, engine: FakeEngine
+) -> None:
+    await draw(studio, ADMIN, 16)
+    await trained(studio)
+    engine.stuck = True
+    dreams = [
+        await studio.dream(replace(MEMBER, owner_id=owner_id), WEB, Dreaming(model="red-foxes"))
+        for owner_id in range(20, 26)  # more than run at once
+    ]
+    await studio.delete_generator(ADMIN, "red-foxes")
+    engine.stuck = False
+    for dream in dreams:
+        assert (await ended(studio, dream)).state is JobState.FINISHED
+
+
+async def test_a_training_is_repeated_once_its_generator_is_deleted(
+    studio: Atelier, engine: FakeEngine
+) -> None:
+    await draw(studio, ADMIN, 16)
+    job = await trained(studio)
+    with pytest.raises(LimitReached, match="red-foxes here; delete it first"):
+        await studio.reroll(ADMIN, job.id, WEB)
+    await studio.delete_generator(ADMIN, "red-foxes")
+    again = await ended(studio, await studio.reroll(ADMIN, job.id, WEB), ADMIN)
+    assert again.state is JobState.FINISHED
+    first, second = trainings(engine)
+    assert first.seed != second.seed
+    assert [view.job_id for view in await studio.generators(ADMIN)] == [again.id]
+
+
 async def test_deleted_and_private_pictures_are_never_learnt(
     studio: Atelier, engine: FakeEngine
 ) -> None:
@@ -251,6 +303,9 @@ async def test_cancelling_keeps_what_was_learnt(studio: Atelier, engine: FakeEng
     assert (first.is_ending, second.is_ending) == (False, True)
     assert (second.seed, second.name) == (first.seed, first.name)
     assert len(await studio.generators(ADMIN)) == 1
+    await studio.delete_generator(ADMIN, "red-foxes")
+    await ended(studio, await studio.reroll(ADMIN, job.id, WEB), ADMIN)
+    assert trainings(engine)[-1] == first, "so that it goes on where it was"
 
 
 async def test_cancelling_twice_or_at_once_keeps_nothing(
