@@ -40,7 +40,9 @@ from engine.calls import (
 )
 from engine.media.png import encode_png, images_of_pixels
 from engine.models.families.style import StyleNetworks
+from engine.networks.style import StyleTransfer
 from engine.networks.vgg import Vgg19
+from engine.networks.weights import save_network
 from engine.pipelines import stylize
 from engine.requests import StyleMethod, StyleReference, Stylize
 from engine.style import losses
@@ -183,6 +185,7 @@ def main() -> None:
     parser.add_argument("--contents", type=int, default=12)
     parser.add_argument("--optimised", type=int, default=4, help="pairs that are optimised too")
     parser.add_argument("--iterations", type=int, nargs="*", default=[100, 300])
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     given = parser.parse_args()
     torch.set_grad_enabled(False)
     cores = torch.get_num_threads()
@@ -192,10 +195,12 @@ def main() -> None:
     classic = [p for p in pictures if p.file.startswith("classic/")]
     unseen = unseen_paintings(pictures)[:UNSEEN_STYLES]
     given.out.mkdir(parents=True, exist_ok=True)
-    networks = StyleNetworks(torch.device("cpu"))
+    networks = StyleNetworks(torch.device(given.device))
     measured = Measured(given.measured)
     pairs = list(itertools.product(contents, [*classic, *unseen]))
     tasks = tasks_of(networks, pairs, given.optimised, given.iterations)
+    guessing = untrained(networks, given.out / "untrained")
+    tasks += optimisers_of(guessing, tasks[-1].pairs, given.iterations[-1:], ", untrained encoder")
     number, shares = (int(part) for part in given.share.split("/"))
     chosen = [(task, pair) for task in tasks for pair in task.pairs[number - 1 :: shares]]
     is_whole = measure_in_time(measured, chosen, given.minutes)
@@ -234,10 +239,30 @@ def tasks_of(
         Task("fast", fast, pairs),
         Task("fast, pairs below", fast, some),
     ]
-    for count in iterations:
-        method = restyler(networks, method=StyleMethod.OPTIMISE, iterations=count)
-        tasks.append(Task(f"optimise, {count} iterations", method, some))
-    return tasks
+    return tasks + optimisers_of(networks, some, iterations)
+
+
+def optimisers_of(
+    networks: StyleNetworks, pairs: Sequence[Pair], iterations: Sequence[int], guide: str = ""
+) -> list[Task]:
+    """The optimiser for so many iterations each; `guide` says whose features it follows."""
+    return [
+        Task(
+            f"optimise, {count} iterations{guide}",
+            restyler(networks, method=StyleMethod.OPTIMISE, iterations=count),
+            pairs,
+        )
+        for count in iterations
+    ]
+
+
+def untrained(networks: StyleNetworks, folder: Path) -> StyleNetworks:
+    """The same networks as they were before any training: what the encoder's training is worth."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with torch.random.fork_rng():
+        torch.default_generator.manual_seed(0)
+        save_network(folder, "style", StyleTransfer(networks.config))
+    return StyleNetworks(networks.device, folder=folder)
 
 
 def table_of(measured: Measured, tasks: Sequence[Task]) -> str:
@@ -280,13 +305,20 @@ def speeds_of(networks: StyleNetworks, cores: int = 1) -> str:
     for name, call, flops, precision in passes:
         seconds = _seconds(partial(networks.execute, [call]))
         kind = str(precision).removeprefix("torch.")
-        share = flops / seconds / _flops_limit(precision)
+        share = flops / seconds / _flops_limit(precision, networks.device)
         lines.append(f"| {name} | {seconds:.3f} | {kind} | {share:.0%} |")
     told = "\n".join(lines) + "\n\n" + _sharing(networks, style, "a core", time.process_time)
-    if cores == 1:
-        return told
     torch.set_num_threads(cores)
     try:
+        seconds = _seconds(partial(restyler(networks), square, square), time.perf_counter)
+        told += (
+            f"\n{seconds:.2f} s by the clock for a whole restyle of 512 x 512 px by `fast`, from "
+        )
+        told += (
+            f"one PNG to the other, the style looked at and its strokes laid, on {cores} cores.\n"
+        )
+        if cores == 1:
+            return told
         return told + "\n" + _sharing(networks, style, f"{cores} cores", time.perf_counter)
     finally:
         torch.set_num_threads(1)
@@ -321,14 +353,18 @@ def _flops(networks: StyleNetworks, call: Restyle | ContentFeatures) -> int:
     return int(counter.get_total_flops())
 
 
-def _flops_limit(precision: torch.dtype) -> float:
+def _flops_limit(precision: torch.dtype, device: torch.device) -> float:
     """Operations a second of a large product of matrices."""
-    matrix = torch.rand(1024, 1024).to(precision)
-    return float(2 * 1024**3 / _seconds(lambda: matrix @ matrix))
+    side = 1024 if device.type == "cpu" else 8192
+    matrix = torch.rand(side, side, device=device).to(precision)
+    return float(2 * side**3 / _seconds(lambda: float((matrix @ matrix)[0, 0])))
 
 
 def _seconds(work: Callable[[], object], clock: Clock = time.process_time) -> float:
-    """For the quickest of some runs after a first: the others were disturbed."""
+    """For the quickest of some runs after a first: the others were disturbed.
+
+    Who waits for a GPU spends the time of a core, too.
+    """
     work()
     times = []
     for _ in range(RUNS):

@@ -53,7 +53,7 @@ from engine.models.notebook import Notebook
 from engine.models.style_presets import style_presets
 from engine.models.style_versions import version_of
 from engine.networks.low_rank import change_size, changes_of, first_change
-from engine.networks.style import StyleTransfer, statistics
+from engine.networks.style import StyleConfig, StyleTransfer, statistics
 from engine.networks.vgg import Vgg19, load_vgg19
 from engine.style import losses
 from engine.style.colour import FAINTEST, colour_moments, recoloured_as
@@ -83,7 +83,7 @@ class StyleNetworks:
         precision: torch.dtype | None = None,
     ) -> None:
         """Paint in `precision`: by default in what this device multiplies best, see `quickest`."""
-        self._device = device
+        self.device = device
         self.precision = quickest(device) if precision is None else precision
         self._folder = folder
         self._vgg19_file = vgg19
@@ -114,6 +114,11 @@ class StyleNetworks:
                 return list(torch.split(answer.float().cpu(), [len(part) for part in rows]))
             case _:
                 return [self._answer(call) for call in calls]
+
+    @property
+    def config(self) -> StyleConfig:
+        """The sizes of the networks that restyle."""
+        return self._transfer.config
 
     def fingerprint(self, network: str) -> str:
         """Ten digits of the hash of the shipped weights; empty for an operator's own."""
@@ -156,12 +161,12 @@ class StyleNetworks:
             self._joined([call.strength for call in calls]),
             self._joined(owns) if owns else None,
             self._learnt(calls[0].changes),
-            torch.tensor(times, device=self._device),
+            torch.tensor(times, device=self.device),
         )
         return list(torch.split(answer.float().cpu(), [len(call.pixels) for call in calls]))
 
     def _lay(self, calls: Sequence[LayStrokes]) -> list[Tensor]:
-        details = torch.cat([call.details for call in calls]).to(self._device)
+        details = torch.cat([call.details for call in calls]).to(self.device)
         strokes = Strokes(self._joined([call.bases for call in calls]), details)
         pixels = self._joined([call.pixels for call in calls])
         answer = laid(pixels, strokes, self._joined([call.strength for call in calls]))
@@ -175,16 +180,16 @@ class StyleNetworks:
             if change is None or len(change) != change_size(self._transfer.decoder):
                 log.warning("what was learnt of a style is of other networks, and is left out")
                 continue
-            for name, part in changes_of(self._transfer.decoder, change.to(self._device)):
+            for name, part in changes_of(self._transfer.decoder, change.to(self.device)):
                 total[name] = total[name] + weight * part if name in total else weight * part
         return total
 
     def _change_gradient(self, call: ChangeGradient) -> tuple[Tensor, Tensor]:
         network = self._transfer
-        pixels, code = call.pixels.to(self._device), call.code.to(self._device)
-        grams = [gram.to(self._device) for gram in call.grams]
+        pixels, code = call.pixels.to(self.device), call.code.to(self.device)
+        grams = [gram.to(self.device) for gram in call.grams]
         with torch.enable_grad():
-            change = call.change.to(self._device).detach().requires_grad_()
+            change = call.change.to(self.device).detach().requires_grad_()
             learnt = dict(changes_of(network.decoder, change))
             adapted = network.adapted(pixels, code.expand(len(pixels), -1))
             drawn = network.decoded(adapted, learnt)
@@ -192,8 +197,8 @@ class StyleNetworks:
             # learnt may not count on that: a palette is set as for the decoder as it ships.
             with torch.no_grad():
                 shipped = network.decoded(adapted, {})
-            covariance = (call.covariance + FAINTEST * torch.eye(3)).to(self._device)
-            mean = call.mean.to(self._device)
+            covariance = (call.covariance + FAINTEST * torch.eye(3)).to(self.device)
+            mean = call.mean.to(self.device)
             drawn = recoloured_as(drawn, shipped, mean, covariance, FAINTEST)
             found = network.encoder(drawn.clamp(-0.2, 1.2))
             codes = network.encoder.split_code(code)
@@ -220,7 +225,7 @@ class StyleNetworks:
 
     def _rows_at_once(self, pixels: Tensor) -> int:
         """Rows of a pass on the way back: as many as a CPU's caches hold, all elsewhere."""
-        if self._device.type != "cpu":
+        if self.device.type != "cpu":
             return len(pixels)
         return max(1, CACHED_PIXELS // pixels[0, 0].numel())
 
@@ -237,7 +242,7 @@ class StyleNetworks:
         return style
 
     def _describe(self, call: DescribeStyle) -> Style:
-        pixels = _by_pixel(call.pixels.float().to(self._device))
+        pixels = _by_pixel(call.pixels.float().to(self.device))
         _, levels = self._extractor(call.network.model).features(pixels)
         code = torch.cat([statistics(level) for level in levels], dim=1)
         grams = tuple(losses.gram_matrix(level).cpu() for level in levels)
@@ -263,7 +268,7 @@ class StyleNetworks:
 
     @cached_property
     def _transfer(self) -> StyleTransfer:
-        network = read_style_transfer(self._folder).to(self._device)
+        network = read_style_transfer(self._folder).to(self.device)
         return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
     @cached_property
@@ -283,7 +288,7 @@ class StyleNetworks:
 
     @cached_property
     def _vgg19(self) -> Vgg19:
-        return load_vgg19(self._vgg19_path).to(self._device)
+        return load_vgg19(self._vgg19_path).to(self.device)
 
     @cached_property
     def _vgg19_version(self) -> str:
@@ -296,7 +301,7 @@ class StyleNetworks:
         return self._vgg19_file
 
     def _joined(self, parts: Sequence[Tensor]) -> Tensor:
-        return torch.cat([part.float() for part in parts]).to(self._device)
+        return torch.cat([part.float() for part in parts]).to(self.device)
 
 
 def _loss_and_gradient(

@@ -80,6 +80,7 @@ def test_speeds_are_told_with_their_part_of_the_limit(tmp_path, monkeypatch):
     told = evaluation.speeds_of(StyleNetworks(torch.device("cpu"), folder=tmp_path), cores=2)
     assert "fast, the network, 512 px" in told
     assert told.count("| 16 px |") == 2
+    assert "for a whole restyle of 512 x 512 px" in told
     assert "| iterations of 2 cores in a second |" in told
     assert torch.get_num_threads() == 1
 
@@ -104,3 +105,15 @@ def test_unseen_paintings_are_those_held_out_and_those_in_grey():
     assert held_out
     assert unseen == [*held_out, pictures[3]]
     assert not {p.file for p in unseen} & {p.file for p in train}
+
+
+def test_an_untrained_guide_has_the_sizes_of_the_trained_one_and_other_weights(tmp_path):
+    config = StyleConfig(widths=(2, 2, 2, 2))
+    torch.manual_seed(5)
+    (tmp_path / "trained").mkdir()
+    save_network(tmp_path / "trained", "style", StyleTransfer(config))
+    trained = StyleNetworks(torch.device("cpu"), folder=tmp_path / "trained")
+    guess = evaluation.untrained(trained, tmp_path / "guess")
+    again = evaluation.untrained(trained, tmp_path / "again")
+    assert guess.config == trained.config
+    assert guess.fingerprint("style") == again.fingerprint("style") != trained.fingerprint("style")
