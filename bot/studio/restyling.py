@@ -35,7 +35,9 @@ SUBTLY_VARIED, STRONGLY_VARIED = 0.35, 0.9
 ITERATIONS = {Detail.DRAFT: 60, Detail.NORMAL: 200, Detail.FINE: 500}
 A_PICTURE = "a picture"  # in the words of a job whose content was uploaded
 _MARK = ", in the style of "
-_WEIGHTED = re.compile(r"(?P<name>.+?)\s*:\s*(?P<weight>\d*\.?\d+)")
+_WEIGHTED = re.compile(
+    r"(?P<name>.*?)\s*:\s*(?P<weight>[+-]?(?:\d+[.,]?\d*|[.,]\d+)(?:e[+-]?\d+)?)", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +74,11 @@ def content_of(upload: Upload, words: str) -> Content:
 
 
 def read_weighted(text: str) -> tuple[str, float]:
-    """A name and its weight, written `NAME` or `NAME:0.4`."""
+    """A name and its weight, written `NAME` or `NAME:0.4`; any number, if it can be one or not."""
     match = _WEIGHTED.fullmatch(text.strip())
-    return (match["name"], float(match["weight"])) if match else (text.strip(), 1.0)
+    if not match:
+        return text.strip(), 1.0
+    return match["name"], float(match["weight"].replace(",", "."))
 
 
 def request_for(

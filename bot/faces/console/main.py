@@ -164,7 +164,11 @@ def stylize(
             cells=cells,
             model=model,
         )
-        chosen = [restyling.read_style(text) for text in (style, style2, style3, style4) if text]
+        chosen = [
+            restyling.read_style(text)
+            for text in (style, style2, style3, style4)
+            if text is not None
+        ]
         ask = restyling.Ask(restyling.read_content(content), tuple(chosen), asked, blend)
         studio = _application(context).open_studio_of(_quiet_settings())
         place = drawing.out_of(out, "restyled.png")

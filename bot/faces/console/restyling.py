@@ -31,9 +31,11 @@ def read_style(text: str) -> StyleChoice:
     """A style as typed: a file, a name or an image's id, each with `:WEIGHT` after it or not.
 
     Raises:
-        UserError: the file can't be read.
+        UserError: the file can't be read, or there is no name.
     """
     name, weight = (text, 1.0) if Path(text).is_file() else read_weighted(text)
+    if not name:
+        raise UserError("this style has no name; write NAME or NAME:0.4")
     picture = _picture(name)
     return StyleChoice(name="" if picture else name, upload=picture, weight=weight)
 

@@ -33,6 +33,14 @@ def request_of(
         (" wave : 2 ", ("wave", 2.0)),
         ("wave:", ("wave:", 1.0)),
         ("a:b", ("a:b", 1.0)),
+        ("udnie:-0.4", ("udnie", -0.4)),
+        ("udnie:1.", ("udnie", 1.0)),
+        ("udnie:.5", ("udnie", 0.5)),
+        ("udnie:1e1", ("udnie", 10.0)),
+        ("udnie: 0,4", ("udnie", 0.4)),
+        ("a:1:2", ("a:1", 2.0)),
+        (":0.4", ("", 0.4)),
+        ("udnie:1st", ("udnie:1st", 1.0)),
     ],
 )
 def test_a_weight_may_follow_a_name(text: str, read: tuple[str, float]) -> None:

@@ -17,6 +17,12 @@ def test_a_style_is_a_file_or_a_name_with_or_without_a_weight(tmp_path: Path) ->
     assert restyling.read_style("starry night:0.4") == StyleChoice(name="starry night", weight=0.4)
 
 
+@pytest.mark.parametrize("text", [":0.4", " ", ""])
+def test_a_style_without_a_name_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match="has no name"):
+        restyling.read_style(text)
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"wave\.jpg can't be read: No such file"):
         restyling.read_style(str(tmp_path / "wave.jpg"))
