@@ -7,6 +7,7 @@ import discord
 from bot.faces.discord.cards import Row
 from bot.faces.discord.components.details import InfoButton
 from bot.faces.discord.components.keeping import DeleteButton, FavouriteButton
+from bot.faces.discord.components.privacy import LockButton
 from bot.faces.discord.components.reroll import RemixButton, RerollButton
 from bot.faces.discord.components.restyle import RestyleButton
 from bot.faces.discord.components.strengths import StrengthsButton
@@ -18,9 +19,9 @@ from bot.studio.contract import ImageView, Operation
 def image_controls(words: Words, image: ImageView) -> list[Row]:
     """Under a single picture, or one that moves."""
     if image.is_animated:
-        return [_animation_controls(words, image)]
+        return [_animation_controls(words, image), [_lock(words, image)]]
     if image.operation is Operation.TRAIN_GAN:  # a sheet of samples, to look at
-        return [_keeping(words, image)]
+        return [[*_keeping(words, image), _lock(words, image)]]
     making = [
         UpscaleButton(image.id, words("buttons.upscale", factor=2), factor=2),
         UpscaleButton(image.id, words("buttons.upscale", factor=4), factor=4),
@@ -32,10 +33,10 @@ def image_controls(words: Words, image: ImageView) -> list[Row]:
     if image.operation is not Operation.UPSCALE:  # it would only be made once more
         again.append(RerollButton(image.job_id, words("buttons.reroll")))
     again.append(RemixButton(image.job_id, words("buttons.remix")))
-    rows: list[Row] = [making, [*again, *_keeping(words, image)]]
+    further: list[discord.ui.Item[Any]] = [_lock(words, image)]
     if image.operation is Operation.STYLIZE:
-        rows.append([StrengthsButton(image.id, words("buttons.strengths"))])
-    return rows
+        further.append(StrengthsButton(image.id, words("buttons.strengths")))
+    return [making, [*again, *_keeping(words, image)], further]
 
 
 def _animation_controls(words: Words, image: ImageView) -> list[discord.ui.Item[Any]]:
@@ -52,3 +53,7 @@ def _keeping(words: Words, image: ImageView) -> list[discord.ui.Item[Any]]:
         DeleteButton(image.id, words("buttons.delete")),
         InfoButton(image.id),
     ]
+
+
+def _lock(words: Words, image: ImageView) -> LockButton:
+    return LockButton(image.id, words("buttons.lock"))

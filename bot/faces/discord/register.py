@@ -27,6 +27,7 @@ from bot.faces.discord.components.keeping import (
     PickButton,
     RestoreButton,
 )
+from bot.faces.discord.components.privacy import HideButton, LockButton
 from bot.faces.discord.components.reroll import REMIX_FORM, RemixButton, RerollButton
 from bot.faces.discord.components.restyle import LookMenu, RestyleButton, RestylePickButton
 from bot.faces.discord.components.strength_menu import StrengthMenu
@@ -70,8 +71,10 @@ BUTTONS: tuple[type[discord.ui.DynamicItem[Any]], ...] = (
     DismissButton,
     DrawInStyleButton,
     FavouriteButton,
+    HideButton,
     InfoButton,
     JobInfoButton,
+    LockButton,
     LookMenu,
     OlderJobsButton,
     OpenMenu,

@@ -22,7 +22,7 @@ async def test_a_button_makes_more_pictures(alice, grid, button, told, count):
     [item] = shown(message)
     side = 512 if button == "U2" else 2 * 256 + 4
     assert (item["media"]["width"], item["media"]["height"]) == (side, side)
-    assert (len(labels(message)) == 9) == (count == 1)
+    assert (len(labels(message)) == 10) == (count == 1)
 
 
 async def test_the_viewer_of_one_picture_varies_and_enlarges_it(alice):

@@ -12,6 +12,7 @@ from bot.faces.discord.cards import Shown, card
 from bot.faces.discord.components.details import job_details
 from bot.faces.discord.components.identifiers import IMAGE, JOB
 from bot.faces.discord.components.restyle import UPLOAD, ask_look
+from bot.faces.discord.components.showing import named_in
 from bot.faces.discord.components.style import DrawInStyleButton
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words, phrase
@@ -44,7 +45,7 @@ async def message_info(interaction: Interaction, message: discord.Message) -> No
     """What is known of the picture in a message."""
     await interaction.response.defer(thinking=True, ephemeral=True)
     words, caller = Words(interaction.locale.value), caller_of(interaction)
-    job_id = named_in(interaction, message, _OF_JOB)
+    job_id = named_here(interaction, message, _OF_JOB)
     if job_id is None:
         raise NotFound(words("upload.none"))
     job = await interaction.client.studio.job(caller, job_id)
@@ -93,27 +94,18 @@ async def picture_of(interaction: Interaction, message: discord.Message) -> byte
 
 async def _image_in(interaction: Interaction, message: discord.Message) -> str | None:
     """The image of the gallery that a message shows first; None where it is not ours."""
-    image_id = named_in(interaction, message, _OF_IMAGE)
-    if image_id is None and (job_id := named_in(interaction, message, _OF_JOB)):
+    image_id = named_here(interaction, message, _OF_IMAGE)
+    if image_id is None and (job_id := named_here(interaction, message, _OF_JOB)):
         job = await interaction.client.studio.job(caller_of(interaction), job_id)
         image_id = job.images[0].id if job.images else None
     return image_id
 
 
-def named_in(
+def named_here(
     interaction: Interaction, message: discord.Message, custom_id: re.Pattern[str]
 ) -> str | None:
     """The id that a button of one of our messages carries."""
     bot_user = interaction.client.user
     if bot_user is None or message.author.id != bot_user.id:
         return None
-    return _named_in(message.components, custom_id)
-
-
-def _named_in(components: object, custom_id: re.Pattern[str]) -> str | None:
-    for component in components if isinstance(components, list | tuple) else ():
-        match = custom_id.fullmatch(str(getattr(component, "custom_id", "") or ""))
-        found = match[1] if match else _named_in(getattr(component, "children", ()), custom_id)
-        if found:
-            return found
-    return None
+    return named_in(message.components, custom_id)

@@ -6,9 +6,10 @@ from typing import Any, Self
 
 import discord
 
-from bot.faces.discord.cards import card
+from bot.faces.discord.cards import GREY, card
 from bot.faces.discord.components.identifiers import IMAGE, JOB
 from bot.faces.discord.components.lasting import LastingButton, SubjectButton
+from bot.faces.discord.components.showing import public_id, shows_alone, take_down
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words
 from bot.studio.contract import ImageView
@@ -49,37 +50,83 @@ class PickButton(
         words = Words(interaction.locale.value)
         await interaction.response.defer(thinking=True, ephemeral=True)
         job = await interaction.client.studio.job(caller_of(interaction), self.job_id)
-        view = card(words(f"pick.{self.purpose}"), rows=_in_rows(self._choices(job.images)))
+        choices = self._choices(job.images, public_id(interaction))
+        view = card(words(f"pick.{self.purpose}"), rows=_in_rows(choices))
         await interaction.edit_original_response(view=view)
 
-    def _choices(self, images: Sequence[ImageView]) -> list[discord.ui.Item[Any]]:
+    def _choices(
+        self, images: Sequence[ImageView], message_id: int | None
+    ) -> list[discord.ui.Item[Any]]:
         if self.purpose == "favourite":
             return [FavouriteButton(image.id, str(image.index + 1)) for image in images]
-        return [DeleteButton(image.id, str(image.index + 1)) for image in images]
+        return [DeleteButton(image.id, str(image.index + 1), message_id) for image in images]
 
 
-class DeleteButton(SubjectButton, verb="delete", subject=IMAGE, emoji="🗑️"):
-    """Deletes an image; the studio allows it to its owner and to admins."""
+class DeleteButton(LastingButton, template=rf"delete:{IMAGE}(?::(?P<message>\d{{1,20}}))?"):
+    """Deletes an image; the studio allows it to its owner and to admins.
+
+    Where it is one of a grid's, the custom_id names the message that shows the grid.
+    """
+
+    def __init__(self, image_id: str, label: str, grid_message_id: int | None = None) -> None:
+        custom_id = f"delete:{image_id}"
+        if grid_message_id is not None:
+            custom_id += f":{grid_message_id}"
+        super().__init__(discord.ui.Button(label=label, emoji="🗑️", custom_id=custom_id))
+        self.image_id = image_id
+        self.grid_message_id = grid_message_id
+
+    @classmethod
+    def restored(cls, match: re.Match[str], label: str) -> Self:
+        """The button of an earlier message."""
+        grid_message = match["message"]
+        return cls(match["image"], label, int(grid_message) if grid_message else None)
 
     async def pressed(self, interaction: Interaction) -> None:
-        """Delete, and offer to undo it."""
-        words = Words(interaction.locale.value)
-        await interaction.response.defer(thinking=True, ephemeral=True)
-        await interaction.client.studio.delete(caller_of(interaction), self.subject)
-        undo = RestoreButton(self.subject, words("buttons.restore"))
-        view = card(words("delete.done", id=self.subject), rows=[[undo]])
-        await interaction.edit_original_response(view=view)
+        """Delete, take the picture off the message where it is alone, and offer to undo it."""
+        words, caller = Words(interaction.locale.value), caller_of(interaction)
+        studio = interaction.client.studio
+        if shows_alone(interaction.message, self.image_id):
+            await interaction.response.defer()  # the answer takes the picture's place
+        else:
+            await interaction.response.defer(thinking=True, ephemeral=True)
+        image = await studio.image(caller, self.image_id)
+        await studio.delete(caller, image.id)
+        note = await self._note(interaction, words, image)
+        undo = RestoreButton(image.id, words("buttons.restore"))
+        view = card(words("delete.done", id=image.id), note, rows=[[undo]])
+        await interaction.edit_original_response(view=view, attachments=[])
+
+    async def _note(self, interaction: Interaction, words: Words, image: ImageView) -> str:
+        """Where the deleted picture still is to be seen, and what to do about it."""
+        if self.grid_message_id is not None:
+            return await self._note_of_grid(interaction, words, image, self.grid_message_id)
+        message = interaction.message
+        is_viewer = message is not None and message.flags.ephemeral and not image.is_private
+        return words("delete.elsewhere") if is_viewer else ""
+
+    async def _note_of_grid(
+        self, interaction: Interaction, words: Words, image: ImageView, message_id: int
+    ) -> str:
+        """The grid stays until the last of its pictures is deleted, and goes then."""
+        job = await interaction.client.studio.job(caller_of(interaction), image.job_id)
+        if job.images:
+            return words("delete.grid", count=len(job.images))
+        view = card(words("delete.all"), colour=GREY)
+        is_gone = await take_down(interaction, message_id, f"details:{job.id}", view)
+        return "" if is_gone else words("delete.stays")
 
 
 class RestoreButton(SubjectButton, verb="restore", subject=IMAGE, emoji="↩️"):
     """Brings a deleted image back, within 24 hours."""
 
     async def pressed(self, interaction: Interaction) -> None:
-        """Restore and say so."""
+        """Restore and say so, in place of the offer."""
         words = Words(interaction.locale.value)
-        await interaction.response.defer(thinking=True, ephemeral=True)
+        await interaction.response.defer()
         image = await interaction.client.studio.restore(caller_of(interaction), self.subject)
-        await interaction.edit_original_response(content=words("restore.done", id=image.id))
+        view = card(words("restore.done", id=image.id))
+        await interaction.edit_original_response(view=view)
 
 
 async def _toggle_favourite(interaction: Interaction, image_id: str) -> str:

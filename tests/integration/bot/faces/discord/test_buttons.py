@@ -1,7 +1,17 @@
 """The buttons under a result: whoever presses them, and whenever."""
 
+import pytest
+
+from bot.errors import NotFound
 from bot.studio.contract import Caller, Operation
-from tests.integration.bot.faces.discord.stage import attached, has_ending, labels, parts, text
+from tests.integration.bot.faces.discord.stage import (
+    attached,
+    gallery_items,
+    has_ending,
+    labels,
+    parts,
+    text,
+)
 
 
 async def newest_job(stage, member):
@@ -110,22 +120,94 @@ async def test_a_grid_asks_which_picture_is_the_favourite(stage):
     assert favourites == [False, False, True, False]
 
 
-async def test_a_deleted_picture_can_be_brought_back(stage):
-    grid = await stage.imagine(count=1)
-    deleted = await stage.alice.click(grid.message, label="Delete")
-    assert deleted.ephemeral
-    assert "is deleted" in text(deleted.response)
-    restored = await stage.alice.click(deleted.response, label="Undo")
-    assert "back in the gallery" in text(restored.response)
+async def test_a_deleted_picture_goes_from_its_message_and_can_be_brought_back(stage):
+    single = await stage.imagine(count=1)
+    await stage.alice.click(single.message, label="Delete")
+    emptied = stage.messages()[-1]
+    assert emptied.id == single.id
+    assert "is deleted" in text(emptied)
+    assert emptied.attachments == []
+    assert gallery_items(emptied) == []
+    assert labels(emptied) == ["Undo"]
+    await stage.alice.click(emptied, label="Undo")
+    assert "back in the gallery" in text(stage.messages()[-1])
+    assert labels(stage.messages()[-1]) == []
+
+
+async def test_only_who_may_delete_a_picture_brings_it_back(stage):
+    single = await stage.imagine(stage.alice, count=1)
+    await stage.alice.click(single.message, label="Delete")
+    refused = await stage.bob.click(stage.messages()[-1], label="Undo")
+    assert "no deleted image" in text(refused.followups[0])
+    assert refused.followups[0].ephemeral
+    assert labels(stage.messages()[0]) == ["Undo"]
+
+
+async def test_a_grid_stays_until_the_last_of_its_pictures_is_deleted(stage):
+    grid = await stage.imagine(count=2)
+    which = await stage.alice.click(grid.message, label="Delete")
+    first = await stage.alice.click(which.response, label="1")
+    assert first.ephemeral
+    assert "The message with the grid still shows it" in text(first.response)
+    assert labels(first.response) == ["Undo"]
+    assert len(gallery_items(stage.messages()[0])) == 1
+    last = await stage.alice.click(which.response, label="2")
+    assert "grid" not in text(last.response)
+    emptied = stage.messages()[0]
+    assert "are deleted" in text(emptied)
+    assert (labels(emptied), emptied.attachments) == ([], [])
+    back = await stage.alice.click(last.response, label="Undo")
+    assert "back in the gallery" in text(back.response or last.response)
+
+
+async def test_a_picture_deleted_where_it_was_opened_says_that_other_messages_stay(stage):
+    single = await stage.imagine(count=1)
+    image = (await newest_job(stage, stage.alice)).images[0]
+    page = await stage.alice.slash(stage.channel, "gallery")
+    opened = await stage.alice.select(page.response, [image.id], custom_id="open")
+    await stage.alice.click(opened.response, label="Delete")
+    assert "that shows it stays" in text(opened.response)
+    assert len(gallery_items(stage.messages()[0])) == 1
+    assert single.id == stage.messages()[0].id
+
+
+async def test_a_picture_is_made_private_and_public_again_by_its_owner(stage):
+    single = await stage.imagine(count=1)
+    image = (await newest_job(stage, stage.alice)).images[0]
+    bob = Caller(owner_id=stage.bob.id, guild_id=stage.guild.id)
+    refused = await stage.bob.click(single.message, label="Private or public")
+    assert "only its owner" in text(refused.response)
+    locked = await stage.alice.click(single.message, label="Private or public")
+    assert locked.ephemeral
+    assert "is private now: you alone" in text(locked.response)
+    assert "shows it to everybody" in text(locked.response)
+    with pytest.raises(NotFound):
+        await stage.studio.image(bob, image.id)
+    again = await stage.alice.click(single.message, label="Private or public")
+    assert "is private now" in text(again.response)
+    opened = await stage.alice.click(again.response, label="Private or public")
+    assert "is public now" in text(opened.response)
+    assert not (await stage.studio.image(bob, image.id)).is_private
+
+
+async def test_a_picture_made_private_is_taken_off_the_message_that_showed_it(stage):
+    single = await stage.imagine(count=1)
+    locked = await stage.alice.click(single.message, label="Private or public")
+    await stage.alice.click(locked.response, label="Take it off that message")
+    assert "off that message" in text(locked.response)
+    emptied = stage.messages()[0]
+    assert "This is private" in text(emptied)
+    assert (labels(emptied), emptied.attachments, gallery_items(emptied)) == ([], [], [])
 
 
 async def test_nobody_deletes_somebody_elses_picture_but_an_admin(stage):
     grid = await stage.imagine(stage.alice, count=1)
     refused = await stage.bob.click(grid.message, label="Delete")
-    assert refused.ephemeral
-    assert "owner" in text(refused.response)
-    allowed = await stage.admin.click(grid.message, label="Delete")
-    assert "is deleted" in text(allowed.response)
+    assert refused.followups[0].ephemeral
+    assert "owner" in text(refused.followups[0])
+    assert len(gallery_items(stage.messages()[0])) == 1
+    await stage.admin.click(grid.message, label="Delete")
+    assert "is deleted" in text(stage.messages()[0])
 
 
 async def test_info_tells_seeds_ids_and_parameters(stage):
@@ -137,9 +219,10 @@ async def test_info_tells_seeds_ids_and_parameters(stage):
 
 
 async def test_a_button_of_a_deleted_picture_explains_itself(stage):
-    grid = await stage.imagine(count=1)
-    await stage.alice.click(grid.message, label="Delete")
-    result = await stage.alice.click(grid.message, label="Vary")
+    single = await stage.imagine(count=1)
+    image = (await newest_job(stage, stage.alice)).images[0]
+    await stage.studio.delete(Caller(owner_id=stage.alice.id), image.id)
+    result = await stage.alice.click(single.message, label="Vary")
     assert "🔍" in text(result.response)
 
 
