@@ -16,7 +16,7 @@ export async function ownGenerators() {
 
 /** What was trained, and what else may learn; `train(body)` starts a training. */
 export function teachSettings(own, train) {
-  const wish = { name: "", favourites: false, minutes: 10 };
+  const wish = { name: "", favourites: false, minutes: null }; // null: as the server is used to
   const start = button("check", t("train"), () => train({ ...wish, name: wish.name.trim() }), { kind: "small" });
   start.disabled = true;
   const name = h("input", { class: "named", type: "text", maxLength: 40, placeholder: t("generatorName"), "aria-label": t("generatorName"),
@@ -24,8 +24,8 @@ export function teachSettings(own, train) {
       wish.name = name.value;
       start.disabled = !wish.name.trim();
     } });
-  const minutes = h("input", { class: "named", type: "number", min: "1", max: "1440", value: String(wish.minutes), "aria-label": t("minutesOfLearning"),
-    oninput: () => (wish.minutes = Number(minutes.value) || 10) });
+  const minutes = h("input", { class: "named", type: "number", min: "1", max: "1440", "aria-label": t("minutesOfLearning"),
+    oninput: () => (wish.minutes = Number(minutes.value) || null) });
   return h("details", { class: "teach" },
     h("summary", {}, t("teach")),
     h("div", { class: "lesson" },

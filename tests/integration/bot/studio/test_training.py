@@ -264,6 +264,15 @@ async def test_only_admins_train_unless_the_operator_opens_it(open_here: Open) -
             await studio.train_gan(ADMIN, FOXES, WEB)
 
 
+async def test_minutes_that_nobody_names_are_what_the_operator_allows(
+    open_here: Open, engine: FakeEngine
+) -> None:
+    async with open_here(training_rules=TrainingRules(minutes=5)) as studio:
+        await draw(studio, ADMIN, 16)
+        assert (await trained(studio)).state is JobState.FINISHED
+    assert trainings(engine)[0].minutes == 5
+
+
 async def test_names_minutes_and_room_are_checked(studio: Atelier, monkeypatch) -> None:
     await draw(studio, ADMIN, 16)
     for name, reason in (("atelier-dreams", "choose another"), ("a/b", "letters"), ("", "letters")):
