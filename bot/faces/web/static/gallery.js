@@ -15,7 +15,8 @@ export class Gallery {
   constructor(root, { open, deeds, models }) {
     Object.assign(this, { root, open, deeds, models });
     this.images = [];
-    this.chosen = new Set();
+    this.chosen = new Map(); // image id -> image, of any filter
+    this.total = { total: 0, capped: false };
     this.filters = { q: "", scope: "mine", favourite: false, model: "", before: "", ...remembered().filters };
     this.build();
     whenNear(this.edge, AHEAD_PX, () => this.more());
@@ -28,6 +29,8 @@ export class Gallery {
       value: this.filters.q, oninput: () => this.searchSoon(),
     });
     this.field.spellcheck = false;
+    this.field.setAttribute("aria-describedby", "search-fault");
+    this.fault = h("p", { id: "search-fault", class: "fault", role: "alert", hidden: true });
     this.chips = h("div", { class: "filters", role: "toolbar", "aria-label": t("searchLabel") });
     this.count = h("span", { class: "count", role: "status" });
     this.wall = h("div", { class: "justified" });
@@ -35,7 +38,8 @@ export class Gallery {
     this.edge = h("div", { class: "edge" });
     this.basket = h("div", { class: "basket", hidden: true, role: "toolbar" });
     fill(this.root,
-      h("div", { class: "finder" }, h("label", { class: "search" }, icon("search"), this.field), this.chips),
+      h("div", { class: "finder" },
+        h("label", { class: "search" }, icon("search"), this.field), this.count, this.fault, this.chips),
       this.empty, this.wall, this.edge, this.basket);
     this.drawChips();
   }
@@ -64,7 +68,6 @@ export class Gallery {
       word(t("upscales"), "enlarge", "op:upscale"),
       this.models.length > 1 ? this.modelFilter() : null,
       date,
-      this.count,
       h("button", { type: "button", class: "control choose", ...choosing },
         icon("select"), h("span", {}, t(this.isChoosing ? "done" : "select"))));
   }
@@ -130,10 +133,25 @@ export class Gallery {
       fill(this.wall, this.images.map((image) => this.tile(image)));
       this.showCount(told);
     } catch (error) {
-      const isHalfTyped = error.status === 404 || error.status === 400;
-      if (isHalfTyped) this.count.textContent = error.message;
-      else complain(error);
+      this.refused(error);
     }
+  }
+
+  /** A search that is not understood, or half typed: what hangs here is no answer to it. */
+  refused(error) {
+    if (error.status !== 404 && error.status !== 400) return complain(error);
+    this.cursor = null;
+    this.empty.hidden = true;
+    this.count.textContent = "";
+    this.showFault([error.message, error.suggestion].filter(Boolean).join(" "));
+  }
+
+  showFault(text) {
+    if (this.fault.textContent !== text) this.fault.textContent = text;
+    this.fault.hidden = !text;
+    this.field.setAttribute("aria-invalid", String(Boolean(text)));
+    this.wall.classList.toggle("stale", Boolean(text));
+    this.wall.inert = Boolean(text);
   }
 
   /** New pictures since the last visit join at the top. */
@@ -152,7 +170,7 @@ export class Gallery {
       }
       this.showCount(told);
     } catch (error) {
-      complain(error);
+      this.refused(error);
     }
   }
 
@@ -165,6 +183,7 @@ export class Gallery {
       this.cursor = told.cursor;
       this.images.push(...told.images);
       this.wall.append(...told.images.map((image) => this.tile(image)));
+      this.drawBasket();
     } catch (error) {
       complain(error);
       if (asked === this.asking) this.cursor = null;
@@ -179,15 +198,23 @@ export class Gallery {
     if (this.edge.getBoundingClientRect().top < innerHeight + AHEAD_PX) this.more();
   }
 
-  showCount({ total, capped }) {
-    this.empty.hidden = this.images.length > 0;
+  showCount(told) {
+    this.total = { total: told.total, capped: told.capped };
+    this.showFault("");
+    this.drawCount();
+    this.drawBasket();
+    this.fillScreen();
+  }
+
+  drawCount() {
+    const { total, capped } = this.total;
+    this.empty.hidden = this.images.length > 0 || Boolean(this.cursor);
     const { q, favourite, model, before } = this.filters;
     fill(this.empty, ...q || favourite || model || before
       ? [h("h2", {}, t("emptyGallery")), h("p", {}, t("emptyGalleryHint"))]
       : [h("h2", {}, t("emptyWall")), h("p", {}, t("emptyWallHint"))]);
     const key = total === 1 ? "onePicture" : capped ? "manyPictures" : "pictures";
     this.count.textContent = t(key, { count: total.toLocaleString() });
-    this.fillScreen();
   }
 
   tile(image) {
@@ -208,23 +235,32 @@ export class Gallery {
     if (!this.isChoosing && !plain(event)) return;
     event.preventDefault();
     if (!this.isChoosing) return this.open(image);
-    if (event.shiftKey && this.lastChosen) this.chooseUpTo(image);
-    else this.toggle(image.id, tile);
+    if (event.shiftKey && this.shows(this.lastChosen)) this.chooseUpTo(image);
+    else this.toggle(image, tile);
     this.lastChosen = image.id;
   }
 
   /** An image changed; null: it is gone. */
   changeImage(id, image) {
+    if (!image) this.chosen.delete(id);
+    else if (this.chosen.has(id)) this.chosen.set(id, image);
     const at = this.images.findIndex((one) => one.id === id);
     const old = this.wall.querySelector(`[data-image="${id}"]`);
-    if (at < 0) return;
-    if (image) {
+    if (at >= 0 && image) {
       this.images[at] = image;
       old?.replaceWith(this.tile(image));
-    } else {
+    } else if (at >= 0) {
       this.images.splice(at, 1);
       old?.remove();
+      if (!this.total.capped) this.total.total -= 1;
+      this.drawCount();
+      this.fillScreen();
     }
+    this.drawBasket();
+  }
+
+  shows(id) {
+    return this.images.some((image) => image.id === id);
   }
 
   // ---- choosing many
@@ -240,10 +276,10 @@ export class Gallery {
     this.drawBasket();
   }
 
-  toggle(id, tile) {
-    if (this.chosen.delete(id)) delete tile.dataset.chosen;
+  toggle(image, tile) {
+    if (this.chosen.delete(image.id)) delete tile.dataset.chosen;
     else {
-      this.chosen.add(id);
+      this.chosen.set(image.id, image);
       tile.dataset.chosen = "";
     }
     this.drawBasket();
@@ -252,22 +288,24 @@ export class Gallery {
   chooseUpTo(image) {
     const ids = this.images.map((one) => one.id);
     const [from, to] = [ids.indexOf(this.lastChosen), ids.indexOf(image.id)].sort((a, b) => a - b);
-    for (const id of ids.slice(Math.max(0, from), to + 1)) {
-      if (!this.chosen.has(id)) this.toggle(id, this.wall.querySelector(`[data-image="${id}"]`));
+    for (const one of this.images.slice(from, to + 1)) {
+      if (!this.chosen.has(one.id)) this.toggle(one, this.wall.querySelector(`[data-image="${one.id}"]`));
     }
   }
 
   drawBasket() {
     const count = this.chosen.size;
     this.basket.hidden = !count;
-    const images = this.images.filter((image) => this.chosen.has(image.id));
-    const href = `/api/images.zip?ids=${[...this.chosen].join(",")}`;
-    const remove = () => {
+    const unseen = [...this.chosen.keys()].filter((id) => !this.shows(id)).length;
+    const href = `/api/images.zip?ids=${[...this.chosen.keys()].join(",")}`;
+    const remove = async () => {
+      const images = [...this.chosen.values()];
       this.choose(false);
-      this.deeds.delete(images);
+      await this.deeds.delete(images);
+      if (unseen) this.refresh(); // those may be among the counted ones
     };
     fill(this.basket,
-      h("strong", {}, t("selected", { count })),
+      h("strong", {}, t(unseen ? "selectedUnseen" : "selected", { count, unseen })),
       h("a", { class: "button small", href, download: "atelier.zip" },
         icon("download"), h("span", {}, t("downloadMany"))),
       button("bin", t("delete"), remove, { kind: "small bad" }),

@@ -51,13 +51,17 @@ export class Lightbox {
     this.drawLineage(image);
   }
 
-  /** An image changed elsewhere; null: it is gone. */
+  /** What is shown once an image is gone. */
+  nextTo(id) {
+    if (this.image?.id !== id) return null;
+    const [before, after] = this.neighbours();
+    return after ?? before ?? null;
+  }
+
+  /** An image changed, or is gone and `image` comes next; null: nothing does. */
   changeImage(id, image) {
     if (!this.isOpen || this.image?.id !== id) return;
-    if (image) return this.show(image);
-    const [before, after] = this.neighbours();
-    const next = after ?? before;
-    if (next && next.id !== id) this.show(next);
+    if (image) this.show(image);
     else this.dialog.close();
   }
 

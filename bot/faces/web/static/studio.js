@@ -31,9 +31,10 @@ async function build() {
     reveal();
   };
   const onimage = (id, image) => {
+    const next = image ?? parts.lightbox.nextTo(id); // before the lists forget it
     parts.gallery.changeImage(id, image);
-    parts.lightbox.changeImage(id, image);
     parts.feed.changeImage(id, image);
+    parts.lightbox.changeImage(id, next);
   };
   const reveal = () => {
     go("/");

@@ -219,6 +219,7 @@ const WORDS = {
   select: ["Select", "选择"],
   done: ["Done", "完成"],
   selected: ["{count} selected", "已选 {count} 张"],
+  selectedUnseen: ["{count} selected, {unseen} of them not shown", "已选 {count} 张，其中 {unseen} 张未显示"],
   downloadMany: ["Download", "下载"],
   pictures: ["{count} pictures", "{count} 张"],
   onePicture: ["1 picture", "1 张"],

@@ -1,0 +1,69 @@
+"""Choosing, deleting and searching in the gallery, in a real browser."""
+
+import pytest
+from playwright.async_api import expect
+
+from tests.e2e.web.test_studio_page import make_and_wait
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.timeout(240),
+]
+
+TILES = ".justified .tile"
+
+
+async def test_chosen_pictures_that_a_filter_hides_are_told_and_deleted_too(page, artefacts):
+    await make_and_wait(page, "a fox --images 3")
+    await make_and_wait(page, "an owl --images 2", 2)
+    await page.get_by_role("link", name="Gallery").click()
+    await page.get_by_role("button", name="Select").click()
+    foxes = page.locator(f'{TILES} a[aria-label*="fox"]')
+    for place in range(3):
+        await foxes.nth(place).click()
+    await page.fill(".search input", "owl")
+    await expect(page.locator(TILES)).to_have_count(2)
+    await page.locator(f"{TILES} a").first.click()
+    told = page.locator(".basket strong")
+    await expect(told).to_have_text("4 selected, 3 of them not shown")
+    await page.screenshot(path=artefacts / "gallery-unseen.png")
+    await page.locator(".basket").get_by_role("button", name="Delete").click()
+    await expect(page.locator(".notice")).to_contain_text("4 pictures deleted")
+    await page.fill(".search input", "")
+    await expect(page.locator(TILES)).to_have_count(1)
+    await expect(page.locator(".count")).to_have_text("1 picture")
+
+
+async def test_deleting_large_pictures_goes_on_to_the_next_until_the_wall_is_empty(page):
+    await make_and_wait(page, "a fox --images 2")
+    await page.get_by_role("link", name="Gallery").click()
+    await page.locator(f"{TILES} a").first.click()
+    large = page.locator("dialog .large")
+    first = await large.get_attribute("src")
+    delete = page.locator(".keepers").get_by_role("button", name="Delete")
+    await delete.click()
+    await expect(large).not_to_have_attribute("src", first)
+    await expect(page.locator(".turn")).to_have_count(0)
+    await expect(page.locator(".count")).to_have_text("1 picture")
+    await delete.click()
+    await expect(page.locator("dialog.lightbox")).to_be_hidden()
+    await expect(page.get_by_role("heading", name="No pictures yet")).to_be_visible()
+    await expect(page.locator(".count")).to_have_text("0 pictures")
+
+
+async def test_a_mistake_in_the_search_is_told_beneath_it_on_a_phone(phone, artefacts):
+    await make_and_wait(phone, "a fox --images 2")
+    await phone.get_by_role("link", name="Gallery").click()
+    await expect(phone.locator(".count")).to_be_in_viewport(ratio=1)
+    await phone.fill(".search input", "seed:abc")
+    fault = phone.get_by_role("alert").filter(has_text="seed")
+    await expect(fault).to_be_in_viewport(ratio=1)
+    field = phone.locator(".search input")
+    await expect(field).to_have_attribute("aria-invalid", "true")
+    await expect(phone.locator(".justified")).to_have_js_property("inert", True)
+    await phone.screenshot(path=artefacts / "gallery-phone-fault.png")
+    await phone.fill(".search input", "fox")
+    await expect(fault).to_be_hidden()
+    await expect(field).to_have_attribute("aria-invalid", "false")
+    await expect(phone.locator(".count")).to_have_text("2 pictures")
