@@ -22,6 +22,7 @@ class WebConfig:
     public_url: str = ""  # where a reverse proxy shows the studio, if there is one
     upload_max_bytes: int = 25 * 2**20  # of one picture
     heartbeat_s: float = 15.0  # between signs of life on an event stream
+    jobs_max: int | None = None  # of one prompt; None: only the studio knows, once it is sent
     login_days: int = 30  # how long a browser stays logged in
 
     def __post_init__(self) -> None:

@@ -1,20 +1,41 @@
 """What the page needs while one types: checks of prompts, models, presets, flags, parameters."""
 
 import re
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from aiohttp import web
 
-from bot.faces.web.context import locale_of, studio_of
+from bot.errors import LimitReached, NotFound, UserError
+from bot.faces.web.context import CONFIG, caller_of, locale_of, studio_of
 from bot.faces.web.refusals import refusal_json
 from bot.faces.web.submissions import Typed, Upload, body_of
 from bot.faces.web.views import flag_json, model_json, preset_json
-from bot.prompts import FLAGS, PromptError, count_expansions, expand, load_presets, parse
+from bot.prompts import (
+    FLAGS,
+    HIGHEST_LIMIT,
+    PromptError,
+    count_expansions,
+    expand,
+    load_presets,
+    parse,
+    parse_each,
+)
+from bot.studio.contract import Caller, Studio
+from bot.studio.house import RANDOM
 from bot.wording import Said
 from engine.api import Ability, Catalogue, GenerationParameters, UnknownModel, read_parameters
 
 _SHAPE = r"(--|—)(ar|aspect|size)\b"
 CHECKED_EXPANSIONS = 20  # of one text; more are not looked at until it is sent
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a text asks for."""
+
+    jobs: int
+    styles: tuple[str, ...]  # names after --sref
 
 
 async def models(request: web.Request) -> web.Response:
@@ -46,11 +67,22 @@ async def flags(_request: web.Request) -> web.Response:
 
 
 async def check(request: web.Request) -> web.Response:
-    """`POST /api/check`: how many jobs a text makes, or what is wrong with it and where."""
-    body = await body_of(request, Typed)
-    return web.json_response(
-        check_text(body.text, studio_of(request).catalogue, locale_of(request))
-    )
+    """`POST /api/check`: how many jobs a text makes, or what is wrong with it and where.
+
+    An empty text is no error, for nothing is typed yet.
+    """
+    text = (await body_of(request, Typed)).text
+    if not text.strip():
+        return web.json_response({"count": 0, "problem": None})
+    studio = studio_of(request)
+    try:
+        wanted = read_wanted(text, studio.catalogue, request.app[CONFIG].jobs_max)
+        for name in wanted.styles:
+            await _check_style(studio, caller_of(request), name, text)
+    except UserError as error:
+        problem = refusal_json(error, locale_of(request))
+        return web.json_response({"count": 0, "problem": problem})
+    return web.json_response({"count": wanted.jobs, "problem": None})
 
 
 async def parameters(request: web.Request) -> web.Response:
@@ -79,27 +111,60 @@ def prompt_of(found: GenerationParameters, catalogue: Catalogue) -> str:
     return " ".join((text, *missing))
 
 
-def check_text(text: str, catalogue: Catalogue, locale: str = "en") -> dict[str, Any]:
-    """The answer of `check`; an empty text is no error, for nothing is typed yet."""
-    if not text.strip():
-        return {"count": 0, "problem": None}
-    try:
-        count = count_expansions(text, seed=0)
-        if count == 1:
-            _check_model(text, parse(text, seed=0, allow_empty=True).flags.model, catalogue)
-        elif count <= CHECKED_EXPANSIONS:
-            _check_expansions(text, catalogue)
-    except PromptError as error:
-        return {"count": 0, "problem": refusal_json(error, locale)}
-    return {"count": count, "problem": None}
+def read_wanted(text: str, catalogue: Catalogue, jobs_max: int | None = None) -> Wanted:
+    """What a text asks for, `--repeat` included.
 
-
-def _check_expansions(text: str, catalogue: Catalogue) -> None:
-    for concrete in expand(text, seed=0, limit=CHECKED_EXPANSIONS):
+    Raises:
+        PromptError: it can't be read, or names a model that nobody knows.
+        LimitReached: it makes more than `jobs_max` jobs.
+    """
+    count = count_expansions(text, seed=0)
+    _require_few(count, jobs_max)
+    if count > CHECKED_EXPANSIONS:
+        jobs = count * _first_repeat(text, count)
+        _require_few(jobs, jobs_max)
+        return Wanted(jobs, ())
+    read = parse_each(text, seed=0, limit=count, allow_empty=True)
+    for concrete, parsed in read:
         try:
-            _check_model(concrete, parse(concrete, seed=0, allow_empty=True).flags.model, catalogue)
+            _check_model(concrete, parsed.flags.model, catalogue)
         except PromptError as error:
             raise _located(error, concrete, text) from None
+    jobs = sum(parsed.flags.repeat or 1 for _, parsed in read)
+    _require_few(jobs, jobs_max)
+    references = (style.ref for _, parsed in read for style in parsed.style_references)
+    return Wanted(jobs, tuple(dict.fromkeys(_names(references))))
+
+
+def _first_repeat(text: str, count: int) -> int:
+    if count > HIGHEST_LIMIT:
+        return 1
+    return parse(expand(text, seed=0, limit=count)[0], seed=0, allow_empty=True).flags.repeat or 1
+
+
+def _require_few(jobs: int, most: int | None) -> None:
+    if most is not None and jobs > most:
+        raise LimitReached(
+            Said(
+                "this prompt makes {count} jobs, and {most} may be made at once; leave options out",
+                count=jobs,
+                most=most,
+            )
+        )
+
+
+def _names(references: Iterable[str]) -> Iterable[str]:
+    return (ref for ref in references if "://" not in ref and ref.strip().casefold() != RANDOM)
+
+
+async def _check_style(studio: Studio, caller: Caller, name: str, text: str) -> None:
+    """Find a style's name that nobody knows, as the studio would when it is sent."""
+    try:
+        await studio.style_thumbnail(caller, name)
+    except NotFound as error:
+        position = text.find(name, max(text.find("sref"), 0))
+        length = len(name) if position >= 0 else 0
+        raise PromptError(max(position, 0), length, error.text) from None
 
 
 def _located(error: PromptError, concrete: str, text: str) -> PromptError:

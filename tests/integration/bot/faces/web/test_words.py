@@ -1,6 +1,11 @@
 import io
 
+from aiohttp import CookieJar
+from aiohttp.test_utils import TestClient, TestServer
 from PIL import Image
+
+from bot.faces.web.app import make_app
+from bot.faces.web.config import WebConfig
 
 
 async def check(client, text):
@@ -38,6 +43,38 @@ async def test_permutations_are_counted_and_errors_in_them_found_in_what_was_typ
     text = "a {red, blue} fox --chaos {10, 900}"
     problem = (await check(client, text))["problem"]
     assert text[problem["position"] :][: problem["length"]] == "900"
+
+
+async def test_repetitions_are_counted(client):
+    assert await check(client, "a {red, blue} fox --repeat 3") == {"count": 6, "problem": None}
+
+
+async def test_an_unknown_style_is_marked_in_the_words_of_sending(client):
+    text = "a wave --sref wave::2"
+    problem = (await check(client, text))["problem"]
+    assert text[problem["position"] :][: problem["length"]] == "wave"
+    assert problem["position"] == text.rindex("wave")
+    answer = await client.post("/api/jobs", json={"text": text})
+    told = await answer.json()
+    assert problem["error"] == f"{told['error']}."
+
+
+async def test_styles_that_ship_or_are_saved_are_no_problem(client):
+    out = io.BytesIO()
+    Image.new("RGB", (40, 30), "teal").save(out, "PNG")
+    form = {"name": "my wave", "picture": io.BytesIO(out.getvalue())}
+    assert (await client.post("/api/styles", data=form)).status < 300
+    for name in ("great-wave::2 udnie", '"my wave"::0.5', "my-wave", "random"):
+        assert (await check(client, f"a fox --sref {name}"))["problem"] is None
+
+
+async def test_more_jobs_than_may_be_made_are_told_while_one_types(studio):
+    server = TestServer(make_app(studio, WebConfig(jobs_max=10)))
+    async with TestClient(server, cookie_jar=CookieJar(unsafe=True)) as client:
+        problem = (await check(client, "a {red, blue} fox --repeat 6"))["problem"]
+        answer = await client.post("/api/jobs", json={"text": "a {red, blue} fox --repeat 6"})
+        assert problem["error"] == (await answer.json())["error"]
+    assert problem["error"].startswith("this prompt makes 12 jobs, and 10 may be made at once")
 
 
 async def test_a_huge_number_of_permutations_is_counted_without_making_them(client):

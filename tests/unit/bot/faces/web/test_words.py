@@ -1,7 +1,11 @@
 import pytest
 
+from bot.errors import LimitReached
 from bot.faces.web.images import file_name
-from bot.faces.web.words import check_text, prompt_of
+from bot.faces.web.words import CHECKED_EXPANSIONS, prompt_of, read_wanted
+from bot.prompts import PromptError
+from bot.studio.asking import read_wishes
+from bot.studio.contract import Preferences
 from engine.api import EngineConfig, GenerationParameters, open_catalogue
 
 
@@ -26,14 +30,49 @@ def test_what_the_prompt_says_itself_is_not_said_again(catalogue):
 
 @pytest.mark.parametrize("text", ["a fox", "a {red, blue} fox", "(fox:1.3) --ar 3:2", "--tile"])
 def test_what_the_grammar_reads_has_no_problem(text, catalogue):
-    assert check_text(text, catalogue)["problem"] is None
+    assert read_wanted(text, catalogue).jobs
 
 
 @pytest.mark.parametrize("text", ["a fox --ar", "{a", "fox --chaos 101", "a --model nobody"])
 def test_what_it_does_not_read_has_a_place_within_the_text(text, catalogue):
-    problem = check_text(text, catalogue)["problem"]
-    assert problem["error"]
-    assert 0 <= problem["position"] <= problem["position"] + problem["length"] <= len(text)
+    with pytest.raises(PromptError) as refused:
+        read_wanted(text, catalogue)
+    start, length = refused.value.position, refused.value.length
+    assert 0 <= start <= start + length <= len(text)
+
+
+MANY = "a {" + ",".join(str(i) for i in range(CHECKED_EXPANSIONS + 5)) + "} fox"
+
+
+@pytest.mark.parametrize(
+    ("text", "jobs"),
+    [
+        ("a fox --repeat 4", 4),
+        ("a {red, blue} fox --repeat 3", 6),
+        ("a fox --tile {, --repeat 3}", 4),
+        (f"{MANY} --r 2", 50),
+        ("{a,b}" * 20 + " fox", 2**20),
+    ],
+)
+def test_repetitions_and_permutations_are_counted_as_when_they_are_sent(text, jobs, catalogue):
+    assert read_wanted(text, catalogue).jobs == jobs
+    if jobs <= 1000:
+        assert len(read_wishes(text, Preferences(), cap=1000)) == jobs
+
+
+@pytest.mark.parametrize("text", ["a fox --repeat 11", "a {red, blue} fox --repeat 6", MANY])
+def test_more_jobs_than_may_be_made_are_refused_in_the_words_of_sending(text, catalogue):
+    with pytest.raises(LimitReached) as sent:
+        read_wishes(text, Preferences(), cap=10)
+    with pytest.raises(LimitReached) as typed:
+        read_wanted(text, catalogue, jobs_max=10)
+    assert str(typed.value) == str(sent.value)
+    assert read_wanted(text, catalogue, jobs_max=100)
+
+
+def test_the_names_of_styles_are_found_but_neither_links_nor_chance(catalogue):
+    text = "a {red, blue} fox --sref wave::2 https://a.example/b.png Random udnie"
+    assert read_wanted(text, catalogue).styles == ("wave", "udnie")
 
 
 def test_a_file_is_named_by_words_and_id(image_view):
