@@ -172,6 +172,7 @@ class House:
                     is_shared=row.guild_id is not None,
                     is_trained=row.learnt_key is not None,
                     is_outdated=await self._is_outdated(row),
+                    saved_at=row.created_at,
                 )
         shipped = (
             StyleView(name=preset.name, title=preset.titled(caller.locale), colours=preset.colours)

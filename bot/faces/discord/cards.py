@@ -5,7 +5,7 @@ a gallery names it.
 """
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -16,8 +16,9 @@ from bot.studio.contract import ImageView, JobState, JobUpdate, JobView, Operati
 from bot.wording import translated
 
 Row: TypeAlias = Sequence[discord.ui.Item[Any]]
-PROMPT_SHOWN = 900  # characters of a prompt in a message; V2 allows 4000 in all
+PROMPT_SHOWN = 900  # characters of a prompt in a message
 ALT_TEXT_MAX = 1024  # characters
+TEXT_MAX = 4000  # characters of all texts of a message
 BAR_CELLS = 12
 PROMPT_TEXT_ID = 9001  # of the text that holds what a question asks about
 
@@ -175,6 +176,15 @@ def prompt_line(prompt: str) -> str:
 def shortened(text: str, length: int) -> str:
     """The text, cut with an ellipsis where it is longer."""
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
+
+
+def lines_within(lines: Sequence[str], length: int, more: Callable[[int], str]) -> str:
+    """The lines, the last of them only counted, by `more`, where all would be too long."""
+    text, kept = "\n".join(lines), len(lines)
+    while kept and len(text) > length:
+        kept -= 1
+        text = "\n".join([*lines[:kept], more(len(lines) - kept)])
+    return text
 
 
 def text_of(message: discord.Message, text_id: int) -> str:

@@ -1,6 +1,7 @@
 """How a picture takes on a look, and the looks that may be named."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from engine.api import KeepColour, StyleLoss, StyleMethod, StyleStart
@@ -56,6 +57,7 @@ class StyleView:
     is_shared: bool = False  # with the guild
     is_trained: bool = False  # the fast network has learnt it
     is_outdated: bool = False  # what was learnt is left out: the network is a newer one
+    saved_at: datetime | None = None  # None: it ships
     colours: tuple[str, ...] = ()  # of a painting, as #rrggbb, from dark to light
 
     @property

@@ -69,7 +69,9 @@ async def complete_style(interaction: Interaction, current: str) -> list[app_com
     typed, weight = read_weighted(current)
     suffix = "" if typed == current.strip() else f":{weight:g}"
     found = await _styles_like(interaction, typed)
-    return [_choice(f"{style.title}{suffix}", f"{style.name}{suffix}") for style in found]
+    return [
+        _choice(f"{style.title}{suffix}", f"{style.name}{suffix}") for style in found[:CHOICES_MAX]
+    ]
 
 
 async def complete_own_style(
@@ -78,14 +80,13 @@ async def complete_own_style(
     """The member's own styles that match what is typed."""
     found = await _styles_like(interaction, current)
     own = [style for style in found if style.owner_id == interaction.user.id]
-    return [_choice(style.name, style.name) for style in own]
+    return [_choice(style.name, style.name) for style in own[:CHOICES_MAX]]
 
 
 async def _styles_like(interaction: Interaction, typed: str) -> list[StyleView]:
     wanted = typed.strip().casefold()
     styles = await interaction.client.studio.styles(caller_of(interaction))
-    found = [style for style in styles if wanted in f"{style.name} {style.title}".casefold()]
-    return found[:CHOICES_MAX]
+    return [style for style in styles if wanted in f"{style.name} {style.title}".casefold()]
 
 
 async def complete_own_job(

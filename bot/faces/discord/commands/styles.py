@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import discord
 from discord import app_commands
 
-from bot.faces.discord.cards import Shown, card
+from bot.faces.discord.cards import TEXT_MAX, Shown, card, lines_within
 from bot.faces.discord.commands.choices import complete_own_style, complete_style
 from bot.faces.discord.commands.stylize import STYLE_LENGTH_MAX, choice_named
-from bot.faces.discord.components.restyle import blend_in
+from bot.faces.discord.components.restyle import blend_in, saved_styles
 from bot.faces.discord.components.style import DrawInStyleButton
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words, described, phrase
@@ -18,8 +18,7 @@ from bot.faces.discord.uploads import fetch_upload
 from bot.studio.contract import Caller, Destination, JobView, Restyling, StyleView
 
 NAME_MAX = 40  # characters
-SHOWN = 60  # saved styles in a list
-PICTURED = 16  # of them with a picture
+PICTURED = 16  # saved styles of a list with a picture
 
 
 class StyleCommands(app_commands.Group):
@@ -86,12 +85,14 @@ class StyleCommands(app_commands.Group):
         await interaction.response.defer(thinking=True, ephemeral=True)
         words, caller = Words(interaction.locale.value), caller_of(interaction)
         styles = await interaction.client.studio.styles(caller)
-        saved = [style for style in styles if not style.is_preset][:SHOWN]
+        saved = saved_styles(styles, caller.owner_id)
         shipped = [style for style in styles if style.is_preset]
         lines = [_line(words, style, caller.owner_id) for style in saved]
-        own = "\n".join(lines) or words("style.none")
         painted = "\n".join(f"`{style.name}` {style.title}" for style in shipped)
-        texts = (words("style.own"), own, words("style.shipped"), painted)
+        title, shipped_title = words("style.own"), words("style.shipped")
+        left = TEXT_MAX - len(title + shipped_title + painted)
+        own = lines_within(lines, left, lambda count: words("style.more", count=count))
+        texts = (title, own or words("style.none"), shipped_title, painted)
         pictures = [
             await _sheet(interaction, some, f"{name}.webp", words(f"style.{name}_alt"))
             for name, some in (("own", saved[:PICTURED]), ("shipped", shipped))

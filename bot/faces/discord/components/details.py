@@ -8,6 +8,7 @@ from bot.faces.discord.localisation import Words
 from bot.studio.contract import ImageView, JobView
 
 PARAMETERS_SHOWN = 1200  # characters
+TAGS_SHOWN = 300  # characters
 
 
 class InfoButton(SubjectButton, verb="info", subject=IMAGE, emoji="ℹ️"):
@@ -43,7 +44,7 @@ def image_details(words: Words, image: ImageView) -> str:
     if image.parent_id:
         lines.append(words("info.parent", id=image.parent_id))
     if image.tags:
-        lines.append(words("info.tags", tags=", ".join(image.tags)))
+        lines.append(words("info.tags", tags=shortened(", ".join(image.tags), TAGS_SHOWN)))
     return "\n".join([*lines, _block(image.parameters)])
 
 

@@ -6,6 +6,7 @@ The menu names the image in its custom_id; an uploaded picture it holds as its o
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, Self
 
 import discord
@@ -135,20 +136,28 @@ async def ask_look(interaction: Interaction, content: str, shown: Shown | None =
     """Turn the acknowledged answer into the menu of looks for an image or a shown upload."""
     words = Words(interaction.locale.value)
     styles = await interaction.client.studio.styles(caller_of(interaction))
-    options = [_option(style) for style in _most_wanted(styles)]
+    saved = saved_styles(styles, interaction.user.id)
+    shipped = [style for style in styles if style.is_preset]
+    fitting = saved[: OPTIONS_MAX - 1 - len(shipped)]  # beside the shipped ones and the random one
+    options = [_option(style) for style in (*fitting, *shipped)]
     options.append(discord.SelectOption(label=words("restyle.random"), value=_RANDOM, emoji="🎲"))
     menu = LookMenu(content, options, words("restyle.choose"))
     rows: list[list[discord.ui.Item[Any]]] = [[menu]]
-    view = card(words("restyle.question"), pictures=[shown] if shown else [], rows=rows)
+    left_out = len(saved) - len(fitting)
+    note = words("restyle.more", count=left_out) if left_out else ""
+    view = card(words("restyle.question"), note, pictures=[shown] if shown else [], rows=rows)
     files = [shown.file()] if shown else []
     await interaction.edit_original_response(view=view, attachments=files)
 
 
-def _most_wanted(styles: Sequence[StyleView]) -> list[StyleView]:
-    """As many as a menu holds, beside the random one: all that ship, and saved ones before."""
-    shipped = [style for style in styles if style.is_preset]
-    saved = [style for style in styles if not style.is_preset]
-    return [*saved[: OPTIONS_MAX - 1 - len(shipped)], *shipped]
+def saved_styles(styles: Sequence[StyleView], owner_id: int) -> list[StyleView]:
+    """Those that do not ship: the member's own before shared ones, the newest first."""
+    newest = sorted((s for s in styles if s.saved_at), key=_saved_at, reverse=True)
+    return sorted(newest, key=lambda style: style.owner_id != owner_id)
+
+
+def _saved_at(style: StyleView) -> datetime:
+    return style.saved_at or datetime.min.replace(tzinfo=UTC)
 
 
 def _option(style: StyleView) -> discord.SelectOption:

@@ -145,6 +145,34 @@ async def test_the_library_saves_lists_shows_shares_and_deletes(stage):
     assert "no style called" in text(gone.response)
 
 
+async def test_a_list_of_many_styles_keeps_discords_limit_and_counts_the_rest(stage):
+    caller = Caller(owner_id=stage.alice.id)
+    for number in range(90):
+        await stage.studio.save_style(caller, f"{'w' * 36}-{number:02}", png_bytes(8))
+    listed = text((await stage.alice.slash(stage.channel, "style list")).response)
+    assert len(listed) <= 4000
+    assert f"`{'w' * 36}-89`" in listed  # the newest comes first
+    assert "more; type a part of a name" in listed
+    assert "Vincent van Gogh" in listed
+
+
+async def test_own_styles_come_before_shared_ones_where_there_are_more_than_fit(stage):
+    here = {"guild_id": stage.guild.id}
+    bob = Caller(owner_id=stage.bob.id, **here)
+    for number in range(26):
+        await stage.studio.save_style(bob, f"a{number}", png_bytes(8))
+        await stage.studio.share_style(bob, f"a{number}", on=True)
+    for name in ("z1", "z2"):
+        await stage.studio.save_style(Caller(owner_id=stage.alice.id, **here), name, png_bytes(8))
+    completed = await stage.alice.autocomplete(stage.channel, "style delete", "name", "")
+    assert [choice["value"] for choice in completed] == ["z1", "z2"]
+    posted = await stage.alice.send(stage.channel, attachments=[PHOTO])
+    question = await stage.alice.context_menu(stage.channel, "Restyle", posted)
+    assert choices(question.response)[:3] == ["z2", "z1", "a25"]
+    assert len(choices(question.response)) == 25
+    assert "leaves out 12 of the saved styles" in text(question.response)
+
+
 async def test_a_blend_is_a_grid_of_five_steps(stage):
     result = await stage.alice.slash(
         stage.channel, "style blend", first="udnie", second="great-wave", share=0.3, content=PHOTO

@@ -9,12 +9,14 @@ from bot.faces.discord.cards import (
     Shown,
     board_card,
     ending_card,
+    lines_within,
     progress_card,
     progress_line,
     prompt_line,
     result_card,
     shortened,
 )
+from bot.faces.discord.components.details import image_details
 from bot.faces.discord.controls import ending_controls, job_controls
 from bot.faces.discord.localisation import Words
 from bot.studio.contract import (
@@ -125,6 +127,21 @@ def test_a_prompt_is_shown_on_one_line_without_effect_as_markdown():
 def test_long_texts_end_in_an_ellipsis():
     assert shortened("abcdef", 4) == "abc…"
     assert shortened("abcd", 4) == "abcd"
+
+
+def test_lines_that_are_too_many_are_counted():
+    def more(count: int) -> str:
+        return f"+{count}"
+
+    assert lines_within(["ab", "cd"], 5, more) == "ab\ncd"
+    assert lines_within(["ab", "cd", "ef"], 7, more) == "ab\n+2"
+    assert lines_within([], 5, more) == ""
+
+
+def test_the_details_of_a_picture_fit_whatever_its_tags():
+    tagged = replace(image(0, "p" * 3000), tags=("t" * 40,) * 20, parent_id="image0000009")
+    for language in ("en", "zh-CN"):
+        assert len(image_details(Words(language), tagged)) <= 2000
 
 
 def test_a_chinese_member_reads_in_chinese_why_a_job_failed() -> None:
