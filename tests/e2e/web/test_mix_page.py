@@ -59,6 +59,25 @@ async def test_pictures_become_a_blend_and_an_animation_that_plays(page, engine,
     await page.screenshot(path=artefacts / "mix-animation.png")
 
 
+async def test_a_refused_blend_says_why_and_keeps_all_that_was_set_up(page, engine, artefacts):
+    await page.get_by_role("button", name="Mix pictures").click()
+    dialog = bench(page)
+    await dialog.locator("input[type=file]").set_input_files([OWN, OWN])
+    await dialog.get_by_label("Weight").last.fill("0.5")
+    words = dialog.get_by_placeholder("Words that draw it on")
+    await words.fill("an owl --choas 3")
+    start = dialog.get_by_role("button", name="Make it")
+    await start.click()
+    await expect(dialog.get_by_role("alert")).to_contain_text("--choas")
+    await expect(start).to_be_enabled()
+    await expect(dialog.get_by_label("Weight").last).to_have_value("0.5")
+    await page.screenshot(path=artefacts / "mix-refused.png")
+    await words.fill("an owl --steps 3")
+    await start.click()
+    await expect(page.locator(FINISHED)).to_have_count(1)
+    assert engine.requests[-1].weights == (1.0, 0.5)
+
+
 async def test_a_video_plays_and_tells_how_it_was_made(
     page, engine, address, monkeypatch, artefacts
 ):

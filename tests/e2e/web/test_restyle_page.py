@@ -105,6 +105,35 @@ async def test_four_strengths_are_one_picture_with_a_slider(page, engine, artefa
     assert len(engine.requests) == 2
 
 
+async def test_a_refused_restyle_says_why_and_keeps_all_that_was_set_up(page, engine, artefacts):
+    told = {"error": "you have too many jobs waiting.", "kind": "TooManyWaiting"}
+    await page.route("**/api/jobs", lambda route: route.fulfill(status=429, json=told), times=1)
+    await drop(page, gradient())
+    await page.get_by_role("button", name="Restyle it").click()
+    dialog = bench(page)
+    await dialog.get_by_role("button", name="Udnie").click()
+    start = dialog.get_by_role("button", name="Restyle", exact=True)
+    await start.click()
+    await expect(dialog.get_by_role("alert")).to_have_text("you have too many jobs waiting.")
+    await page.screenshot(path=artefacts / "restyle-refused.png")
+    await start.click()
+    await expect(page.locator(FINISHED)).to_have_count(1)
+    assert len(engine.requests) == 1
+
+
+async def test_a_refused_name_of_a_look_can_be_changed(page, artefacts):
+    await drop(page, gradient())
+    await page.get_by_role("button", name="Keep its look").click()
+    name = page.get_by_label("What is this look called?")
+    await name.fill("!!!")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("dialog").get_by_role("alert")).not_to_be_empty()
+    await page.screenshot(path=artefacts / "restyle-name-refused.png")
+    await name.fill("My Wave")
+    await page.get_by_role("button", name="Keep", exact=True).click()
+    await expect(page.locator(".notice")).to_contain_text("Kept as My Wave")
+
+
 async def test_a_look_is_kept_under_a_name_and_offered_first(page):
     await drop(page, gradient())
     await page.get_by_role("button", name="Keep its look").click()

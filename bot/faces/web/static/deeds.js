@@ -13,13 +13,18 @@ export class Deeds {
   /** Start a job by an operation. */
   async start(path, body = {}) {
     try {
-      this.onjobs((await send(path, body)).jobs);
-      notice(t("started"));
+      this.started(await send(path, body));
       return true;
     } catch (error) {
       complain(error);
       return false;
     }
+  }
+
+  /** Show the jobs that the studio's answer tells of. */
+  started({ jobs }) {
+    this.onjobs(jobs);
+    notice(t("started"));
   }
 
   favourite(image) {

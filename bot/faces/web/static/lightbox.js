@@ -180,10 +180,6 @@ export class Lightbox {
         button("again", t("again"), start("again")),
         button("brush", t("restyle"), () => this.studio.restyle({ image })));
     }
-    const enlarge = async () => {
-      const wish = await askDetail();
-      if (wish) await start("upscale", wish)();
-    };
     return h("div", { class: "changes" },
       button("subtle", t("varySubtle"), start("vary", { strong: false })),
       button("strong", t("varyStrong"), start("vary", { strong: true })),
@@ -194,7 +190,7 @@ export class Lightbox {
       button("brush", t("restyle"), () => this.studio.restyle({ image })),
       image.operation === "stylize" ? button("sliders", t("compareStrengths"), start("strengths", {})) : null,
       button("mix", t("mix"), async () => (await this.studio.mix([image])) && this.leaveFor()),
-      button("sliders", t("upscaleMore"), enlarge),
+      button("sliders", t("upscaleMore"), async () => (await askDetail(image, this.deeds)) && this.leaveFor()),
       button("source", t("asPrompt"), withPicture("source")),
       button("palette", t("asStyle"), withPicture("style")));
   }

@@ -1,7 +1,8 @@
 // Pictures of pictures: blends of several, animations from one to the next, dreams without words.
 import { button, fill, h, icon } from "./dom.js";
-import { ask } from "./notices.js";
+import { ask, sendingFooter } from "./notices.js";
 import { dataUrl } from "./restyle.js";
+import { send } from "./server.js";
 import { ownGenerators, teachSettings } from "./teach.js";
 import { t } from "./words.js";
 
@@ -15,23 +16,27 @@ const ACCEPTED = "image/png,image/jpeg,image/webp,image/gif,image/avif";
 export async function askMix({ dreamers, recent, deeds, images = [], kind = "blend" }) {
   const mix = new Mix(dreamers, recent(), images.map((image) => ({ image })), kind);
   mix.own = await ownGenerators();
-  const asked = await ask(t("mixTitle"), (close) => mix.draw(close), { kind: "mix" });
-  const isStarted = asked && (asked.name
-    ? await deeds.start("/api/generators", asked)
-    : await deeds.start("/api/jobs", await mix.body()));
+  const answer = await ask(t("mixTitle"), (close) => mix.draw(close), { kind: "mix" });
   mix.forget();
-  return isStarted;
+  if (answer) deeds.started(answer);
+  return Boolean(answer);
 }
 
-/** Ask how much larger a picture becomes, and how crisp; gives the body of the operation or null. */
-export function askDetail() {
+/** Ask how much larger an image becomes, and how crisp, and start the job. */
+export async function askDetail(image, deeds) {
   const wish = { factor: 2, detail: 0.5 };
-  return ask(t("upscaleMore"), (close) => [
-    h("div", { class: "mixing" },
-      slider(wish, "factor", t("factor"), { min: 2, max: 4, step: 2, show: (value) => `${value}×` }),
-      slider(wish, "detail", t("crispness"), { min: 0, max: 1, step: 0.05, show: percent })),
-    footer(close, "enlarge", t("upscale"), () => close(wish)),
-  ]);
+  const answer = await ask(t("upscaleMore"), (close) => {
+    const start = button("enlarge", t("upscale"), () => deliver(() => send(`/api/images/${image.id}/upscale`, wish)), { kind: "primary" });
+    const { footer, deliver } = sendingFooter(close, start);
+    return [
+      h("div", { class: "mixing" },
+        slider(wish, "factor", t("factor"), { min: 2, max: 4, step: 2, show: (value) => `${value}×` }),
+        slider(wish, "detail", t("crispness"), { min: 0, max: 1, step: 0.05, show: percent })),
+      footer,
+    ];
+  });
+  if (answer) deeds.started(answer);
+  return Boolean(answer);
 }
 
 class Mix {
@@ -47,15 +52,15 @@ class Mix {
   }
 
   draw(close) {
-    this.train = close;
+    this.go = button("check", t("makeIt"), () => deliver(async () => send("/api/jobs", await this.body())), { kind: "primary" });
+    const { footer, deliver } = sendingFooter(close, this.go);
+    this.train = (body) => deliver(() => send("/api/generators", body));
     this.tabs = h("div", { class: "tabs", role: "group", "aria-label": t("mix") });
     this.list = h("ol", { class: "items" });
     this.adding = h("div", { class: "adding" });
     this.settings = h("div", { class: "settings" });
-    this.bottom = footer(close, "check", t("makeIt"), () => close(true));
-    this.go = this.bottom.querySelector(".primary");
     this.refresh();
-    return [h("div", { class: "mixing" }, this.tabs, this.list, this.adding, this.settings), this.bottom];
+    return [h("div", { class: "mixing" }, this.tabs, this.list, this.adding, this.settings), footer];
   }
 
   get kinds() {
@@ -222,9 +227,3 @@ function slider(holder, name, label, { min, max, step, show }) {
 }
 
 const percent = (share) => `${Math.round(share * 100)} %`;
-
-function footer(close, drawing, label, run) {
-  return h("footer", {},
-    h("button", { type: "button", class: "button", onclick: () => close(null) }, t("cancel")),
-    h("button", { type: "button", class: "button primary", onclick: run }, icon(drawing), h("span", {}, label)));
-}

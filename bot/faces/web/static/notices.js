@@ -43,8 +43,12 @@ export function notice(text, { action = null, kind = "" } = {}) {
 /** Show what went wrong with an operation. */
 export function complain(error) {
   if (error.name === "AbortError") return;
+  notice(reasonOf(error), { kind: "bad" });
+}
+
+function reasonOf(error) {
   const text = error.status === undefined ? t("unreachable") : error.message;
-  notice([text, error.suggestion].filter(Boolean).join(" "), { kind: "bad" });
+  return [text, error.suggestion].filter(Boolean).join(" ");
 }
 
 /** Tell screen readers what others see by themselves. */
@@ -75,6 +79,33 @@ export function ask(title, build, { kind = "" } = {}) {
     dialog.showModal();
     (dialog.querySelector("[autofocus]") ?? dialog.querySelector(".option, .primary") ?? dialog).focus();
   });
+}
+
+/**
+ * The end of a dialog that sends what it asks for, with `start` as its button. `deliver(run)` closes the dialog
+ * with what `run()` is answered; what refuses it is told here, and all that was set up stays.
+ */
+export function sendingFooter(close, start) {
+  const fault = h("p", { class: "fault", role: "alert" });
+  const footer = h("footer", {}, fault,
+    h("button", { type: "button", class: "button", onclick: () => close(null) }, t("cancel")), start);
+  const hold = (isHeld) => {
+    footer.previousElementSibling.inert = isHeld;
+    start.disabled = isHeld;
+  };
+  const deliver = async (run) => {
+    fault.textContent = "";
+    hold(true);
+    try {
+      close(await run());
+    } catch (error) {
+      hold(false);
+      fault.textContent = reasonOf(error);
+      footer.scrollIntoView({ block: "nearest" });
+      start.focus();
+    }
+  };
+  return { footer, deliver };
 }
 
 /** Ask yes or no. */

@@ -1,6 +1,6 @@
 // Giving a picture another look: which looks, how strongly, by which method.
-import { fill, h, icon, paint } from "./dom.js";
-import { ask, complain, notice } from "./notices.js";
+import { button, fill, h, icon, paint } from "./dom.js";
+import { ask, complain, notice, sendingFooter } from "./notices.js";
 import { form, read, remove, send } from "./server.js";
 import { percent } from "./strengths.js";
 import { language, t } from "./words.js";
@@ -16,37 +16,33 @@ export async function askLook(content, deeds) {
   const known = await read(`/api/styles?language=${language()}`).catch(complain);
   if (!known) return;
   const url = content.image ? content.image.webp : URL.createObjectURL(content.file);
-  const wish = new Wish(known.styles);
-  const asked = await ask(t("restyleTitle"), (close) => wish.draw(url, content.image?.alt ?? "", close), { kind: "restyle" });
+  const wish = new Wish(known.styles, content);
+  const answer = await ask(t("restyleTitle"), (close) => wish.draw(url, close), { kind: "restyle" });
   if (!content.image) URL.revokeObjectURL(url);
-  if (asked) await deeds.start("/api/jobs", await wish.body(content));
   wish.forget();
+  if (answer) deeds.started(answer);
 }
 
 /** Ask what a picture's look shall be called, and keep it under that name; `onjobs(jobs)` hears of its training. */
 export async function keepLook(file, onjobs) {
   const field = h("input", { type: "text", class: "named", maxLength: 40, required: true, autofocus: true, "aria-label": t("lookName"), placeholder: t("lookName") });
   const learning = h("input", { type: "checkbox" });
-  const name = await ask(t("forKeep"), (close) => [
-    h("form", { class: "naming", onsubmit: (event) => (event.preventDefault(), close(field.value)) },
-      field, h("button", { class: "button primary" }, icon("check"), h("span", {}, t("keepLook"))),
-      h("label", { class: "pairing" }, learning, h("span", {}, t("learnLook")))),
-  ]);
-  if (!name) return;
-  try {
-    if (learning.checked) {
-      onjobs((await send("/api/styles/train", form({ name, picture: file }))).jobs);
-      return notice(t("started"));
-    }
-    await send("/api/styles", form({ name, picture: file }));
-    notice(t("lookKept", { name }));
-  } catch (error) {
-    complain(error);
-  }
+  const keep = () => send(learning.checked ? "/api/styles/train" : "/api/styles", form({ name: field.value, picture: file }));
+  const answer = await ask(t("forKeep"), (close) => {
+    const { footer, deliver } = sendingFooter(close, button("check", t("keepLook"), null, { kind: "primary", type: "submit" }));
+    return [h("form", { onsubmit: (event) => (event.preventDefault(), deliver(keep)) },
+      h("div", { class: "naming" }, field, h("label", { class: "pairing" }, learning, h("span", {}, t("learnLook")))),
+      footer)];
+  });
+  if (!answer) return;
+  if (answer.jobs) onjobs(answer.jobs);
+  notice(answer.jobs ? t("started") : t("lookKept", { name: field.value }));
 }
 
 class Wish {
-  constructor(styles) {
+  /** `content`: {image} or {file}, as it was asked for. */
+  constructor(styles, content) {
+    this.content = content;
     this.looks = styles.map((style) => ({ ...style, weight: 1 }));
     this.chosen = [];
     this.settings = { strength: 1, method: "fast", detail: "normal", keep_colour: "no", variations: 1 };
@@ -56,7 +52,7 @@ class Wish {
     this.cells = new Set();
   }
 
-  draw(url, alt, close) {
+  draw(url, close) {
     this.shelf = h("div", { class: "looks", role: "group", "aria-label": t("looks") });
     this.weights = h("div", { class: "weights" });
     this.forgetting = h("button", { type: "button", class: "button forgetting", hidden: true, onclick: () => this.forgetLook(this.chosen[0]) }, icon("bin"), h("span", {}));
@@ -64,7 +60,8 @@ class Wish {
     this.images = this.choice("variations", t("images"), { 1: null, 2: null, 3: null, 4: null }, Number);
     this.strength = this.slider("strength", t("strength"));
     this.comparing = h("label", { class: "pairing" }, h("input", { type: "checkbox", onchange: (event) => (this.isCompared = event.target.checked, this.refresh()) }), h("span", {}, t("severalStrengths")));
-    this.go = h("button", { type: "button", class: "button primary", onclick: () => close(true) }, icon("brush"), h("span", {}, t("restyle")));
+    this.go = button("brush", t("restyle"), () => deliver(async () => send("/api/jobs", await this.body())), { kind: "primary" });
+    const { footer, deliver } = sendingFooter(close, this.go);
     this.steps = h("label", { class: "pairing" }, h("input", { type: "checkbox", onchange: (event) => (this.isBlend = event.target.checked, this.refresh()) }), h("span", {}, t("blendSteps")));
     this.grid = h("div", { class: "cells", hidden: true, role: "group", "aria-label": t("someCells") },
       ["1", "2", "3", "4"].flatMap((row) => ["A", "B", "C", "D"].map((column) => this.cell(column + row))));
@@ -72,7 +69,7 @@ class Wish {
     return [
       h("div", { class: "bench" },
         h("div", { class: "subject" },
-          h("div", { class: "plan" }, h("img", { src: url, alt }), this.grid),
+          h("div", { class: "plan" }, h("img", { src: url, alt: this.content.image?.alt ?? "" }), this.grid),
           h("label", { class: "pairing" }, h("input", { type: "checkbox", onchange: (event) => this.limit(event.target.checked) }), h("span", {}, t("someCells")))),
         h("div", { class: "how" },
           this.shelf, this.forgetting, this.weights, this.steps,
@@ -81,7 +78,7 @@ class Wish {
             this.choice("method", t("method"), METHODS), this.detail,
             this.choice("keep_colour", t("keepColour"), COLOURS),
             this.images))),
-      h("footer", {}, h("button", { type: "button", class: "button", onclick: () => close(null) }, t("cancel")), this.go),
+      footer,
     ];
   }
 
@@ -185,7 +182,8 @@ class Wish {
   }
 
   /** The body of the job, with pictures as data URLs or files. */
-  async body(content) {
+  async body() {
+    const { content } = this;
     const styles = await Promise.all(this.chosen.map(async ({ name, file, weight }) =>
       file ? { picture: await dataUrl(file), weight } : { name, weight }));
     const stylize = { ...this.settings, styles };
