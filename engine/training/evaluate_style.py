@@ -259,9 +259,10 @@ def optimisers_of(
 def untrained(networks: StyleNetworks, folder: Path) -> StyleNetworks:
     """The same networks as they were before any training: what the encoder's training is worth."""
     folder.mkdir(parents=True, exist_ok=True)
+    config = networks.config  # reads them, which takes random numbers
     with torch.random.fork_rng():
         torch.default_generator.manual_seed(0)
-        save_network(folder, "style", StyleTransfer(networks.config))
+        save_network(folder, "style", StyleTransfer(config))
     return StyleNetworks(networks.device, folder=folder)
 
 
