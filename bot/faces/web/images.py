@@ -1,18 +1,18 @@
 """Images over HTTP: the gallery, the files, and every operation on one image."""
 
 import re
-from datetime import datetime
 from typing import Annotated
 from urllib.parse import quote
 
 from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from bot.errors import NotFound
+from bot.errors import NotAllowed, NotFound, UserError
 from bot.faces.web.archives import write_archive
 from bot.faces.web.context import DESTINATION, caller_of, studio_of
 from bot.faces.web.jobs import accepted
 from bot.faces.web.restyles import restyle as started_restyle
+from bot.faces.web.shapes import Cursor, Moment
 from bot.faces.web.submissions import (
     Favourite,
     Nothing,
@@ -47,9 +47,9 @@ class PageQuery(BaseModel):
     q: Annotated[str, Field(max_length=500)] = ""
     model: str = ""
     favourite: bool = False
-    after: datetime | None = None
-    before: datetime | None = None
-    cursor: str | None = None
+    after: Moment | None = None
+    before: Moment | None = None
+    cursor: Cursor | None = None
     limit: Annotated[int, Field(ge=1, le=100)] = 40
 
 
@@ -66,19 +66,20 @@ class ArchiveQuery(BaseModel):
 async def page(request: web.Request) -> web.Response:
     """`GET /api/images`: a page of the gallery, newest first."""
     query = query_of(request, PageQuery)
-    found = await studio_of(request).gallery(
-        caller_of(request),
-        GalleryQuery(
-            scope=query.scope,
-            text=query.q,
-            model=query.model,
-            favourites_only=query.favourite,
-            after=query.after,
-            before=query.before,
-            cursor=query.cursor,
-            limit=query.limit,
-        ),
+    wanted = GalleryQuery(
+        scope=query.scope,
+        text=query.q,
+        model=query.model,
+        favourites_only=query.favourite,
+        after=query.after,
+        before=query.before,
+        cursor=query.cursor,
+        limit=query.limit,
     )
+    try:
+        found = await studio_of(request).gallery(caller_of(request), wanted)
+    except NotFound as error:  # a term of the search, not the gallery
+        raise UserError(error.text) from error
     return web.json_response(page_json(found))
 
 
@@ -205,7 +206,13 @@ async def publish(request: web.Request) -> web.Response:
 async def tag(request: web.Request) -> web.Response:
     """`POST /api/images/{id}/tags`: replace the tags."""
     body = await body_of(request, Tags)
-    image = await studio_of(request).tag(caller_of(request), request.match_info["id"], body.tags)
+    studio, caller = studio_of(request), caller_of(request)
+    try:
+        image = await studio.tag(caller, request.match_info["id"], body.tags)
+    except NotAllowed as error:
+        if (await _image(request)).owner_id != caller.owner_id:
+            raise
+        raise UserError(error.text) from error  # they may, but these can't be tags
     return web.json_response(image_json(image))
 
 

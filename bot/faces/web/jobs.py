@@ -5,10 +5,11 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
-from bot.errors import NotFound
+from bot.errors import UserError
 from bot.faces.web.context import DESTINATION, caller_of, locale_of, studio_of
 from bot.faces.web.mixtures import mix
 from bot.faces.web.restyles import restyle
+from bot.faces.web.shapes import Cursor, told_cursor
 from bot.faces.web.submissions import Imagine, Nothing, Remix, Upload, body_of, query_of
 from bot.faces.web.views import job_json, jobs_json
 from bot.studio.contract import JobView
@@ -19,7 +20,7 @@ class HistoryQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    cursor: str | None = None
+    cursor: Cursor | None = None
     limit: Annotated[int, Field(ge=1, le=100)] = 20
 
 
@@ -37,7 +38,7 @@ async def start(request: web.Request) -> web.Response:
     if asked is not None:
         content = asked.content or asked.image
         if not content:
-            raise NotFound("there is nothing to restyle: send content, or an image's id")
+            raise UserError("there is nothing to restyle: send content, or an image's id")
         hidden = body.private if asked.private is None else asked.private
         return accepted(await restyle(request, asked, content, is_private=hidden))
     jobs = await studio_of(request).imagine(
@@ -66,7 +67,7 @@ async def history(request: web.Request) -> web.Response:
         caller_of(request), cursor=query.cursor, limit=query.limit
     )
     told = [job_json(job, locale_of(request)) for job in jobs]
-    return web.json_response({"jobs": told, "cursor": cursor})
+    return web.json_response({"jobs": told, "cursor": told_cursor(cursor)})
 
 
 async def show(request: web.Request) -> web.Response:

@@ -58,7 +58,7 @@ def field_and_reason(error: ValidationError) -> tuple[str, Said]:
 def _reason(error: ErrorDetails) -> Said:
     given: dict[str, Any] = error.get("ctx", {})
     if error["type"] == "value_error":  # of one of our own validators
-        return said(str(given["error"]))
+        return said(given["error"].args[0])
     template = REASONS.get(error["type"], OTHERWISE)
     values = {name: value for name, value in given.items() if f"{{{name}}}" in template}
     if "expected" in values:  # such as "'mine' or 'guild'"

@@ -12,6 +12,7 @@ from bot.faces.web.mixtures import Blend, Dream, Enlarge, Mixture, Morph
 from bot.faces.web.shapes import Body, Picture, Text, parsed_json
 from bot.studio.contract import Detail
 from bot.studio.restyling import MAX_VARIATIONS
+from bot.wording import Said, said
 from engine.api import MAX_SEED, MAX_STYLES, KeepColour, StyleLoss, StyleMethod, StyleStart
 
 log = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ class Look(Body):
 
     @model_validator(mode="after")
     def _is_something(self) -> Self:
-        if bool(self.name) == bool(self.picture):
+        if bool(self.name.strip()) == bool(self.picture):
             msg = "a style is a name or a picture"
             raise ValueError(msg)
         return self
@@ -94,8 +95,14 @@ class Imagine(Body):
 
     @model_validator(mode="after")
     def _asks_for_one_thing(self) -> Self:
-        wishes = (self.text, self.stylize, self.blend, self.dream, self.morph, self.upscale)
-        if sum(wish is not None for wish in wishes) != 1:
+        wishes = ("text", "stylize", "blend", "dream", "morph", "upscale")
+        given = [wish for wish in wishes if getattr(self, wish) is not None]
+        if len(given) > 1:
+            both = Said(
+                "{field}: {reason}", field=", ".join(given), reason=said("Keep one of them.")
+            )
+            raise ValueError(both)
+        if not given:
             msg = "text is needed, or in its place stylize, blend, dream, morph or upscale"
             raise ValueError(msg)
         return self

@@ -3,6 +3,7 @@
 import base64
 from typing import Any
 
+from bot.faces.web.shapes import told_cursor
 from bot.prompts import FlagSpec, StylePreset
 from bot.studio.contract import LOCAL_OWNER, GalleryPage, ImageView, JobUpdate, JobView
 from bot.wording import translated
@@ -56,6 +57,7 @@ def job_json(job: JobView, locale: str = "en-US") -> dict[str, Any]:
         "created_at": job.created_at.isoformat(),
         "images": [image_json(image) for image in job.images],
         "strengths": list(job.strengths),
+        "expected": job.expected,
     }
 
 
@@ -81,7 +83,7 @@ def page_json(page: GalleryPage) -> dict[str, Any]:
     """A page of the gallery."""
     return {
         "images": [image_json(image) for image in page.images],
-        "cursor": page.next_cursor,
+        "cursor": told_cursor(page.next_cursor),
         "total": page.total,
         "capped": page.is_capped,
     }

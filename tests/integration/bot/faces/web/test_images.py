@@ -54,11 +54,16 @@ async def test_pictures_are_filtered_by_the_time_they_were_made(client, imagine,
 
 async def test_a_moment_beyond_the_calendar_is_refused(client):
     answer = await client.get("/api/images?after=9999-12-31T23:59:59-12:00")
-    assert answer.status == 404
+    assert answer.status == 400
 
 
 @pytest.mark.parametrize(
-    "query", ["?limit=0", "?limit=x", "?scope=theirs", "?before=x", "?colour=1"]
+    "query",
+    [
+        *("?limit=0", "?limit=x", "?scope=theirs", "?before=x", "?colour=1", "?before=2020"),
+        *("?after=1e9", "?before=-1", "?after=2020-13-01", "?cursor=zzz", "?cursor=older-"),
+        *("?cursor=older-Z", "?q=seed:abc", "?q=is:foo", "?q=after:soon", "?scope=guild"),
+    ],
 )
 async def test_a_query_nobody_understands_is_refused(client, query):
     answer = await client.get(f"/api/images{query}")
@@ -192,6 +197,9 @@ async def test_a_tagged_picture_is_found_by_its_tag(client, imagine):
     image = (await imagine("a fox --images 2"))["images"][0]
     answer = await client.post(f"/api/images/{image['id']}/tags", json={"tags": ["Red", "best-of"]})
     assert sorted((await answer.json())["tags"]) == ["best-of", "red"]
+    answer = await client.post(f"/api/images/{image['id']}/tags", json={"tags": ["two words"]})
+    assert answer.status == 400
+    assert "tags are up to" in (await answer.json())["error"]
     found = await gallery(client, "?q=tag:best-of")
     assert [one["id"] for one in found["images"]] == [image["id"]]
 

@@ -94,6 +94,7 @@ async def test_history_comes_newest_first_in_pages(client, imagine):
     prompts = [job["prompt"].split()[0] for job in first["jobs"] + rest["jobs"]]
     assert prompts == ["three", "two", "one"]
     assert rest["cursor"] is None
+    assert (await client.get("/api/jobs?cursor=zzz")).status == 400
 
 
 @pytest.mark.parametrize("field", ["source", "style"])

@@ -3,7 +3,9 @@ import base64
 import pytest
 from pydantic import ValidationError
 
+from bot.faces.web.shape_errors import field_and_reason
 from bot.faces.web.submissions import Imagine, Upscale
+from bot.wording import translated
 
 
 def test_a_data_url_becomes_bytes():
@@ -28,3 +30,11 @@ def test_a_prompt_may_be_empty_for_a_picture_may_say_enough():
 def test_a_factor_out_of_range_is_refused(factor):
     with pytest.raises(ValidationError):
         Upscale.model_validate({"factor": factor})
+
+
+def test_two_wishes_at_once_are_named_in_both_languages():
+    with pytest.raises(ValidationError) as refused:
+        Imagine.model_validate({"text": "a fox", "upscale": {"image": "a"}})
+    _, reason = field_and_reason(refused.value)
+    assert reason == "text, upscale: Keep one of them."
+    assert translated(reason, "zh") == "text, upscale：请只保留一个。"
