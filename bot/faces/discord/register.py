@@ -19,6 +19,7 @@ from bot.faces.discord.commands.training import TrainCommands
 from bot.faces.discord.components.cancel import CancelButton
 from bot.faces.discord.components.confirmation import ConfirmButton, DismissButton
 from bot.faces.discord.components.details import InfoButton, JobInfoButton
+from bot.faces.discord.components.flags_page import AllFlagsButton
 from bot.faces.discord.components.gallery_pages import OpenMenu, PageMenu, TurnButton
 from bot.faces.discord.components.history_pages import OlderJobsButton
 from bot.faces.discord.components.keeping import (
@@ -65,6 +66,7 @@ COMMANDS: tuple[Command, ...] = (
 )
 
 BUTTONS: tuple[type[discord.ui.DynamicItem[Any]], ...] = (
+    AllFlagsButton,
     CancelButton,
     ConfirmButton,
     DeleteButton,

@@ -14,7 +14,14 @@ from bot.faces.discord.commands.choices import (
     complete_model,
     complete_preset,
 )
-from bot.faces.discord.commands.settings import COUNT_MAX, FLAGS_MAX, changed, preference_lines
+from bot.faces.discord.commands.settings import (
+    COUNT_MAX,
+    FLAGS_MAX,
+    changed,
+    clearable,
+    preference_lines,
+    without,
+)
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words, described, phrase
 from bot.studio.contract import Caller, GuildRules, Limits, Preferences
@@ -139,10 +146,18 @@ class AdminCommands(app_commands.Group):
     )
     @app_commands.describe(
         **described(
-            "admin-defaults", "model", "aspect", "count", "preset", "flags", "private", "reset"
+            "admin-defaults",
+            "model",
+            "aspect",
+            "count",
+            "preset",
+            "flags",
+            "private",
+            "clear",
+            "reset",
         )
     )
-    @app_commands.choices(aspect=aspects())
+    @app_commands.choices(aspect=aspects(), clear=clearable())
     @app_commands.autocomplete(model=complete_model, preset=complete_preset)
     async def defaults(
         self,
@@ -153,14 +168,15 @@ class AdminCommands(app_commands.Group):
         preset: str | None = None,
         flags: app_commands.Range[str, 0, FLAGS_MAX] | None = None,
         private: bool | None = None,  # noqa: FBT001
+        clear: app_commands.Choice[str] | None = None,
         reset: bool = False,  # noqa: FBT001, FBT002
     ) -> None:
-        """Change the defaults that are given."""
+        """Change the defaults that are given, and take back the one that is cleared."""
         await _begin(interaction)
         words, caller = Words(interaction.locale.value), caller_of(interaction)
         studio = interaction.client.studio
         known = Preferences() if reset else await studio.guild_preferences(caller)
-        wanted = changed(words, known, model, aspect, count, preset, flags, private)
+        wanted = changed(words, without(known, clear), model, aspect, count, preset, flags, private)
         if reset or wanted != known:
             await studio.set_guild_preferences(caller, wanted)
         await _show(interaction, await _rules(interaction))

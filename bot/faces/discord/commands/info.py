@@ -5,6 +5,7 @@ from discord import app_commands
 from bot.errors import NotFound
 from bot.faces.discord.cards import BLUE, card, shortened
 from bot.faces.discord.components.details import image_details, job_details
+from bot.faces.discord.components.flags_page import AllFlagsButton
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words, described, phrase
 
@@ -37,8 +38,10 @@ async def info(
 @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
 async def help_command(interaction: Interaction) -> None:
     """Explain it to this member alone."""
-    text = Words(interaction.locale.value)("help.text").strip()
-    await interaction.response.send_message(view=card(text, colour=BLUE), ephemeral=True)
+    words = Words(interaction.locale.value)
+    rows = [[AllFlagsButton(words("buttons.all_flags"))]]
+    view = card(words("help.text").strip(), rows=rows, colour=BLUE)
+    await interaction.response.send_message(view=view, ephemeral=True)
 
 
 async def _about(interaction: Interaction, thing_id: str) -> str:

@@ -7,9 +7,9 @@ from pathlib import PurePosixPath
 import discord
 from discord import app_commands
 
-from bot.errors import NotFound
+from bot.errors import UnusablePicture
 from bot.faces.discord.cards import Shown, card
-from bot.faces.discord.components.details import job_details
+from bot.faces.discord.components.details import image_details, job_details, parameters_details
 from bot.faces.discord.components.identifiers import IMAGE, JOB
 from bot.faces.discord.components.restyle import UPLOAD, ask_look
 from bot.faces.discord.components.showing import named_in
@@ -19,6 +19,7 @@ from bot.faces.discord.localisation import Words, phrase
 from bot.faces.discord.submission import submit_one
 from bot.faces.discord.uploads import fetch_picture, first_picture
 from bot.studio.contract import Caller, Destination, JobView
+from engine.api import read_parameters
 
 _OF_JOB = re.compile(rf"(?:reroll|remix|details):{JOB}")
 _OF_IMAGE = re.compile(rf"(?:info|favourite):{IMAGE}")
@@ -45,11 +46,27 @@ async def message_info(interaction: Interaction, message: discord.Message) -> No
     """What is known of the picture in a message."""
     await interaction.response.defer(thinking=True, ephemeral=True)
     words, caller = Words(interaction.locale.value), caller_of(interaction)
-    job_id = named_here(interaction, message, _OF_JOB)
-    if job_id is None:
-        raise NotFound(words("upload.none"))
-    job = await interaction.client.studio.job(caller, job_id)
-    await interaction.edit_original_response(content=job_details(words, job))
+    studio = interaction.client.studio
+    if image_id := named_here(interaction, message, _OF_IMAGE):
+        text = image_details(words, await studio.image(caller, image_id))
+    elif job_id := named_here(interaction, message, _OF_JOB):
+        text = job_details(words, await studio.job(caller, job_id))
+    else:
+        picture = await fetch_picture(interaction, first_picture(interaction, message))
+        text = _told_by(words, picture)
+    await interaction.edit_original_response(content=text)
+
+
+def _told_by(words: Words, picture: bytes) -> str:
+    """What a picture says of itself; no word of it need be true.
+
+    Raises:
+        UnusablePicture: it says nothing.
+    """
+    parameters = read_parameters(picture)  # looks at text chunks alone, decodes nothing
+    if parameters is None:
+        raise UnusablePicture(words("upload.silent"))
+    return parameters_details(words, parameters)
 
 
 @app_commands.context_menu(name=phrase("commands.use-as-style.name"))

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import discord
 from discord import app_commands
 
-from bot.errors import NotFound
+from bot.errors import LimitReached, NotFound
 from bot.faces.discord.commands.choices import (
     choice_of,
     complete_dreamer,
@@ -129,6 +129,7 @@ async def dream(
     private: bool | None = None,  # noqa: FBT001
 ) -> None:
     """Draw without words, by a look and a seed, or like a picture."""
+    _require_one_of(interaction, like=like, like_id=like_id)
     answer = await _acknowledged(interaction, private)
     model_of_it = await fetch_upload(interaction, like) if like else like_id or b""
 
@@ -195,6 +196,8 @@ async def morph(
     private: bool | None = None,  # noqa: FBT001
 ) -> None:
     """Animate the way from one picture, prompt or dream to others."""
+    _require_one_of(interaction, **{"from": start, "from_image": start_image})
+    _require_one_of(interaction, to=end, to_image=end_image)
     answer = await _acknowledged(interaction, private)
     studio, caller = interaction.client.studio, caller_of(interaction)
     stops: list[MorphStop] = []
@@ -242,6 +245,7 @@ async def upscale(
     private: bool | None = None,  # noqa: FBT001
 ) -> None:
     """Make a picture larger, smoother or crisper."""
+    _require_one_of(interaction, image=image, id=id)
     answer = await _acknowledged(interaction, private)
     if image is None and not id:
         raise NotFound(Words(interaction.locale.value)("upload.missing"))
@@ -258,6 +262,19 @@ async def upscale(
         )
 
     await _run(answer, private, submit)
+
+
+def _require_one_of(interaction: Interaction, **given: object) -> None:
+    """Refuse two options that mean the same thing, where one would be dropped.
+
+    Raises:
+        LimitReached: both are given.
+    """
+    if all(value is not None for value in given.values()):
+        first, second = given
+        raise LimitReached(
+            Words(interaction.locale.value)("upload.both", first=first, second=second)
+        )
 
 
 async def _acknowledged(interaction: Interaction, private: bool | None) -> Answer:  # noqa: FBT001

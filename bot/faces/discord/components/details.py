@@ -6,6 +6,7 @@ from bot.faces.discord.components.lasting import SubjectButton
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words
 from bot.studio.contract import ImageView, JobView
+from engine.api import GenerationParameters
 
 PARAMETERS_SHOWN = 1200  # characters
 TAGS_SHOWN = 300  # characters
@@ -61,6 +62,11 @@ def job_details(words: Words, job: JobView) -> str:
     ]
     parameters = job.images[0].parameters if job.images else job.prompt
     return "\n".join([*lines, _block(parameters)])
+
+
+def parameters_details(words: Words, parameters: GenerationParameters) -> str:
+    """What a picture itself says, within Discord's 2000 characters."""
+    return f"{words('info.told')}\n{_block(parameters.to_text())}"
 
 
 def _block(text: str) -> str:

@@ -48,6 +48,31 @@ async def test_info_tells_of_a_result(stage):
     assert "seed 8" in text(result.response)
 
 
+async def test_info_tells_of_a_picture_that_was_opened_from_the_gallery(stage):
+    await stage.imagine(count=1)
+    image = (await newest_job(stage, stage.alice)).images[0]
+    shown = await stage.alice.slash(stage.channel, "show", id=image.id)
+    told = await stage.bob.context_menu(stage.channel, "Info", shown.response.message)
+    assert f"**Picture** `{image.id}`" in text(told.response)
+
+
+async def test_info_reads_what_a_posted_picture_says_of_itself(stage):
+    await stage.imagine(prompt="a quiet fox", seed=5, count=1)
+    image = (await newest_job(stage, stage.alice)).images[0]
+    png = await stage.studio.image_png(Caller(owner_id=stage.alice.id), image.id)
+    posted = await stage.bob.send(stage.channel, attachments=[("mine.png", png)])
+    told = await stage.bob.context_menu(stage.channel, "Info", posted)
+    assert told.ephemeral
+    assert "a quiet fox" in text(told.response)
+    assert "Seed: 5" in text(told.response)
+
+
+async def test_info_explains_a_picture_that_says_nothing(stage):
+    posted = await stage.bob.send(stage.channel, attachments=[("photo.png", png_bytes())])
+    told = await stage.bob.context_menu(stage.channel, "Info", posted)
+    assert "does not say what made it" in text(told.response)
+
+
 async def test_a_picture_used_as_style_is_saved_and_can_be_drawn_with(stage):
     posted = await stage.bob.send(stage.channel, attachments=[("wave.png", png_bytes())])
     saved = await stage.bob.context_menu(stage.channel, "Use as style", posted)

@@ -108,7 +108,14 @@ async def test_a_morph_moves_and_has_the_buttons_that_make_sense(stage):
     assert attached(stage, message).n_frames == 5
     [item] = gallery_items(message)
     assert item["description"].startswith("Animation that turns one picture into another")
-    assert labels(message) == ["Reroll", "Restyle", "Favourite", "Delete", ""]
+    assert labels(message) == [
+        "Reroll",
+        "Restyle",
+        "Favourite",
+        "Delete",
+        "",
+        "Private or public",
+    ]
     [request] = stage.engine.requests
     assert isinstance(request, Morph)
     assert (request.frames, len(request.stops)) == (5, 2)
@@ -200,3 +207,21 @@ async def test_a_private_one_is_seen_by_its_owner_alone(stage, command):
     message = await delivered(stage, result)
     assert message.ephemeral
     assert (await newest(stage, stage.alice)).is_private
+
+
+@pytest.mark.parametrize(
+    ("command", "typed", "names"),
+    [
+        ("morph", {"from": "a fox", "from_image": FOX, "to": "an owl"}, "from and from_image"),
+        ("morph", {"from": "a fox", "to": "an owl", "to_image": FOX}, "to and to_image"),
+        ("upscale", {"image": FOX, "id": "abc"}, "image and id"),
+        ("dream", {"like": FOX, "like_id": "abc"}, "like and like_id"),
+    ],
+)
+async def test_two_options_that_exclude_each_other_are_refused_by_name(
+    stage, command, typed, names
+):
+    refused = await stage.alice.slash(stage.channel, command, **typed)
+    assert refused.ephemeral
+    assert f"{names} exclude each other" in text(refused.response)
+    assert stage.engine.requests == []

@@ -3,6 +3,7 @@
 import pytest
 from simcord.backend.errors import SetupError
 
+from bot.prompts import FLAGS
 from bot.studio.contract import Caller
 from tests.integration.bot.faces.discord.stage import labels, text
 
@@ -26,6 +27,24 @@ async def test_settings_can_be_forgotten(stage):
     assert "`2:3`" in text(result.response)
     kept = await stage.studio.preferences(Caller(owner_id=stage.alice.id))
     assert (kept.image_count, kept.aspect) == (None, "2:3")
+
+
+async def test_one_setting_can_be_taken_back(stage):
+    await stage.alice.slash(stage.channel, "settings", count=2, private=True, aspect="3:2")
+    result = await stage.alice.slash(stage.channel, "settings", clear="private", aspect="2:3")
+    assert "Private: not set" in text(result.response)
+    assert "Saved." in text(result.response)
+    kept = await stage.studio.preferences(Caller(owner_id=stage.alice.id))
+    assert (kept.image_count, kept.is_private, kept.aspect) == (2, None, "2:3")
+    await stage.alice.slash(stage.channel, "settings", clear="count")
+    assert (await stage.studio.preferences(Caller(owner_id=stage.alice.id))).image_count is None
+
+
+async def test_one_default_of_the_server_can_be_taken_back(stage):
+    await stage.admin.slash(stage.channel, "admin defaults", count=1, flags="--chaos 10")
+    await stage.admin.slash(stage.channel, "admin defaults", clear="flags")
+    kept = await stage.studio.guild_preferences(Caller(owner_id=1, guild_id=stage.guild.id))
+    assert (kept.image_count, kept.flags) == (1, None)
 
 
 async def test_a_setting_that_cannot_work_is_refused(stage):
@@ -114,3 +133,10 @@ async def test_help_says_what_the_pack_cannot_do(stage):
     result = await stage.alice.slash(stage.channel, "help")
     assert result.ephemeral
     assert "no photographs" in text(result.response)
+
+
+async def test_help_lists_every_flag(stage):
+    result = await stage.alice.slash(stage.channel, "help")
+    listed = await stage.alice.click(result.response, label="All flags")
+    assert listed.ephemeral
+    assert all(f"`{flag.usage}`" in text(listed.response) for flag in FLAGS)

@@ -17,8 +17,10 @@ from bot.faces.discord.cards import (
     shortened,
 )
 from bot.faces.discord.components.details import image_details
+from bot.faces.discord.components.flags_page import flags_card
 from bot.faces.discord.controls import ending_controls, job_controls
 from bot.faces.discord.localisation import Words
+from bot.prompts import FLAGS
 from bot.studio.contract import (
     Destination,
     ImageView,
@@ -142,6 +144,13 @@ def test_the_details_of_a_picture_fit_whatever_its_tags():
     tagged = replace(image(0, "p" * 3000), tags=("t" * 40,) * 20, parent_id="image0000009")
     for language in ("en", "zh-CN"):
         assert len(image_details(Words(language), tagged)) <= 2000
+
+
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+def test_all_flags_fit_in_one_message(language):
+    view = flags_card(Words(language))
+    assert view.content_length() <= 4000
+    assert FLAGS[-1].usage in str(view.to_components())
 
 
 def test_a_chinese_member_reads_in_chinese_why_a_job_failed() -> None:
