@@ -7,6 +7,8 @@ from bot.storage.jobs import JobRow
 from bot.studio.contract import Destination, ImageView, JobState, JobView, Operation
 from bot.wording import from_plain
 
+_SIDE_BY_SIDE = frozenset({"TextToImage", "ImageToImage", "Blend", "Dream"})
+
 
 def image_view(seen: SeenImage) -> ImageView:
     """An image as a face shows it."""
@@ -67,6 +69,7 @@ def job_view(
         estimate_s=estimate_s,
         images=shown,
         strengths=_strengths_of(row) if shown else (),
+        expected=_expected_of(row),
     )
 
 
@@ -74,3 +77,15 @@ def _strengths_of(row: JobRow) -> tuple[float, ...]:
     """Of the images of a restyle that shows several."""
     fields = row.request.get("fields", {})
     return tuple(fields.get("image_strengths", ()))
+
+
+def _expected_of(row: JobRow) -> int:
+    """How many images its previews show side by side; 0 where it was read without its request."""
+    stored = vars(row).get("request")
+    if not stored:
+        return 0
+    fields = stored.get("fields", {})
+    is_searched = bool(fields.get("like"))  # one point of a generator stands for all, until the end
+    if stored.get("kind") not in _SIDE_BY_SIDE or is_searched:
+        return 1
+    return int(fields.get("image_count", 1))

@@ -98,6 +98,9 @@ class JobView:
     estimate_s: float | None = None  # until it is finished; None where nothing is known yet
     images: tuple[ImageView, ...] = ()
     strengths: tuple[float, ...] = ()  # of its images by their index, where they differ in these
+    # Images that are drawn, and shown by its previews, side by side; 1 where they come one by one,
+    # 0 where it is not known.
+    expected: int = 0
 
     @property
     def progress(self) -> float:

@@ -130,6 +130,29 @@ async def test_a_dream_needs_nothing_and_detail_is_asked_for(page, engine):
     assert engine.requests[-1].detail == 0.9
 
 
+async def test_as_many_tiles_wait_as_there_will_be_pictures(page, engine, artefacts):
+    engine.stuck = True
+    await page.get_by_role("button", name="Mix pictures").click()
+    dialog = bench(page)
+    await dialog.get_by_role("button", name="Dream", exact=True).click()
+    await dialog.get_by_label("Images").fill("2")
+    await dialog.get_by_role("button", name="Make it").click()
+    waiting = page.locator(".job").first.locator(".waiting")
+    await expect(waiting).to_have_count(2)
+    await page.get_by_role("button", name="Mix pictures").click()
+    await dialog.locator("input[type=file]").set_input_files([OWN, OWN])
+    await dialog.get_by_placeholder("Words that draw it on").fill("an owl --steps 8")
+    await dialog.get_by_role("button", name="Make it").click()
+    await expect(page.locator(".job")).to_have_count(2)
+    await expect(waiting).to_have_count(1)
+    whole = "document.querySelector('.waiting.previewed').style.getPropertyValue('--size')"
+    await expect(page.locator(".waiting.previewed").first).to_be_visible()
+    assert await page.evaluate(whole) == "100% 100%"
+    await page.screenshot(path=artefacts / "mix-waiting.png")
+    await page.reload()
+    await expect(waiting).to_have_count(1)
+
+
 async def test_a_generator_of_the_catalogue_is_chosen_with_its_own_looks(page, engine, artefacts):
     await page.get_by_role("button", name="Mix pictures").click()
     dialog = bench(page)

@@ -266,6 +266,22 @@ async def test_a_deleted_picture_can_be_brought_back(page):
     await expect(page.locator(".job .tile img")).to_have_count(2)
 
 
+async def test_a_job_without_pictures_stays_away_until_they_come_back(page):
+    await make_and_wait(page, "a fox --images 1")
+    job = page.locator(".job")
+    await page.locator(".tile a").first.click()
+    delete = page.locator(".keepers").get_by_role("button", name="Delete")
+    await delete.click()
+    await expect(job).to_be_hidden()
+    await page.get_by_role("button", name="Undo").click()
+    await expect(job).to_be_visible()
+    await page.locator(".tile a").first.click()
+    await delete.click()
+    await page.reload()
+    await expect(page.get_by_role("heading", name="Nothing here yet")).to_be_visible()
+    await expect(job).to_be_hidden()
+
+
 async def test_a_favourite_is_found_by_the_filter_of_the_gallery(page, artefacts):
     await make_and_wait(page, "a fox --images 2")
     await make_and_wait(page, "an owl --images 3 --ar 3:2", 2)

@@ -9,7 +9,6 @@ import { ago, duration, t } from "./words.js";
 const PAGE = 20;
 const AHEAD_PX = 800; // how far below the screen jobs are fetched
 const ENDED = new Set(["finished", "failed", "cancelled"]);
-const ONE_BY_ONE = new Set(["upscale", "morph", "stylize", "train-style"]); // what is previewed is one picture
 
 export class Feed {
   /** `act` holds what can be done: `open(image)`, `favourite(image)`, `start(path)`, `write(text)`. */
@@ -81,6 +80,7 @@ export class Feed {
     } finally {
       this.isLoading = false;
       this.edge.textContent = "";
+      this.showEmpty();
     }
     this.fillScreen();
   }
@@ -115,6 +115,7 @@ export class Feed {
   /** An image changed; null: it is gone. */
   changeImage(id, image) {
     for (const card of this.cards.values()) card.changeImage(id, image);
+    this.showEmpty();
   }
 
   /** Images came back: read their jobs anew. */
@@ -122,8 +123,9 @@ export class Feed {
     for (const id of new Set(images.map((image) => image.job_id))) {
       const job = await read(`/api/jobs/${id}`).catch(() => null);
       const card = this.cards.get(id);
-      if (job && card) card.revive(job);
+      if (job && card) card.update(job);
     }
+    this.showEmpty();
   }
 
   tick() {
@@ -136,7 +138,8 @@ export class Feed {
   }
 
   showEmpty() {
-    this.empty.hidden = !this.hasLoaded || this.cards.size > 0;
+    const isBare = [...this.cards.values()].every((card) => card.element.hidden);
+    this.empty.hidden = !this.hasLoaded || Boolean(this.cursor) || !isBare;
   }
 
   drawEmpty() {
@@ -170,6 +173,12 @@ class JobCard {
     this.drawTiles();
     this.drawState();
     this.drawSide();
+    this.hideBare();
+  }
+
+  /** Nothing is left of a job whose images were all deleted; they may come back. */
+  hideBare() {
+    this.element.hidden = this.job.status === "finished" && !this.job.images.length;
   }
 
   changeImage(id, image) {
@@ -179,12 +188,7 @@ class JobCard {
     else this.job.images.splice(index, 1);
     this.shown.tiles = null;
     this.drawTiles();
-    if (!image && !this.job.images.length) this.element.hidden = true;
-  }
-
-  revive(job) {
-    this.element.hidden = false;
-    this.update(job);
+    this.hideBare();
   }
 
   // ---- pictures
@@ -207,12 +211,11 @@ class JobCard {
       else fill(this.tiles, job.images.length ? job.images.map((image) => this.tile(image)) : blank);
     }
     // It stays behind the pictures it foretold until they have come.
-    if (this.preview && !isStrip) this.drawPreview(count);
+    if (this.preview && !isStrip) this.drawPreview(this.expected());
   }
 
   expected() {
-    if (ONE_BY_ONE.has(this.job.operation)) return 1;
-    return imageCount(this.job.prompt, this.act.usual.images);
+    return this.job.expected || imageCount(this.job.prompt, this.act.usual.images);
   }
 
   expectedRatio() {
@@ -221,9 +224,9 @@ class JobCard {
     return ratio(this.job.prompt, this.act.usual.ratio);
   }
 
-  /** The preview is one picture with all images of the job side by side; each tile shows its part. */
+  /** The preview is one picture with `count` images side by side; each tile shows its part. */
   drawPreview(count) {
-    const columns = count > 1 ? 2 : 1; // as the engine lays previews out
+    const columns = Math.ceil(Math.sqrt(count)); // as the engine lays previews out
     const rows = Math.ceil(count / columns);
     const percent = (place, places) => `${places > 1 ? (place / (places - 1)) * 100 : 0}%`;
     [...this.tiles.children].forEach((tile, index) => {
