@@ -23,6 +23,8 @@ from tests.conftest import skip_aloud
 
 pytestmark = pytest.mark.timeout(180)  # a machine may have much else to do
 
+SEVERAL_STEPS_S = 12.0  # a machine may have much else to do; all steps take 60 s
+
 # The real command line and application over the shipped fake engine.
 PROGRAM = """
 import sys
@@ -87,6 +89,29 @@ def test_several_pictures_are_numbered_and_the_gallery_lists_them(atelier, tmp_p
     assert listed.returncode == 0, listed.stderr
     assert re.search(r"\b9\b.*two foxes", listed.stdout)
     assert len(list((tmp_path / "copies").glob("*.png"))) == 2
+
+
+def test_ctrl_c_keeps_the_last_preview(env, tmp_path):
+    slow = PROGRAM.replace("FakeEngine()", "FakeEngine(step_delay_s=0.4)")
+    process = subprocess.Popen(
+        [sys.executable, "-c", slow, "imagine", "a fox --steps 150 --images 1"],
+        env=env,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        time.sleep(SEVERAL_STEPS_S)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130, out
+    assert "Unfinished, as last seen: a-fox-unfinished.webp" in out
+    assert "Traceback" not in out
+    with Image.open(tmp_path / "a-fox-unfinished.webp") as image:
+        assert image.format == "WEBP"
 
 
 def test_a_mistake_in_the_prompt_ends_with_a_line_and_code_1(atelier):
