@@ -8,6 +8,7 @@ looked for in small versions of the pictures themselves.
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -15,6 +16,9 @@ from engine.gan import measures
 
 LEAST_UNIT = 0.5  # of the mean deviation of all channels
 SMALL = 16  # pixels of the small versions in which copies are looked for
+# Of the mean distance of pairs: real pictures that come twice are nearer than any measure may be.
+LEAST_TWINS = 0.15
+LEAST_NOVELTY = 0.08
 YOUNG = 0.25  # of the budget: until then, faults are those of any beginner
 
 
@@ -93,16 +97,26 @@ def alarms(seen: Observation) -> tuple[Alarm, ...]:
 class Yardstick:
     """Real pictures that were never trained on, and those that were: what samples are held to."""
 
-    def __init__(self, features: Tensor, pixels: Tensor, trained: Tensor) -> None:
-        """Take features (N, D) and `pixels` (N, 3, S, S) of the former, pixels of the latter."""
+    def __init__(
+        self, features: Tensor, pixels: Tensor, trained: Tensor, *, mirrored: bool = False
+    ) -> None:
+        """Take features (N, D) and `pixels` (N, 3, S, S) of the former, pixels of the latter.
+
+        With `mirrored`, these are learnt mirrored as well, so a mirrored copy is a copy.
+        """
         deviation = features.std(0)
         # A channel that real pictures hardly stir must not drown all others.
         self._middle = features.mean(0)
         self._unit = deviation.clamp_min(LEAST_UNIT * deviation.mean())
         self._real = self._scaled(features)
         self._sharpness = measures.sharpness(pixels)
-        self._library = small(trained)
-        self._own_novelty = self.nearest(pixels)[0]
+        self._count = len(trained)
+        library = small(trained)
+        self._library = torch.cat([library, small(trained.flip(3))]) if mirrored else library
+        self._diversity = max(1e-9, measures.diversity(self._real))
+        self._twins = max(measures.twins(self._real), LEAST_TWINS * self._diversity)
+        least_novelty = LEAST_NOVELTY * measures.diversity(small(pixels))
+        self._own_novelty = max(1e-9, least_novelty, self.nearest(pixels)[0])
 
     def observe(
         self,
@@ -125,9 +139,9 @@ class Yardstick:
             recall=recall,
             density=density,
             coverage=coverage,
-            diversity_ratio=measures.diversity(seen) / measures.diversity(real),
-            twins_ratio=measures.twins(seen) / max(1e-9, measures.twins(real)),
-            novelty_ratio=self.nearest(samples)[0] / max(1e-9, self._own_novelty),
+            diversity_ratio=measures.diversity(seen) / self._diversity,
+            twins_ratio=measures.twins(seen) / self._twins,
+            novelty_ratio=self.nearest(samples)[0] / self._own_novelty,
             sharpness_ratio=measures.sharpness(samples) / max(1e-9, self._sharpness),
             gap=gap,
             penalties=penalties or {},
@@ -136,7 +150,7 @@ class Yardstick:
     def nearest(self, pixels: Tensor) -> tuple[float, Tensor]:
         """Median distance to the nearest training picture, and which it is for each."""
         distances, indices = measures.nearest_rows(small(pixels), self._library)
-        return float(distances.median()), indices
+        return float(distances.median()), indices % self._count
 
     def _scaled(self, features: Tensor) -> Tensor:
         return (features - self._middle) / self._unit

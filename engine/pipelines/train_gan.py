@@ -158,7 +158,7 @@ def _lesson(pixels: Tensor, seed: int) -> Generator[Call, Any, Lesson]:
         torch.cat([taught, taught.flip(3)]), lambda part: PairCanvases(PAIR, part)
     )
     features = yield from _features(held_out)
-    yardstick = yield from aside(partial(Yardstick, features, held_out, taught))
+    yardstick = yield from aside(partial(Yardstick, features, held_out, taught, mirrored=True))
     return Lesson(canvases, yardstick, count)
 
 

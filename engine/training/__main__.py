@@ -1,21 +1,31 @@
 """`python -m engine.training NETWORK --data DIR --out DIR --minutes M`."""
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from engine.networks.weights import BrokenWeights
-from engine.training.adversarial import Diverged
+from engine.training.adversarial import OtherRecipe
 from engine.training.gan_pictures import TooFewPictures
 from engine.training.gan_programs import GAN_PROGRAMS
 from engine.training.gan_recipes import RECIPES
-from engine.training.loop import Budget, NotSaved
+from engine.training.loop import Budget, Diverged, NotSaved
 from engine.training.pictures import NoPictures
 from engine.training.programs import PACK, PROGRAMS, Job, MissingTeacher
 from engine.training.style_programs import STYLE_PROGRAMS
 
 ALL = PROGRAMS | STYLE_PROGRAMS | GAN_PROGRAMS
+REFUSALS = (
+    NoPictures,
+    MissingTeacher,
+    TooFewPictures,
+    BrokenWeights,
+    OtherRecipe,
+    Diverged,
+    NotSaved,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,11 +37,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--out", type=Path, required=True, help="where the run keeps everything")
     budget = parser.add_mutually_exclusive_group()
-    budget.add_argument("--minutes", type=float, help="stop after so long (default 60)")
-    budget.add_argument("--images", type=int, help="stop after so many pictures")
-    parser.add_argument("--scenes", type=int, default=60_000, help="composed training pictures")
+    budget.add_argument(
+        "--minutes", type=_minutes, default=60.0, help="stop after so long (default 60)"
+    )
+    budget.add_argument("--images", type=_count, help="stop after so many pictures")
+    parser.add_argument("--scenes", type=_count, default=60_000, help="composed training pictures")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--replicas", type=int, default=1, help="processes for the denoiser")
+    parser.add_argument("--replicas", type=_count, default=1, help="processes for the denoiser")
     parser.add_argument("--recipe", default="r3gan", choices=sorted(RECIPES), help="of a GAN")
     parser.add_argument("--teacher", type=Path, help="folder of the sentence encoder")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
@@ -40,13 +52,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     given = vars(parser.parse_args(argv))
     network, minutes, images = given.pop("network"), given.pop("minutes"), given.pop("images")
-    limit = Budget(images=images) if images is not None else Budget(minutes=minutes or 60.0)
+    limit = Budget(images=images) if images is not None else Budget(minutes=minutes)
     try:
         ALL[network](Job(budget=limit, **given))
-    except (NoPictures, MissingTeacher, TooFewPictures, BrokenWeights, Diverged, NotSaved) as error:
+    except REFUSALS as error:
         print(error, file=sys.stderr)
         return 2
     return 0
+
+
+def _minutes(text: str) -> float:
+    try:
+        minutes = float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"must be a number, not {text}") from error
+    if not (minutes > 0 and math.isfinite(minutes)):
+        raise argparse.ArgumentTypeError(f"must be more than 0, not {text}")
+    return minutes
+
+
+def _count(text: str) -> int:
+    try:
+        count = int(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"must be a whole number, not {text}") from error
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 at least, not {text}")
+    return count
 
 
 if __name__ == "__main__":

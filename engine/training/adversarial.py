@@ -18,6 +18,7 @@ from engine.training.gan_pictures import EncodedSet, PictureSet
 from engine.training.gan_recipes import Recipe
 from engine.training.loop import (
     Course,
+    Diverged,
     Draw,
     Settings,
     Standing,
@@ -26,19 +27,19 @@ from engine.training.loop import (
 )
 
 
-class Diverged(Exception):
-    """A loss was not finite, so the run ended."""
+class OtherRecipe(Exception):
+    """A run was begun with another recipe, so it can't go on with this one."""
 
-    def __init__(self, images: int, kept_images: int) -> None:
-        super().__init__(images, kept_images)
-        self.images = images
-        self.kept_images = kept_images
+    def __init__(self, folder: str, begun: str, given: str) -> None:
+        super().__init__(folder, begun, given)
+        self.folder = folder
+        self.begun = begun
+        self.given = given
 
     def __str__(self) -> str:
         return (
-            f"The training ended after {self.images:,} pictures: its numbers overflowed (NaN). The "
-            f"checkpoint of {self.kept_images:,} pictures is kept. Go on from it with --resume and "
-            "another --seed, or choose the recipe r3gan."
+            f"The run in {self.folder} was begun with the recipe {self.begun}: go on with --recipe "
+            f"{self.begun}, or begin one with {self.given} in another --out."
         )
 
 
@@ -70,6 +71,9 @@ class Duel(Course[Bout, dict[str, float]]):
         """Only the discriminator learns from the first `judge_first` pictures.
 
         A generator that is trained already would unlearn from one that knows nothing.
+
+        Raises:
+            OtherRecipe: the run is to go on, but began with another recipe.
         """
         super().__init__(settings, Bout())
         pair: tuple[Any, Any] = generator, discriminator
@@ -87,7 +91,6 @@ class Duel(Course[Bout, dict[str, float]]):
             torch.optim.Adam(network.parameters(), recipe.learning_rate, recipe.betas, fused=True)
             for network in (generator, discriminator)
         ]
-        self.kept_images = 0
         self._load()
 
     def train(self, stop: Callable[[Bout], bool] = lambda _: False) -> nn.Module:
@@ -179,7 +182,7 @@ class Duel(Course[Bout, dict[str, float]]):
         given = [p.grad for group in optimiser.param_groups for p in group["params"]]
         norm = nn.utils.get_total_norm([grad for grad in given if grad is not None])
         if not (math.isfinite(float(loss.detach())) and math.isfinite(float(norm))):
-            raise Diverged(self.progress.images, self.kept_images)
+            raise self._diverged()
         optimiser.step()
 
     def draw(self) -> None:
@@ -193,14 +196,8 @@ class Duel(Course[Bout, dict[str, float]]):
         self.generator.load_state_dict(own)
         self.generator.train()
 
-    def save(self) -> None:
-        """Write everything a run needs to go on; each file is replaced in one move.
-
-        Raises:
-            NotSaved: there is no room; the checkpoint before is kept.
-        """
-        super().save()
-        self.kept_images = self.progress.images
+    def _diverged(self) -> Diverged:
+        return Diverged(self.progress.images, self.kept_images, self.recipe.name)
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -208,16 +205,19 @@ class Duel(Course[Bout, dict[str, float]]):
             "discriminator": self.discriminator.state_dict(),
             "average": self.average,
             "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "recipe": self.recipe.name,
         }
 
     def _load(self) -> None:
         kept = self._kept()
         if kept is None:
             return
+        begun = kept.get("recipe", self.recipe.name)
+        if begun != self.recipe.name:
+            raise OtherRecipe(str(self.settings.out), begun, self.recipe.name)
         self.generator.load_state_dict(kept["generator"])
         self.discriminator.load_state_dict(kept["discriminator"])
         self.average = kept["average"]
         for optimiser, stored in zip(self.optimisers, kept["optimisers"], strict=True):
             optimiser.load_state_dict(stored)
         self.progress = Bout(**kept["progress"])
-        self.kept_images = self.progress.images

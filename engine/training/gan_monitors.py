@@ -5,6 +5,7 @@ picture; `engine.gan.monitors` says what follows from them.
 """
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +20,7 @@ from engine.gan.monitors import Observation, Yardstick, alarms
 from engine.networks.eye import quarters
 from engine.networks.style import StyleEncoder
 from engine.training.gan_pictures import PictureSet
+from engine.training.loop import replace_file, replace_image
 from engine.training.monitors import contact_sheet
 
 Draws: TypeAlias = Callable[[int], Tensor]  # how many -> pixels (B, 3, S, S) in [0, 1]
@@ -39,7 +41,9 @@ class Watch:
         self._encoder = encoder
         self._count = len(real)
         self._trained = trained
-        self._yardstick = Yardstick(self._features(real), real, as_pixels(trained.pixels))
+        self._yardstick = Yardstick(
+            self._features(real), real, as_pixels(trained.pixels), mirrored=trained.mirror
+        )
 
     def observe(
         self,
@@ -79,18 +83,20 @@ def some_pixels(pictures: PictureSet, count: int, rng: np.random.Generator) -> T
 
 
 def write_observations(folder: Path, seen: Sequence[Observation]) -> None:
-    """Write `monitors.json` and its plot, and the alarms of the last observation."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write `monitors.json` and its plot, and the alarms of the last observation.
+
+    Raises:
+        NotSaved: there is no room; what was written before is kept.
+    """
     last = alarms(seen[-1])
     record = {
         "features": "style encoder of the pack",
         "alarms": [asdict(alarm) for alarm in last],
         "observations": [asdict(one) for one in seen],
     }
-    temporary = folder / "monitors.tmp"
-    temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(folder / "monitors.json")
-    plot(seen).save(folder / "monitors.png")
+    text = json.dumps(record, indent=1) + "\n"
+    replace_file(folder / "monitors.json", lambda path: path.write_text(text, encoding="utf-8"))
+    replace_image(folder / "monitors.png", plot(seen))
 
 
 def read_observations(folder: Path) -> list[Observation]:
@@ -113,17 +119,24 @@ _PLOTTED = (
     ("novelty_ratio", (90, 90, 90)),
     ("sharpness_ratio", (190, 60, 130)),
     ("gap", (0, 0, 0)),
+    ("r1", (40, 110, 60)),
+    ("r2", (150, 60, 60)),
+    ("gp", (40, 110, 60)),
 )
+PENALTIES = ("r1", "r2", "gp")  # of gradients; a run has those of its recipe
+_ACROSS = 5  # curves
 
 
 def plot(seen: Sequence[Observation]) -> Image.Image:
-    """One small curve for each measure over pictures seen, 5 in a row."""
+    """One small curve for each measure and penalty over pictures seen, 5 in a row."""
+    found = [asdict(one) | one.penalties for one in seen]
+    plotted = [(name, colour) for name, colour in _PLOTTED if any(name in one for one in found)]
     wide, high = 220, 150
-    image = Image.new("RGB", (5 * wide, 2 * high), "white")
+    image = Image.new("RGB", (_ACROSS * wide, math.ceil(len(plotted) / _ACROSS) * high), "white")
     draw = ImageDraw.Draw(image)
-    for number, (name, colour) in enumerate(_PLOTTED):
-        left, top = number % 5 * wide, number // 5 * high
-        values = [0.0 if getattr(one, name) is None else getattr(one, name) for one in seen]
+    for number, (name, colour) in enumerate(plotted):
+        left, top = number % _ACROSS * wide, number // _ACROSS * high
+        values = [one.get(name) or 0.0 for one in found]
         low, top_value = min(0.0, *values), max(1e-9, *values)
         draw.text((left + 8, top + 6), f"{name}: {values[-1]:.3f}", fill="black")
         draw.text((left + 8, top + 132), f"0 to {seen[-1].images:,} pictures", fill="grey")

@@ -3,6 +3,7 @@
 Results are squares in bytes, (N, S, S, 3), and the index of each one's look, (N,).
 """
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from engine.training.pictures import Picture, read_pictures
 from engine.training.subjects import trimmed
 
 LEAST = 16  # different pictures: from fewer, a generator learns nothing but them
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"})
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".avif", ".tif", ".tiff"})
 SCENERY = ("hills", "sea", "sunset", "starry sky", "meadow", "beach", "desert", "snow")
 _MOST_PIXELS = 50_000_000
 _ENCODED_AT_ONCE = 32
@@ -78,6 +79,13 @@ class PictureSet:
         count = max(1, round(len(order) * share))
         return self._only(order[count:]), self._only(order[:count])
 
+    def digest(self) -> str:
+        """What tells this set from any other: of other pictures, or parted in another way."""
+        found = hashlib.sha256(f"{self.pixels.shape} {self.mirror}".encode())
+        for part in (self.pixels, self.looks):
+            found.update(np.ascontiguousarray(part).tobytes())
+        return found.hexdigest()
+
     def _only(self, chosen: NDArray[np.int64]) -> "PictureSet":
         return PictureSet(self.pixels[chosen], self.looks[chosen], self.names, self.mirror)
 
@@ -122,16 +130,18 @@ def encoded(pictures: PictureSet, vae: Vae) -> EncodedSet:
 def folder_pictures(folder: Path, size: int) -> PictureSet:
     """All pictures below a folder, of any sizes, as one look; broken files are left out.
 
+    So are copies: one that is held out would be no new picture to a pair that learns the other.
+
     Transparent pictures stand on white; the middle square is taken of those that are no squares.
 
     Raises:
         TooFewPictures: there are fewer than `LEAST` different ones.
     """
     squares = [square(image, size) for image in _images_below(folder)]
-    different = {found.tobytes() for found in squares}
+    different = {found.tobytes(): found for found in squares}
     if len(different) < LEAST:
         raise TooFewPictures(str(folder), len(squares), len(different))
-    pixels = np.stack(squares)
+    pixels = np.stack(list(different.values()))
     return PictureSet(pixels, np.zeros(len(pixels), np.int64), ("any",))
 
 

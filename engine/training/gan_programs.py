@@ -11,12 +11,16 @@ python -m engine.training export-gan --data DIR --out DIR
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from engine.gan.monitors import Observation, alarms
@@ -28,6 +32,7 @@ from engine.networks.vae import Vae, VaeConfig
 from engine.networks.weights import BrokenWeights, read_network, save_network
 from engine.training.adversarial import Bout, Duel
 from engine.training.gan_monitors import (
+    PENALTIES,
     Watch,
     read_observations,
     write_observations,
@@ -40,7 +45,13 @@ from engine.training.gan_pictures import (
     shipped_pictures,
 )
 from engine.training.gan_recipes import RECIPES, Recipe
-from engine.training.loop import load_average
+from engine.training.loop import (
+    NotSaved,
+    load_average,
+    replace_file,
+    replace_image,
+    split_seed,
+)
 from engine.training.monitors import contact_sheet, draw_loss_curve
 from engine.training.programs import PACK, Job
 
@@ -108,12 +119,13 @@ def train_gan(job: Job) -> Drawer:
 
     Raises:
         TooFewPictures: there is too little to learn from.
+        OtherRecipe: the run is to go on, but began with another recipe.
         Diverged: the numbers overflowed; the last checkpoint is kept.
-        NotSaved: there is no room for a checkpoint; the last one is kept.
+        NotSaved: there is no room for a file; the last checkpoint is kept.
     """
     everything = folder_pictures(job.data, SIZE)
     count = min(max(_LEAST_HELD_OUT, HELD_OUT * len(everything)), _MOST_HELD_OUT)
-    trained, held_out = everything.split(count / len(everything), job.seed)
+    trained, held_out = everything.split(count / len(everything), split_seed(job.settings("gan")))
     generator = _duel(job, trained, held_out)
     write_model(generator, job.out / "gan" / "model", job.data.resolve().name)
     return generator
@@ -125,16 +137,34 @@ def train_shipped(job: Job) -> Drawer:
 
 
 def prepared(job: Job, split: str) -> PictureSet:
-    """The shipped generator's pictures, composed once and kept."""
+    """The shipped generator's pictures, composed once and kept.
+
+    Raises:
+        NotSaved: there is no room for them.
+    """
     file = job.out / f"gan-{split}.npz"
-    if not file.exists():
-        count = EACH if split == "train" else EACH // 10
-        found = shipped_pictures(job.data, SIZE, count, job.seed, split)
-        job.out.mkdir(parents=True, exist_ok=True)
-        np.savez(file, pixels=found.pixels, looks=found.looks, names=found.names)
-    with np.load(file) as kept:
-        names = tuple(str(name) for name in kept["names"])
-        return PictureSet(kept["pixels"], kept["looks"], names, mirror=False)
+    kept = _kept_pictures(file)
+    if kept is not None:
+        return kept
+    count = EACH if split == "train" else EACH // 10
+    found = shipped_pictures(job.data, SIZE, count, job.seed, split)
+    replace_file(file, partial(_write_pictures, found))
+    return found
+
+
+def _kept_pictures(file: Path) -> PictureSet | None:
+    """The pictures in a file; None where it is missing or damaged."""
+    try:
+        with file.open("rb") as data, np.load(data) as kept:
+            names = tuple(str(name) for name in kept["names"])
+            return PictureSet(kept["pixels"], kept["looks"], names, mirror=False)
+    except (OSError, EOFError, BadZipFile, KeyError, ValueError):
+        return None
+
+
+def _write_pictures(pictures: PictureSet, path: Path) -> None:
+    with path.open("wb") as file:
+        np.savez(file, pixels=pictures.pixels, looks=pictures.looks, names=pictures.names)
 
 
 def _duel(job: Job, trained: PictureSet, held_out: PictureSet) -> Drawer:
@@ -146,27 +176,19 @@ def _duel(job: Job, trained: PictureSet, held_out: PictureSet) -> Drawer:
         recipe = replace(recipe, learning_rate=SLOWER * recipe.learning_rate)
     settings = job.settings("gan")
     real = _encoded_once(settings.out, trained, vae) if recipe.in_latents else trained
-    watch = Watch(read_style_transfer(PACK).encoder, trained, held_out, job.seed)
+    encoder = read_style_transfer(PACK).encoder
+    watch = Watch(encoder, trained, held_out, split_seed(settings))
     seen = read_observations(settings.out) if job.resume else []
 
     def observe(network: nn.Module, bout: Bout) -> None:
         assert isinstance(network, Generator | DcganGenerator)
-        sheet_of(network).save(settings.out / f"sheet_{bout.images:08d}.png")
-        last = bout.measures[-1] if bout.measures else {}
-        names = [key for key in ("r1", "r2", "gp") if key in last]
-        progress = job.budget.progress(bout.images, bout.seconds)
-        observation, samples = watch.observe(
-            lambda count: some_samples(network, count, job.seed),
-            bout.images,
-            progress,
-            last.get("gap") if recipe.saturates else None,
-            {name: last[name] for name in names},
-        )
+        replace_image(settings.out / f"sheet_{bout.images:08d}.png", sheet_of(network))
+        observation, samples = observed(watch, network, bout, recipe, job)
         seen.append(observation)
         write_observations(settings.out, seen)
-        watch.neighbours(samples).save(settings.out / "nearest.png")
+        replace_image(settings.out / "nearest.png", watch.neighbours(samples))
         losses = [one["judge"] for one in bout.measures]
-        draw_loss_curve(losses, 20 * duel.batch).save(settings.out / "loss.png")
+        replace_image(settings.out / "loss.png", draw_loss_curve(losses, bout.images))
         _say(observation)
 
     duel = Duel(
@@ -181,6 +203,20 @@ def _duel(job: Job, trained: PictureSet, held_out: PictureSet) -> Drawer:
     duel.train()
     generator.eval().fit_means()
     return generator
+
+
+def observed(
+    watch: Watch, generator: Drawer, bout: Bout, recipe: Recipe, job: Job
+) -> tuple[Observation, Tensor]:
+    """Measure a generator, with what its run has noted last; returns the samples as well."""
+    last = bout.measures[-1] if bout.measures else {}
+    return watch.observe(
+        lambda count: some_samples(generator, count, job.seed),
+        bout.images,
+        job.budget.progress(bout.images, bout.seconds),
+        last.get("gap") if recipe.saturates else None,
+        {name: last[name] for name in PENALTIES if name in last},
+    )
 
 
 def _fill(generator: Drawer, pack: Path) -> None:
@@ -200,16 +236,30 @@ def _fill(generator: Drawer, pack: Path) -> None:
 
 
 def _encoded_once(folder: Path, pictures: PictureSet, vae: Vae) -> EncodedSet:
-    """The pictures as latents, kept beside the checkpoint for a run that goes on."""
-    file = folder / "latents.safetensors"
-    if file.exists():
-        kept = load_file(file)
-        if len(kept["latents"]) == len(pictures):
-            return EncodedSet(kept["latents"], kept["mirrored"], pictures.looks)
+    """The pictures as latents, kept beside the checkpoint for a run that goes on.
+
+    Raises:
+        NotSaved: there is no room for them.
+    """
+    file, digest = folder / "latents.safetensors", pictures.digest()
+    kept = _kept_latents(file, digest)
+    if kept is not None:
+        return EncodedSet(kept["latents"], kept["mirrored"], pictures.looks)
     found = encoded(pictures, vae)
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file({"latents": found.latents, "mirrored": found.mirrored}, file)
+    tensors = {"latents": found.latents, "mirrored": found.mirrored}
+    replace_file(file, lambda path: save_file(tensors, path, {"pictures": digest}))
     return found
+
+
+def _kept_latents(file: Path, digest: str) -> dict[str, Tensor] | None:
+    """The latents in a file; None where it is missing, damaged or of other pictures."""
+    try:
+        with safe_open(file, framework="pt") as kept:
+            if (kept.metadata() or {}).get("pictures") != digest:
+                return None
+            return {name: kept.get_tensor(name) for name in ("latents", "mirrored")}
+    except (OSError, SafetensorError):
+        return None
 
 
 def _say(seen: Observation) -> None:
@@ -243,13 +293,35 @@ def sheet_of(generator: Drawer) -> Image.Image:
 
 
 def write_model(generator: Drawer, folder: Path, title: str) -> None:
-    """Write a generator as a folder with the catalogue that lists it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    save_network(folder, NETWORK, generator.cpu())
+    """Write a generator as a folder with the catalogue that lists it.
+
+    Raises:
+        NotSaved: there is no room; a model that was there before is kept.
+    """
+    replace_network(folder, generator)
     looks = ", ".join(f'"{look}"' for look in generator.config.looks)
     name = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
     entry = f'[models.{name or "gan"}]\nfamily = "gan"\nwhere = "{folder.resolve()}"\n'
-    (folder / "catalogue.toml").write_text(f"{entry}looks = [{looks}]\n", encoding="utf-8")
+    text = f"{entry}looks = [{looks}]\n"
+    replace_file(folder / "catalogue.toml", lambda path: path.write_text(text, encoding="utf-8"))
+
+
+def replace_network(folder: Path, generator: Drawer) -> None:
+    """Put a generator's files in the place of older ones once they are whole.
+
+    Raises:
+        NotSaved: there is no room; the older ones are kept.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder, prefix="new-") as made:
+            paths = save_network(Path(made), NETWORK, generator.cpu())
+            new = [path.replace(folder / path.name) for path in paths]
+    except (OSError, SafetensorError) as error:
+        raise NotSaved(str(folder), str(error).partition("\n")[0]) from error
+    parts = (*folder.glob(f"{NETWORK}.safetensors"), *folder.glob(f"{NETWORK}-[0-9].safetensors"))
+    for old in set(parts) - set(new):
+        old.unlink()
 
 
 def export_gan(job: Job) -> None:
@@ -258,8 +330,7 @@ def export_gan(job: Job) -> None:
     generator, _ = networks_of(RECIPES[job.recipe](), names, read_vae(), job.seed)
     load_average(generator, job.out / "gan")
     generator.eval().fit_means()
-    job.pack.mkdir(parents=True, exist_ok=True)
-    save_network(job.pack, NETWORK, generator)
+    replace_network(job.pack, generator)
 
 
 GAN_PROGRAMS: dict[str, Callable[[Job], object]] = {

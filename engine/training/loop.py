@@ -4,9 +4,11 @@ A run is a function of its seed: step `n` draws its pictures and noise from gene
 (seed, n, replica), so a run that was interrupted and resumed ends with the same weights as one
 that was not. Several replicas, one process each, may share a run: they average their gradients.
 On a busy machine two single-threaded replicas do far more than one process with two threads.
+Numbers that are not finite end a run before they are saved; the last checkpoint stays.
 """
 
 import json
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -19,6 +21,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from PIL import Image
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -36,9 +39,11 @@ class Budget:
     minutes: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a budget without an end."""
+        """Refuse a budget without an end or of nothing."""
         if (self.images is None) == (self.minutes is None):
             raise ValueError("Give the budget as either --minutes or --images.")
+        if not (self.images or self.minutes or 0) > 0:
+            raise ValueError("The budget must be more than 0.")
 
     def progress(self, images: int, seconds: float) -> float:
         """Share of the budget used, 0 to 1."""
@@ -103,6 +108,10 @@ N = TypeVar("N")  # what one step is noted with
 
 CHECKPOINT = "checkpoint.pt"
 LOSS_EVERY = 20
+# Of steps in a row whose numbers overflow: half floats do so once in a while, and a step that is
+# left out does no harm. Fewer than `LOSS_EVERY`, so that every mean has something finite in it.
+MOST_SKIPPED = 10
+STEADIEST = "r3gan"  # the recipe that diverges least
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +149,36 @@ def follow(average: dict[str, Tensor], network: nn.Module, most_kept: float, ste
             average[key].copy_(value)
 
 
+class Diverged(Exception):
+    """Numbers of a training were not finite, so the run ended."""
+
+    def __init__(self, images: int, kept_images: int, recipe: str = "") -> None:
+        """Take the pictures seen by now and by the checkpoint, and the recipe of a pair."""
+        super().__init__(images, kept_images, recipe)
+        self.images = images
+        self.kept_images = kept_images
+        self.recipe = recipe
+
+    def __str__(self) -> str:
+        ended = (
+            f"The training ended after {self.images:,} pictures: its numbers overflowed (NaN). "
+            f"{self._kept()}"
+        )
+        if self.recipe in ("", STEADIEST):
+            return f"{ended}."
+        return f"{ended}, or begin anew with --recipe {STEADIEST}."
+
+    def _kept(self) -> str:
+        if not self.kept_images:
+            return "Nothing was saved yet. Begin anew with another --seed"
+        return (
+            f"The checkpoint of {self.kept_images:,} pictures is kept. Go on from it with --resume "
+            "and another --seed, which keeps the same pictures apart"
+        )
+
+
 class NotSaved(Exception):
-    """A checkpoint could not be written; the one before it is whole."""
+    """A file could not be written; the one before it is whole."""
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(path, reason)
@@ -150,9 +187,39 @@ class NotSaved(Exception):
 
     def __str__(self) -> str:
         return (
-            f"{self.path} could not be written ({self.reason}); the checkpoint before it is kept. "
+            f"{self.path} could not be written ({self.reason}); what was saved before it is kept. "
             "Free some space and go on with --resume."
         )
+
+
+def replace_file(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` make a file under another name, and move it into its place once it is whole.
+
+    Raises:
+        NotSaved: there is no room; the file before is kept.
+    """
+    temporary = path.with_suffix(".tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        temporary.replace(path)
+    except (OSError, RuntimeError, SafetensorError) as error:  # torch: a full disk is RuntimeError
+        temporary.unlink(missing_ok=True)
+        raise NotSaved(str(path), str(error).partition("\n")[0]) from error
+
+
+def replace_image(path: Path, image: Image.Image) -> None:
+    """Write a picture as PNG, as `replace_file` does."""
+    replace_file(path, lambda temporary: image.save(temporary, "PNG"))
+
+
+def split_seed(settings: Settings) -> int:
+    """The seed by which a run parts its pictures: that of its beginning, also where it goes on."""
+    path = settings.out / CHECKPOINT
+    if not (settings.resume and path.exists()):
+        return settings.seed
+    kept = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    return int(kept.get("split_seed", settings.seed))
 
 
 class Course(ABC, Generic[S, N]):
@@ -163,12 +230,15 @@ class Course(ABC, Generic[S, N]):
     def __init__(self, settings: Settings, standing: S) -> None:
         self.settings = settings
         self.progress = standing
+        self.kept_images = 0  # that the run's checkpoint has seen
+        self.split_seed = settings.seed  # by which pictures were parted when it began
         settings.out.mkdir(parents=True, exist_ok=True)
 
     def go(self, stop: Callable[[S], bool]) -> None:
         """Take steps to the end of the budget, or until `stop`; then save and draw once more.
 
         Raises:
+            Diverged: numbers were not finite; the last checkpoint is kept.
             NotSaved: there is no room for a checkpoint; the last one is kept.
         """
         started, before = time.monotonic(), self.progress.seconds
@@ -215,24 +285,24 @@ class Course(ABC, Generic[S, N]):
         """Write everything a run needs to go on; each file is replaced in one move.
 
         Raises:
+            Diverged: a weight is not finite; the checkpoint before is kept.
             NotSaved: there is no room; the checkpoint before is kept.
         """
         state = self._state()
+        if not all(map(_is_finite, state.values())):
+            raise self._diverged()
         average = {key: value.contiguous() for key, value in state["average"].items()}
         record = {"seed": self.settings.seed, **vars(self.progress)}
-        self._replace(CHECKPOINT, partial(torch.save, state | {"progress": vars(self.progress)}))
-        self._replace("average.safetensors", partial(save_file, average))
-        self._replace("progress.json", lambda path: path.write_text(json.dumps(record)))
+        state |= {"progress": vars(self.progress), "split_seed": self.split_seed}
+        out = self.settings.out
+        replace_file(out / CHECKPOINT, partial(torch.save, state))
+        self.kept_images = self.progress.images
+        replace_file(out / "average.safetensors", partial(save_file, average))
+        replace_file(out / "progress.json", lambda path: path.write_text(json.dumps(record)))
 
-    def _replace(self, name: str, write: Callable[[Path], object]) -> None:
-        path = self.settings.out / name
-        temporary = path.with_suffix(".tmp")
-        try:
-            write(temporary)
-            temporary.replace(path)
-        except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
-            temporary.unlink(missing_ok=True)
-            raise NotSaved(str(path), str(error).splitlines()[0]) from error
+    def _diverged(self) -> Diverged:
+        """What to raise when numbers are not finite."""
+        return Diverged(self.progress.images, self.kept_images)
 
     def _kept(self) -> dict[str, Any] | None:
         """The checkpoint that the run is to go on from, if it is and there is one."""
@@ -242,6 +312,8 @@ class Course(ABC, Generic[S, N]):
         kept: dict[str, Any] = torch.load(
             path, map_location=self.settings.device, weights_only=True
         )
+        self.kept_images = kept["progress"]["images"]
+        self.split_seed = kept.get("split_seed", self.split_seed)
         return kept
 
     def _share(self) -> float:
@@ -256,6 +328,12 @@ class Course(ABC, Generic[S, N]):
         return seconds
 
 
+def _is_finite(weights: Any) -> bool:
+    """Whether all numbers of a dictionary of tensors are; other values are passed over."""
+    values = weights.values() if isinstance(weights, dict) else ()
+    return all(bool(value.isfinite().all()) for value in values if isinstance(value, Tensor))
+
+
 class Run(Course[Progress, float]):
     """One training run: the network, its average, its optimiser and its progress."""
 
@@ -268,6 +346,7 @@ class Run(Course[Progress, float]):
         self.replica = dist.get_rank() if dist.is_initialized() else 0
         self.replicas = dist.get_world_size() if dist.is_initialized() else 1
         self.is_first = self.replica == 0
+        self.skipped = 0  # steps in a row whose numbers were not finite
         self._forward: Any = self.network
         if settings.compile:
             self._forward = torch.compile(self.network)
@@ -277,6 +356,7 @@ class Run(Course[Progress, float]):
         """Train to the end of the budget, or until `stop`; the network then holds the average.
 
         Raises:
+            Diverged: numbers were not finite; the last checkpoint is kept.
             NotSaved: there is no room for a checkpoint; the last one is kept.
         """
         self.go(stop)
@@ -284,7 +364,8 @@ class Run(Course[Progress, float]):
         return self.network
 
     def _note(self, recent: Sequence[float]) -> str:
-        self.progress.losses.append(sum(recent) / len(recent))
+        finite = [loss for loss in recent if math.isfinite(loss)]
+        self.progress.losses.append(sum(finite) / len(finite))
         return f"loss {self.progress.losses[-1]:.4f}"
 
     def _step(self) -> float:
@@ -298,12 +379,34 @@ class Run(Course[Progress, float]):
         loss.backward()  # type: ignore[no-untyped-call]
         self._average_gradients()
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip)
-        if torch.isfinite(norm):
+        is_sound = self._is_sound(loss.detach(), norm)
+        if is_sound:
             self.optimiser.step()
             follow(self.average, self.network, self.settings.ema, self.progress.step)
         self.progress.step += 1
         self.progress.images += programme.batch * self.replicas
+        self.skipped = 0 if is_sound else self.skipped + 1
+        if self.skipped >= MOST_SKIPPED:
+            raise self._diverged()
         return float(loss.detach())
+
+    def _is_sound(self, loss: Tensor, norm: Tensor) -> bool:
+        """Whether a step may be taken; all replicas take it or none."""
+        finite = (loss.isfinite() & norm.isfinite()).float()
+        if self.replicas > 1:
+            dist.all_reduce(finite, dist.ReduceOp.MIN)
+        return bool(finite)
+
+    def save(self) -> None:
+        """Write everything a run needs to go on; each file is replaced in one move.
+
+        Raises:
+            Diverged: a weight or each step so far was not finite; the checkpoint before is kept.
+            NotSaved: there is no room; the checkpoint before is kept.
+        """
+        if 0 < self.progress.step == self.skipped:
+            raise self._diverged()
+        super().save()
 
     def _agreed(self, seconds: float) -> float:
         """The first replica's clock, so that all follow one schedule and stop together."""
@@ -326,7 +429,11 @@ class Run(Course[Progress, float]):
             start += gradient.numel()
 
     def draw(self) -> None:
-        """Write the sample sheet of the averaged network and the loss curve."""
+        """Write the sample sheet of the averaged network and the loss curve.
+
+        Raises:
+            NotSaved: there is no room; the checkpoint is kept.
+        """
         own = {key: value.clone() for key, value in self.network.state_dict().items()}
         self.network.load_state_dict(self.average)
         self.network.eval()
@@ -335,10 +442,9 @@ class Run(Course[Progress, float]):
         self.network.train()
         self.network.load_state_dict(own)
         if sheet is not None:
-            sheet.save(self.settings.out / f"sheet_{self.progress.images:08d}.png")
-        draw_loss_curve(self.progress.losses, LOSS_EVERY * self.programme.batch).save(
-            self.settings.out / "loss.png"
-        )
+            replace_image(self.settings.out / f"sheet_{self.progress.images:08d}.png", sheet)
+        curve = draw_loss_curve(self.progress.losses, self.progress.images)
+        replace_image(self.settings.out / "loss.png", curve)
 
     def _state(self) -> dict[str, Any]:
         return {

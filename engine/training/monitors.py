@@ -36,13 +36,19 @@ def contact_sheet(
     return sheet
 
 
-def draw_loss_curve(losses: Sequence[float], images_per_value: int) -> Image.Image:
-    """The loss over pictures seen, logarithmic upwards, as a 640 x 320 picture."""
+def draw_loss_curve(losses: Sequence[float], images: int) -> Image.Image:
+    """The loss over all `images` seen, as a 640 x 320 picture.
+
+    Upwards it is logarithmic, but linear where a loss is not positive, as that of a critic.
+    """
     image = Image.new("RGB", (640, 320), "white")
     draw = ImageDraw.Draw(image)
-    values = [math.log(max(1e-8, loss)) for loss in losses if math.isfinite(loss)]
+    values = [loss for loss in losses if math.isfinite(loss)]
     if len(values) < 2:
         return image
+    least, most = f"{min(values):.4f}", f"{max(values):.4f}"
+    if min(values) > 0:
+        values = [math.log(value) for value in values]
     low, high = min(values), max(values)
     span = max(1e-6, high - low)
     points = [
@@ -51,7 +57,7 @@ def draw_loss_curve(losses: Sequence[float], images_per_value: int) -> Image.Ima
     ]
     draw.line(points, fill=(30, 90, 200), width=2)
     draw.line([(50, 10), (50, 290), (630, 290)], fill="black")
-    draw.text((4, 10), f"{math.exp(high):.4f}", fill="black")
-    draw.text((4, 280), f"{math.exp(low):.4f}", fill="black")
-    draw.text((480, 300), f"{len(losses) * images_per_value:,} pictures", fill="black")
+    draw.text((4, 10), most, fill="black")
+    draw.text((4, 280), least, fill="black")
+    draw.text((480, 300), f"{images:,} pictures", fill="black")
     return image

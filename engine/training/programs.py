@@ -11,6 +11,7 @@ a run makes lies below `--out`: prepared scenes, checkpoints, sample sheets, los
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import TypeVar, cast
@@ -33,7 +34,16 @@ from engine.training.distil_text import DistilText, Lesson, Teacher
 from engine.training.enlarge import Enlarge, large_pictures
 from engine.training.few_steps import FewSteps, student_of
 from engine.training.gan_pictures import folder_pictures
-from engine.training.loop import Budget, Programme, Progress, Run, Settings, load_average
+from engine.training.loop import (
+    Budget,
+    Programme,
+    Progress,
+    Run,
+    Settings,
+    load_average,
+    replace_file,
+    split_seed,
+)
 from engine.training.pictures import NoPictures
 from engine.training.store import (
     SHARD,
@@ -126,13 +136,16 @@ def train_vae(job: Job) -> Vae:
 
     Raises:
         TooFewPictures: there is too little to learn from.
+        Diverged: numbers were not finite; the last checkpoint is kept.
+        NotSaved: there is no room for a file; the last checkpoint is kept.
     """
     try:
         shards = [index for index in prepare_scenes(job) if shard_size(index) == shard_size(0)]
         pictures = _pictures(job, shards[:VAE_SHARDS])
     except NoPictures:
         pictures = folder_pictures(job.data, VAE_SIDE).pixels
-        pictures = pictures[np.random.default_rng(job.seed).permutation(len(pictures))]
+        seed = split_seed(job.settings("vae"))
+        pictures = pictures[np.random.default_rng(seed).permutation(len(pictures))]
     network = _first(job, "vae", lambda: Vae(VaeConfig()))
     programme = Autoencode(network, pictures, held_out=min(64, len(pictures) // 8))
     _run(programme, job.settings("vae"))
@@ -304,7 +317,7 @@ def _run(programme: Programme, settings: Settings) -> None:
 
 def _keep(network: nn.Module, folder: Path) -> None:
     """Store a finished network where the next programs find it."""
-    torch.save(network.state_dict(), folder / "finished.pt")
+    replace_file(folder / "finished.pt", partial(torch.save, network.state_dict()))
 
 
 def _trained_vae(job: Job) -> Vae:

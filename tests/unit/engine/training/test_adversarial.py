@@ -1,6 +1,7 @@
 """The loop of a pair: runs that go on where they stopped, and runs that must end."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,10 @@ from PIL import Image
 
 from engine.networks.dcgan import Critic, DcganGenerator
 from engine.networks.gan import Discriminator, GanConfig, Generator
-from engine.training.adversarial import Diverged, Duel
+from engine.training.adversarial import Duel, OtherRecipe
 from engine.training.gan_pictures import PictureSet, TooFewPictures, folder_pictures
-from engine.training.gan_recipes import r3gan, r3gan_pixels, wgan_gp
-from engine.training.loop import Budget, NotSaved, Settings
+from engine.training.gan_recipes import plain, r3gan, r3gan_pixels, wgan_gp
+from engine.training.loop import Budget, Diverged, NotSaved, Settings, split_seed
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -114,13 +115,55 @@ def test_nan_ends_the_run_and_the_last_good_checkpoint_stays(tmp_path):
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
 
 
+def test_weights_that_are_not_finite_are_never_saved(tmp_path):
+    run = duel(tmp_path)
+    run.train(lambda standing: standing.step >= 5)
+    before = (tmp_path / "checkpoint.pt").read_bytes()
+    with torch.no_grad():
+        next(run.discriminator.parameters())[0] = float("inf")
+    with pytest.raises(Diverged):
+        run.save()
+    assert (tmp_path / "checkpoint.pt").read_bytes() == before
+
+
+@pytest.mark.parametrize(("recipe", "is_steadiest"), [(r3gan, True), (plain, False)])
+def test_a_run_that_diverges_before_its_first_checkpoint_says_that_there_is_none(
+    tmp_path, recipe, is_steadiest
+):
+    run = duel(tmp_path, recipe=recipe())
+    with torch.no_grad():
+        next(run.generator.parameters()).fill_(float("nan"))
+    with pytest.raises(Diverged, match="Nothing was saved yet") as ended:
+        run.train()
+    assert "Begin anew with another --seed" in str(ended.value)
+    assert "--resume" not in str(ended.value)
+    assert ("r3gan" in str(ended.value)) != is_steadiest
+
+
+def test_a_run_does_not_go_on_with_another_recipe(tmp_path):
+    duel(tmp_path, recipe=r3gan()).train(lambda standing: standing.step >= 2)
+    with pytest.raises(OtherRecipe, match="with the recipe r3gan: go on with --recipe r3gan, or"):
+        duel(tmp_path, recipe=wgan_gp(), resume=True)
+
+
+def test_a_run_that_goes_on_with_another_seed_keeps_the_same_pictures_apart(tmp_path):
+    run = duel(tmp_path)
+    run.train(lambda standing: standing.step >= 2)
+    other = replace(run.settings, seed=9, resume=True)
+    assert split_seed(other) == 5
+    again = Duel(run.generator, run.discriminator, r3gan(), pictures(), other, batch=4)
+    again.train(lambda standing: standing.step >= 4)
+    assert split_seed(replace(other, seed=11)) == 5
+    assert split_seed(replace(other, resume=False)) == 9
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_leaves_the_old_checkpoint(tmp_path):
     run = duel(tmp_path)
     run.train(lambda standing: standing.step >= 3)
     before = (tmp_path / "checkpoint.pt").read_bytes()
     (tmp_path / "checkpoint.tmp").symlink_to("/dev/full")
-    with pytest.raises(NotSaved, match="the checkpoint before it is kept"):
+    with pytest.raises(NotSaved, match="what was saved before it is kept"):
         duel(tmp_path, resume=True).train(lambda standing: standing.step >= 6)
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
     assert json.loads((tmp_path / "progress.json").read_text())["images"] == 12
@@ -142,6 +185,23 @@ def test_any_folder_of_pictures_of_any_size_will_do(tmp_path):
     assert found.pixels.shape == (17, 16, 16, 3)
     assert found.names == ("any",)
     assert (found.pixels == 255).all(axis=(1, 2, 3)).sum() == 1  # the transparent one, on white
+
+
+@pytest.mark.parametrize("suffix", ["avif", "tif", "tiff", "TIF"])
+def test_still_pictures_of_less_common_kinds_are_taken_too(tmp_path, suffix):
+    for number in range(16):
+        save(tmp_path, f"{number}.{suffix}", number)
+    assert len(folder_pictures(tmp_path, 16)) == 16
+
+
+def test_copies_count_once_so_that_none_is_held_out_and_learnt(tmp_path):
+    for number in range(40):
+        save(tmp_path, f"{number:02}.png", number % 20)
+    found = folder_pictures(tmp_path, 16)
+    assert len(found) == 20
+    trained, held_out = found.split(0.3, 0)
+    learnt = {one.tobytes() for one in trained.pixels}
+    assert not learnt & {one.tobytes() for one in held_out.pixels}
 
 
 @pytest.mark.parametrize(

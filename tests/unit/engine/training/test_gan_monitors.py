@@ -1,6 +1,8 @@
 """Measures with known answers, and alarms that name planted faults and nothing else."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,10 +17,13 @@ from engine.training.backgrounds import paint_background
 from engine.training.gan_monitors import (
     Watch,
     as_pixels,
+    plot,
     read_observations,
     write_observations,
 )
 from engine.training.gan_pictures import SCENERY, PictureSet
+from engine.training.gan_programs import read_vae
+from engine.training.loop import NotSaved
 
 SIZE = 32
 
@@ -126,6 +131,62 @@ def test_reciting_the_training_set_is_named(watch, trained):
     assert named(watch, lambda count: recited[:count]) == ["memorised"]
 
 
+def blobs(seed, count):
+    """Pictures without any symmetry."""
+    numbers = torch.rand(count, 3, 4, 4, generator=torch.Generator().manual_seed(seed))
+    return F.interpolate(numbers, 64, mode="bicubic").clamp(0, 1)
+
+
+def bytes_of(pixels):
+    return (pixels * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return read_style_transfer(PACK).encoder
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_reciting_mirrored_pictures_is_named_too(encoder, seed, share):
+    learnt = blobs(seed, 80)
+    watch = Watch(encoder, picture_set(bytes_of(learnt)), picture_set(bytes_of(blobs(50, 32))))
+    turned = torch.rand(80, generator=torch.Generator().manual_seed(seed)) < share
+    recited = torch.where(turned[:, None, None, None], learnt.flip(3), learnt)
+    assert named(watch, lambda count: recited[:count]) == ["memorised"]
+    assert named(watch, lambda count: blobs(60 + seed, count)) == []
+
+
+def test_what_is_not_learnt_mirrored_is_not_recited_when_mirrored(encoder):
+    learnt = blobs(1, 80)
+    upright = replace(picture_set(bytes_of(learnt)), mirror=False)
+    watch = Watch(encoder, upright, picture_set(bytes_of(blobs(50, 32))))
+    assert named(watch, lambda count: learnt[:count].flip(3)) == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_reciting_mirrored_pictures_through_the_autoencoder_is_named(encoder, seed):
+    learnt = blobs(seed, 80)
+    watch = Watch(encoder, picture_set(bytes_of(learnt)), picture_set(bytes_of(blobs(50, 32))))
+    vae = read_vae()
+    with torch.no_grad():
+        recited = vae.decode(vae.encode(torch.cat([learnt[:16].flip(3), learnt[16:32]])))
+    assert "memorised" in named(watch, lambda count: recited[:count].clamp(0, 1))
+
+
+@pytest.mark.parametrize("noise", [0, 1])
+def test_a_folder_of_copies_blinds_no_alarm(encoder, noise):
+    learnt = bytes_of(blobs(1, 80))
+    held_out = np.concatenate([learnt[:16], learnt[:16]]) ^ np.uint8(noise)
+    watch = Watch(encoder, picture_set(learnt), picture_set(held_out))
+    recited = as_pixels(learnt)
+    seen, _ = watch.observe(lambda count: recited[torch.arange(count) % 3])
+    assert [alarm.name for alarm in alarms(seen)][:2] == ["collapse", "memorised"]
+    healthy, _ = watch.observe(lambda count: blobs(70, count))
+    assert alarms(healthy) == ()
+    assert max(healthy.twins_ratio, healthy.novelty_ratio) < 20
+
+
 def test_a_generator_that_blurs_is_named(watch):
     def draws(count):
         small = F.avg_pool2d(healthy(count), 8)
@@ -158,3 +219,24 @@ def test_observations_lie_beside_the_checkpoint_and_go_on_with_it(watch, tmp_pat
     assert record["alarms"][0]["name"] == "critic wins"
     assert (tmp_path / "monitors.png").stat().st_size > 1000
     assert watch.neighbours(samples).size == (8 * 2 * SIZE, 2 * 2 * SIZE)
+
+
+def test_the_penalties_that_a_run_has_are_drawn_beside_its_measures(watch):
+    seen = [watch.observe(healthy, images=100 * n)[0] for n in (1, 2)]
+    assert plot(seen).size == (5 * 220, 2 * 150)
+    rising = [replace(one, penalties={"r1": 0.2 * n, "r2": 1.0}) for n, one in enumerate(seen)]
+    assert plot(rising).size == (5 * 220, 3 * 150)
+    rows = np.asarray(plot(rising))[300:]
+    green = (rows == (40, 110, 60)).all(2).nonzero()
+    assert green[0].max() - green[0].min() > 90
+    assert green[1].max() < 220
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_leaves_the_old_observations(watch, tmp_path):
+    first, _ = watch.observe(healthy, images=100)
+    write_observations(tmp_path, [first])
+    (tmp_path / "monitors.tmp").symlink_to("/dev/full")
+    with pytest.raises(NotSaved, match=r"monitors\.json could not be written"):
+        write_observations(tmp_path, [first, replace(first, images=200)])
+    assert read_observations(tmp_path) == [first]

@@ -44,3 +44,18 @@ def test_a_loss_curve_falls_from_left_to_right_with_the_loss():
     ys, xs = np.nonzero((image[..., 2] > 150) & (image[..., 0] < 80))
     left, right = ys[xs < 100].mean(), ys[xs > 580].mean()
     assert left < right  # rows are counted downwards
+
+
+def test_a_loss_that_may_be_negative_is_drawn_in_proportion():
+    image = np.asarray(draw_loss_curve([4.0, 2.0, 0.0, -2.0, -4.0], 100)).astype(int)
+    ys, xs = np.nonzero((image[..., 2] > 150) & (image[..., 0] < 80))
+    heights = [ys[abs(xs - x) < 3].mean() for x in (55, 195, 340, 485, 625)]
+    steps = np.diff(heights)
+    assert steps.min() > 50
+    assert steps.max() < 1.2 * steps.min()
+
+
+def test_a_loss_curve_names_the_pictures_it_was_told():
+    few, many = (np.asarray(draw_loss_curve([2.0, 1.0], images)) for images in (160, 800))
+    assert (few[:295] == many[:295]).all()
+    assert (few[295:] != many[295:]).any()

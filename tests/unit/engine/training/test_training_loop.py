@@ -1,5 +1,7 @@
 """The training loop: budgets, schedules, and runs that go on where they stopped."""
 
+import itertools
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,18 @@ import torch
 from PIL import Image
 from torch import nn
 
-from engine.training.loop import Budget, Draw, Progress, Run, Settings, learning_rate_factor
+from engine.training.__main__ import main
+from engine.training.loop import (
+    MOST_SKIPPED,
+    Budget,
+    Diverged,
+    Draw,
+    NotSaved,
+    Progress,
+    Run,
+    Settings,
+    learning_rate_factor,
+)
 from engine.training.optimiser import orthogonalised
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -35,6 +48,19 @@ class Line:
 
     def sheet(self, network: nn.Module) -> Image.Image:
         return Image.new("RGB", (4, 4))
+
+
+class Overflowing(Line):
+    """The same, whose loss is not a number at some of its steps."""
+
+    def __init__(self, broken: Sequence[int]) -> None:
+        super().__init__()
+        self._steps = itertools.count()
+        self._broken = broken
+
+    def loss(self, network: nn.Module, draw: Draw) -> torch.Tensor:
+        loss = super().loss(network, draw)
+        return loss * float("nan") if next(self._steps) in self._broken else loss
 
 
 def settings(out: Path, images: int = 480, *, resume: bool = False) -> Settings:
@@ -76,6 +102,51 @@ def test_a_run_leaves_a_sheet_a_loss_curve_and_its_seed(tmp_path):
     assert '"seed": 5' in (tmp_path / "progress.json").read_text()
 
 
+def test_a_few_steps_that_overflow_are_left_out(tmp_path):
+    run = Run(Overflowing(range(10, 10 + MOST_SKIPPED - 1)), settings(tmp_path, 1600))
+    run.train()
+    assert run.progress.losses[-1] < run.progress.losses[0] / 4
+    assert np.isfinite(run.progress.losses).all()
+
+
+def test_a_run_whose_numbers_stay_broken_ends_and_the_last_good_checkpoint_stays(tmp_path):
+    Run(Line(), settings(tmp_path)).train(lambda progress: progress.step >= 23)
+    before = (tmp_path / "checkpoint.pt").read_bytes()
+    again = Run(Overflowing(range(1000)), settings(tmp_path, resume=True))
+    with pytest.raises(Diverged, match="checkpoint of 184 pictures is kept") as ended:
+        again.train()
+    assert str(ended.value).count("--resume and another --seed") == 1
+    assert again.progress.step == 23 + MOST_SKIPPED
+    assert (tmp_path / "checkpoint.pt").read_bytes() == before
+
+
+@pytest.mark.parametrize("images", [16, 480])
+def test_a_run_that_never_took_a_step_saves_nothing(tmp_path, images):
+    with pytest.raises(Diverged, match="Nothing was saved yet"):
+        Run(Overflowing(range(1000)), settings(tmp_path, images)).train()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_that_are_not_finite_are_never_saved(tmp_path):
+    run = Run(Line(), settings(tmp_path))
+    with torch.no_grad():
+        next(run.network.parameters())[0] = float("nan")
+    with pytest.raises(Diverged):
+        run.save()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("name", ["loss", "sheet_00000480"])
+def test_a_full_disk_leaves_the_old_pictures(tmp_path, name):
+    Run(Line(), settings(tmp_path)).train()
+    before = (tmp_path / f"{name}.png").read_bytes()
+    (tmp_path / f"{name}.tmp").symlink_to("/dev/full")
+    with pytest.raises(NotSaved, match=f"{name}.png could not be written"):
+        Run(Line(), settings(tmp_path, resume=True)).draw()
+    assert (tmp_path / f"{name}.png").read_bytes() == before
+
+
 def test_without_resume_a_run_begins_anew(tmp_path):
     Run(Line(), settings(tmp_path)).train()
     assert Run(Line(), settings(tmp_path)).progress == Progress()
@@ -91,6 +162,32 @@ def test_another_seed_or_step_or_replica_draws_something_else():
 def test_a_budget_without_one_end_is_refused(given):
     with pytest.raises(ValueError, match="--minutes or --images"):
         Budget(**given)
+
+
+@pytest.mark.parametrize("given", [{"images": 0}, {"images": -5}, {"minutes": 0.0}])
+def test_a_budget_of_nothing_is_refused(given):
+    with pytest.raises(ValueError, match="more than 0"):
+        Budget(**given)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "message"),
+    [
+        ("--minutes", "0", "must be more than 0, not 0"),
+        ("--minutes", "-1.5", "must be more than 0, not -1.5"),
+        ("--minutes", "nan", "must be more than 0, not nan"),
+        ("--images", "0", "must be 1 at least, not 0"),
+        ("--images", "-16", "must be 1 at least, not -16"),
+        ("--scenes", "0", "must be 1 at least, not 0"),
+        ("--scenes", "few", "must be a whole number, not few"),
+    ],
+)
+def test_a_command_without_anything_to_do_is_refused(tmp_path, capsys, name, given, message):
+    with pytest.raises(SystemExit) as ended:
+        main(["vae", "--data", str(tmp_path), "--out", str(tmp_path / "out"), f"{name}={given}"])
+    assert ended.value.code == 2
+    assert f"argument {name}: {message}" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_learning_rate_rises_stays_and_falls():
