@@ -17,9 +17,12 @@ from engine.config import EngineConfig
 from engine.errors import InvalidRequest, WorkerDied
 from engine.events import Progress
 from engine.host import open_engine
+from engine.media.uploads import Limits, decode_upload
 from engine.requests import (
     ImageToImage,
+    KeepColour,
     Sampler,
+    StyleMethod,
     StyleReference,
     Stylize,
     TextToImage,
@@ -52,6 +55,12 @@ def a_request(kind=TextToImage, **changes):
 
 def ignore(event):
     pass
+
+
+def png_of(image):
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def pixels_of(picture):
@@ -136,6 +145,58 @@ async def test_a_picture_is_restyled_and_says_by_which_weights(engine):
     finished = await engine.run(request, ignore)
     assert (finished.images[0].width, finished.versions["model"]) == (64, "style")
     assert re.fullmatch(r"[0-9a-f]{10}", finished.versions["model_hash"])
+
+
+@pytest.mark.parametrize("keep_colour", KeepColour)
+@pytest.mark.parametrize("method", StyleMethod)
+async def test_each_method_restyles_where_the_mask_is_white(engine, method, keep_colour):
+    """By the networks that ship, in a worker of its own."""
+    content = Image.effect_noise((72, 48), 90).convert("RGB")
+    mask = Image.new("L", content.size)
+    mask.paste(255, (0, 0, 36, 48))
+    request = Stylize(
+        content=png_of(content),
+        styles=(StyleReference(preset="udnie"), StyleReference(preset="great-wave", weight=0.5)),
+        method=method,
+        keep_colour=keep_colour,
+        mask=png_of(mask),
+        iterations=4,
+        model="atelier-pack" if method is StyleMethod.DIFFUSION else "",
+        seed=3,
+    )
+    (picture,) = (await engine.run(request, ignore)).images
+    change = np.abs(pixels_of(picture) - np.asarray(content, dtype=np.int16))
+    assert change.shape == (48, 72, 3)
+    assert change[:, :34].mean() > 2
+    assert change[:, 38:].max() == 0
+
+
+@pytest.mark.parametrize(
+    ("mode", "size", "longer", "expected"),
+    [
+        ("L", (16, 16), 0, (16, 16)),
+        ("CMYK", (300, 40), 0, (300, 40)),
+        ("RGBA", (70, 90), 0, (70, 90)),
+        ("RGB", (8000, 200), 2048, (2048, 51)),
+        pytest.param("RGB", (8000, 2400), 2048, (2048, 614), marks=pytest.mark.long),
+    ],
+)
+async def test_contents_of_all_kinds_go_through_the_shipped_networks(
+    engine, mode, size, longer, expected
+):
+    file = io.BytesIO()
+    noise = Image.effect_noise(size, 90).convert(mode)
+    if mode == "RGBA":
+        noise.putalpha(Image.linear_gradient("L").resize(size))
+    noise.save(file, "JPEG" if mode == "CMYK" else "PNG")
+    upload = await decode_upload(file.getvalue(), Limits())
+    request = Stylize(
+        content=upload.png, styles=(StyleReference(preset="udnie"),), size=longer, previews=False
+    )
+    (picture,) = (await engine.run(request, ignore)).images
+    assert (picture.width, picture.height) == expected
+    with Image.open(io.BytesIO(picture.png)) as image:
+        assert image.mode == ("RGBA" if mode == "RGBA" else "RGB")
 
 
 async def test_a_style_is_learned_in_a_worker(engine):
