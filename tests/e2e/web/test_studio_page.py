@@ -373,6 +373,44 @@ async def test_a_dropped_picture_of_ours_tells_how_it_was_made(page, address):
     await expect(page.locator("#prompt")).to_have_value(re.compile("^a fox .*--seed 9"))
 
 
+async def test_attached_pictures_and_a_remix_outlast_a_reload(page, engine):
+    await make_and_wait(page, "a fox --images 1")
+    chip = page.locator(".attached .chip")
+    await page.locator(".tile a").first.click()
+    await page.get_by_role("button", name="Use as image prompt").click()
+    await page.fill("#prompt", "an owl --images 1")
+    await page.click("#language")
+    await expect(chip).to_contain_text("参考图")
+    await page.click("#language")
+    await expect(chip).to_contain_text("Image prompt")
+    await page.press("#prompt", "Enter")
+    await expect(page.locator(FINISHED)).to_have_count(2)
+    assert type(engine.requests[-1]).__name__ == "ImageToImage"
+    await page.locator(".tile a").last.click()
+    await page.locator(".changes").get_by_role("button", name="Remix").click()
+    await page.reload()
+    await expect(chip).to_contain_text("Remixing")
+    await make(page, "a hill --images 1")
+    await expect(page.locator(".job .meta").first).to_contain_text("Remixed")
+    await page.reload()
+    await expect(page.locator(".job")).to_have_count(3)
+    await expect(chip).to_have_count(0)
+
+
+async def test_another_language_asks_before_a_picture_of_the_device_is_lost(page, artefacts):
+    await drop(page, gradient())
+    await page.get_by_role("button", name="Image prompt").click()
+    await page.click("#language")
+    dialog = page.get_by_role("dialog", name="Switch to Chinese?")
+    await page.screenshot(path=artefacts / "studio-language.png")
+    await dialog.get_by_role("button", name="Cancel").click()
+    await expect(page.locator(".attached .chip")).to_have_count(1)
+    await page.click("#language")
+    await dialog.get_by_role("button", name="Switch").click()
+    await expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
+    await expect(page.locator(".attached .chip")).to_have_count(0)
+
+
 async def test_text_of_members_is_never_markup(page):
     await make_and_wait(page, "<img src=x onerror=alert(1)> <b>fox</b> --images 1")
     await expect(page.locator(".job .words")).to_have_text(

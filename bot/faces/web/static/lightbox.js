@@ -169,10 +169,9 @@ export class Lightbox {
     const start = (path, body) => async () => {
       if (await this.deeds.start(`/api/images/${image.id}/${path}`, body)) this.leaveFor();
     };
-    const withPicture = (role) => async () => {
-      const blob = await (await fetch(image.png)).blob();
+    const withPicture = (role) => () => {
       this.leaveFor();
-      this.studio.attach(role, blob);
+      this.studio.attach(role, { image });
     };
     if (image.animation) {
       return h("div", { class: "changes" },

@@ -5,7 +5,7 @@ import { ask, complain, notice } from "./notices.js";
 import { form, send } from "./server.js";
 import { t } from "./words.js";
 
-/** Listen for pictures; `use` holds `attach(role, blob)`, `restyle({file})`, `write(text)`, `onjobs(jobs)`. */
+/** Listen for pictures; `use` holds `attach(role, {file})`, `restyle({file})`, `write(text)`, `onjobs(jobs)`. */
 export function receivePictures(use) {
   const veil = h("div", { class: "veil", hidden: true }, h("p", {}, icon("picture"), t("dropHere")));
   document.body.append(veil);
@@ -74,7 +74,7 @@ async function askWhatFor(file, use) {
         choice("info", "forRead", () => close("read")))),
   ]);
   URL.revokeObjectURL(url);
-  if (purpose === "source" || purpose === "style") use.attach(purpose, file);
+  if (purpose === "source" || purpose === "style") use.attach(purpose, { file });
   if (purpose === "keep") keepLook(file, use.onjobs);
   if (purpose === "restyle") use.restyle({ file });
   if (purpose === "again") makeAgain(file, use);

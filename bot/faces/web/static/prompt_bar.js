@@ -3,11 +3,12 @@ import { Controls } from "./controls.js";
 import { button, fill, h, icon } from "./dom.js";
 import { complain, confirmed, notice } from "./notices.js";
 import { toUnits } from "./prompt_text.js";
-import { form, send } from "./server.js";
+import { form, original, send } from "./server.js";
 import { t } from "./words.js";
 
 const CHECK_MS = 220;
 const DRAFT_KEY = "atelier.text";
+const ATTACHED_KEY = "atelier.attached";
 const OTHER_WORD = /did you mean (.+?)[?.]?$/i;
 const FLAG_MARK = /(^|\s)((?:--|—|–)[a-z]+(?:[\s=:]+(?!--|—|–)[^\s,]+)?)/gi;
 
@@ -16,12 +17,26 @@ export class PromptBar {
   constructor(root, { models, presets, flags, onjobs, recall, onpick, onmix }) {
     Object.assign(this, { root, onjobs, recall, onpick, onmix });
     this.lists = { models, presets, flags };
-    this.pictures = new Map(); // role -> {blob, url}
+    this.pictures = new Map(); // role -> {file, url} of the device or {id, url} of the gallery
     this.remixed = null; // image id
     this.problem = null;
     this.recalled = -1;
     this.build();
+    this.resume();
+  }
+
+  /** Go on with what was written and attached before a reload; files of the device are not kept. */
+  resume() {
+    const { pictures = [], remixed = null } = kept();
+    for (const [role, id] of pictures) this.pictures.set(role, galleryPicture(id));
+    this.remixed = remixed;
+    this.drawAttached();
     this.write(sessionStorage.getItem(DRAFT_KEY) ?? "", { focus: false });
+  }
+
+  /** Whether something is attached that a reload would lose. */
+  get holdsFiles() {
+    return [...this.pictures.values()].some(({ file }) => file);
   }
 
   get text() {
@@ -205,11 +220,11 @@ export class PromptBar {
     }
   }
 
-  post({ text, pictures, remixed }, isConfirmed) {
+  async post({ text, pictures, remixed }, isConfirmed) {
     if (remixed) return send(`/api/images/${remixed}/remix`, { text });
     if (!pictures.length) return send("/api/jobs", { text, confirmed: isConfirmed });
-    const blobs = Object.fromEntries(pictures.map(([role, { blob }]) => [role, blob]));
-    return send("/api/jobs", form({ text, confirmed: isConfirmed, ...blobs }));
+    const files = await Promise.all(pictures.map(async ([role, { file, id }]) => [role, file ?? (await original(id))]));
+    return send("/api/jobs", form({ text, confirmed: isConfirmed, ...Object.fromEntries(files) }));
   }
 
   async refused(error, sent) {
@@ -246,9 +261,9 @@ export class PromptBar {
 
   // ---- pictures and remixes
 
-  /** Attach a picture: `role` is "source" or "style". */
-  attach(role, blob) {
-    this.pictures.set(role, { blob, url: URL.createObjectURL(blob) });
+  /** Attach a picture, {file} or {image} of the gallery: `role` is "source" or "style". */
+  attach(role, { file, image }) {
+    this.pictures.set(role, image ? galleryPicture(image.id) : { file, url: URL.createObjectURL(file) });
     this.drawAttached();
     this.box.focus();
   }
@@ -278,10 +293,22 @@ export class PromptBar {
     }
     fill(this.attached, ...chips);
     this.attached.hidden = !chips.length;
+    const pictures = [...this.pictures].filter(([, { id }]) => id).map(([role, { id }]) => [role, id]);
+    sessionStorage.setItem(ATTACHED_KEY, JSON.stringify({ pictures, remixed: this.remixed }));
   }
 }
 
 // ---- small parts
+
+const galleryPicture = (id) => ({ id, url: `/api/images/${id}.webp` });
+
+function kept() {
+  try {
+    return JSON.parse(sessionStorage.getItem(ATTACHED_KEY)) ?? {};
+  } catch {
+    return {};
+  }
+}
 
 function sentence({ error, suggestion = "" }) {
   const reason = error.charAt(0).toUpperCase() + error.slice(1);

@@ -4,7 +4,7 @@ import { Feed } from "./feed.js";
 import { Gallery } from "./gallery.js";
 import { Lightbox } from "./lightbox.js";
 import { listen } from "./live.js";
-import { complain, notice } from "./notices.js";
+import { complain, confirmed, notice } from "./notices.js";
 import { askMix } from "./mix.js";
 import { askLook } from "./restyle.js";
 import { pickPicture, receivePictures } from "./pictures.js";
@@ -14,6 +14,7 @@ import { Status } from "./status.js";
 import { isChinese, speak, switchLanguage, t } from "./words.js";
 
 const PLACES = { "/": "create", "/gallery": "gallery", "/status": "status" };
+const parts = {}; // of the page: feed, gallery, lightbox, status, bar
 
 async function lists() {
   const [models, presets, flags] = await Promise.all([read("/api/models"), read("/api/presets"), read("/api/flags")]);
@@ -23,7 +24,6 @@ async function lists() {
 async function build() {
   speak(document);
   const known = await lists();
-  const parts = {};
   const standard = known.models.find((model) => model.default) ?? { width: 1, height: 1 };
 
   const onjobs = (jobs) => {
@@ -41,7 +41,7 @@ async function build() {
     scrollTo({ top: 0, behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
   };
   const write = (text) => (go("/"), parts.bar.write(text));
-  const attach = (role, blob) => (go("/"), parts.bar.attach(role, blob));
+  const attach = (role, picture) => (go("/"), parts.bar.attach(role, picture));
   const remix = (image) => (go("/"), parts.bar.remix(image));
 
   const deeds = new Deeds({ onjobs, onimage });
@@ -155,9 +155,11 @@ function offerLanguages() {
   const name = document.getElementById("language-name");
   name.textContent = isChinese() ? "English" : "中文";
   name.lang = isChinese() ? "en" : "zh";
-  document.getElementById("language").addEventListener("click", () => {
+  const mayReload = () => !parts.bar?.holdsFiles || confirmed(t("languageTitle"), t("languageText"), t("languageYes"));
+  document.getElementById("language").addEventListener("click", async () => {
+    if (!(await mayReload())) return;
     switchLanguage();
-    location.reload(); // the text is kept, the feed is the database
+    location.reload(); // what was written is kept, the feed is the database
   });
 }
 
