@@ -65,6 +65,27 @@ async def test_a_deleted_picture_comes_back(alice, grid):
     await (await alice.types("gallery")).says("4 pictures")
 
 
+async def test_a_grid_goes_with_the_last_of_its_pictures(alice):
+    pair = await alice.imagines("a red fox", count=2)
+    choice = await (await alice.presses(pair, "pick:delete")).says("Which picture shall go")
+    await (await alice.presses(choice, "1")).says("The message with the grid still shows it")
+    await (await alice.presses(choice, "2")).says("is deleted")
+    told = await alice.loopback.ask("message", id=pair["id"])
+    assert "are deleted" in text(told["history"][-1])
+    assert shown(told["history"][-1]) == []
+
+
+async def test_a_picture_made_private_is_taken_off_its_message(alice, bob):
+    single = await alice.imagines("a red fox", count=1)
+    refused = await (await bob.presses(single, "lock:")).says("⛔")
+    assert refused["flags"] & EPHEMERAL
+    locked = await (await alice.presses(single, "lock:")).says("is private now")
+    await (await alice.presses(locked, "Take it off that message")).says("off that message")
+    told = await alice.loopback.ask("message", id=single["id"])
+    assert "This is private" in text(told["history"][-1])
+    assert shown(told["history"][-1]) == []
+
+
 async def test_info_tells_the_ids_and_the_parameters(alice, grid):
     message = await (await alice.presses(grid, "details:")).says("Seed: 5")
     assert message["flags"] & EPHEMERAL
