@@ -4,7 +4,7 @@ import pytest
 from playwright.async_api import expect
 
 from engine.api import TrainGan
-from tests.e2e.web.test_studio_page import make_and_wait
+from tests.e2e.web.test_studio_page import FINISHED, make_and_wait
 
 pytestmark = [
     pytest.mark.browser,
@@ -30,10 +30,10 @@ async def test_minutes_are_the_servers_unless_named_and_a_sheet_is_to_look_at(pa
     for seed in (1, 100):
         await make_and_wait(page, f"a fox --size 64x64 --steps 2 --images 8 --seed {seed}")
     assert (await teach(page))["minutes"] is None
-    await expect(page.get_by_text("The dreams are varied")).to_be_visible()
+    await expect(page.locator(FINISHED)).to_have_count(3)
     assert isinstance(engine.requests[-1], TrainGan)
     assert (await teach(page, "5"))["minutes"] == 5
-    await expect(page.get_by_text("The dreams are varied")).to_have_count(2)
+    await expect(page.locator(FINISHED)).to_have_count(4)
     assert engine.requests[-1].minutes == 5
     await page.locator(".tile img").first.click()
     sheet = page.get_by_role("dialog", name="foxes5")
