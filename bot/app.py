@@ -212,6 +212,7 @@ def _web_config(settings: Settings) -> WebConfig:
         token=web.token.get_secret_value(),
         public_url=web.public_url,
         upload_max_bytes=settings.upload_max_mb * 2**20,
+        jobs_max=settings.limits.permutations,
     )
 
 
