@@ -11,7 +11,7 @@ _VERDICTS = {
     "memorised": "The dreams copy what they learnt from: more pictures help, or fewer minutes.",
     "blurred": "The dreams are softer than your pictures: more minutes help.",
     "critic wins": "The judge tells dreams from pictures without doubt: more pictures help.",
-    "diverged": "The numbers overflowed; what was learnt before is kept. Train again to go on.",
+    "diverged": "The numbers overflowed; what was learnt before is kept. Delete it to train anew.",
     "early": "It has learnt for a short time only, so this is a beginning: more minutes help.",
 }
 

@@ -76,7 +76,7 @@ def run(request: TrainGan, *, clock: denoising.Clock = time.monotonic) -> Pipeli
 
     Raises:
         InvalidRequest: there are too few different pictures.
-        EngineError: it should end, but nothing was learnt yet.
+        EngineError: it should end or its numbers overflowed, but nothing was learnt yet.
     """
     pixels = yield from aside(partial(_squares, request))
     judge, generator, version = yield FirstPair(PAIR, request.seed)
@@ -104,11 +104,14 @@ def run(request: TrainGan, *, clock: denoising.Clock = time.monotonic) -> Pipeli
                 yield Remember(key, learning.encode_state(state))
                 teller.kept_s = state.seconds
         state, seen = yield from _observed(state, request, lesson, teller)
-    except NotANumber:
+    except NotANumber as error:
         kept = yield Recall(key)
         good = learning.decode_state(kept, len(judge), len(generator))
         if good is None:
-            raise
+            raise EngineError(
+                "the training's numbers overflowed before anything was learnt; train again, or "
+                "choose other pictures"
+            ) from error
         state, verdict = good, DIVERGED
         state, seen = yield from _observed(state, request, lesson, teller)
     # Not forgotten: where the result can't be kept for want of room, asking again is quick.

@@ -375,4 +375,7 @@ def test_every_verdict_is_told_in_chinese() -> None:
     both = verdicts.verdict_of("collapse, blurred")
     assert "repeat" in both
     assert "softer" in both
+    diverged = verdicts.verdict_of("diverged")
+    assert "Delete it to train anew" in diverged, "its name is taken"
+    assert "go on" not in diverged
     assert "重复" in translated(both, "zh-CN")

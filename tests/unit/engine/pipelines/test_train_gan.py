@@ -167,8 +167,13 @@ def test_numbers_that_overflow_end_it_with_the_last_good_state(teacher, notes):
     report = dict(picture.report)
     assert "diverged" in report["Verdict"]
     assert report["Training steps"] == "5"
-    with pytest.raises(NotANumber):
+
+
+def test_numbers_that_overflow_before_the_first_note_speak_of_the_training(teacher):
+    with pytest.raises(EngineError, match="overflowed before anything was learnt") as ended:
         train(teacher, Notebook(None), spoil_after=5)
+    assert "sampler" not in str(ended.value)
+    assert "other pictures" in str(ended.value)
 
 
 def test_a_full_disk_leaves_the_last_note_whole_and_the_training_goes_on(
