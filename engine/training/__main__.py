@@ -13,13 +13,14 @@ from engine.training.gan_programs import GAN_PROGRAMS
 from engine.training.gan_recipes import RECIPES
 from engine.training.loop import Budget, Diverged, NotSaved
 from engine.training.pictures import NoPictures
-from engine.training.programs import PACK, PROGRAMS, Job, MissingTeacher
+from engine.training.programs import PACK, PROGRAMS, Job, MissingTeacher, ReplicaFailed
 from engine.training.style_programs import STYLE_PROGRAMS
 
 ALL = PROGRAMS | STYLE_PROGRAMS | GAN_PROGRAMS
 REFUSALS = (
     NoPictures,
     MissingTeacher,
+    ReplicaFailed,
     TooFewPictures,
     BrokenWeights,
     OtherRecipe,

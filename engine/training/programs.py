@@ -111,6 +111,13 @@ class MissingTeacher(Exception):
         )
 
 
+class ReplicaFailed(Exception):
+    """One of the processes that share a run ended before it was over."""
+
+    def __str__(self) -> str:
+        return "A replica of the run failed: what it said stands above. Go on with --resume."
+
+
 def prepare_scenes(job: Job) -> list[int]:
     """Compose the store's scenes that are still missing; returns its shards."""
     shards = range(max(1, round(job.scenes / SHARD)))
@@ -200,6 +207,8 @@ def train_denoiser(job: Job) -> None:
         process.start()
     for process in processes:
         process.join()
+    if any(process.exitcode for process in processes):
+        raise ReplicaFailed
 
 
 def train_few_steps(job: Job) -> None:

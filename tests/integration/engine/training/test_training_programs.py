@@ -171,6 +171,19 @@ def test_replicas_end_with_a_checkpoint_when_their_run_is_killed(data, tmp_path)
     assert (out / "denoiser" / "checkpoint.pt").exists()
 
 
+@pytest.mark.long
+@pytest.mark.timeout(280)
+def test_a_run_whose_replicas_fail_says_so(data, tmp_path, capfd):
+    pack = tmp_path / "pack"
+    pack.mkdir()
+    for file in programs.PACK.iterdir():
+        if not file.name.startswith("denoiser"):
+            (pack / file.name).symlink_to(file)
+    arguments = ["denoiser", "--data", str(data), "--out", str(tmp_path / "out"), "--scenes", "16"]
+    assert main([*arguments, "--images", "64", "--replicas", "2", "--start", str(pack)]) == 2
+    assert "A replica of the run failed" in capfd.readouterr().err
+
+
 def is_group_alive(group: int) -> bool:
     try:
         os.killpg(group, 0)
