@@ -277,6 +277,8 @@ async def test_a_job_without_pictures_stays_away_until_they_come_back(page):
     await expect(job).to_be_visible()
     await page.locator(".tile a").first.click()
     await delete.click()
+    await expect(job).to_be_hidden()
+    await expect(page).to_have_url(re.compile(r"/$"))  # a step back would stop the reload
     await page.reload()
     await expect(page.get_by_role("heading", name="Nothing here yet")).to_be_visible()
     await expect(job).to_be_hidden()
