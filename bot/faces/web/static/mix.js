@@ -64,7 +64,7 @@ class Mix {
   }
 
   get kinds() {
-    return Object.keys(KINDS).filter((kind) => kind !== "dream" || this.dreamers.length);
+    return Object.keys(KINDS).filter((kind) => kind !== "dream" || this.dreamers.length || this.own.length);
   }
 
   /** What of the items this kind can use. */
@@ -169,11 +169,12 @@ class Mix {
     const known = this.dreamers.length > 1 ? this.dreamers : [];
     const offered = [...known, ...this.own];
     if (!offered.length) return null;
+    if (!this.dreamers.length) holder[name] ??= offered[0].name;
     const select = h("select", { class: "control", "aria-label": t("dreamer"), onchange: () => {
       holder[name] = select.value || null;
       onchange();
     } },
-      h("option", { value: "" }, t("asShipped")), offered.map((one) => h("option", { value: one.name }, one.title || one.name)));
+      this.dreamers.length ? h("option", { value: "" }, t("asShipped")) : null, offered.map((one) => h("option", { value: one.name }, one.title || one.name)));
     select.value = holder[name] ?? "";
     return h("label", { class: "field-of" }, h("small", {}, t("dreamer")), select);
   }
