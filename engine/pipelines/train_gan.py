@@ -261,6 +261,8 @@ def _measured(seen: Observation) -> tuple[tuple[str, str], ...]:
         ("Coverage", f"{seen.coverage:.0%}"),
         ("Diversity", f"{seen.diversity_ratio:.0%}"),
         ("Novelty", f"{seen.novelty_ratio:.0%}"),
+        *((("Gap", f"{seen.gap:.2f}"),) if seen.gap is not None else ()),
+        *((name.upper(), f"{value:.3g}") for name, value in seen.penalties.items()),
     )
 
 
