@@ -1,9 +1,12 @@
 """Restyling on the studio page, in a real browser."""
 
+import io
+
 import pytest
+from PIL import Image
 from playwright.async_api import expect
 
-from engine.api import KeepColour, StyleMethod, Stylize, TrainStyle
+from engine.api import KeepColour, StyleLoss, StyleMethod, StyleStart, Stylize, TrainStyle
 from tests.e2e.web.test_studio_page import FINISHED, drop, gradient, make_and_wait
 
 pytestmark = [
@@ -71,6 +74,77 @@ async def test_a_picture_of_ones_own_lends_its_look_and_a_blend_has_five_steps(p
     assert isinstance(request, Stylize)
     assert request.styles[0].image
     assert request.image_weights[2] == (0.5, 0.5)
+
+
+async def test_what_few_ask_for_is_behind_a_word(page, engine, artefacts):
+    await drop(page, gradient())
+    await page.get_by_role("button", name="Restyle it").click()
+    dialog = bench(page)
+    size = dialog.get_by_label("Longer side in pixels")
+    await expect(size).to_be_hidden()
+    await dialog.get_by_role("button", name="Udnie").click()
+    await dialog.get_by_role("button", name="Starry Night").click()
+    await dialog.get_by_role("checkbox", name="Show five steps").check()
+    await dialog.get_by_label("Method").select_option("optimise")
+    await dialog.get_by_text("More", exact=True).click()
+    await expect(dialog.get_by_label("Model")).to_be_hidden()
+    await size.fill("80")
+    await dialog.get_by_label("Seed").fill("7")
+    await dialog.get_by_label("Compares looks by").select_option("sliced")
+    await dialog.get_by_label("Begins with").select_option("noise")
+    await dialog.get_by_label("Second look midway").fill("0.3")
+    await size.scroll_into_view_if_needed()
+    await page.screenshot(path=artefacts / "restyle-more.png")
+    await dialog.get_by_role("button", name="Restyle", exact=True).click()
+    await expect(page.locator(f"{FINISHED} .tile")).to_have_count(5)
+    [request] = engine.requests
+    assert isinstance(request, Stylize)
+    assert (request.size, request.seed) == (80, 7)
+    assert (request.loss, request.start) == (StyleLoss.SLICED, StyleStart.NOISE)
+    assert request.image_weights[2] == (0.7, 0.3)
+
+
+async def test_a_picture_is_drawn_anew_by_a_chosen_model(page, engine):
+    await drop(page, gradient())
+    await page.get_by_role("button", name="Restyle it").click()
+    dialog = bench(page)
+    await dialog.get_by_role("button", name="Udnie").click()
+    await dialog.get_by_text("More", exact=True).click()
+    await dialog.get_by_label("Method").select_option("diffusion")
+    await dialog.get_by_label("Model").select_option("atelier-pack-draft")
+    await dialog.get_by_role("button", name="Restyle", exact=True).click()
+    await expect(page.locator(FINISHED)).to_have_count(1)
+    [request] = engine.requests
+    assert isinstance(request, Stylize)
+    assert request.model == "atelier-pack-draft"
+
+
+async def test_a_mask_or_cells_say_where_but_never_both(page, engine, artefacts):
+    await drop(page, gradient())
+    await page.get_by_role("button", name="Restyle it").click()
+    dialog = bench(page)
+    await dialog.get_by_role("button", name="Udnie").click()
+    cells = dialog.get_by_role("checkbox", name="Only some places")
+    file = {"name": "sky.png", "mimeType": "image/png", "buffer": gradient()}
+    await dialog.get_by_text("More", exact=True).click()
+    await cells.check()
+    await dialog.get_by_role("button", name="A1", exact=True).click()
+    await dialog.get_by_label("Mask").set_input_files(file)
+    await expect(cells).not_to_be_checked()
+    await page.screenshot(path=artefacts / "restyle-mask.png")
+    await cells.check()
+    await expect(dialog.get_by_text("sky.png")).to_have_count(0)
+    cell = dialog.get_by_role("button", name="A1", exact=True)
+    await expect(cell).to_have_attribute("aria-pressed", "false")
+    await dialog.get_by_label("Mask").set_input_files(file)
+    await expect(dialog.get_by_text("sky.png")).to_be_visible()
+    await dialog.get_by_role("button", name="Restyle", exact=True).click()
+    await expect(page.locator(FINISHED)).to_have_count(1)
+    [request] = engine.requests
+    assert isinstance(request, Stylize)
+    with Image.open(io.BytesIO(request.mask)) as mask:
+        assert mask.size == (96, 64)
+        assert len(mask.convert("L").getcolors() or ()) > 2  # cells would be black and white
 
 
 async def test_four_strengths_are_one_picture_with_a_slider(page, engine, artefacts):

@@ -10,13 +10,19 @@ const STRENGTHS = [0.25, 0.5, 0.75, 1];
 const METHODS = { fast: "methodFast", optimise: "methodOptimise", diffusion: "methodDiffusion" };
 const COLOURS = { no: "coloursStyle", luminance: "coloursPicture", matched: "coloursPalette" };
 const DETAILS = { draft: "detailDraft", normal: "detailNormal", fine: "detailFine" };
+const LOSSES = { gram: "lossGram", sliced: "lossSliced" };
+const STARTS = { content: "beginContent", noise: "beginNoise" };
+const LEAST_SIDE = 64; // pixels
+const MOST_SIDE = 4096;
+const SEED_MAX = 2 ** 32 - 1;
+const ACCEPTED = "image/png,image/jpeg,image/webp,image/gif,image/avif";
 
 /** Ask which look a picture takes, and start the job. `content`: {image} of the gallery or {file}. */
 export async function askLook(content, deeds) {
-  const known = await read(`/api/styles?language=${language()}`).catch(complain);
+  const [known, models] = await Promise.all([read(`/api/styles?language=${language()}`).catch(complain), drawingModels()]);
   if (!known) return;
   const url = content.image ? content.image.webp : URL.createObjectURL(content.file);
-  const wish = new Wish(known.styles, content);
+  const wish = new Wish(known.styles, content, models);
   const answer = await ask(t("restyleTitle"), (close) => wish.draw(url, close), { kind: "restyle" });
   if (!content.image) URL.revokeObjectURL(url);
   wish.forget();
@@ -40,12 +46,17 @@ export async function keepLook(file, onjobs) {
 }
 
 class Wish {
-  /** `content`: {image} or {file}, as it was asked for. */
-  constructor(styles, content) {
+  /** `content`: {image} or {file}, as it was asked for; `models` can draw. */
+  constructor(styles, content, models) {
     this.content = content;
+    this.models = models;
     this.looks = styles.map((style) => ({ ...style, weight: 1 }));
     this.chosen = [];
     this.settings = { strength: 1, method: "fast", detail: "normal", keep_colour: "no", variations: 1 };
+    this.optimising = { loss: "gram", start: "content" };
+    this.drawing = {}; // {model}
+    this.share = 0.5; // of the second look in the middle of a blend
+    this.mask = null; // a file
     this.isBlend = false;
     this.isCompared = false; // in several strengths
     this.isLimited = false; // to some cells
@@ -63,6 +74,12 @@ class Wish {
     this.go = button("brush", t("restyle"), () => deliver(async () => send("/api/jobs", await this.body())), { kind: "primary" });
     const { footer, deliver } = sendingFooter(close, this.go);
     this.steps = h("label", { class: "pairing" }, h("input", { type: "checkbox", onchange: (event) => (this.isBlend = event.target.checked, this.refresh()) }), h("span", {}, t("blendSteps")));
+    this.limiting = h("input", { type: "checkbox", onchange: (event) => this.limit(event.target.checked) });
+    this.losses = this.choice("loss", t("loss"), LOSSES, String, this.optimising);
+    this.starts = this.choice("start", t("begin"), STARTS, String, this.optimising);
+    this.drawer = modelField(this.drawing, this.models);
+    this.middle = this.slider("share", t("secondShare"), this, 0.95);
+    this.masking = h("div", { class: "masking" });
     this.grid = h("div", { class: "cells", hidden: true, role: "group", "aria-label": t("someCells") },
       ["1", "2", "3", "4"].flatMap((row) => ["A", "B", "C", "D"].map((column) => this.cell(column + row))));
     this.refresh();
@@ -70,14 +87,19 @@ class Wish {
       h("div", { class: "bench" },
         h("div", { class: "subject" },
           h("div", { class: "plan" }, h("img", { src: url, alt: this.content.image?.alt ?? "" }), this.grid),
-          h("label", { class: "pairing" }, h("input", { type: "checkbox", onchange: (event) => this.limit(event.target.checked) }), h("span", {}, t("someCells")))),
+          h("label", { class: "pairing" }, this.limiting, h("span", {}, t("someCells")))),
         h("div", { class: "how" },
           this.shelf, this.forgetting, this.weights, this.steps,
           this.strength, this.comparing,
           h("div", { class: "choices" },
             this.choice("method", t("method"), METHODS), this.detail,
             this.choice("keep_colour", t("keepColour"), COLOURS),
-            this.images))),
+            this.images),
+          more({}, this.middle,
+            h("div", { class: "choices" },
+              numberField(this.settings, "size", t("longerSide"), t("asUsual"), { min: LEAST_SIDE, max: MOST_SIDE }),
+              seedField(this.settings), this.drawer, this.losses, this.starts),
+            this.masking))),
       footer,
     ];
   }
@@ -101,7 +123,10 @@ class Wish {
     this.comparing.querySelector("input").checked = this.isCompared;
     this.strength.hidden = this.isCompared;
     this.images.hidden = this.isCompared || this.isBlend;
-    this.detail.hidden = this.settings.method !== "optimise";
+    this.middle.hidden = !this.isBlend;
+    for (const field of [this.detail, this.losses, this.starts]) field.hidden = this.settings.method !== "optimise";
+    if (this.drawer) this.drawer.hidden = this.settings.method !== "diffusion";
+    fill(this.masking, this.masker());
     this.go.disabled = this.chosen.length === 0 || (this.isLimited && this.cells.size === 0);
   }
 
@@ -139,9 +164,31 @@ class Wish {
   }
 
   limit(isLimited) {
-    this.isLimited = isLimited;
+    this.isLimited = this.limiting.checked = isLimited;
     this.grid.hidden = !isLimited;
+    if (isLimited) this.mask = null; // one of them says where
     this.refresh();
+  }
+
+  masker() {
+    if (this.mask) {
+      const drop = () => (this.mask = null, this.refresh(), this.masking.querySelector("button").focus());
+      return [h("img", { src: this.maskUrl, alt: t("mask") }), h("span", {}, this.mask.name), button("close", t("remove"), drop, { quiet: true })];
+    }
+    const input = h("input", { type: "file", accept: ACCEPTED, class: "unseen", tabIndex: -1, "aria-label": t("mask"),
+      onchange: () => input.files[0] && this.limitTo(input.files[0]) });
+    return [button("picture", t("addMask"), () => input.click(), { kind: "small" }), input];
+  }
+
+  /** Restyle only what is white in `mask`, a file. */
+  limitTo(mask) {
+    this.mask = mask;
+    if (this.maskUrl) URL.revokeObjectURL(this.maskUrl);
+    this.maskUrl = URL.createObjectURL(mask);
+    this.cells.clear();
+    for (const cell of this.grid.children) cell.setAttribute("aria-pressed", "false");
+    this.limit(false);
+    this.masking.querySelector("button").focus();
   }
 
   toggle(look, isWanted) {
@@ -151,7 +198,7 @@ class Wish {
   }
 
   adder() {
-    const input = h("input", { type: "file", accept: "image/png,image/jpeg,image/webp,image/gif,image/avif", class: "unseen", tabIndex: -1, "aria-label": t("ownLook"),
+    const input = h("input", { type: "file", accept: ACCEPTED, class: "unseen", tabIndex: -1, "aria-label": t("ownLook"),
       onchange: () => input.files[0] && this.add(input.files[0]) });
     return [h("button", { type: "button", class: "look add", "data-look": "+", onclick: () => input.click() }, h("span", { class: "swatch" }, icon("picture")), h("span", {}, t("ownLook"))), input];
   }
@@ -162,9 +209,9 @@ class Wish {
     this.toggle(look, true);
   }
 
-  slider(name, label, holder = this.settings) {
+  slider(name, label, holder = this.settings, max = 1) {
     const shown = h("output", {}, percent(holder[name]));
-    const input = h("input", { type: "range", min: "0.05", max: "1", step: "0.05", value: String(holder[name]), "aria-label": label,
+    const input = h("input", { type: "range", min: "0.05", max: String(max), step: "0.05", value: String(holder[name]), "aria-label": label,
       oninput: () => {
         holder[name] = Number(input.value);
         shown.textContent = percent(holder[name]);
@@ -172,12 +219,12 @@ class Wish {
     return h("label", { class: "slide" }, h("span", {}, label), input, shown);
   }
 
-  choice(name, label, words, convert = String) {
+  choice(name, label, words, convert = String, holder = this.settings) {
     const select = h("select", { class: "control", "aria-label": label, "data-setting": name, onchange: () => {
-      this.settings[name] = convert(select.value);
+      holder[name] = convert(select.value);
       this.refresh();
     } }, Object.entries(words).map(([value, word]) => h("option", { value }, word ? t(word) : value)));
-    select.value = String(this.settings[name]);
+    select.value = String(holder[name]);
     return h("label", { class: "field-of" }, h("small", {}, label), select);
   }
 
@@ -188,7 +235,10 @@ class Wish {
       file ? { picture: await dataUrl(file), weight } : { name, weight }));
     const stylize = { ...this.settings, styles };
     if (this.isLimited) stylize.cells = [...this.cells].join(" ");
-    if (this.isBlend) stylize.blend = 0.5;
+    if (this.mask) stylize.mask = await dataUrl(this.mask);
+    if (this.settings.method === "optimise") Object.assign(stylize, this.optimising);
+    if (this.settings.method === "diffusion") Object.assign(stylize, this.drawing);
+    if (this.isBlend) stylize.blend = this.share;
     if (this.isCompared) Object.assign(stylize, { strengths: STRENGTHS, variations: 1 });
     if (content.image) return { stylize: { ...stylize, image: content.image.id } };
     return form({ stylize: JSON.stringify(stylize), content: content.file });
@@ -196,6 +246,41 @@ class Wish {
 
   forget() {
     for (const look of this.looks) if (look.file) URL.revokeObjectURL(look.picture);
+    if (this.maskUrl) URL.revokeObjectURL(this.maskUrl);
+  }
+}
+
+/** What few ask for, behind a word. */
+export const more = (properties, ...content) =>
+  h("details", { class: "more", ...properties }, h("summary", {}, t("more")), h("div", { class: "rest" }, ...content));
+
+/** A number that may be left out; `holder[name]` is then undefined. */
+export function numberField(holder, name, label, hint, { min = 0, max }) {
+  const input = h("input", { type: "number", class: "control", min: String(min), max: String(max), step: "1", inputMode: "numeric",
+    value: String(holder[name] ?? ""), placeholder: hint, "aria-label": label,
+    oninput: () => (holder[name] = input.value === "" ? undefined : Number(input.value)) });
+  return h("label", { class: "field-of" }, h("small", {}, label), input);
+}
+
+/** The seed of a job; left out, it is drawn. */
+export const seedField = (holder) => numberField(holder, "seed", t("seed"), t("random"), { max: SEED_MAX });
+
+/** Which model draws; none where there is nothing to choose. */
+export function modelField(holder, models) {
+  if (models.length < 2) return null;
+  const select = h("select", { class: "control", "aria-label": t("model"), onchange: () => (holder.model = select.value || undefined) },
+    h("option", { value: "" }, t("asUsual")), models.map((model) => h("option", { value: model.name }, model.title)));
+  select.value = holder.model ?? "";
+  return h("label", { class: "field-of" }, h("small", {}, t("model")), select);
+}
+
+/** The models that can draw; none where nobody answers. */
+export async function drawingModels() {
+  try {
+    return (await read("/api/models")).models;
+  } catch (error) {
+    complain(error);
+    return [];
   }
 }
 
