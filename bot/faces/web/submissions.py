@@ -12,7 +12,7 @@ from bot.faces.web.mixtures import Blend, Dream, Enlarge, Mixture, Morph
 from bot.faces.web.shapes import Body, Picture, Text, parsed_json
 from bot.studio.contract import Detail
 from bot.studio.restyling import MAX_VARIATIONS
-from bot.wording import Said, said
+from bot.wording import Said
 from engine.api import MAX_SEED, MAX_STYLES, KeepColour, StyleLoss, StyleMethod, StyleStart
 
 log = logging.getLogger(__name__)
@@ -98,10 +98,7 @@ class Imagine(Body):
         wishes = ("text", "stylize", "blend", "dream", "morph", "upscale")
         given = [wish for wish in wishes if getattr(self, wish) is not None]
         if len(given) > 1:
-            both = Said(
-                "{field}: {reason}", field=", ".join(given), reason=said("Keep one of them.")
-            )
-            raise ValueError(both)
+            raise ValueError(Said("send one of these alone: {wishes}", wishes=", ".join(given)))
         if not given:
             msg = "text is needed, or in its place stylize, blend, dream, morph or upscale"
             raise ValueError(msg)

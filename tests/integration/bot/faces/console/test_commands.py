@@ -93,6 +93,8 @@ def test_several_pictures_are_numbered_and_the_gallery_lists_them(atelier, tmp_p
 
 def test_ctrl_c_keeps_the_last_preview(env, tmp_path):
     slow = PROGRAM.replace("FakeEngine()", "FakeEngine(step_delay_s=0.4)")
+    # Whoever starts tests in the background of a shell makes them deaf to Ctrl-C.
+    slow = f"import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n{slow}"
     process = subprocess.Popen(
         [sys.executable, "-c", slow, "imagine", "a fox --steps 150 --images 1"],
         env=env,

@@ -96,7 +96,7 @@ async def test_a_picture_is_enlarged_with_detail(client, engine, finish, imagine
         ({"dream": {"distance": 0.1}}, "give a picture"),
         ({"dream": {"look": "dog"}}, "cat, moon"),
         ({"dream": {"truncation": 2}}, "truncation"),
-        ({"text": "a fox", "dream": {}}, "text is needed"),
+        ({"text": "a fox", "dream": {}}, "send one of these alone: text, dream"),
     ],
 )
 async def test_what_can_not_be_done_is_refused_with_a_reason(client, body, says):

@@ -73,7 +73,7 @@ async def test_a_blend_is_five_pictures(client, finish):
     ("body", "status", "says"),
     [
         ({}, 400, "text is needed"),
-        ({"text": "a fox", "stylize": {}}, 400, "text, stylize: Keep one of them."),
+        ({"text": "a fox", "stylize": {}}, 400, "send one of these alone: text, stylize"),
         ({"stylize": {"styles": [NIGHT]}}, 400, "nothing to restyle"),
         ({"stylize": {}}, 400, "nothing to restyle"),
         ({"stylize": {"image": "abcdefgh12", "styles": [NIGHT]}}, 404, "no such image"),

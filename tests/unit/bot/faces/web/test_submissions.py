@@ -36,5 +36,5 @@ def test_two_wishes_at_once_are_named_in_both_languages():
     with pytest.raises(ValidationError) as refused:
         Imagine.model_validate({"text": "a fox", "upscale": {"image": "a"}})
     _, reason = field_and_reason(refused.value)
-    assert reason == "text, upscale: Keep one of them."
-    assert translated(reason, "zh") == "text, upscale：请只保留一个。"
+    assert reason == "send one of these alone: text, upscale"
+    assert translated(reason, "zh") == "以下只能发送一项：text, upscale"
