@@ -130,6 +130,63 @@ async def test_a_dream_needs_nothing_and_detail_is_asked_for(page, engine):
     assert engine.requests[-1].detail == 0.9
 
 
+async def test_dreams_like_a_picture_have_a_seed_and_a_distance(page, engine, artefacts):
+    await page.get_by_role("button", name="Mix pictures").click()
+    dialog = bench(page)
+    await dialog.get_by_role("button", name="Dream", exact=True).click()
+    seed = dialog.get_by_label("Seed")
+    await expect(seed).to_be_hidden()
+    await dialog.get_by_text("More", exact=True).click()
+    await seed.fill("7")
+    await expect(dialog.get_by_label("How far from it")).to_have_count(0)
+    await dialog.locator("input[type=file]").set_input_files(OWN)
+    await expect(seed).to_have_value("7")
+    await dialog.get_by_label("How far from it").fill("0.6")
+    await page.screenshot(path=artefacts / "mix-more.png")
+    await dialog.get_by_role("button", name="Make it").click()
+    await expect(page.locator(FINISHED)).to_have_count(1)
+    [request] = engine.requests
+    assert isinstance(request, Dream)
+    assert request.like
+    assert (request.seed, request.distance) == (7, 0.6)
+
+
+async def test_an_animation_of_dreams_has_a_look_and_a_seed(page, engine):
+    await page.get_by_role("button", name="Mix pictures").click()
+    dialog = bench(page)
+    await dialog.get_by_role("button", name="Animate").click()
+    await dialog.get_by_role("button", name="Add words").click()
+    await dialog.get_by_label("What to show here").fill("a fox --steps 3")
+    await dialog.get_by_text("More", exact=True).click()
+    await dialog.get_by_label("Seed", exact=True).fill("5")
+    look = dialog.get_by_label("Dream of")
+    await expect(look).to_have_count(0)
+    await dialog.get_by_role("button", name="Add a dream").click()
+    await dialog.get_by_label("Seed of the dream").fill("1")
+    await look.select_option("moon")
+    await dialog.get_by_role("button", name="Make it").click()
+    await expect(page.locator(FINISHED)).to_have_count(1)
+    [request] = engine.requests
+    assert isinstance(request, Morph)
+    assert (request.look, request.drawing.seed) == ("moon", 5)
+
+
+async def test_a_blend_is_drawn_on_by_a_chosen_model_and_seed(page, engine):
+    await page.get_by_role("button", name="Mix pictures").click()
+    dialog = bench(page)
+    await dialog.locator("input[type=file]").set_input_files([OWN, OWN])
+    await dialog.get_by_text("More", exact=True).click()
+    await expect(dialog.get_by_label("Model")).to_be_hidden()
+    await dialog.get_by_placeholder("Words that draw it on").fill("an owl --steps 3")
+    await dialog.get_by_label("Model").select_option("atelier-pack-draft")
+    await dialog.get_by_label("Seed").fill("9")
+    await dialog.get_by_role("button", name="Make it").click()
+    await expect(page.locator(FINISHED)).to_have_count(1)
+    [request] = engine.requests
+    assert isinstance(request, Blend)
+    assert (request.model, request.seed) == ("atelier-pack-draft", 9)
+
+
 async def test_as_many_tiles_wait_as_there_will_be_pictures(page, engine, artefacts):
     engine.stuck = True
     await page.get_by_role("button", name="Mix pictures").click()
@@ -191,6 +248,11 @@ async def test_a_generator_is_taught_and_dreams(page, engine, artefacts):
     train = dialog.get_by_role("button", name="Train")
     await expect(train).to_be_disabled()
     await dialog.get_by_label("Name of the generator").fill("foxes")
+    words = dialog.get_by_label("Only pictures found by these words")
+    await words.fill("owl")
+    await train.click()
+    await expect(dialog.get_by_role("alert")).to_contain_text("16")  # there are foxes only
+    await words.fill("fox")
     await page.screenshot(path=artefacts / "teach.png")
     await train.click()
     told = page.get_by_text("The dreams are varied")

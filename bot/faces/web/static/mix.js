@@ -1,7 +1,7 @@
 // Pictures of pictures: blends of several, animations from one to the next, dreams without words.
 import { button, fill, h, icon } from "./dom.js";
 import { ask, sendingFooter } from "./notices.js";
-import { dataUrl } from "./restyle.js";
+import { dataUrl, drawingModels, modelField, more, seedField } from "./restyle.js";
 import { send } from "./server.js";
 import { ownGenerators, teachSettings } from "./teach.js";
 import { t } from "./words.js";
@@ -10,12 +10,13 @@ const KINDS = { blend: "kindBlend", morph: "kindMorph", dream: "kindDream" };
 const MOST = { blend: 5, morph: 6, dream: 1 };
 const LEAST = { blend: 2, morph: 2, dream: 0 };
 const RECENT = 12;
+const NEAR = 0.3; // distance of dreams from a picture, as the studio is used to
 const ACCEPTED = "image/png,image/jpeg,image/webp,image/gif,image/avif";
 
 /** Ask what to make of pictures, and start the job; `images` of the gallery are in it from the start. */
 export async function askMix({ dreamers, recent, deeds, images = [], kind = "blend" }) {
   const mix = new Mix(dreamers, recent(), images.map((image) => ({ image })), kind);
-  mix.own = await ownGenerators();
+  [mix.own, mix.models] = await Promise.all([ownGenerators(), drawingModels()]);
   const answer = await ask(t("mixTitle"), (close) => mix.draw(close), { kind: "mix" });
   mix.forget();
   if (answer) deeds.started(answer);
@@ -43,12 +44,14 @@ class Mix {
   constructor(dreamers, recent, items, kind) {
     this.dreamers = dreamers;
     this.own = []; // generators that were trained here
+    this.models = []; // those that can draw
     this.recent = recent.slice(0, RECENT);
     this.items = items; // each {image}, {file, url}, {prompt} or {seed}; a picture of a blend has a weight
     this.kind = kind;
     this.blend = { prompt: "", strength: 0.5, count: 1 };
-    this.morph = { frames: 24, seconds: 3, loop: true, video: false };
+    this.morph = { frames: 24, seconds: 3, loop: true, video: false, look: "" };
     this.dream = { look: "", truncation: 0.7, count: 4 };
+    this.isMoreShown = false;
   }
 
   draw(close) {
@@ -85,6 +88,7 @@ class Mix {
 
   check() {
     const isComplete = this.used.every((item) => item.image || item.file || item.prompt || item.seed !== undefined && item.seed !== "");
+    if (this.drawer) this.drawer.hidden = !this.blend.prompt.trim();
     this.go.disabled = this.used.length < LEAST[this.kind] || !isComplete;
   }
 
@@ -146,11 +150,17 @@ class Mix {
     this.refresh();
   }
 
+  more(...content) {
+    return more({ open: this.isMoreShown, ontoggle: (event) => (this.isMoreShown = event.target.open) }, ...content);
+  }
+
   blendSettings() {
+    this.drawer = modelField(this.blend, this.models);
     return [
       this.field(this.blend, "prompt", t("drawOn"), "text"),
       slider(this.blend, "strength", t("drawOnStrength"), { min: 0, max: 1, step: 0.05, show: percent }),
       slider(this.blend, "count", t("images"), { min: 1, max: 4, step: 1, show: String }),
+      this.more(h("div", { class: "choices" }, seedField(this.blend), this.drawer)),
     ];
   }
 
@@ -160,19 +170,37 @@ class Mix {
       slider(this.morph, "seconds", t("length"), { min: 1, max: 12, step: 0.5, show: (value) => t("seconds", { n: value }) }),
       h("label", { class: "pairing" }, h("input", { type: "checkbox", checked: this.morph.loop, onchange: (event) => (this.morph.loop = event.target.checked) }), h("span", {}, t("loopBack"))),
       h("label", { class: "pairing" }, h("input", { type: "checkbox", checked: this.morph.video, onchange: (event) => (this.morph.video = event.target.checked) }), h("span", {}, t("asVideo"))),
-      this.used.some((item) => item.seed !== undefined) ? this.dreamerField(this.morph, "dreamer") : null,
+      this.hasDreams ? this.dreamerField(this.morph, "dreamer") : null,
+      this.more(h("div", { class: "choices" }, seedField(this.morph), this.hasDreams ? this.lookField(this.morph, this.morph.dreamer) : null)),
     ];
   }
 
+  /** Whether a dream is among the stops. */
+  get hasDreams() {
+    return this.used.some((item) => item.seed !== undefined);
+  }
+
+  /** What a dream shows; nothing to choose where the dreamer has one look alone. */
+  lookField(holder, dreamer) {
+    const chosen = this.dreamers.filter((one) => !dreamer || one.name === dreamer);
+    const looks = [...new Set(chosen.flatMap((one) => one.looks))];
+    if (!looks.length) return null;
+    const select = h("select", { class: "control", "aria-label": t("dreamOf"), onchange: () => (holder.look = select.value) },
+      h("option", { value: "" }, t("anything")), looks.map((look) => h("option", { value: look }, look)));
+    select.value = holder.look;
+    return h("label", { class: "field-of" }, h("small", {}, t("dreamOf")), select);
+  }
+
   /** Who dreams: a generator of the catalogue, one that was trained here, or as the studio thinks best. */
-  dreamerField(holder, name, onchange = () => {}) {
+  dreamerField(holder, name) {
     const known = this.dreamers.length > 1 ? this.dreamers : [];
     const offered = [...known, ...this.own];
     if (!offered.length) return null;
     if (!this.dreamers.length) holder[name] ??= offered[0].name;
     const select = h("select", { class: "control", "aria-label": t("dreamer"), onchange: () => {
       holder[name] = select.value || null;
-      onchange();
+      holder.look = ""; // it was another's
+      this.refresh();
     } },
       this.dreamers.length ? h("option", { value: "" }, t("asShipped")) : null, offered.map((one) => h("option", { value: one.name }, one.title || one.name)));
     select.value = holder[name] ?? "";
@@ -180,20 +208,16 @@ class Mix {
   }
 
   dreamSettings() {
-    const chosen = this.dreamers.filter((dreamer) => !this.dream.model || dreamer.name === this.dream.model);
-    const looks = [...new Set(chosen.flatMap((dreamer) => dreamer.looks))];
-    const select = h("select", { class: "control", "aria-label": t("dreamOf"), onchange: () => (this.dream.look = select.value) },
-      h("option", { value: "" }, t("anything")), looks.map((look) => h("option", { value: look }, look)));
-    select.value = this.dream.look;
+    const far = { min: 0, max: 1, step: 0.05, usual: NEAR, show: (value) => (value === undefined ? t("usual") : percent(value)) };
     return [
       h("p", { class: "told" }, t("dreamHint")),
-      this.dreamerField(this.dream, "model", () => {
-        this.dream.look = "";
-        this.refresh();
-      }),
-      looks.length ? h("label", { class: "field-of" }, h("small", {}, t("dreamOf")), select) : null,
+      this.dreamerField(this.dream, "model"),
+      this.lookField(this.dream, this.dream.model),
       slider(this.dream, "truncation", t("wildness"), { min: 0, max: 1, step: 0.05, show: percent }),
       slider(this.dream, "count", t("images"), { min: 1, max: 4, step: 1, show: String }),
+      this.more(
+        this.used.length ? slider(this.dream, "distance", t("distance"), far) : null,
+        h("div", { class: "choices" }, seedField(this.dream))),
       teachSettings(this.own, this.train),
     ];
   }
@@ -205,11 +229,14 @@ class Mix {
       if (item.file) return { picture: await dataUrl(item.file) };
       return item.prompt === undefined ? { seed: item.seed } : { prompt: item.prompt };
     }));
-    if (this.kind === "morph") return { morph: { ...this.morph, stops: items } };
-    if (this.kind === "dream") return { dream: { ...this.dream, ...(items.length ? { like: items[0] } : {}) } };
-    const { prompt, strength, count } = this.blend;
-    const drawn = prompt.trim() ? { prompt, strength } : {};
-    return { blend: { pictures: items, weights: this.used.map((item) => item.weight ?? 1), count, ...drawn } };
+    if (this.kind === "morph") return { morph: { ...this.morph, look: this.hasDreams ? this.morph.look : "", stops: items } };
+    if (this.kind === "dream") {
+      const { distance, ...dream } = this.dream;
+      return { dream: items.length ? { ...dream, like: items[0], distance } : dream };
+    }
+    const { prompt, strength, model, seed, count } = this.blend;
+    const drawn = prompt.trim() ? { prompt, strength, model } : {};
+    return { blend: { pictures: items, weights: this.used.map((item) => item.weight ?? 1), count, seed, ...drawn } };
   }
 
   forget() {
@@ -217,9 +244,9 @@ class Mix {
   }
 }
 
-function slider(holder, name, label, { min, max, step, show }) {
+function slider(holder, name, label, { min, max, step, show, usual }) {
   const shown = h("output", {}, show(holder[name]));
-  const input = h("input", { type: "range", min: String(min), max: String(max), step: String(step), value: String(holder[name]), "aria-label": label,
+  const input = h("input", { type: "range", min: String(min), max: String(max), step: String(step), value: String(holder[name] ?? usual), "aria-label": label,
     oninput: () => {
       holder[name] = Number(input.value);
       shown.textContent = show(holder[name]);

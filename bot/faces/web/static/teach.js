@@ -16,7 +16,7 @@ export async function ownGenerators() {
 
 /** What was trained, and what else may learn; `train(body)` starts a training. */
 export function teachSettings(own, train) {
-  const wish = { name: "", favourites: false, minutes: null }; // null: as the server is used to
+  const wish = { name: "", words: "", favourites: false, minutes: null }; // null: as the server is used to
   const start = button("check", t("train"), () => train({ ...wish, name: wish.name.trim() }), { kind: "small" });
   start.disabled = true;
   const name = h("input", { class: "named", type: "text", maxLength: 40, placeholder: t("generatorName"), "aria-label": t("generatorName"),
@@ -26,6 +26,8 @@ export function teachSettings(own, train) {
     } });
   const minutes = h("input", { class: "named", type: "number", min: "1", max: "1440", "aria-label": t("minutesOfLearning"),
     oninput: () => (wish.minutes = Number(minutes.value) || null) });
+  const words = h("input", { class: "named", type: "search", maxLength: 200, placeholder: t("search"), "aria-label": t("lessonWords"),
+    oninput: () => (wish.words = words.value) });
   return h("details", { class: "teach" },
     h("summary", {}, t("teach")),
     h("div", { class: "lesson" },
@@ -33,6 +35,7 @@ export function teachSettings(own, train) {
       h("ul", { class: "items" }, own.map(row)),
       name,
       h("label", { class: "field-of" }, h("small", {}, t("minutesOfLearning")), minutes),
+      h("label", { class: "field-of" }, h("small", {}, t("lessonWords")), words),
       h("label", { class: "pairing" }, h("input", { type: "checkbox", onchange: (event) => (wish.favourites = event.target.checked) }), h("span", {}, t("favouritesOnly"))),
       start));
 }

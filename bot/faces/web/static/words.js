@@ -183,6 +183,9 @@ const WORDS = {
   beginNoise: ["Noise", "噪点"],
   addMask: ["Add a mask: white takes the look", "添加蒙版：白色部分换画风"],
   mask: ["Mask", "蒙版"],
+  distance: ["How far from it", "与它相差多远"],
+  usual: ["usual", "默认"],
+  lessonWords: ["Only pictures found by these words", "只用搜到的图片"],
   secondShare: ["Second look midway", "中间一步第二种占比"],
   blendSteps: ["Show five steps from the first to the second", "展示从第一种到第二种的五个步骤"],
 
