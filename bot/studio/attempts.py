@@ -11,12 +11,12 @@ from bot.storage.jobs import JobRow, Outcome
 from bot.storage.search import search_words
 from bot.storage.styles import StyleRow
 from bot.storage.tables import new_id
-from bot.studio import restyling
 from bot.studio.clock import Clock
 from bot.studio.codec import decode_request, file_keys
 from bot.studio.contract import Operation
 from bot.studio.patience import patiently
 from bot.studio.pictures import Kept, Pictures, alt_text, shown_words
+from bot.studio.remarks import remark_on
 from bot.studio.training import Training
 from bot.studio.verdicts import remark_of
 from engine.api import Finished, Request, TrainGan, TrainStyle
@@ -64,7 +64,7 @@ class Attempts:
         return Outcome(
             style=style,
             generator=generator,
-            remark=remark_of(generator) if generator else restyling.remark_on(request),
+            remark=remark_of(generator) if generator else remark_on(request, row.prompt),
             images=[image_row(row, place, one, now) for place, one in enumerate(kept)],
             device_s=finished.timings.device_s or finished.timings.total_s,
             timings=asdict(finished.timings),
