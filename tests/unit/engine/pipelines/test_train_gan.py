@@ -207,7 +207,8 @@ def test_sheets_are_shown_while_it_learns(teacher, notes):
     told = [dict(report.report) for report in reports if report.report]
     assert len(told) == len(shown)
     assert float(told[-1]["KID"]) > 0
-    assert {"Verdict", "Recall", "Coverage", "Diversity", "Novelty", "Gap", "R1", "R2"} <= told[-1].keys()
+    names = {"Verdict", "Recall", "Coverage", "Diversity", "Novelty", "Gap", "R1", "R2"}
+    assert names <= told[-1].keys()
 
 
 @pytest.mark.parametrize(
