@@ -289,3 +289,14 @@ async def test_the_bench_fits_a_small_phone_in_chinese(phone, artefacts):
     assert box is not None
     assert box["y"] + box["height"] <= 740
     await phone.screenshot(path=artefacts / "restyle-phone.png")
+
+
+async def test_the_way_on_stays_in_sight_however_much_is_set(page):
+    await page.set_viewport_size({"width": 1280, "height": 700})
+    await drop(page, gradient())
+    await page.get_by_role("button", name="Restyle it").click()
+    dialog = bench(page)
+    await dialog.locator("summary").first.click()
+    start = dialog.get_by_role("button", name="Restyle", exact=True)
+    box, frame = await start.bounding_box(), await dialog.bounding_box()
+    assert box["y"] + box["height"] <= frame["y"] + frame["height"]
