@@ -3,11 +3,13 @@
 import asyncio
 import itertools
 import re
+import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
@@ -95,6 +97,7 @@ async def submit(
     Raises:
         UserError: what is asked can't be done, or a job failed.
     """
+    await asyncio.to_thread(_make_room, out.path)
     async with opening as studio:
         jobs = await ordered(studio)
         with _bars(console) as bars:
@@ -113,6 +116,23 @@ def read_file(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         msg = f"{path} can't be read: {error.strerror}"
+        raise UserError(msg) from None
+
+
+def _make_room(path: Path) -> None:
+    """See that a file can be written there, before anything is drawn for it.
+
+    Raises:
+        UserError: it can't.
+    """
+    if _is_device(path):
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        msg = f"nothing can be written to {path.parent}: {error.strerror}; name a place with --out"
         raise UserError(msg) from None
 
 
@@ -164,7 +184,40 @@ def write(pictures: Sequence[bytes], out: Out) -> list[Path]:
     """Write pictures; several get numbers. Where nobody asked for the place, nothing is replaced.
 
     A single picture then becomes NAME-2 beside a NAME, several go on from the highest number.
+    A file is named for what it is: what moves is no PNG, whatever was asked for.
+
+    Raises:
+        UserError: they can't be written.
     """
+    try:
+        return _written(pictures, replace(out, path=_named_for(pictures, out.path)))
+    except OSError as error:
+        msg = f"{out.path} can't be written: {error.strerror}; the gallery has the pictures"
+        raise UserError(msg) from None
+
+
+def _named_for(pictures: Sequence[bytes], path: Path) -> Path:
+    """The path, with the suffix of what the pictures are; a device keeps its name."""
+    suffix = next((kind for kind in map(_suffix_of, pictures) if kind), "")
+    if not suffix or path.suffix.lower() == suffix or _is_device(path):
+        return path
+    is_other_kind = path.suffix.lower() in Image.registered_extensions()
+    return path.with_suffix(suffix) if is_other_kind else path.with_name(path.name + suffix)
+
+
+def _suffix_of(picture: bytes) -> str:
+    if picture.startswith(b"\x89PNG"):
+        return ".png"
+    if picture[8:12] == b"WEBP":
+        return ".webp"
+    return ".mp4" if picture[4:8] == b"ftyp" else ""
+
+
+def _is_device(path: Path) -> bool:
+    return path.exists() and not path.is_file()
+
+
+def _written(pictures: Sequence[bytes], out: Out) -> list[Path]:
     out.path.parent.mkdir(parents=True, exist_ok=True)
     if not out.is_asked:
         names = _unused(out.path, len(pictures))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from bot.errors import UserError
 from bot.faces.console import drawing
 from bot.faces.console.drawing import Out, out_of, write
 from bot.studio.contract import JobState, JobUpdate, JobView, Operation
@@ -54,6 +55,37 @@ def test_what_is_at_a_place_that_was_asked_for_is_replaced(tmp_path):
     assert (tmp_path / "new" / "fox.png").read_bytes() == b"2"
     assert write([b"1", b"2"], out) == write([b"3", b"4"], out)
     assert (tmp_path / "new" / "fox-2.png").read_bytes() == b"4"
+
+
+@pytest.mark.parametrize(
+    ("picture", "asked", "named"),
+    [
+        (b"\x89PNG 1", "fox.png", "fox.png"),
+        (b"\x89PNG 1", "fox.PNG", "fox.PNG"),
+        (b"\x89PNG 1", "fox.jpg", "fox.png"),
+        (b"\x89PNG 1", "fox", "fox.png"),
+        (b"\x89PNG 1", "fox.v2", "fox.v2.png"),
+        (b"RIFF0000WEBP", "morph.gif", "morph.webp"),
+        (b"RIFF0000WEBP", "restyled.png", "restyled.webp"),
+        (b"0000ftypisom", "morph.mp4", "morph.mp4"),
+    ],
+)
+def test_a_file_is_named_for_what_it_is(tmp_path, picture, asked, named):
+    assert write([picture], out_of(tmp_path / asked, "picture.png")) == [tmp_path / named]
+
+
+def test_a_device_keeps_its_name():
+    assert write([b"\x89PNG 1"], out_of(Path("/dev/null"), "picture.png")) == [Path("/dev/null")]
+
+
+def test_a_place_that_can_not_be_written_is_refused_before_anything_is_drawn(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    place = out_of(tmp_path / "file" / "fox.png", "picture.png")
+    ask = drawing.Ask("a fox")
+    with pytest.raises(UserError, match="nothing can be written"):
+        asyncio.run(drawing.draw(nullcontext(None), ask, place, Console()))
+    with pytest.raises(UserError, match="the gallery has the pictures"):
+        write([b"1"], place)
 
 
 class Endless:
