@@ -96,16 +96,16 @@ def read_wishes(
     """
     draw = secrets.randbits(32)  # one draw, so that counting and expanding see the same text
     count = count_expansions(text, wildcards=wildcards, seed=draw)
-    _require_cap(count, cap)
+    require_cap(count, cap)
     wishes = []
     for prompt, typed in parse_each(
         text, wildcards=wildcards, seed=draw, limit=count, allow_empty=has_picture
     ):
         repeat = typed.flags.repeat or 1
-        _require_cap(count * repeat, cap)
+        require_cap(count * repeat, cap)
         parsed = with_preferences(typed, preferences)
         wishes += [Wish(prompt, parsed, seed) for seed in _seeds(parsed, repeat)]
-        _require_cap(len(wishes), cap)
+        require_cap(len(wishes), cap)
     return wishes
 
 
@@ -252,7 +252,12 @@ def new_seed() -> int:
     return secrets.randbelow(MAX_SEED + 1)
 
 
-def _require_cap(count: int, cap: int) -> None:
+def require_cap(count: int, cap: int) -> None:
+    """See that a prompt makes no more jobs than may be made at once.
+
+    Raises:
+        LimitReached: it does.
+    """
     if count > cap:
         raise LimitReached(
             Said(

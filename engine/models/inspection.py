@@ -50,12 +50,8 @@ def vgg19_problems(config: EngineConfig) -> list[str]:
         header = read_header("vgg19", file)
     except ModelUnavailable as error:
         return [error.reason]
-    wanted = vgg_layers.shapes()
-    missing = [key for key in wanted if key not in header]
-    if missing:
-        return [f"{file} lacks {missing[0]}; it must have torchvision's layout"]
-    other = [key for key, shape in wanted.items() if tuple(header[key].shape) != shape]
-    return [f"{other[0]} of {file} has another shape than VGG-19's"] if other else []
+    problem = vgg_layers.problem_of(file, {key: tuple(header[key].shape) for key in header})
+    return [problem] if problem else []
 
 
 def _problems_of_state_dict(file: Path) -> list[str]:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.errors import ModelUnavailable, UnsafeCheckpoint
-from engine.networks.vgg_layers import layers, shapes
+from engine.networks.vgg_layers import layers, problem_of, shapes
 
 # ImageNet mean and standard deviation, as VGG-19 was trained.
 MEAN = (0.485, 0.456, 0.406)
@@ -86,9 +86,12 @@ def load_vgg19(path: Path) -> Vgg19:
     """
     state = _read(path)
     network = Vgg19()
-    found = {key: _checked(path, state, key, shape) for key, shape in shapes().items()}
-    prefix = "features."
-    network.convolutions.load_state_dict({key[len(prefix) :]: part for key, part in found.items()})
+    tensors = {key: part for key, part in state.items() if isinstance(part, Tensor)}
+    problem = problem_of(path, {key: tuple(part.shape) for key, part in tensors.items()})
+    if problem:
+        raise ModelUnavailable("vgg19", problem)
+    wanted = {key.removeprefix("features."): tensors[key] for key in shapes()}
+    network.convolutions.load_state_dict(wanted)
     return network.eval().requires_grad_(requires_grad=False)
 
 
@@ -117,14 +120,3 @@ def _read_state_dict(path: Path) -> Mapping[str, Tensor]:
     if not isinstance(state, dict):
         raise ModelUnavailable("vgg19", f"{path} holds no state dict")
     return state
-
-
-def _checked(path: Path, state: Mapping[str, Tensor], key: str, shape: tuple[int, ...]) -> Tensor:
-    tensor = state.get(key)
-    if not isinstance(tensor, Tensor):
-        reason = f"{path} lacks {key}; it must have torchvision's layout"
-        raise ModelUnavailable("vgg19", reason)
-    if tensor.shape != shape:
-        reason = f"{key} of {path} is {tuple(tensor.shape)}, VGG-19's is {tuple(shape)}"
-        raise ModelUnavailable("vgg19", reason)
-    return tensor

@@ -4,6 +4,7 @@ Keys are `features.N.weight` and `features.N.bias`, N counting convolutions, act
 together; of the network only the 16 convolutions are wanted.
 """
 
+from collections.abc import Mapping
 from functools import cache
 from typing import NamedTuple
 
@@ -32,6 +33,16 @@ def layers() -> tuple[Layer, ...]:
         found.append(Layer(number, before, width, f"relu{block}_{place}"))
         number, before, place = number + 2, width, place + 1
     return tuple(found)
+
+
+def problem_of(file: object, found: Mapping[str, tuple[int, ...]]) -> str:
+    """What is wrong with the tensors of a file, given their shapes by key; "" if nothing is."""
+    for key, shape in shapes().items():
+        if key not in found:
+            return f"{file} lacks {key}; it must have torchvision's layout"
+        if found[key] != shape:
+            return f"{key} of {file} is {found[key]}, VGG-19's is {shape}"
+    return ""
 
 
 def shapes() -> dict[str, tuple[int, ...]]:

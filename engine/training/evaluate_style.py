@@ -314,8 +314,6 @@ def speeds_of(networks: StyleNetworks, cores: int = 1) -> str:
         seconds = _seconds(partial(restyler(networks), square, square), time.perf_counter)
         told += (
             f"\n{seconds:.2f} s by the clock for a whole restyle of 512 x 512 px by `fast`, from "
-        )
-        told += (
             f"one PNG to the other, the style looked at and its strokes laid, on {cores} cores.\n"
         )
         if cores == 1:

@@ -106,6 +106,18 @@ async def submit(
     return await asyncio.to_thread(write, pngs, out)
 
 
+async def save_picture(
+    opening: AbstractAsyncContextManager[Studio],
+    fetch: Callable[[Studio], Awaitable[bytes]],
+    out: Out,
+) -> Path:
+    """Write one picture that the studio has; return its path."""
+    async with opening as studio:
+        png = await fetch(studio)
+    (path,) = await asyncio.to_thread(write, [png], out)
+    return path
+
+
 def read_file(path: Path) -> bytes:
     """The bytes of a file that was named.
 

@@ -1,6 +1,5 @@
 """`atelier stylize` and `atelier style`: what is typed, as the studio takes it."""
 
-import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bot.errors import UserError
-from bot.faces.console.drawing import NOWHERE, OPERATOR, Out, read_file, submit, write
+from bot.faces.console.drawing import NOWHERE, OPERATOR, Out, read_file, save_picture, submit
 from bot.studio.contract import JobView, Restyling, Studio, StyleChoice
 from bot.studio.restyling import read_weighted
 
@@ -115,10 +114,7 @@ async def train_style(
 
 async def show_style(opening: AbstractAsyncContextManager[Studio], name: str, out: Out) -> Path:
     """Write the picture of a style that may be named; return its path."""
-    async with opening as studio:
-        png = await studio.style_png(OPERATOR, name)
-    (path,) = await asyncio.to_thread(write, [png], out)
-    return path
+    return await save_picture(opening, lambda studio: studio.style_png(OPERATOR, name), out)
 
 
 async def delete_style(opening: AbstractAsyncContextManager[Studio], name: str) -> None:

@@ -1,6 +1,5 @@
 """`atelier generator`: generators that learn from the operator's own gallery."""
 
-import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bot.faces.console.drawing import NOWHERE, OPERATOR, Out, submit, write
+from bot.faces.console.drawing import NOWHERE, OPERATOR, Out, save_picture, submit
 from bot.studio.contract import JobView, Studio, Teaching
 
 Opening = AbstractAsyncContextManager[Studio]
@@ -38,10 +37,7 @@ async def list_generators(opening: Opening, console: Console) -> None:
 
 async def show(opening: Opening, name: str, out: Out) -> Path:
     """Write a sheet of what a generator dreams."""
-    async with opening as studio:
-        png = await studio.generator_png(OPERATOR, name)
-    (path,) = await asyncio.to_thread(write, [png], out)
-    return path
+    return await save_picture(opening, lambda studio: studio.generator_png(OPERATOR, name), out)
 
 
 async def delete(opening: Opening, name: str) -> None:

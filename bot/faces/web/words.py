@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from bot.errors import LimitReached, NotFound, UserError
+from bot.errors import NotFound, UserError
 from bot.faces.web.context import CONFIG, caller_of, locale_of, studio_of
 from bot.faces.web.refusals import refusal_json
 from bot.faces.web.submissions import Typed, Upload, body_of
@@ -21,6 +21,7 @@ from bot.prompts import (
     parse,
     parse_each,
 )
+from bot.studio.asking import require_cap
 from bot.studio.contract import Caller, Studio
 from bot.studio.house import RANDOM
 from bot.wording import Said
@@ -143,14 +144,8 @@ def _first_repeat(text: str, count: int) -> int:
 
 
 def _require_few(jobs: int, most: int | None) -> None:
-    if most is not None and jobs > most:
-        raise LimitReached(
-            Said(
-                "this prompt makes {count} jobs, and {most} may be made at once; leave options out",
-                count=jobs,
-                most=most,
-            )
-        )
+    if most is not None:
+        require_cap(jobs, most)
 
 
 def _names(references: Iterable[str]) -> Iterable[str]:

@@ -1,10 +1,10 @@
 """A look laid over pixels in one pass of the fast network, in tiles where they are many."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import product
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from PIL import Image
@@ -48,6 +48,8 @@ HALF_WEIGHT = 50  # the `--sw` that takes half of a style
 
 PixelsOf = Generator[Call, Any, Tensor]
 StyleOf = Generator[Call, Any, Style]
+C = TypeVar("C", Restyle, LayStrokes)
+P = TypeVar("P", Grid, int)  # how a canvas is cut
 Changes = tuple[tuple[bytes, float], ...]  # what was learnt of styles, and how much counts
 
 
@@ -174,7 +176,8 @@ def restyled(pixels: Tensor, style: Style, strength: float, changes: Changes = (
     canvas = padded(pixels)
     weight = torch.tensor([strength])
     brush = Restyle(STYLE_NETWORK, canvas[None], style.code, weight, changes=changes)
-    painted = cropped((yield from _painted(canvas, brush)), height, width)
+    canvas = yield from _whole_or_cut(canvas, brush, in_tiles, GRID, SMALL_GRID)
+    painted = cropped(canvas, height, width)
     coloured = with_shapes_of(pixels[None], painted[None], style, strength)[0]
     if style.strokes is None:
         return coloured
@@ -182,14 +185,16 @@ def restyled(pixels: Tensor, style: Style, strength: float, changes: Changes = (
     return in_palette_of(coloured[None], stroked[None])[0]
 
 
-def _painted(canvas: Tensor, brush: Restyle) -> PixelsOf:
-    """The canvas (3, H, W) restyled whole or in tiles; in small ones where memory runs out."""
+def _whole_or_cut(
+    canvas: Tensor, call: C, cut: Callable[[Tensor, C, P], PixelsOf], usual: P, small: P
+) -> PixelsOf:
+    """What a call makes of a canvas (3, H, W), cut where it is large or memory runs out."""
     try:
         if not _is_small(canvas):
-            return (yield from in_tiles(canvas, brush, GRID))
-        whole: Tensor = yield brush
+            return (yield from cut(canvas, call, usual))
+        whole: Tensor = yield call
     except OutOfMemory:
-        return (yield from in_tiles(canvas, brush, SMALL_GRID))
+        return (yield from cut(canvas, call, small))
     return whole[0]
 
 
@@ -201,18 +206,8 @@ def _stroked(pixels: Tensor, strokes: Strokes, strength: Tensor) -> PixelsOf:
     """Pixels (3, H, W) with strokes on them."""
     canvas = padded(pixels)
     call = LayStrokes(STYLE_NETWORK, canvas[None], strokes.bases, strokes.details, strength)
-    return cropped((yield from _laid(canvas, call)), *pixels.shape[1:])
-
-
-def _laid(canvas: Tensor, call: LayStrokes) -> PixelsOf:
-    """Strokes on the canvas (3, H, W) whole or in pieces; in small ones where memory runs out."""
-    try:
-        if not _is_small(canvas):
-            return (yield from in_pieces(canvas, call, PIECE))
-        whole: Tensor = yield call
-    except OutOfMemory:
-        return (yield from in_pieces(canvas, call, SMALL_PIECE))
-    return whole[0]
+    canvas = yield from _whole_or_cut(canvas, call, in_pieces, PIECE, SMALL_PIECE)
+    return cropped(canvas, *pixels.shape[1:])
 
 
 def in_pieces(canvas: Tensor, call: LayStrokes, side: int) -> PixelsOf:
