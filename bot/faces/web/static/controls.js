@@ -1,5 +1,6 @@
 // The small controls under the prompt: they read flags from the text and write them into it.
 import { button, fill, h, icon, paint } from "./dom.js";
+import { SEED_MAX } from "./fields.js";
 import { ask } from "./notices.js";
 import { flag, hasPreset, imageCount, withFlag, withPreset } from "./prompt_text.js";
 import { isChinese, t } from "./words.js";
@@ -7,7 +8,6 @@ import { isChinese, t } from "./words.js";
 const SHAPES = ["1:1", "4:5", "2:3", "9:16", "5:4", "3:2", "16:9", "2:1"];
 const COUNTS = [1, 2, 3, 4];
 const USUAL_COUNT = 4;
-const SEED_MAX = 2 ** 32 - 1;
 const SHOWN_FLAGS = ["ar", "images", "model", "seed", "draft", "private"];
 
 export class Controls {

@@ -1,8 +1,8 @@
 // Pictures of pictures: blends of several, animations from one to the next, dreams without words.
 import { button, fill, h, icon } from "./dom.js";
+import { ACCEPTED, modelField, more, seedField } from "./fields.js";
 import { ask, sendingFooter } from "./notices.js";
-import { dataUrl, drawingModels, modelField, more, seedField } from "./restyle.js";
-import { send } from "./server.js";
+import { dataUrl, send } from "./server.js";
 import { ownGenerators, teachSettings } from "./teach.js";
 import { t } from "./words.js";
 
@@ -11,12 +11,11 @@ const MOST = { blend: 5, morph: 6, dream: 1 };
 const LEAST = { blend: 2, morph: 2, dream: 0 };
 const RECENT = 12;
 const NEAR = 0.3; // distance of dreams from a picture, as the studio is used to
-const ACCEPTED = "image/png,image/jpeg,image/webp,image/gif,image/avif";
 
 /** Ask what to make of pictures, and start the job; `images` of the gallery are in it from the start. */
-export async function askMix({ dreamers, recent, deeds, images = [], kind = "blend" }) {
-  const mix = new Mix(dreamers, recent(), images.map((image) => ({ image })), kind);
-  [mix.own, mix.models] = await Promise.all([ownGenerators(), drawingModels()]);
+export async function askMix({ dreamers, models, recent, deeds, images = [], kind = "blend" }) {
+  const mix = new Mix(dreamers, models, recent(), images.map((image) => ({ image })), kind);
+  mix.own = await ownGenerators();
   const answer = await ask(t("mixTitle"), (close) => mix.draw(close), { kind: "mix" });
   mix.forget();
   if (answer) deeds.started(answer);
@@ -41,10 +40,10 @@ export async function askDetail(image, deeds) {
 }
 
 class Mix {
-  constructor(dreamers, recent, items, kind) {
+  constructor(dreamers, models, recent, items, kind) {
     this.dreamers = dreamers;
+    this.models = models; // those that can draw
     this.own = []; // generators that were trained here
-    this.models = []; // those that can draw
     this.recent = recent.slice(0, RECENT);
     this.items = items; // each {image}, {file, url}, {prompt} or {seed}; a picture of a blend has a weight
     this.kind = kind;

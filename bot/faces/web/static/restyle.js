@@ -1,7 +1,8 @@
 // Giving a picture another look: which looks, how strongly, by which method.
 import { button, fill, h, icon, paint } from "./dom.js";
+import { ACCEPTED, modelField, more, numberField, seedField } from "./fields.js";
 import { ask, complain, notice, sendingFooter } from "./notices.js";
-import { form, read, remove, send } from "./server.js";
+import { dataUrl, form, read, remove, send } from "./server.js";
 import { percent } from "./strengths.js";
 import { language, t } from "./words.js";
 
@@ -14,12 +15,10 @@ const LOSSES = { gram: "lossGram", sliced: "lossSliced" };
 const STARTS = { content: "beginContent", noise: "beginNoise" };
 const LEAST_SIDE = 64; // pixels
 const MOST_SIDE = 4096;
-const SEED_MAX = 2 ** 32 - 1;
-const ACCEPTED = "image/png,image/jpeg,image/webp,image/gif,image/avif";
 
 /** Ask which look a picture takes, and start the job. `content`: {image} of the gallery or {file}. */
-export async function askLook(content, deeds) {
-  const [known, models] = await Promise.all([read(`/api/styles?language=${language()}`).catch(complain), drawingModels()]);
+export async function askLook(content, { deeds, models }) {
+  const known = await read(`/api/styles?language=${language()}`).catch(complain);
   if (!known) return;
   const url = content.image ? content.image.webp : URL.createObjectURL(content.file);
   const wish = new Wish(known.styles, content, models);
@@ -250,49 +249,5 @@ class Wish {
   }
 }
 
-/** What few ask for, behind a word. */
-export const more = (properties, ...content) =>
-  h("details", { class: "more", ...properties }, h("summary", {}, t("more")), h("div", { class: "rest" }, ...content));
-
-/** A number that may be left out; `holder[name]` is then undefined. */
-export function numberField(holder, name, label, hint, { min = 0, max }) {
-  const input = h("input", { type: "number", class: "control", min: String(min), max: String(max), step: "1", inputMode: "numeric",
-    value: String(holder[name] ?? ""), placeholder: hint, "aria-label": label,
-    oninput: () => (holder[name] = input.value === "" ? undefined : Number(input.value)) });
-  return h("label", { class: "field-of" }, h("small", {}, label), input);
-}
-
-/** The seed of a job; left out, it is drawn. */
-export const seedField = (holder) => numberField(holder, "seed", t("seed"), t("random"), { max: SEED_MAX });
-
-/** Which model draws; none where there is nothing to choose. */
-export function modelField(holder, models) {
-  if (models.length < 2) return null;
-  const select = h("select", { class: "control", "aria-label": t("model"), onchange: () => (holder.model = select.value || undefined) },
-    h("option", { value: "" }, t("asUsual")), models.map((model) => h("option", { value: model.name }, model.title)));
-  select.value = holder.model ?? "";
-  return h("label", { class: "field-of" }, h("small", {}, t("model")), select);
-}
-
-/** The models that can draw; none where nobody answers. */
-export async function drawingModels() {
-  try {
-    return (await read("/api/models")).models;
-  } catch (error) {
-    complain(error);
-    return [];
-  }
-}
-
 /** A title such as "Udnie (Francis Picabia, 1913)" as name and maker. */
 const parted = (title) => (/^(.+?)\s*[(（](.+)[)）]$/.exec(title) ?? [title, title, ""]).slice(1);
-
-/** A file as a data URL, for bodies in JSON. */
-export function dataUrl(file) {
-  return new Promise((resolve, reject) => {
-    const reader = new FileReader();
-    reader.addEventListener("load", () => resolve(reader.result));
-    reader.addEventListener("error", () => reject(reader.error));
-    reader.readAsDataURL(file);
-  });
-}

@@ -61,3 +61,13 @@ export function form(fields) {
   }
   return data;
 }
+
+/** A file as a data URL, for bodies in JSON. */
+export function dataUrl(file) {
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.addEventListener("load", () => resolve(reader.result));
+    reader.addEventListener("error", () => reject(reader.error));
+    reader.readAsDataURL(file);
+  });
+}

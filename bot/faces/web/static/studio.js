@@ -49,8 +49,8 @@ async function build() {
     parts.feed.reread(images);
     parts.gallery.reload();
   };
-  const restyle = (content) => askLook(content, deeds);
-  const mix = (images) => askMix({ dreamers: known.dreamers, recent: () => parts.feed.images, deeds, images });
+  const restyle = (content) => askLook(content, { deeds, models: known.models });
+  const mix = (images) => askMix({ dreamers: known.dreamers, models: known.models, recent: () => parts.feed.images, deeds, images });
   parts.lightbox = new Lightbox(deeds, { write, remix, attach, reveal, restyle, mix });
   parts.feed = new Feed(document.getElementById("create"), {
     usual: { images: 4, ratio: standard.width / standard.height },
