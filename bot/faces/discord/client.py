@@ -114,5 +114,9 @@ async def serve(
 
 
 async def _connect_once(studio: Studio, options: DiscordOptions) -> None:
-    async with AtelierClient(studio, options) as client:
-        await client.start(options.token)
+    client = AtelierClient(studio, options)
+    try:
+        async with client:
+            await client.start(options.token)
+    finally:
+        await client.http.close()  # where cancelling came while the client was closing

@@ -107,6 +107,28 @@ async def test_a_missing_gateway_is_asked_for_again(door, studio, unsynced):
         await serving
 
 
+async def test_cancelling_while_a_connection_closes_leaves_no_socket_open(
+    door, studio, unsynced, monkeypatch
+):
+    closing = asyncio.Event()
+    connectors = []
+
+    async def linger(state) -> None:
+        connectors.append(state.http.connector)
+        closing.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("discord.state.ConnectionState.close", linger)
+    serving = asyncio.create_task(serve(studio, unsynced, first_pause_s=0.01))
+    async with asyncio.timeout(10):
+        await closing.wait()
+    assert not connectors[0].closed
+    serving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await serving
+    assert [connector.closed for connector in connectors] == [True]
+
+
 async def test_discord_out_of_reach_is_tried_again(studio, unsynced, monkeypatch, caplog):
     monkeypatch.setattr("discord.http.Route.BASE", "http://127.0.0.1:9/api/v10")
     serving = asyncio.create_task(serve(studio, unsynced, first_pause_s=0.01))
