@@ -4,8 +4,9 @@ Huang et al. 2024 (R3GAN), https://arxiv.org/abs/2501.05441: Adam without moment
 fall over the run, an average of the generator's weights that is what one keeps.
 """
 
+import json
 import math
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import torch
 from safetensors import SafetensorError
@@ -13,6 +14,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from engine.descent import adam_direction, kept_of_average, rate_factor
+from engine.gan.monitors import Observation
 
 RATE = 1e-3
 GAMMA = (1.0, 0.1)  # of R1 and R2 on latents, whose deviation is 1, at the start and the end
@@ -34,6 +36,7 @@ class Learning:
     average: Tensor  # of the generator
     best: Tensor  # the average that came nearest to the pictures
     best_distance: float  # infinite as long as none was measured
+    seen: tuple[Observation, ...] = ()  # what the monitors saw, from the beginning
 
 
 def begun(judge: Tensor, generator: Tensor) -> Learning:
@@ -82,11 +85,12 @@ def fooled(state: Learning, gradient: Tensor, rate: float, seconds: float) -> Le
     )
 
 
-def observed(state: Learning, distance: float) -> Learning:
-    """The state after its average was found to be so far from the pictures."""
-    if not distance <= state.best_distance:
+def observed(state: Learning, seen: Observation) -> Learning:
+    """The state after its average was measured; it is the best if it is as near to the pictures."""
+    state = replace(state, seen=(*state.seen, seen))
+    if not seen.kid <= state.best_distance:
         return state
-    return replace(state, best=state.average, best_distance=distance)
+    return replace(state, best=state.average, best_distance=seen.kid)
 
 
 def _adam(
@@ -99,7 +103,9 @@ def _adam(
 def encode_state(state: Learning) -> bytes:
     """The state, so that `decode_state` goes on to the last bit where it stopped."""
     numbers = torch.tensor([state.step, state.seconds, state.best_distance], dtype=torch.float64)
-    data: bytes = save(_vectors(state) | {"numbers": numbers})
+    text = json.dumps([asdict(one) for one in state.seen])
+    told = torch.tensor(list(text.encode()), dtype=torch.uint8)
+    data: bytes = save(_vectors(state) | {"numbers": numbers, "seen": told})
     return data
 
 
@@ -108,7 +114,11 @@ def decode_state(data: bytes, judge: int, generator: int) -> Learning | None:
     try:
         parts = load(data)
         step, seconds, distance = parts.pop("numbers").tolist()
-        state = Learning(step=int(step), seconds=seconds, best_distance=distance, **parts)
+        told = parts.pop("seen", torch.zeros(0, dtype=torch.uint8))  # older notes have none
+        seen = tuple(Observation(**one) for one in json.loads(bytes(told.tolist()) or "[]"))
+        state = Learning(
+            step=int(step), seconds=seconds, best_distance=distance, seen=seen, **parts
+        )
     except (SafetensorError, KeyError, ValueError, TypeError):
         return None
     fits = len(state.judge) == judge and len(state.generator) == generator

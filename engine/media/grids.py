@@ -17,27 +17,50 @@ def grid_shape(count: int) -> tuple[int, int]:
 
 
 def contact_grid(
-    images: Sequence[Image.Image], *, cell_side: int | None = None, gap: int = GAP
+    images: Sequence[Image.Image],
+    *,
+    cell_side: int | None = None,
+    gap: int = GAP,
+    columns: int | None = None,
 ) -> Image.Image:
     """Put images on one in reading order, each whole and centred in a cell of the same size.
 
     A cell is as large as the widest and the tallest image need; with `cell_side` its longer side
-    is that many pixels. Images are made smaller to fit, never larger.
+    is that many pixels. Images are made smaller to fit, never larger. The grid is nearly square,
+    or of so many columns.
     Raises: ValueError without images.
     """
     if not images:
         raise ValueError("a grid needs at least one image")
     width, height = _cell(images, cell_side)
-    columns, rows = grid_shape(len(images))
-    size = (columns * (width + gap) - gap, rows * (height + gap) - gap)
+    across, rows = grid_shape(len(images))
+    if columns is not None:
+        across, rows = columns, math.ceil(len(images) / columns)
+    size = (across * (width + gap) - gap, rows * (height + gap) - gap)
     grid = Image.new("RGB", size, BACKGROUND)
     for index, image in enumerate(images):
-        row, column = divmod(index, columns)
+        row, column = divmod(index, across)
         fitted = _flat(_fit(image, width, height))
         left = column * (width + gap) + (width - fitted.width) // 2
         top = row * (height + gap) + (height - fitted.height) // 2
         grid.paste(fitted, (left, top))
     return grid
+
+
+def stacked(images: Sequence[Image.Image], *, gap: int = GAP) -> Image.Image:
+    """Put images of any widths one below the other, each in the middle.
+
+    Raises: ValueError without images.
+    """
+    if not images:
+        raise ValueError("a stack needs at least one image")
+    width = max(image.width for image in images)
+    stack = Image.new("RGB", (width, sum(image.height + gap for image in images) - gap), BACKGROUND)
+    top = 0
+    for image in images:
+        stack.paste(_flat(image), ((width - image.width) // 2, top))
+        top += image.height + gap
+    return stack
 
 
 def sheet_of_squares(pictures: Sequence[bytes], side: int, columns: int) -> Image.Image:

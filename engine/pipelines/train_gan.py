@@ -6,13 +6,14 @@ then, so that a killed worker goes on; a request that `is_ending` makes its resu
 
 import math
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from engine.calls import (
@@ -36,12 +37,12 @@ from engine.events import Picture
 from engine.gan import learning
 from engine.gan.learning import Learning
 from engine.gan.monitors import Observation, Yardstick, alarms
-from engine.media import png
-from engine.media.grids import contact_grid
+from engine.gan.plots import curves
+from engine.media import png, previews
+from engine.media.grids import contact_grid, stacked
 from engine.pipelines.stages import denoising, sources
 from engine.pipelines.stages.aside import aside
 from engine.pipelines.stages.enlarging import enlarged
-from engine.pipelines.stages.showing import preview_of
 from engine.requests import LEAST_LEARNT, TrainGan
 from engine.wording import Said
 
@@ -54,6 +55,8 @@ LEAST_KEPT = 20  # steps before anything is worth keeping
 SHEETS = 8  # of a whole training
 SHEET_PAUSES_S = (10.0, 180.0)  # shortest and longest between two of them
 SHOWN = 16  # samples of a sheet
+CELL_SIDE = 128  # pixels of a sample on a sheet
+COMPARED = 8  # of them, each above the picture it is nearest to
 HELD_OUT = 0.1  # of the pictures, that samples are compared with
 LEAST_HELD_OUT, MOST_HELD_OUT = 6, 64
 HEALTHY, DIVERGED, EARLY = "healthy", "diverged", "early"  # verdicts beside those of alarms
@@ -67,6 +70,7 @@ class Lesson:
     """What a pair is taught, and what it is held to."""
 
     canvases: Tensor  # (N, C, h, w), those of mirrored pictures after the others
+    pictures: Tensor  # (N/2, 3, S, S) in [0, 1], those not mirrored
     yardstick: Yardstick
     size: int  # of the samples that are compared
 
@@ -96,8 +100,10 @@ def run(request: TrainGan, *, clock: denoising.Clock = time.monotonic) -> Pipeli
             told: tuple[tuple[str, str], ...] = ()
             if teller.is_sheet_due():
                 state, seen = yield from _observed(state, request, lesson, teller)
-                preview = preview_of((yield from _samples(state.average, SHOWN, request.seed)))
                 told = _measured(seen)
+                if request.previews:
+                    samples = yield from _samples(state.average, SHOWN, request.seed)
+                    preview = yield from aside(partial(_preview, samples, lesson, state.seen))
                 teller.shown()
             yield Report(*_counted(request, state), preview, told)
             if state.seconds - teller.kept_s >= KEPT_EVERY_S and state.step >= LEAST_KEPT:
@@ -125,7 +131,6 @@ class _Teller:
     def __init__(self, request: TrainGan, clock: denoising.Clock) -> None:
         shortest, longest = SHEET_PAUSES_S
         self._pause_s = min(max(60 * request.minutes / SHEETS, shortest), longest)
-        self._has_previews = request.previews
         self._clock = clock
         self._last = clock()
         self.kept_s = -math.inf  # seconds of learning when it was last written down
@@ -134,7 +139,7 @@ class _Teller:
 
     def is_sheet_due(self) -> bool:
         """Enough time has passed since the last one."""
-        return self._has_previews and self._clock() - self._last >= self._pause_s
+        return self._clock() - self._last >= self._pause_s
 
     def shown(self) -> None:
         """A sheet is shown now."""
@@ -162,7 +167,7 @@ def _lesson(pixels: Tensor, seed: int) -> Generator[Call, Any, Lesson]:
     )
     features = yield from _features(held_out)
     yardstick = yield from aside(partial(Yardstick, features, held_out, taught, mirrored=True))
-    return Lesson(canvases, yardstick, count)
+    return Lesson(canvases, taught, yardstick, count)
 
 
 def _features(pixels: Tensor) -> Rows:
@@ -210,7 +215,7 @@ def _observed(
         teller.penalties,
     )
     seen = yield from aside(measure)
-    return learning.observed(state, seen.kid), seen
+    return learning.observed(state, seen), seen
 
 
 def _samples(generator: Tensor, count: int, seed: int) -> Rows:
@@ -235,7 +240,7 @@ def _result(
     samples = yield from _samples(state.best, SHOWN, request.seed)
     weights = yield WriteGenerator(PAIR, state.best)
     large = yield from enlarged(samples, 2)
-    picture = yield from aside(partial(_sheet, large, request.seed))
+    picture = yield from aside(partial(_sheet, large, state.seen, request.seed))
     names = [alarm.name for alarm in alarms(seen)]
     names += [verdict] if verdict else []
     is_early = state.step < BEGINNING or _progress(request, state) < STEADY
@@ -266,6 +271,26 @@ def _measured(seen: Observation) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _sheet(samples: Tensor, seed: int) -> Picture:
-    grid = contact_grid(png.images_of_pixels(samples.numpy()))
-    return Picture(png.encode_png(grid), seed, grid.width, grid.height)
+def _sheet(samples: Tensor, seen: Sequence[Observation], seed: int) -> Picture:
+    """Samples above the curves of what the monitors saw; none of what was learnt from."""
+    grid = contact_grid(png.images_of_pixels(samples.numpy()), columns=COMPARED)
+    sheet = stacked([grid, curves(seen)])
+    return Picture(png.encode_png(sheet), seed, sheet.width, sheet.height)
+
+
+def _preview(samples: Tensor, lesson: Lesson, seen: Sequence[Observation]) -> bytes:
+    """Samples, some of them above the pictures they are nearest to, and the curves so far.
+
+    It is for whoever has the training made, and passes: the pictures are not kept with it.
+    """
+    compared = samples[:COMPARED]
+    nearest = lesson.pictures[lesson.yardstick.nearest(compared)[1]]
+    pairs = [stacked(pair, gap=0) for pair in zip(_cells(compared), _cells(nearest), strict=True)]
+    rows = [contact_grid(cells, columns=COMPARED) for cells in (_cells(samples), pairs)]
+    sheet = stacked([*rows, curves(seen)])
+    return previews.encode_preview(sheet, max(sheet.size))
+
+
+def _cells(pixels: Tensor) -> list[Image.Image]:
+    small = png.images_of_pixels(pixels.numpy())
+    return [image.resize((CELL_SIDE, CELL_SIDE), Image.Resampling.BICUBIC) for image in small]

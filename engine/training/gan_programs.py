@@ -38,6 +38,7 @@ from engine.training.gan_monitors import (
     write_observations,
 )
 from engine.training.gan_pictures import (
+    SHIPPED_LOOKS,
     EncodedSet,
     PictureSet,
     encoded,
@@ -139,32 +140,39 @@ def train_shipped(job: Job) -> Drawer:
 def prepared(job: Job, split: str) -> PictureSet:
     """The shipped generator's pictures, composed once and kept.
 
+    A run that goes on has those it began with.
+
     Raises:
         NotSaved: there is no room for them.
     """
     file = job.out / f"gan-{split}.npz"
-    kept = _kept_pictures(file)
+    count = EACH if split == "train" else EACH // 10
+    seed = split_seed(job.settings("gan"))
+    origin = f"{job.data.resolve()} {SIZE} {count} {seed}"
+    kept = _kept_pictures(file, origin)
     if kept is not None:
         return kept
-    count = EACH if split == "train" else EACH // 10
-    found = shipped_pictures(job.data, SIZE, count, job.seed, split)
-    replace_file(file, partial(_write_pictures, found))
+    found = shipped_pictures(job.data, SIZE, count, seed, split)
+    replace_file(file, partial(_write_pictures, found, origin))
     return found
 
 
-def _kept_pictures(file: Path) -> PictureSet | None:
-    """The pictures in a file; None where it is missing or damaged."""
+def _kept_pictures(file: Path, origin: str) -> PictureSet | None:
+    """The pictures in a file; None where it is missing, damaged or of another origin."""
     try:
         with file.open("rb") as data, np.load(data) as kept:
+            if str(kept["origin"]) != origin:
+                return None
             names = tuple(str(name) for name in kept["names"])
             return PictureSet(kept["pixels"], kept["looks"], names, mirror=False)
     except (OSError, EOFError, BadZipFile, KeyError, ValueError):
         return None
 
 
-def _write_pictures(pictures: PictureSet, path: Path) -> None:
+def _write_pictures(pictures: PictureSet, origin: str, path: Path) -> None:
+    parts = {"pixels": pictures.pixels, "looks": pictures.looks, "names": pictures.names}
     with path.open("wb") as file:
-        np.savez(file, pixels=pictures.pixels, looks=pictures.looks, names=pictures.names)
+        np.savez(file, origin=origin, **parts)  # type: ignore[arg-type]
 
 
 def _duel(job: Job, trained: PictureSet, held_out: PictureSet) -> Drawer:
@@ -326,8 +334,7 @@ def replace_network(folder: Path, generator: Drawer) -> None:
 
 def export_gan(job: Job) -> None:
     """Write the averaged generator below `job.out` into the pack."""
-    names = prepared(job, "validation").names
-    generator, _ = networks_of(RECIPES[job.recipe](), names, read_vae(), job.seed)
+    generator, _ = networks_of(RECIPES[job.recipe](), SHIPPED_LOOKS, read_vae(), job.seed)
     load_average(generator, job.out / "gan")
     generator.eval().fit_means()
     replace_network(job.pack, generator)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load
+from safetensors.torch import load, save
 
 from engine import calls
 from engine.errors import EngineError, InvalidRequest, NotANumber
@@ -107,6 +107,11 @@ def train(teacher, notes, request=REQUEST, *, kill_after=None, spoil_after=None,
                     (outcome,) = teacher.execute([call])
 
 
+def distance(one, other):
+    """Mean difference of two images, 0..255."""
+    return float(np.abs(np.asarray(one, float) - np.asarray(other, float)).mean())
+
+
 def steps_of(seen):
     return [call for call in seen if isinstance(call, calls.FoolGradient)]
 
@@ -203,12 +208,63 @@ def test_sheets_are_shown_while_it_learns(teacher, notes):
     assert [report.step for report in reports] == list(range(1, 13))
     shown = [report.preview for report in reports if report.preview]
     assert len(shown) >= 3
-    assert Image.open(io.BytesIO(shown[-1])).size == (256, 256), "16 samples"
+    last = Image.open(io.BytesIO(shown[-1])).convert("RGB")
+    assert last.width == 1100, "as wide as five curves"
+    assert last.height > 4 * 128 + 3 * 150, "16 samples, 8 beside what they are nearest to, curves"
+    left = (last.width - (8 * 132 - 4)) // 2
+    cells = {
+        (row, column): last.crop((left + column * 132, top, left + column * 132 + 128, top + 128))
+        for row, top in enumerate((0, 132, 264, 264 + 128))
+        for column in range(8)
+    }
+    assert all(distance(cells[0, column], cells[2, column]) < 4 for column in range(8)), (
+        "the first row of samples comes again"
+    )
+    learnt = [Image.open(io.BytesIO(data)).convert("RGB") for data in REQUEST.pictures]
+    large = [picture.resize((128, 128)) for picture in learnt]
+    mirrored = [picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for picture in large]
+    for column in range(8):
+        found = min(distance(cells[3, column], picture) for picture in [*large, *mirrored])
+        assert found < 6, "below it is one of the pictures"
     told = [dict(report.report) for report in reports if report.report]
     assert len(told) == len(shown)
     assert float(told[-1]["KID"]) > 0
     names = {"Verdict", "Recall", "Coverage", "Diversity", "Novelty", "Gap", "R1", "R2"}
     assert names <= told[-1].keys()
+
+
+def test_the_result_shows_its_curves_and_none_of_the_pictures(teacher, notes):
+    ticks = iter(range(0, 10**6, 5))
+    request = TrainGan(name="blocks", pictures=REQUEST.pictures, steps=12, minutes=1)
+    picture, _ = train(teacher, notes, request, clock=lambda: next(ticks))
+    sheet = Image.open(io.BytesIO(picture.png))
+    assert sheet.size == (1100, 2 * 132 + 3 * 150)
+
+
+def test_curves_go_on_where_a_killed_training_was(teacher, notes, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        train_gan, "curves", lambda seen: drawn.append(seen) or Image.new("RGB", (9, 9))
+    )
+    ticks = iter(range(0, 10**6, 5))
+    request = TrainGan(name="blocks", pictures=REQUEST.pictures, steps=12, minutes=1)
+    with pytest.raises(Killed):
+        train(teacher, notes, request, kill_after=9, clock=lambda: next(ticks))
+    before = len(drawn[-1])
+    assert before >= 2
+    train(teacher, notes, request, clock=lambda: next(ticks))
+    images = [one.images for one in drawn[-1]]
+    assert len(images) > before
+    assert images == sorted(images)
+
+
+def test_without_previews_the_best_is_sought_all_the_same(teacher, notes):
+    ticks = iter(range(0, 10**6, 5))
+    quiet = TrainGan(name="blocks", pictures=REQUEST.pictures, steps=12, minutes=1, previews=False)
+    _, seen = train(teacher, notes, quiet, clock=lambda: next(ticks))
+    reports = [call for call in seen if isinstance(call, calls.Report)]
+    assert not any(report.preview for report in reports)
+    assert sum(bool(report.report) for report in reports) >= 3
 
 
 @pytest.mark.parametrize(
@@ -234,6 +290,17 @@ def test_the_state_survives_being_written_to_the_last_bit(teacher, notes):
     assert state.step == 3
     assert decode_state(data, len(judge) + 1, len(generator)) is None
     assert decode_state(data[:-9], len(judge), len(generator)) is None
+
+
+def test_a_note_of_a_version_without_curves_goes_on(teacher, notes):
+    with pytest.raises(Killed):
+        train(teacher, notes, kill_after=4)
+    [note] = (notes._folder).glob("*.note")
+    parts = load(note.read_bytes())
+    del parts["seen"]
+    note.write_bytes(save(parts))
+    _, seen = train(teacher, notes)
+    assert len(steps_of(seen)) == 7, "three steps were written down"
 
 
 @pytest.mark.parametrize("changes", [{"steps": 0}, {"minutes": 0}, {"minutes": 1e6}, {"seed": -1}])

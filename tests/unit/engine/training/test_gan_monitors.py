@@ -11,13 +11,13 @@ from torch.nn import functional as F
 
 from engine.gan import measures
 from engine.gan.monitors import alarms
+from engine.gan.plots import curves
 from engine.models.families.style_files import read_style_transfer
 from engine.models.hub import PACK
 from engine.training.backgrounds import paint_background
 from engine.training.gan_monitors import (
     Watch,
     as_pixels,
-    plot,
     read_observations,
     write_observations,
 )
@@ -223,10 +223,10 @@ def test_observations_lie_beside_the_checkpoint_and_go_on_with_it(watch, tmp_pat
 
 def test_the_penalties_that_a_run_has_are_drawn_beside_its_measures(watch):
     seen = [watch.observe(healthy, images=100 * n)[0] for n in (1, 2)]
-    assert plot(seen).size == (5 * 220, 2 * 150)
+    assert curves(seen).size == (5 * 220, 2 * 150)
     rising = [replace(one, penalties={"r1": 0.2 * n, "r2": 1.0}) for n, one in enumerate(seen)]
-    assert plot(rising).size == (5 * 220, 3 * 150)
-    rows = np.asarray(plot(rising))[300:]
+    assert curves(rising).size == (5 * 220, 3 * 150)
+    rows = np.asarray(curves(rising))[300:]
     green = (rows == (40, 110, 60)).all(2).nonzero()
     assert green[0].max() - green[0].min() > 90
     assert green[1].max() < 220

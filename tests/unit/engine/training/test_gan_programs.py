@@ -81,6 +81,19 @@ def test_composed_pictures_that_were_cut_off_are_made_anew(tmp_path, monkeypatch
     assert not prepared(job(tmp_path), "train").mirror
 
 
+def test_composed_pictures_belong_to_their_data_and_seed(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        gan_programs, "shipped_pictures", lambda folder, size, count, seed, split: pictures(seed)
+    )
+    first = replace(job(tmp_path), seed=1)
+    assert np.array_equal(prepared(first, "train").pixels, pictures(1).pixels)
+    other = replace(first, seed=2)
+    assert np.array_equal(prepared(other, "train").pixels, pictures(2).pixels)
+    made = (tmp_path / "gan-train.npz").read_bytes()
+    prepared(replace(other, data=tmp_path / "elsewhere"), "train")
+    assert (tmp_path / "gan-train.npz").read_bytes() != made
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_composed_pictures_that_find_no_room_are_no_traceback(tmp_path, monkeypatch):
     monkeypatch.setattr(gan_programs, "shipped_pictures", lambda *_: pictures(1))
