@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from bot.errors import LimitReached, UserError
 from bot.studio.asking import new_seed
-from bot.studio.contract import Detail, Restyling
+from bot.studio.contract import Detail, Restyling, StyleChoice
 from bot.wording import Said
 from engine.api import (
     MAX_CONTENT_FRAMES,
@@ -79,6 +79,25 @@ def read_weighted(text: str) -> tuple[str, float]:
     if not match:
         return text.strip(), 1.0
     return match["name"], float(match["weight"].replace(",", "."))
+
+
+def weighed(styles: Sequence[StyleChoice], weights: Sequence[float]) -> list[StyleChoice]:
+    """Styles with the weights that were given for all of them; without any, with their own.
+
+    Raises:
+        LimitReached: there are more or fewer weights than styles.
+    """
+    if not weights:
+        return list(styles)
+    if len(weights) != len(styles):
+        raise LimitReached(
+            Said(
+                "weights are one for each style: {styles} here, not {given}",
+                styles=len(styles),
+                given=len(weights),
+            )
+        )
+    return [replace(style, weight=one) for style, one in zip(styles, weights, strict=True)]
 
 
 def request_for(
@@ -177,6 +196,8 @@ def blending(request: Stylize, share: float) -> Stylize:
         )
     if request.image_strengths:
         raise LimitReached("ask for several strengths or for the steps of a blend, not for both")
+    if request.image_count > 1:
+        raise LimitReached("ask for variations or for the steps of a blend, not for both")
     middle = share if 0 < share < 1 else 0.5
     shares = (0.0, middle / 2, middle, (1 + middle) / 2, 1.0)
     weights = tuple((1 - second, second) for second in shares)

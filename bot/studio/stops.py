@@ -52,6 +52,11 @@ def parts_of(text: str) -> list[str]:
     return [*parts, text[begin:]]
 
 
+def ids_of(text: str) -> list[str]:
+    """Ids of images as typed or copied: behind spaces or commas, perhaps within backticks."""
+    return [part for part in re.split(r"[`,;\s]+", text) if part]
+
+
 def read_weights(text: str) -> tuple[float, ...]:
     """Weights as typed, `2:1:1` or `2 1 1`; none of an empty text.
 

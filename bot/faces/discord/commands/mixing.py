@@ -27,11 +27,12 @@ from bot.studio.contract import (
     MorphStop,
 )
 from bot.studio.mixing import BLEND_COUNT_MAX, DREAM_COUNT_MAX
-from bot.studio.stops import read_weights, stop_of, stops_of
+from bot.studio.stops import ids_of, read_weights, stop_of, stops_of
 from engine.api import MAX_FRAMES, MAX_SEED
 
 TEXT_MAX = 1500  # characters of a prompt
 WEIGHTS_MAX = 60  # characters
+IDS_MAX = 100  # characters
 MINUTE = 60.0
 
 Submit = Callable[[Caller, Destination, bool | None], Awaitable[JobView]]
@@ -48,6 +49,7 @@ Submit = Callable[[Caller, Destination, bool | None], Awaitable[JobView]]
         "image3",
         "image4",
         "image5",
+        "ids",
         "weights",
         "prompt",
         "strength",
@@ -62,11 +64,12 @@ Submit = Callable[[Caller, Destination, bool | None], Awaitable[JobView]]
 @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
 async def blend(
     interaction: Interaction,
-    image1: discord.Attachment,
-    image2: discord.Attachment,
+    image1: discord.Attachment | None = None,
+    image2: discord.Attachment | None = None,
     image3: discord.Attachment | None = None,
     image4: discord.Attachment | None = None,
     image5: discord.Attachment | None = None,
+    ids: app_commands.Range[str, 1, IDS_MAX] | None = None,
     weights: app_commands.Range[str, 1, WEIGHTS_MAX] | None = None,
     prompt: app_commands.Range[str, 1, TEXT_MAX] | None = None,
     strength: app_commands.Range[float, 0.0, 1.0] | None = None,
@@ -75,10 +78,11 @@ async def blend(
     model: str | None = None,
     private: bool | None = None,  # noqa: FBT001
 ) -> None:
-    """Mix up to five pictures; a prompt draws the mixture on."""
+    """Mix up to five pictures, attached or of the gallery; a prompt draws the mixture on."""
     answer = await _acknowledged(interaction, private)
     given = [one for one in (image1, image2, image3, image4, image5) if one is not None]
-    pictures = [await fetch_upload(interaction, one) for one in given]
+    pictures: list[bytes | str] = [await fetch_upload(interaction, one) for one in given]
+    pictures += ids_of(ids or "")
     mixture = read_weights(weights or "")
 
     async def submit(caller: Caller, destination: Destination, hidden: bool | None) -> JobView:  # noqa: FBT001

@@ -11,12 +11,14 @@ from bot.faces.discord.localisation import Words, described, phrase
 from bot.faces.discord.submission import acknowledge
 from bot.faces.discord.uploads import fetch_upload
 from bot.studio.contract import Detail, Restyling, StyleChoice
-from bot.studio.restyling import MAX_VARIATIONS, STRENGTHS, read_weighted
+from bot.studio.restyling import MAX_VARIATIONS, STRENGTHS, read_weighted, weighed
+from bot.studio.stops import read_weights
 from engine.api import MAX_SEED, KeepColour, StyleMethod
 
 SIZE_MIN, SIZE_MAX = 64, 4096  # pixels of the longer side
 CELLS_LENGTH_MAX = 60  # characters
 STYLE_LENGTH_MAX = 60  # characters of a style's name and weight
+WEIGHTS_LENGTH_MAX = 60  # characters
 
 
 @app_commands.command(
@@ -28,9 +30,11 @@ STYLE_LENGTH_MAX = 60  # characters of a style's name and weight
         "content",
         "style",
         "style_image",
+        "style_image2",
         "style2",
         "style3",
         "style4",
+        "weights",
         "strength",
         "strengths",
         "method",
@@ -67,6 +71,8 @@ async def stylize(
     style2: app_commands.Range[str, 1, STYLE_LENGTH_MAX] | None = None,
     style3: app_commands.Range[str, 1, STYLE_LENGTH_MAX] | None = None,
     style4: app_commands.Range[str, 1, STYLE_LENGTH_MAX] | None = None,
+    style_image2: discord.Attachment | None = None,
+    weights: app_commands.Range[str, 1, WEIGHTS_LENGTH_MAX] | None = None,
     strength: app_commands.Range[float, 0.0, 1.0] = 1.0,
     method: app_commands.Choice[str] | None = None,
     keep_colour: app_commands.Choice[str] | None = None,
@@ -84,12 +90,13 @@ async def stylize(
     is_ephemeral = bool(private) and interaction.guild_id is not None
     answer = await acknowledge(interaction, is_ephemeral=is_ephemeral)
     named = [name for name in (style, style2, style3, style4) if name]
-    if not named and style_image is None:
+    attached = [one for one in (style_image, style_image2) if one is not None]
+    if not named and not attached:
         raise NotFound(Words(interaction.locale.value)("restyle.no_style"))
+    mixture = read_weights(weights or "")
     picture = await fetch_upload(interaction, content)
     styles = [choice_named(name) for name in named]
-    if style_image is not None:
-        styles.append(StyleChoice(upload=await fetch_upload(interaction, style_image)))
+    styles += [StyleChoice(upload=await fetch_upload(interaction, one)) for one in attached]
     asked = Restyling(
         strength=strength,
         strengths=STRENGTHS if strengths else (),
@@ -104,7 +111,7 @@ async def stylize(
         model=model,
         is_private=private,
     )
-    await restyle_in(answer, picture, styles, asked)
+    await restyle_in(answer, picture, weighed(styles, mixture), asked)
 
 
 def choice_named(text: str) -> StyleChoice:

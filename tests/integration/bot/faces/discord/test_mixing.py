@@ -60,6 +60,34 @@ async def test_blend_mixes_attachments_with_weights_and_words(stage):
     assert len(request.pictures) == 2
 
 
+async def test_pictures_of_the_gallery_are_blended_by_their_ids(stage):
+    drawn = await stage.delivered(await stage.alice.slash(stage.channel, "imagine", prompt="a fox"))
+    assert drawn
+    [first, second] = (await newest(stage, stage.alice)).images[:2]
+    result = await stage.alice.slash(
+        stage.channel, "blend", ids=f"`{first.id}`, {second.id}", weights="1:3"
+    )
+    await stage.delivered(result)
+    request = stage.engine.requests[-1]
+    assert isinstance(request, Blend)
+    assert (len(request.pictures), request.weights) == (2, (1.0, 3.0))
+    assert (await newest(stage, stage.alice)).images[0].parent_id == first.id
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({}, "pictures"),
+        ({"image1": FOX}, "pictures"),
+        ({"image1": FOX, "ids": "nosuchid"}, "no such image"),
+    ],
+)
+async def test_a_blend_of_too_few_pictures_is_told(stage, given, says):
+    result = await stage.alice.slash(stage.channel, "blend", **given)
+    assert says in text(result.response)
+    assert stage.engine.requests == []
+
+
 async def test_weights_that_are_none_are_told(stage):
     result = await stage.alice.slash(
         stage.channel, "blend", image1=FOX, image2=OWL, weights="two of it"

@@ -78,10 +78,29 @@ async def test_every_option_reaches_the_engine(stage):
     assert labels(message)[:5] == ["U1", "U2", "V1", "V2", "Restyle"]
 
 
+async def test_weights_go_to_names_first_then_to_attached_pictures(stage):
+    await stage.delivered(
+        await stage.alice.slash(
+            stage.channel,
+            "stylize",
+            content=PHOTO,
+            style_image=("look.png", png_bytes(32)),
+            style_image2=("other.png", png_bytes(32, "blue")),
+            style2="udnie",
+            weights="1:2:0.5",
+        )
+    )
+    [request] = stage.engine.requests
+    assert [style.weight for style in request.styles] == [1, 2, 0.5]
+    assert [bool(style.image) for style in request.styles] == [False, True, True]
+
+
 @pytest.mark.parametrize(
     ("given", "says"),
     [
         ({}, "name a style"),
+        ({"style": "udnie", "weights": "1:2"}, "one for each style: 1 here, not 2"),
+        ({"style": "udnie", "weights": "much"}, "weights are numbers"),
         ({"style": "nosuch"}, "no style called nosuch"),
         ({"style": "udnie:99"}, "at most 10"),
         ({"style": "udnie", "mask": ("mask.png", png_bytes()[:50])}, "the mask is damaged"),
