@@ -413,6 +413,31 @@ async def test_another_language_asks_before_a_picture_of_the_device_is_lost(page
     await expect(page.locator(".attached .chip")).to_have_count(0)
 
 
+async def test_a_reload_asks_before_a_picture_of_the_device_is_lost(page):
+    asked = []
+
+    async def stay(dialog):
+        asked.append(dialog.type)
+        await dialog.dismiss()
+
+    page.on("dialog", stay)
+    await page.reload()
+    assert asked == [], "nothing would be lost"
+    await drop(page, gradient())
+    await page.get_by_role("button", name="Image prompt").click()
+    chip = page.locator(".attached .chip")
+    await expect(chip).to_have_count(1)
+    await page.evaluate("location.reload()")
+    async with asyncio.timeout(10):
+        while not asked:
+            await asyncio.sleep(0.05)
+    assert asked == ["beforeunload"]
+    await expect(chip).to_have_count(1)
+    await chip.get_by_role("button", name="Remove").click()
+    await page.reload()
+    assert len(asked) == 1
+
+
 async def test_text_of_members_is_never_markup(page):
     await make_and_wait(page, "<img src=x onerror=alert(1)> <b>fox</b> --images 1")
     await expect(page.locator(".job .words")).to_have_text(

@@ -35,6 +35,10 @@ async def test_minutes_are_the_servers_unless_named_and_a_sheet_is_to_look_at(pa
     assert (await teach(page, "5"))["minutes"] == 5
     await expect(page.locator(FINISHED)).to_have_count(4)
     assert engine.requests[-1].minutes == 5
+    tile = page.locator(".job").first.locator(".tile")
+    await expect(tile.get_by_role("button", name="Favourite")).to_have_count(1)
+    for change in ("Vary subtle", "Vary strong", "Upscale"):
+        await expect(tile.get_by_role("button", name=change)).to_have_count(0)
     await page.locator(".tile img").first.click()
     sheet = page.get_by_role("dialog", name="foxes5")
     await expect(sheet.get_by_role("heading", name="Details")).to_be_visible()

@@ -158,11 +158,18 @@ function offerLanguages() {
   const mayReload = () => !parts.bar?.holdsFiles || confirmed(t("languageTitle"), t("languageText"), t("languageYes"));
   document.getElementById("language").addEventListener("click", async () => {
     if (!(await mayReload())) return;
+    removeEventListener("beforeunload", keepFiles); // it was asked already
     switchLanguage();
     location.reload(); // what was written is kept, the feed is the database
   });
 }
 
+/** Let the browser ask before a picture of the device, which no reload brings back, is lost. */
+function keepFiles(event) {
+  if (parts.bar?.holdsFiles) event.preventDefault();
+}
+
+addEventListener("beforeunload", keepFiles);
 offerLanguages();
 build().catch((error) => {
   complain(error);
