@@ -12,6 +12,7 @@ from bot.errors import BadConfiguration
 from bot.faces.discord.addresses import FACE
 from bot.faces.discord.answers import answer_error
 from bot.faces.discord.command_sync import sync_commands
+from bot.faces.discord.components.gallery_pages import show_image
 from bot.faces.discord.delivery import DiscordDeliverer
 from bot.faces.discord.face import FaceClient, Interaction
 from bot.faces.discord.forms import answer_form
@@ -71,6 +72,10 @@ class AtelierClient(FaceClient):
             self._resumed.cancel()
             await asyncio.gather(self._resumed, return_exceptions=True)
         await super().close()
+
+    async def show_image(self, interaction: Interaction, image_id: str) -> None:
+        """The viewer of one picture, for buttons that it has itself."""
+        await show_image(interaction, image_id)
 
     async def fetch_link(self, link: str) -> bytes:
         """A picture that a prompt links to."""

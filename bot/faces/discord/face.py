@@ -39,6 +39,14 @@ class FaceClient(discord.AutoShardedClient):
         """Keep a message up to date, as long as the connection lives."""
         await message.follow()
 
+    async def show_image(self, interaction: "Interaction", image_id: str) -> None:
+        """Turn the acknowledged answer into the viewer of one picture, with all its buttons.
+
+        Raises:
+            NotFound: there is no such picture, or it is too large to be shown there.
+        """
+        raise NotImplementedError
+
 
 Interaction: TypeAlias = discord.Interaction[FaceClient]
 

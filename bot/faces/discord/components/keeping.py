@@ -1,11 +1,13 @@
 """The buttons about keeping pictures: favourite, delete, restore."""
 
+import contextlib
 import re
 from collections.abc import Sequence
 from typing import Any, Self
 
 import discord
 
+from bot.errors import NotFound
 from bot.faces.discord.cards import GREY, card
 from bot.faces.discord.components.identifiers import IMAGE, JOB
 from bot.faces.discord.components.lasting import LastingButton, SubjectButton
@@ -86,14 +88,15 @@ class DeleteButton(LastingButton, template=rf"delete:{IMAGE}(?::(?P<message>\d{{
         """Delete, take the picture off the message where it is alone, and offer to undo it."""
         words, caller = Words(interaction.locale.value), caller_of(interaction)
         studio = interaction.client.studio
-        if shows_alone(interaction.message, self.image_id):
+        is_here = shows_alone(interaction.message, self.image_id)
+        if is_here:
             await interaction.response.defer()  # the answer takes the picture's place
         else:
             await interaction.response.defer(thinking=True, ephemeral=True)
         image = await studio.image(caller, self.image_id)
         await studio.delete(caller, image.id)
         note = await self._note(interaction, words, image)
-        undo = RestoreButton(image.id, words("buttons.restore"))
+        undo = RestoreButton(image.id, words("buttons.restore"), is_here=is_here)
         view = card(words("delete.done", id=image.id), note, rows=[[undo]])
         await interaction.edit_original_response(view=view, attachments=[])
 
@@ -117,14 +120,32 @@ class DeleteButton(LastingButton, template=rf"delete:{IMAGE}(?::(?P<message>\d{{
         return "" if is_gone else words("delete.stays")
 
 
-class RestoreButton(SubjectButton, verb="restore", subject=IMAGE, emoji="↩️"):
-    """Brings a deleted image back, within 24 hours."""
+class RestoreButton(LastingButton, template=rf"restore:{IMAGE}(?P<here>:here)?"):
+    """Brings a deleted image back, within 24 hours; into the message it stood in, if that is this.
+
+    The custom_id says so.
+    """
+
+    def __init__(self, image_id: str, label: str, *, is_here: bool) -> None:
+        custom_id = f"restore:{image_id}{':here' if is_here else ''}"
+        super().__init__(discord.ui.Button(label=label, emoji="↩️", custom_id=custom_id))
+        self.image_id = image_id
+        self.is_here = is_here
+
+    @classmethod
+    def restored(cls, match: re.Match[str], label: str) -> Self:
+        """The button of an earlier message."""
+        return cls(match["image"], label, is_here=match["here"] is not None)
 
     async def pressed(self, interaction: Interaction) -> None:
-        """Restore and say so, in place of the offer."""
+        """Restore, and show the picture again or say that it is back, in place of the offer."""
         words = Words(interaction.locale.value)
         await interaction.response.defer()
-        image = await interaction.client.studio.restore(caller_of(interaction), self.subject)
+        image = await interaction.client.studio.restore(caller_of(interaction), self.image_id)
+        if self.is_here and not (image.is_private and public_id(interaction)):
+            with contextlib.suppress(NotFound):  # it would be too large
+                await interaction.client.show_image(interaction, image.id)
+                return
         view = card(words("restore.done", id=image.id))
         await interaction.edit_original_response(view=view)
 

@@ -130,8 +130,35 @@ async def test_a_deleted_picture_goes_from_its_message_and_can_be_brought_back(s
     assert gallery_items(emptied) == []
     assert labels(emptied) == ["Undo"]
     await stage.alice.click(emptied, label="Undo")
+    back = stage.messages()[-1]
+    assert back.id == single.id
+    assert len(gallery_items(back)) == 1
+    assert {"Delete", "Reroll", "Favourite"} <= set(labels(back))
+
+
+async def test_a_picture_that_became_private_comes_back_without_being_shown(stage):
+    single = await stage.imagine(count=1)
+    [image] = (await newest_job(stage, stage.alice)).images
+    owner = Caller(owner_id=stage.alice.id)
+    await stage.studio.publish(owner, image.id, is_private=True)
+    await stage.alice.click(single.message, label="Delete")
+    await stage.alice.click(stage.messages()[-1], label="Undo")
+    back = stage.messages()[-1]
+    assert "back in the gallery" in text(back)
+    assert (labels(back), gallery_items(back)) == ([], [])
+    assert await stage.studio.image(owner, image.id)
+
+
+async def test_a_picture_too_large_for_the_message_comes_back_in_words(stage, monkeypatch):
+    single = await stage.imagine(count=1)
+    await stage.alice.click(single.message, label="Delete")
+
+    async def none_fits(*_, **__):
+        return None
+
+    monkeypatch.setattr("bot.faces.discord.components.gallery_pages.fitting_upload", none_fits)
+    await stage.alice.click(stage.messages()[-1], label="Undo")
     assert "back in the gallery" in text(stage.messages()[-1])
-    assert labels(stage.messages()[-1]) == []
 
 
 async def test_only_who_may_delete_a_picture_brings_it_back(stage):
