@@ -140,6 +140,7 @@ async def open_studio(
             repeats=repeats,
             delivery=Delivery(jobs, images, pictures, now),
             janitor=Janitor(Purging(database), files, now),
+            wildcards=wildcards,
             slots=slots,
         )
         if is_running:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
 
 from bot.errors import NotAllowed, StorageUnavailable
+from bot.prompts import Wildcards
 from bot.storage.database import Database
 from bot.storage.images import Images
 from bot.storage.jobs import JobRow, Jobs
@@ -67,6 +68,7 @@ class Atelier:
         repeats: Repeats,
         delivery: Delivery,
         janitor: Janitor,
+        wildcards: Wildcards,
         slots: int,
     ) -> None:
         self._engine: Engine = parts.engine
@@ -81,6 +83,7 @@ class Atelier:
         self._repeats = repeats
         self._delivery = delivery
         self._janitor = janitor
+        self._wildcards = wildcards
         self._updates = Updates()
         self._changed: asyncio.Queue[str] = asyncio.Queue()
         self.scheduler = Scheduler(
@@ -100,6 +103,11 @@ class Atelier:
     def catalogue(self) -> Catalogue:
         """The models on offer."""
         return self._engine.catalogue
+
+    @property
+    def wildcards(self) -> Wildcards:
+        """The lists that prompts may draw from."""
+        return self._wildcards
 
     def engine_status(self) -> EngineStatus:
         """Workers, devices and resident models."""

@@ -14,7 +14,9 @@ from bot.faces.web.views import flag_json, model_json, preset_json
 from bot.prompts import (
     FLAGS,
     HIGHEST_LIMIT,
+    NONE,
     PromptError,
+    Wildcards,
     count_expansions,
     expand,
     load_presets,
@@ -77,7 +79,9 @@ async def check(request: web.Request) -> web.Response:
         return web.json_response({"count": 0, "problem": None})
     studio = studio_of(request)
     try:
-        wanted = read_wanted(text, studio.catalogue, request.app[CONFIG].jobs_max)
+        wanted = read_wanted(
+            text, studio.catalogue, request.app[CONFIG].jobs_max, wildcards=studio.wildcards
+        )
         for name in wanted.styles:
             await _check_style(studio, caller_of(request), name, text)
     except UserError as error:
@@ -112,20 +116,26 @@ def prompt_of(found: GenerationParameters, catalogue: Catalogue) -> str:
     return " ".join((text, *missing))
 
 
-def read_wanted(text: str, catalogue: Catalogue, jobs_max: int | None = None) -> Wanted:
+def read_wanted(
+    text: str,
+    catalogue: Catalogue,
+    jobs_max: int | None = None,
+    *,
+    wildcards: Wildcards = NONE,
+) -> Wanted:
     """What a text asks for, `--repeat` included.
 
     Raises:
         PromptError: it can't be read, or names a model that nobody knows.
         LimitReached: it makes more than `jobs_max` jobs.
     """
-    count = count_expansions(text, seed=0)
+    count = count_expansions(text, wildcards=wildcards, seed=0)
     _require_few(count, jobs_max)
     if count > CHECKED_EXPANSIONS:
-        jobs = count * _first_repeat(text, count)
+        jobs = count * _first_repeat(text, count, wildcards)
         _require_few(jobs, jobs_max)
         return Wanted(jobs, ())
-    read = parse_each(text, seed=0, limit=count, allow_empty=True)
+    read = parse_each(text, wildcards=wildcards, seed=0, limit=count, allow_empty=True)
     for concrete, parsed in read:
         try:
             _check_model(concrete, parsed.flags.model, catalogue)
@@ -137,10 +147,11 @@ def read_wanted(text: str, catalogue: Catalogue, jobs_max: int | None = None) ->
     return Wanted(jobs, tuple(dict.fromkeys(_names(references))))
 
 
-def _first_repeat(text: str, count: int) -> int:
+def _first_repeat(text: str, count: int, wildcards: Wildcards) -> int:
     if count > HIGHEST_LIMIT:
         return 1
-    return parse(expand(text, seed=0, limit=count)[0], seed=0, allow_empty=True).flags.repeat or 1
+    [first, *_] = expand(text, wildcards=wildcards, seed=0, limit=count)
+    return parse(first, seed=0, allow_empty=True).flags.repeat or 1
 
 
 def _require_few(jobs: int, most: int | None) -> None:

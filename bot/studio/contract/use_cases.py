@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Protocol
 
+from bot.prompts import Wildcards
 from bot.studio.contract.callers import Caller, Destination
 from bot.studio.contract.gallery import GalleryPage, GalleryQuery
 from bot.studio.contract.jobs import ImageView, JobUpdate, JobView, QueueView
@@ -32,6 +33,11 @@ class Studio(Protocol):
     @property
     def catalogue(self) -> Catalogue:
         """The models on offer."""
+        ...
+
+    @property
+    def wildcards(self) -> Wildcards:
+        """The lists that prompts may draw from."""
         ...
 
     def register_deliverer(self, face: str, deliverer: Deliverer) -> None:

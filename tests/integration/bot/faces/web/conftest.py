@@ -11,6 +11,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from bot.faces.web.app import make_app
 from bot.faces.web.config import WebConfig
+from bot.prompts import Wildcards
 from bot.studio.contract import Studio
 from bot.studio.opening import open_studio
 from engine.config import EngineConfig
@@ -19,6 +20,9 @@ from engine.testing import FakeEngine
 from tests.tiny_gan import write_gan_entry
 
 Finish = Callable[[str], Awaitable[dict[str, Any]]]
+
+
+WILDCARDS = Wildcards({"animals": ("fox", "owl")})
 
 
 @pytest.fixture
@@ -31,7 +35,9 @@ def engine(tmp_path: Path) -> FakeEngine:
 @pytest.fixture
 async def studio(engine: FakeEngine, tmp_path: Path) -> AsyncIterator[Studio]:
     url = f"sqlite+aiosqlite:///{tmp_path / 'atelier.db'}"
-    async with open_studio(engine, database_url=url, images_dir=tmp_path / "images") as opened:
+    async with open_studio(
+        engine, database_url=url, images_dir=tmp_path / "images", wildcards=WILDCARDS
+    ) as opened:
         yield opened
 
 

@@ -49,6 +49,14 @@ async def test_repetitions_are_counted(client):
     assert await check(client, "a {red, blue} fox --repeat 3") == {"count": 6, "problem": None}
 
 
+async def test_lists_of_the_operator_are_known_while_one_types(client):
+    assert await check(client, "a __animals__ in the snow") == {"count": 1, "problem": None}
+    text = "a __anmals__"
+    problem = (await check(client, text))["problem"]
+    assert "animals" in problem["suggestion"]
+    assert (await client.post("/api/jobs", json={"text": "a __animals__ --images 1"})).ok
+
+
 async def test_an_unknown_style_is_marked_in_the_words_of_sending(client):
     text = "a wave --sref wave::2"
     problem = (await check(client, text))["problem"]
