@@ -69,6 +69,7 @@ class Ability(StrEnum):
     DREAM = "dream"
 
 
+MISSED = 0.01  # of a ratio, by which a size may differ from what was asked for
 _DIFFUSION = (Ability.TEXT_TO_IMAGE, Ability.IMAGE_TO_IMAGE, Ability.LORAS, Ability.TILE)
 
 
@@ -111,7 +112,11 @@ class ModelInfo:
     looks: tuple[str, ...] = ()  # what a GAN can be asked to dream of
 
     def size_for(self, wide: int, high: int) -> tuple[int, int]:
-        """Width and height in pixels of the ratio `wide`:`high`, at about the native area."""
+        """Width and height in pixels of the ratio `wide`:`high`, at about the native area.
+
+        Where the model's multiples would miss the ratio, it is met exactly for up to a sixth of
+        the area.
+        """
         area = min(self.width * self.height, self.max_pixels)
         ratio = wide / high
         # The longer side may be capped; the shorter one then keeps the ratio, not the area.
@@ -119,7 +124,21 @@ class ModelInfo:
         shorter = longer * min(ratio, 1 / ratio)
         sides = (longer, shorter) if wide >= high else (shorter, longer)
         width, height = (self._snapped(side) for side in sides)
+        exact = self._exact_size(wide, high, area)
+        is_missed = abs(width / height / ratio - 1) > MISSED
+        if is_missed and exact is not None and math.prod(exact) >= area * 5 / 6:
+            return exact
         return width, height
+
+    def _exact_size(self, wide: int, high: int, area: int) -> tuple[int, int] | None:
+        """The largest size of exactly that ratio within an area and the sides, if there is one."""
+        common, multiple = math.gcd(wide, high), self.size_multiple
+        ratio = (wide // common, high // common)
+        step = math.lcm(*(multiple // math.gcd(multiple, part) for part in ratio))
+        unit = [part * step for part in ratio]
+        times = min(math.isqrt(area // math.prod(unit)), self.max_side // max(unit))
+        width, height = (part * times for part in unit)
+        return (width, height) if min(width, height) >= MIN_SIDE else None
 
     def _snapped(self, side: float) -> int:
         multiple = self.size_multiple
@@ -144,7 +163,18 @@ class LoraInfo:
 
 _XL = {"width": 1024, "height": 1024, "max_pixels": 1536 * 1024, "max_side": 2048}
 _FAMILY_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
-    Family.PACK: {},
+    Family.PACK: {
+        "width": 256,  # drawn at 128 pixels, doubled by the pack's own upscaler
+        "height": 256,
+        "steps": 24,
+        "guidance_scale": 4.0,
+        "sampler": Sampler.EULER,
+        "schedule": Schedule.MODEL,
+        "size_multiple": 16,
+        "max_pixels": 384 * 384,
+        "max_side": 512,
+        "abilities": (Ability.TEXT_TO_IMAGE, Ability.IMAGE_TO_IMAGE, Ability.UPSCALE),
+    },
     Family.SD1: {},
     Family.SD2: {"width": 768, "height": 768, "max_pixels": 1024 * 768, "max_side": 1536},
     Family.GAN: {"abilities": (Ability.DREAM,)},

@@ -20,6 +20,7 @@ from engine.errors import ModelUnavailable, UnsafeCheckpoint
 from engine.models.catalogue import Family, ModelInfo
 
 PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin", ".pkl", ".pickle"})
+PACK_NETWORKS = ("text_encoder", "denoiser", "vae", "upscaler")
 _MAX_HEADER_BYTES = 100_000_000  # as the safetensors format itself allows
 _TO_SAFETENSORS = (
     "a pickle can run code when it is loaded; "
@@ -226,10 +227,22 @@ def weight_files(name: str, path: Path, family: Family) -> tuple[Path, ...]:
         model_index(name, path, components)
         networks = [part for part in components if not part.startswith(("tokenizer", "scheduler"))]
         return tuple(file for part in networks for file in component_weights(name, path / part))
-    files = tuple(sorted(path.glob("*.safetensors")))
-    if not files:
-        raise ModelUnavailable(name, f"{path} holds no *.safetensors")
-    return files
+    return pack_files(name, path)
+
+
+def pack_files(name: str, folder: Path) -> tuple[Path, ...]:
+    """The weights of a pack that `engine.training` wrote, which has its words beside them.
+
+    Raises:
+        ModelUnavailable: something is not there.
+    """
+    for word_list in ("vocabulary.txt", "lexicon_zh.tsv"):
+        if not (folder / word_list).is_file():
+            raise ModelUnavailable(name, f"{folder} holds no {word_list}")
+    for network in PACK_NETWORKS:
+        if not any(folder.glob(f"{network}*.safetensors")):
+            raise ModelUnavailable(name, f"{folder} holds no {network}.safetensors")
+    return tuple(sorted(folder.glob("*.safetensors")))
 
 
 def adapter_files(info: ModelInfo) -> tuple[Path, ...]:

@@ -31,6 +31,11 @@ class Tokenizer:
         self._longest = max((len(word) for word in lexicon), default=0)
         self.length = length
 
+    @property
+    def vocabulary(self) -> tuple[str, ...]:
+        """The word pieces in the order of their ids."""
+        return tuple(self._ids)
+
     def __call__(self, prompts: Sequence[str]) -> Tensor:
         """Ids (B, T), padded; prompts longer than T pieces lose their end."""
         rows = torch.zeros(len(prompts), self.length, dtype=torch.long)

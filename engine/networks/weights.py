@@ -15,8 +15,6 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save, save_file
 from torch import Tensor, nn
 
-from engine.networks.lora import lora_of
-
 FILE_BYTES = 15_500_000  # most of one file
 
 
@@ -71,10 +69,10 @@ def decode_network(data: bytes, name: str) -> tuple[dict[str, Any], dict[str, Te
     return configuration, _widened(tensors)
 
 
-def save_lora(folder: Path, name: str, network: nn.Module) -> list[Path]:
-    """Write the low-rank changes of a network that `add_lora` has changed."""
-    changes = {key: value.cpu().half() for key, value in lora_of(network).items()}
-    return _save(folder, name, changes, {})
+def save_changes(folder: Path, name: str, changes: Mapping[str, Tensor]) -> list[Path]:
+    """Write low-rank changes of a network, as `lora_of` gives them."""
+    halves = {key: value.cpu().half() for key, value in changes.items()}
+    return _save(folder, name, halves, {})
 
 
 def _save(

@@ -2,9 +2,12 @@
 
 import argparse
 import math
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+import torch
 
 from engine.networks.weights import BrokenWeights
 from engine.training.adversarial import OtherRecipe
@@ -12,13 +15,14 @@ from engine.training.gan_pictures import TooFewPictures
 from engine.training.gan_programs import GAN_PROGRAMS
 from engine.training.gan_recipes import RECIPES
 from engine.training.loop import Budget, Diverged, NotSaved
-from engine.training.pictures import NoPictures
+from engine.training.pictures import BrokenSet, NoPictures
 from engine.training.programs import PACK, PROGRAMS, Job, MissingTeacher, ReplicaFailed
 from engine.training.style_programs import STYLE_PROGRAMS
 
 ALL = PROGRAMS | STYLE_PROGRAMS | GAN_PROGRAMS
 REFUSALS = (
     NoPictures,
+    BrokenSet,
     MissingTeacher,
     ReplicaFailed,
     TooFewPictures,
@@ -43,11 +47,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     budget.add_argument("--images", type=_count, help="stop after so many pictures")
     parser.add_argument("--scenes", type=_count, default=60_000, help="composed training pictures")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=_seed, default=0, help="the same seed, the same run")
     parser.add_argument("--replicas", type=_count, default=1, help="processes for the denoiser")
     parser.add_argument("--recipe", default="r3gan", choices=sorted(RECIPES), help="of a GAN")
     parser.add_argument("--teacher", type=Path, help="folder of the sentence encoder")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--device", type=_device, default="cpu", help="cpu or cuda")
     parser.add_argument("--pack", type=Path, default=PACK, help="where export writes the weights")
     parser.add_argument("--start", type=Path, help="a pack whose networks the run goes on from")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
@@ -55,10 +59,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     network, minutes, images = given.pop("network"), given.pop("minutes"), given.pop("images")
     limit = Budget(images=images) if images is not None else Budget(minutes=minutes)
     try:
+        given["out"].mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"--out {given['out']}: {error.strerror}")
+    try:
         ALL[network](Job(budget=limit, **given))
     except REFUSALS as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("Stopped; what was learnt is kept: go on with --resume.", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -80,6 +91,20 @@ def _count(text: str) -> int:
     if count < 1:
         raise argparse.ArgumentTypeError(f"must be 1 at least, not {text}")
     return count
+
+
+def _seed(text: str) -> int:
+    if not re.fullmatch(r"\d{1,18}", text):
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 on, not {text}")
+    return int(text)
+
+
+def _device(text: str) -> str:
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", text):
+        raise argparse.ArgumentTypeError(f"must be cpu, cuda or cuda:1, not {text}")
+    if text != "cpu" and not torch.cuda.is_available():
+        raise argparse.ArgumentTypeError(f"there is no {text} here; leave it out for the CPU")
+    return text
 
 
 if __name__ == "__main__":

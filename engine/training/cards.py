@@ -32,8 +32,7 @@ def write_cards(pack: Path, figures: Mapping[str, Any]) -> None:
 def _conditions(figures: Mapping[str, Any]) -> str:
     return (
         f"Measured by `python -m engine.training.evaluate`, {figures.get('steps')} Euler steps, "
-        f"guidance scale {figures.get('guidance_scale')}, at {figures.get('scale', 1):.0%} of the "
-        "full number of questions; `n` says how many were asked."
+        f"guidance scale {figures.get('guidance_scale')}; `n` says how many questions were asked."
     )
 
 

@@ -62,7 +62,9 @@ class Teacher:
     """The sentence encoder, answering in the student's word pieces."""
 
     def __init__(self, folder: Path, length: int = 32) -> None:
-        self.network = BertModel.from_pretrained(folder, add_pooling_layer=False).eval()
+        self.network = BertModel.from_pretrained(
+            folder, add_pooling_layer=False, local_files_only=True
+        ).eval()
         self.pieces, self.ids = english_pieces(folder)
         self.tokenizer = Tokenizer(self.pieces, {}, length)
 

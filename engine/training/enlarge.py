@@ -15,31 +15,36 @@ from engine.networks.upscaler import Upscaler, enlarged
 from engine.training.backgrounds import COLOURS, PAINTERS, paint_background
 from engine.training.loop import Draw
 from engine.training.monitors import contact_sheet
-from engine.training.pictures import Picture, read_pictures
+from engine.training.pictures import BrokenSet, Picture, held_out_apart, read_pictures
 
 SIDE = 256  # pixels of the large pictures
 
 
 def large_pictures(data: Path, count: int, seed: int, split: str = "train") -> NDArray[np.uint8]:
-    """Pictures (N, 256, 256, 3) with true detail: big drawings, paintings and photographs."""
-    groups = _groups(read_pictures(data), split)
+    """Pictures (N, 256, 256, 3) with true detail: big drawings, paintings and photographs.
+
+    Raises:
+        BrokenSet: there is none to take them from, or one can't be read.
+    """
+    groups = _groups(held_out_apart(read_pictures(data), split))
+    if not groups:
+        raise BrokenSet(str(data), f"has no pictures to enlarge in the split {split}")
     names = sorted(groups)
     out = np.empty((count, SIDE, SIDE, 3), np.uint8)
     for index in range(count):
         rng = np.random.default_rng([seed, index])
         name = names[int(rng.integers(len(names)))] if rng.random() < 0.5 else "drawing"
-        options = groups.get(name) or groups[names[0]]
+        name = name if name in groups else names[0]
+        options = groups[name]
         picture = options[int(rng.integers(len(options)))]
         out[index] = _large(picture.open(), name, rng)
     return out
 
 
-def _groups(pictures: list[Picture], split: str) -> dict[str, list[Picture]]:
+def _groups(pictures: list[Picture]) -> dict[str, list[Picture]]:
     groups: dict[str, list[Picture]] = {}
     for picture in pictures:
         columns = picture.columns
-        if picture.split != split:
-            continue
         if columns.get("style") in {"3d", "flat", "cartoon", "sticker", "flatcartoon"}:
             groups.setdefault(
                 "drawing" if columns["style"] == "3d" else "small drawing", []
@@ -48,6 +53,8 @@ def _groups(pictures: list[Picture], split: str) -> dict[str, list[Picture]]:
             groups.setdefault("painting", []).append(picture)
         elif picture.file.startswith("dcss/"):
             groups.setdefault("sprite", []).append(picture)
+        elif picture.is_whole:
+            groups.setdefault("painting", []).append(picture)
     return groups
 
 

@@ -13,7 +13,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,14 @@ from engine.gan.measures import kernel_distance
 from engine.models.families.pack import Networks, make_draft, read_networks
 from engine.training import few_steps
 from engine.training.backgrounds import PAINTERS
-from engine.training.captions import LOOK_WORDS, RELATIONS, plural
+from engine.training.captions import (
+    BACKGROUND_WORDS,
+    LOOK_WORDS,
+    RELATIONS,
+    Item,
+    Plan,
+    plural,
+)
 from engine.training.cards import write_cards
 from engine.training.denoise import Words, sample_pictures
 from engine.training.enlarge import large_pictures, psnr
@@ -45,12 +52,14 @@ from engine.training.loop import Budget, Run, Settings
 from engine.training.monitors import contact_sheet
 from engine.training.pictures import read_pictures
 from engine.training.programs import PACK
+from engine.training.scenes import SceneMaker
 from engine.training.shapes import centre_of_colour, colours_of, counted, stands
 from engine.training.subjects import HUES, SubjectLibrary, read_nouns
 from engine.training.texts import page_prompts
 
 MEASURES = ("speed", "fidelity", "sheets", "adherence", "arrangement", "likeness", "parti")
 JUDGED_SCENES = 40_000  # that the judge learns from
+DRAWINGS = 6  # of each thing that a generated picture is compared with
 STEPS, GUIDANCE = 24, 4.0  # what the catalogue names as defaults
 COUNTED = ("apple", "heart", "star", "balloon", "fish", "car", "rose", "orange", "bird", "cat")
 PAINTED = ("apple", "heart", "star", "balloon", "fish", "car", "bird", "cat", "rose", "mushroom")
@@ -64,7 +73,6 @@ class Bench:
     networks: Networks
     draft: Networks  # whose denoiser draws in few steps
     words: Words
-    judge: Judge
     data: Path
     out: Path
     scale: float
@@ -110,29 +118,34 @@ def as_pixels(array: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(array.copy()).permute(0, 3, 1, 2).float() / 255
 
 
-def adherence(bench: Bench, real: LabelledScenes) -> dict[str, Any]:
-    """What the judge names of generated pictures, for trained and for held-out pairs."""
+def adherence(bench: Bench, judge: Judge, real: LabelledScenes) -> dict[str, Any]:
+    """What the judge names of generated pictures, for trained and for held-out pairs.
+
+    A pair of thing and look is held out if no drawing of it was trained on.
+    """
     trained, held_out = (SubjectLibrary.read(bench.data, split=s) for s in ("train", "validation"))
-    result: dict[str, Any] = {
-        "judge_on_held_out_real": _shares(
-            accuracy(bench.judge, as_pixels(real.pixels), real.labels), len(real.pixels)
-        )
-    }
+    result: dict[str, Any] = {}
+
+    def note(name: str, pixels: Tensor, labels: NDArray[np.int64]) -> None:
+        result[name] = _shares(accuracy(judge, pixels, labels), len(pixels))
+        result[f"{name}_by_look"] = _by_look(judge, pixels, labels)
+
+    note("judge_on_held_out_real", as_pixels(real.pixels), real.labels)
+    unseen = _unseen(held_out, trained)
     everything = set(judged_nouns(bench.data))
     core = everything & {noun.name for noun in read_nouns() if noun.core}
-    for name, library, nouns, full in (
-        ("trained_core", trained, core, 200),
-        ("trained_all", trained, everything, 150),
-        ("held_out", held_out, everything, 150),
+    for name, pairs, nouns, full in (
+        ("trained_core", _pairs(trained), core, 200),
+        ("trained_all", _pairs(trained), everything, 150),
+        ("held_out", unseen, everything, 150),
     ):
-        prompts, labels = _pair_prompts(
-            library, nouns, judged_nouns(bench.data), bench.number(full)
-        )
+        asked = [pair for pair in pairs if pair[1] in nouns]
+        prompts, labels = _pair_prompts(asked, judged_nouns(bench.data), bench.number(full))
         pixels = bench.draw(prompts, seed=1000)
-        result[name] = _shares(accuracy(bench.judge, pixels, labels), len(prompts))
+        note(name, pixels, labels)
         bench.keep(f"judged_{name}", contact_sheet(pixels[:40], 10, prompts[:40]))
-        drafts = bench.draw_draft(prompts, seed=1000)
-        result[f"{name}_drafts"] = _shares(accuracy(bench.judge, drafts, labels), len(prompts))
+        note(f"{name}_drafts", bench.draw_draft(prompts, seed=1000), labels)
+    result["held_out_pairs"] = len(unseen)
     return result
 
 
@@ -141,14 +154,37 @@ def _shares(found: tuple[float, ...], count: int) -> dict[str, float]:
     return {key: round(value, 3) for key, value in zip(names, found, strict=True)} | {"n": count}
 
 
+def _by_look(judge: Judge, pixels: Tensor, labels: NDArray[np.int64]) -> dict[str, float]:
+    """The share of pictures of each look whose look is named."""
+    looks = judged_looks()
+    asked = {look: np.flatnonzero(labels[:, 1] == looks.index(look)) for look in looks}
+    return {
+        look: round(accuracy(judge, pixels[torch.from_numpy(rows)], labels[rows])[1], 2)
+        for look, rows in asked.items()
+        if len(rows)
+    }
+
+
+def _pairs(library: SubjectLibrary) -> list[tuple[str, str]]:
+    """The looks and nouns that a library shows."""
+    return [
+        (look, noun)
+        for look, table in library.common.items()
+        for noun in table
+        if look not in {"photo", "doodle"}
+    ]
+
+
+def _unseen(held_out: SubjectLibrary, trained: SubjectLibrary) -> list[tuple[str, str]]:
+    """Pairs of the held-out drawings of which no other drawing was trained on."""
+    known = set(_pairs(trained))
+    return [pair for pair in _pairs(held_out) if pair not in known]
+
+
 def _pair_prompts(
-    library: SubjectLibrary, among: set[str], nouns: Sequence[str], count: int
+    pairs: Sequence[tuple[str, str]], nouns: Sequence[str], count: int
 ) -> tuple[list[str], NDArray[np.int64]]:
     looks, grounds = judged_looks(), list(PAINTERS)
-    pairs = [(look, noun) for look, table in library.common.items() for noun in table]
-    pairs = [
-        (look, noun) for look, noun in pairs if look not in {"photo", "doodle"} and noun in among
-    ]
     scenes = {
         "sunset": "at sunset", "starry sky": "under a starry sky", "forest": "in a forest",
         "snow": "in the snow", "beach": "on the beach", "hills": "on green hills",
@@ -164,34 +200,63 @@ def _pair_prompts(
     return prompts, np.asarray(labels)
 
 
-def likeness(bench: Bench, real: LabelledScenes) -> dict[str, Any]:
-    """KID to real scenes, diversity of one prompt, distance to the nearest training scene."""
+def likeness(bench: Bench, judge: Judge, real: LabelledScenes) -> dict[str, Any]:
+    """KID to real scenes, diversity of one prompt, distance to the nearest training scene.
+
+    Training scenes show the same things in the same looks on the same grounds, each thing in
+    several of its drawings, and as many others.
+    """
     count = bench.number(240)
     plans = real.plans[:count]
-    prompts = [f"{p.items[0].noun}, {LOOK_WORDS[p.look][0]}" for p in plans]
-    made = bench.draw(prompts, seed=5000)
-    other = labelled_scenes(bench.data, 2 * count, 91)
-    ours, theirs, real_too = (
-        _features(bench.judge, part)
-        for part in (made, as_pixels(real.pixels[:count]), as_pixels(other.pixels))
+    made = bench.draw([_said(plan) for plan in plans], seed=5000)
+    other = labelled_scenes(bench.data, count, 91)
+    known = np.concatenate([_training_scenes(bench.data, plans), other.pixels])
+    ours, theirs, real_too, trained = (
+        _features(judge, part)
+        for part in (
+            made,
+            as_pixels(real.pixels[:count]),
+            as_pixels(other.pixels),
+            as_pixels(known),
+        )
     )
     seeds = bench.draw(["a cat, glossy 3D"] * 16, seed=40)
     bench.keep("seeds", contact_sheet(seeds, 8))
-    nearest = torch.cdist(ours, real_too).min(1)
-    usual = torch.cdist(theirs, real_too).min(1)
+    nearest = torch.cdist(ours, trained).min(1)
+    usual = torch.cdist(theirs, trained).min(1)
     rows = list(range(min(12, count)))
-    found = as_pixels(other.pixels[nearest.indices[rows].numpy()])
-    wide = F.interpolate(found, made.shape[-2:], mode="nearest")
-    bench.keep("nearest", contact_sheet(torch.cat([made[rows], wide]), len(rows)))
+    found = as_pixels(known[nearest.indices[rows].numpy()])
+    bench.keep("nearest", contact_sheet(torch.cat([made[rows], found]), len(rows)))
     return {
         "kid": round(kernel_distance(ours, theirs), 4),
         "kid_of_real_to_real": round(kernel_distance(theirs, real_too), 4),
-        "diversity_16_seeds": round(_spread(_features(bench.judge, seeds)), 3),
+        "diversity_16_seeds": round(_spread(_features(judge, seeds)), 3),
         "diversity_real_scenes": round(_spread(theirs[:64]), 3),
         "nearest_training_distance": round(float(nearest.values.mean()), 3),
         "nearest_distance_of_held_out_real": round(float(usual.values.mean()), 3),
         "n": count,
     }
+
+
+def _said(plan: Plan) -> str:
+    """A prompt that asks for a plan's one thing, its ground and its look."""
+    grounds = BACKGROUND_WORDS.get(plan.background, ("",)) if plan.look != "photo" else ("",)
+    ground = grounds[0].format(c=plan.background_colour or "white")
+    return f"{plan.items[0].noun} {ground}".rstrip() + f", {LOOK_WORDS[plan.look][0]}"
+
+
+def _training_scenes(data: Path, plans: Sequence[Plan]) -> NDArray[np.uint8]:
+    """Each plan's thing and look in `DRAWINGS` scenes of training drawings, where there are any."""
+    maker = SceneMaker(SubjectLibrary.read(data), read_nouns(), [])
+    scenes = []
+    for number, plan in enumerate(plans):
+        wanted = replace(plan, items=(Item(plan.items[0].noun),), place="")
+        if maker.can_render(wanted):
+            scenes += [
+                maker.render(wanted, np.random.default_rng([number, drawing]))
+                for drawing in range(DRAWINGS)
+            ]
+    return np.stack(scenes)
 
 
 @torch.no_grad()
@@ -362,7 +427,8 @@ def trained_judge(data: Path, work: Path, minutes: float) -> Judge:
     kept = work / "judge" / "finished.pt"
     if not kept.exists():
         judge.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        settings = Settings(work / "judge", Budget(minutes=minutes), seed=6, ema=0.99)
+        folder, budget = work / "judge", Budget(minutes=minutes)
+        settings = Settings(folder, budget, seed=6, ema=0.99, resume=True)
         Run(Judging(judge, labelled_scenes(data, JUDGED_SCENES, 31)), settings).train()
         torch.save(judge.state_dict(), kept)
     judge.load_state_dict(torch.load(kept, weights_only=True))
@@ -377,31 +443,38 @@ def evaluate(
     pack: Path,
     scale: float,
     minutes: float,
-    prompts: Path,
+    prompts: Path | None = None,
     only: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Run every measurement, or `only` some; returns the figures that were written."""
+    """Run every measurement, or `only` some; returns the figures that are written by now.
+
+    `prompts` is the table of PartiPrompts; without it, the one among the data is taken.
+    """
     out.mkdir(parents=True, exist_ok=True)
     networks, draft = read_networks(pack), read_networks(pack)
     make_draft(pack, draft)
     words = Words(networks.tokenizer, networks.text_encoder)
-    bench = Bench(networks, draft, words, trained_judge(data, work, minutes), data, out, scale)
-    real = labelled_scenes(data, bench.number(600), 32, split="validation")
+    bench = Bench(networks, draft, words, data, out, scale)
+    table = data / "parti_prompts.tsv" if prompts is None else prompts
+    judge = cache(partial(trained_judge, data, work, minutes))
+    real = cache(partial(labelled_scenes, data, bench.number(600), 32, "validation"))
     written = out / "figures.json"
-    figures: dict[str, Any] = json.loads(written.read_text()) if only else {}
-    figures |= {"scale": scale, "steps": STEPS, "guidance_scale": GUIDANCE}
+    figures: dict[str, Any] = json.loads(written.read_text()) if written.exists() else {}
+    figures |= {"steps": STEPS, "guidance_scale": GUIDANCE}
     measures: dict[str, Callable[[], dict[str, Any]]] = {
         "speed": partial(speed, bench),
         "fidelity": partial(fidelity, bench),
         "sheets": partial(sheets, bench),
-        "adherence": partial(adherence, bench, real),
+        "adherence": lambda: adherence(bench, judge(), real()),
         "arrangement": partial(arrangement, bench),
-        "likeness": partial(likeness, bench, real),
+        "likeness": lambda: likeness(bench, judge(), real()),
+        "parti": partial(parti, bench, table),
     }
-    if prompts.exists() or "parti" in only:
-        measures["parti"] = partial(parti, bench, prompts)
+    if not table.exists():
+        print(f"PartiPrompts are left out, for there is no {table}: name it with --prompts")
+        del measures["parti"]
     for name in only or measures:
-        figures[name] = measures[name]()
+        figures[name] = measures[name]() | {"share_of_questions": scale}
         print(name, json.dumps(figures[name]), flush=True)
         written.write_text(json.dumps(figures, indent=2) + "\n")
     write_cards(pack, figures)
@@ -417,11 +490,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--pack", type=Path, default=PACK)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the questions asked")
     parser.add_argument("--minutes", type=float, default=40.0, help="for training the judge")
-    parser.add_argument("--prompts", type=Path, default=Path("parti_prompts.tsv"))
+    parser.add_argument("--prompts", type=Path, help="PartiPrompts, else those among the data")
     parser.add_argument("--only", nargs="*", default=(), choices=MEASURES)
     given = parser.parse_args(argv)
-    if "parti" in given.only and not given.prompts.exists():
-        parser.error(f"{given.prompts} is not there: name PartiPrompts' table with --prompts")
+    table = given.prompts or given.data / "parti_prompts.tsv"
+    if "parti" in given.only and not table.exists():
+        parser.error(f"{table} is not there: name PartiPrompts' table with --prompts")
     evaluate(**vars(given))
 
 

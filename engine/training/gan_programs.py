@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from zipfile import BadZipFile
 
 import numpy as np
@@ -47,10 +46,10 @@ from engine.training.gan_pictures import (
 )
 from engine.training.gan_recipes import RECIPES, Recipe
 from engine.training.loop import (
-    NotSaved,
     load_average,
     replace_file,
     replace_image,
+    replace_weights,
     split_seed,
 )
 from engine.training.monitors import contact_sheet, draw_loss_curve
@@ -320,16 +319,7 @@ def replace_network(folder: Path, generator: Drawer) -> None:
     Raises:
         NotSaved: there is no room; the older ones are kept.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=folder, prefix="new-") as made:
-            paths = save_network(Path(made), NETWORK, generator.cpu())
-            new = [path.replace(folder / path.name) for path in paths]
-    except (OSError, SafetensorError) as error:
-        raise NotSaved(str(folder), str(error).partition("\n")[0]) from error
-    parts = (*folder.glob(f"{NETWORK}.safetensors"), *folder.glob(f"{NETWORK}-[0-9].safetensors"))
-    for old in set(parts) - set(new):
-        old.unlink()
+    replace_weights(folder, lambda made: save_network(made, NETWORK, generator.cpu()))
 
 
 def export_gan(job: Job) -> None:

@@ -188,7 +188,8 @@ class Judging:
         batch = torch.from_numpy(self.scenes.pixels[rows]).permute(0, 3, 1, 2).float() / 255
         batch = jittered(batch, draw)
         device = next(network.parameters()).device
-        with torch.autocast(device.type, torch.bfloat16):
+        with torch.random.fork_rng(), torch.autocast(device.type, torch.bfloat16):
+            torch.manual_seed(int(rng.integers(2**31)))  # of its dropout
             answers = network(batch.to(device))
         labels = torch.from_numpy(self.scenes.labels[rows]).to(device)
         parts = (answers.noun, answers.look, answers.background)

@@ -9,12 +9,17 @@ Numbers that are not finite end a run before they are saved; the last checkpoint
 
 import json
 import math
+import re
+import signal
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event, current_thread, main_thread
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -106,7 +111,10 @@ class Progress(Standing):
 S = TypeVar("S", bound=Standing)
 N = TypeVar("N")  # what one step is noted with
 
+_NUMBERED = re.compile(r"-[0-9]$")  # of one of several files of a network
+
 CHECKPOINT = "checkpoint.pt"
+AVERAGE = "average.safetensors"
 LOSS_EVERY = 20
 # Of steps in a row whose numbers overflow: half floats do so once in a while, and a step that is
 # left out does no harm. Fewer than `LOSS_EVERY`, so that every mean has something finite in it.
@@ -213,6 +221,27 @@ def replace_image(path: Path, image: Image.Image) -> None:
     replace_file(path, lambda temporary: image.save(temporary, "PNG"))
 
 
+def replace_weights(folder: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill an empty folder, and move its files into their places once all are whole.
+
+    Parts that a network of the same name had before, and has no more, go.
+
+    Raises:
+        NotSaved: there is no room; the files that were there are kept.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder, prefix="new-") as made:
+            write(Path(made))
+            new = [path.replace(folder / path.name) for path in sorted(Path(made).iterdir())]
+    except (OSError, SafetensorError) as error:
+        raise NotSaved(str(folder), str(error).partition("\n")[0]) from error
+    for name in {_NUMBERED.sub("", path.stem) for path in new if path.suffix == ".safetensors"}:
+        parts = (*folder.glob(f"{name}.safetensors"), *folder.glob(f"{name}-[0-9].safetensors"))
+        for old in set(parts) - set(new):
+            old.unlink()
+
+
 def split_seed(settings: Settings) -> int:
     """The seed by which a run parts its pictures: that of its beginning, also where it goes on."""
     path = settings.out / CHECKPOINT
@@ -220,6 +249,26 @@ def split_seed(settings: Settings) -> int:
         return settings.seed
     kept = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     return int(kept.get("split_seed", settings.seed))
+
+
+@contextmanager
+def patient() -> Iterator[Event]:
+    """Note an interruption (Ctrl+C) instead of raising it; a second one is raised as usual."""
+    asked = Event()
+    if current_thread() is not main_thread():
+        yield asked
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def note(_signal: int, _frame: object) -> None:
+        asked.set()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class Course(ABC, Generic[S, N]):
@@ -240,16 +289,27 @@ class Course(ABC, Generic[S, N]):
         Raises:
             Diverged: numbers were not finite; the last checkpoint is kept.
             NotSaved: there is no room for a checkpoint; the last one is kept.
+            KeyboardInterrupt: it was interrupted, and saved at the end of its step.
         """
+        with patient() as interrupted:
+            self._take_steps(lambda: interrupted.is_set() or stop(self.progress))
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+        if self.is_first:
+            self.draw()
+
+    def _take_steps(self, stop: Callable[[], bool]) -> None:
+        """Take them until the budget is spent or one is to stop, and save."""
         started, before = time.monotonic(), self.progress.seconds
         saved = drawn = started
         recent: list[N] = []
         silent = not (self.settings.bar and self.is_first)
+        has_to_stop = stop()
         with tqdm(total=1000, disable=silent, unit="‰", mininterval=2) as bar:
-            while self._share() < 1 and not stop(self.progress):
+            while self._share() < 1 and not has_to_stop:
                 recent.append(self._step())
                 now = time.monotonic()
-                self.progress.seconds = self._agreed(before + now - started)
+                self.progress.seconds, has_to_stop = self._agreed(before + now - started, stop())
                 if len(recent) == LOSS_EVERY:
                     told = self._note(recent)
                     recent.clear()
@@ -263,7 +323,6 @@ class Course(ABC, Generic[S, N]):
                     drawn = time.monotonic()
         if self.is_first:
             self.save()
-            self.draw()
 
     @abstractmethod
     def _step(self) -> N:
@@ -297,7 +356,7 @@ class Course(ABC, Generic[S, N]):
         out = self.settings.out
         replace_file(out / CHECKPOINT, partial(torch.save, state))
         self.kept_images = self.progress.images
-        replace_file(out / "average.safetensors", partial(save_file, average))
+        replace_file(out / AVERAGE, partial(save_file, average))
         replace_file(out / "progress.json", lambda path: path.write_text(json.dumps(record)))
 
     def _diverged(self) -> Diverged:
@@ -323,9 +382,9 @@ class Course(ABC, Generic[S, N]):
         speed = self.progress.images / max(1e-9, self.progress.seconds)
         return f"images {self.progress.images}, {speed:.1f}/s"
 
-    def _agreed(self, seconds: float) -> float:
-        """The clock that all processes of a run follow."""
-        return seconds
+    def _agreed(self, seconds: float, has_to_stop: bool) -> tuple[float, bool]:  # noqa: FBT001
+        """The clock that all processes of a run follow, and whether they stop."""
+        return seconds, has_to_stop
 
 
 def _is_finite(weights: Any) -> bool:
@@ -408,13 +467,13 @@ class Run(Course[Progress, float]):
             raise self._diverged()
         super().save()
 
-    def _agreed(self, seconds: float) -> float:
-        """The first replica's clock, so that all follow one schedule and stop together."""
+    def _agreed(self, seconds: float, has_to_stop: bool) -> tuple[float, bool]:  # noqa: FBT001
+        """The first replica's clock, so that all follow one schedule; one stops all."""
         if self.replicas == 1:
-            return seconds
-        clock = torch.tensor([seconds], dtype=torch.float64)
-        dist.broadcast(clock, 0)
-        return float(clock)
+            return seconds, has_to_stop
+        said = torch.tensor([seconds if self.is_first else 0.0, has_to_stop], dtype=torch.float64)
+        dist.all_reduce(said)
+        return float(said[0]), bool(said[1])
 
     def _average_gradients(self) -> None:
         if self.replicas == 1:
@@ -466,5 +525,5 @@ class Run(Course[Progress, float]):
 
 def load_average(network: nn.Module, out: Path) -> nn.Module:
     """Give a network the averaged weights of the run in `out`."""
-    network.load_state_dict(load_file(out / "average.safetensors"))
+    network.load_state_dict(load_file(out / AVERAGE))
     return network

@@ -2,6 +2,8 @@
 
 The first column is `file`, a path beside the table; the others are free, and those that this
 project knows (name, keywords, style, split, group, category, colour) steer how a picture is used.
+A table without any of style, group, category and artist holds whole pictures, each with its
+caption in the column name, title or caption.
 """
 
 import csv
@@ -13,6 +15,21 @@ from pathlib import Path
 from typing import Protocol
 
 from PIL import Image
+
+STEERING = frozenset({"style", "group", "category", "artist"})  # columns of this project's sets
+HELD_OUT_EVERY = 10  # where no table names a split
+
+
+class BrokenSet(Exception):
+    """A set of pictures can't be read."""
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(where, reason)
+        self.where = where
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.reason}"
 
 
 class NoPictures(Exception):
@@ -48,11 +65,31 @@ class Picture:
         """`train` unless the table says otherwise."""
         return self.columns.get("split") or "train"
 
+    @property
+    def is_whole(self) -> bool:
+        """It is learnt from as it is, with its caption, rather than cut out and composed."""
+        return bool(self.name) and not STEERING & self.columns.keys()
+
     def open(self) -> Image.Image:
-        """Read and decode the file."""
-        with Image.open(io.BytesIO(self.source.read(self.file))) as image:
-            image.load()
-            return image
+        """Read and decode the file.
+
+        Raises:
+            BrokenSet: it is missing or no picture.
+        """
+        where = f"{self.source.name}/{self.file}"
+        try:
+            with Image.open(io.BytesIO(self.source.read(self.file))) as image:
+                image.load()
+                return image
+        except KeyError as error:
+            raise BrokenSet(where, "is named in captions.tsv, but not in the archive") from error
+        except FileNotFoundError as error:
+            raise BrokenSet(where, "is named in captions.tsv, but is not there") from error
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise BrokenSet(
+                where,
+                "is no readable picture; mend it, or take its row out of captions.tsv",
+            ) from error
 
 
 class Source(Protocol):
@@ -88,13 +125,17 @@ class Archive:
     """An uncompressed tar with captions.tsv at its top or in its one folder."""
 
     def __init__(self, path: Path) -> None:
+        """Raises: BrokenSet where it is damaged."""
         self.path = path
-        with tarfile.open(path) as tar:
-            self._places = {
-                member.name.removeprefix("./"): (member.offset_data, member.size)
-                for member in tar.getmembers()
-                if member.isfile()
-            }
+        try:
+            with tarfile.open(path, "r:") as tar:
+                self._places = {
+                    member.name.removeprefix("./"): (member.offset_data, member.size)
+                    for member in tar.getmembers()
+                    if member.isfile()
+                }
+        except tarfile.TarError as error:
+            raise BrokenSet(str(path), f"is no uncompressed tar archive ({error})") from error
         tables = [name for name in self._places if Path(name).name == "captions.tsv"]
         self._prefix = tables[0].removesuffix("captions.tsv") if tables else ""
         self.has_captions = bool(tables)
@@ -119,7 +160,10 @@ def read_pictures(folder: Path) -> list[Picture]:
 
     Raises:
         NoPictures: no captions.tsv was found.
+        BrokenSet: a table or an archive can't be read.
     """
+    if not folder.is_dir():
+        raise NoPictures(str(folder))
     sources: dict[str, Source] = {}
     for path in (folder, *sorted(path for path in folder.iterdir() if path.is_dir())):
         if (path / "captions.tsv").is_file():
@@ -133,6 +177,26 @@ def read_pictures(folder: Path) -> list[Picture]:
 
 
 def _rows(source: Source) -> Iterator[Picture]:
-    table = source.read("captions.tsv").decode("utf-8")
-    for row in csv.DictReader(io.StringIO(table), delimiter="\t", quoting=csv.QUOTE_NONE):
-        yield Picture(source, row["file"], {key: value or "" for key, value in row.items()})
+    where = f"{source.name}/captions.tsv"
+    try:
+        table = source.read("captions.tsv").decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BrokenSet(where, f"is not UTF-8 ({error})") from error
+    rows = csv.DictReader(io.StringIO(table), delimiter="\t", quoting=csv.QUOTE_NONE)
+    if "file" not in (rows.fieldnames or ()):
+        raise BrokenSet(where, "has no column file; its columns are parted by tabs")
+    for row in rows:
+        columns = {key: value or "" for key, value in row.items() if key is not None}
+        yield Picture(source, columns["file"], columns)
+
+
+def held_out_apart(pictures: list[Picture], split: str) -> list[Picture]:
+    """Those of a split; where no row is for validation, every tenth stands in for it."""
+    if any(picture.split == "validation" for picture in pictures):
+        return [picture for picture in pictures if picture.split == split]
+    is_held_out = split == "validation"
+    return [
+        picture
+        for number, picture in enumerate(pictures)
+        if (number % HELD_OUT_EVERY == HELD_OUT_EVERY // 2) == is_held_out
+    ]

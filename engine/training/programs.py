@@ -8,8 +8,13 @@
 a run makes lies below `--out`: prepared scenes, checkpoints, sample sheets, loss curves, weights.
 """
 
+import json
+import math
 import os
-from collections.abc import Callable, Sequence
+import re
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context, parent_process
@@ -20,14 +25,16 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from engine.models.families.pack import DRAFT
 from engine.networks.denoiser import Denoiser, DenoiserConfig
+from engine.networks.lora import lora_of
 from engine.networks.text_encoder import TextEncoder, TextEncoderConfig, Tokenizer
 from engine.networks.upscaler import Upscaler, UpscalerConfig
 from engine.networks.vae import Vae, VaeConfig
-from engine.networks.weights import BrokenWeights, read_network, save_lora, save_network
+from engine.networks.weights import BrokenWeights, read_network, save_changes, save_network
+from engine.training import few_steps
 from engine.training.autoencode import Autoencode, fit_statistics
 from engine.training.denoise import Denoise, LatentStore, Words
 from engine.training.distil_text import DistilText, Lesson, Teacher
@@ -35,20 +42,26 @@ from engine.training.enlarge import Enlarge, large_pictures
 from engine.training.few_steps import FewSteps, student_of
 from engine.training.gan_pictures import folder_pictures
 from engine.training.loop import (
+    AVERAGE,
     Budget,
     Programme,
     Progress,
     Run,
     Settings,
     load_average,
+    patient,
     replace_file,
+    replace_weights,
     split_seed,
 )
 from engine.training.pictures import NoPictures
 from engine.training.store import (
     SHARD,
+    claim,
+    digest,
     encode_captions,
     encode_latents,
+    origin_of,
     read_captions,
     shard_size,
     whole_shards,
@@ -60,6 +73,10 @@ from engine.training.words import read_words, write_vocabulary
 N = TypeVar("N", bound=nn.Module)
 
 PACK = Path(__file__).parents[1] / "models" / "pack"
+LEXICON = "lexicon_zh.tsv"
+LATENTS, CAPTIONS = ("latents",), ("tokens", "pooled")  # kinds of files in a store
+INTERRUPTED = 130  # exit status of a replica that was, as shells know it
+SCENES = ("scenes", *LATENTS, *CAPTIONS)
 DENOISER = DenoiserConfig(deeper=1, blueprint=2048, text_length=32)
 VAE_SHARDS = 6  # square shards whose pictures teach the autoencoder
 VAE_SIDE = 128  # pixels of the squares cut from pictures without captions
@@ -104,11 +121,17 @@ class Job:
 class MissingTeacher(Exception):
     """The text encoder can't be distilled without a sentence encoder."""
 
+    def __init__(self, lacking: str = "") -> None:
+        """`lacking` is the file that is not in the folder that was named."""
+        super().__init__(lacking)
+        self.lacking = lacking
+
     def __str__(self) -> str:
-        return (
+        need = (
             "Name the sentence encoder's folder (config.json, model.safetensors, vocab.txt of "
             "all-MiniLM-L6-v2) with --teacher."
         )
+        return f"{self.lacking} is not there. {need}" if self.lacking else need
 
 
 class ReplicaFailed(Exception):
@@ -119,9 +142,26 @@ class ReplicaFailed(Exception):
 
 
 def prepare_scenes(job: Job) -> list[int]:
-    """Compose the store's scenes that are still missing; returns its shards."""
-    shards = range(max(1, round(job.scenes / SHARD)))
+    """Compose the store's scenes that are still missing; returns its shards.
+
+    A run that goes on keeps those it began with; any other composes them anew where they are of
+    other data, another seed or another size.
+
+    Raises:
+        NoPictures: there is no captions.tsv below the folder.
+        BrokenSet: there is nothing to compose them from, or a file can't be read.
+    """
+    shards = range(math.ceil(job.scenes / SHARD))
     count = min(SHARD, job.scenes)
+    begun = origin_of(job.store, "scenes") if job.resume else None
+    if begun is not None:
+        job = replace(job, seed=int(begun["seed"]))
+    origin: dict[str, str | int] = {
+        "data": str(job.data.resolve()),
+        "seed": job.seed,
+        "count": count,
+    }
+    claim(job.store, SCENES, origin)
     missing = [index for index in shards if index not in whole_shards(job.store)]
     if missing:
         workers = min(len(missing), os.cpu_count() or 1)
@@ -159,7 +199,7 @@ def train_vae(job: Job) -> Vae:
     fit_statistics(network.cpu(), pictures[:2048])
     _keep(network, job.out / "vae")
     save_network(job.out / "vae", "vae", network)
-    print(f"vae: {programme.psnr(network):.2f} dB on held-out pictures")
+    print(f"vae: {programme.psnr(network):.2f} dB on scenes that were left out")
     return network
 
 
@@ -173,14 +213,15 @@ def train_text(job: Job) -> TextEncoder:
     Raises:
         MissingTeacher: the job names no sentence encoder.
     """
-    if job.teacher is None:
-        raise MissingTeacher
+    folder = _teacher_folder(job)
     shards = prepare_scenes(job)
-    teacher = Teacher(job.teacher)
+    teacher = Teacher(folder)
     captions = [line for index in shards[:10] for line in read_captions(job.store, index)]
     texts = lesson_texts(captions, teacher.pieces, job.data, job.seed)
     lesson = teacher.lesson(texts)
-    student = teacher.student()
+    with torch.random.fork_rng():
+        torch.default_generator.manual_seed(job.seed)
+        student = teacher.student()
     write_vocabulary(job.out / "text", teacher.pieces)
     _run(DistilText(student, Lesson(lesson.ids, lesson.features)), job.settings("text"))
     _keep(student.encoder.cpu(), job.out / "text")
@@ -189,12 +230,7 @@ def train_text(job: Job) -> TextEncoder:
 
 def train_denoiser(job: Job) -> None:
     """Train the denoiser on latents of the trained autoencoder and words of the text encoder."""
-    vae, words = _trained_vae(job), _trained_words(job)
-    for index in prepare_scenes(job):
-        if not (job.store / f"latents_{index:05d}.npy").exists():
-            encode_latents(job.store, index, vae.to(job.device))
-        if not (job.store / f"pooled_{index:05d}.npy").exists():
-            encode_captions(job.store, index, words.tokenizer, words.encoder)
+    _prepare_latents(job)
     if job.replicas == 1:
         _denoiser_replica(0, job)
         return
@@ -205,20 +241,42 @@ def train_denoiser(job: Job) -> None:
     ]
     for process in processes:
         process.start()
-    for process in processes:
-        process.join()
-    if any(process.exitcode for process in processes):
+    with patient():  # the replicas hear it themselves, and save first
+        for process in processes:
+            process.join()
+    codes = {process.exitcode for process in processes}
+    if INTERRUPTED in codes:
+        raise KeyboardInterrupt
+    if any(codes):
         raise ReplicaFailed
 
 
+def _prepare_latents(job: Job) -> None:
+    """Encode the store's scenes and captions that are not yet, by this run's networks."""
+    vae, words = _trained_vae(job), _trained_words(job)
+    shards = prepare_scenes(job)
+    claim(job.store, LATENTS, {"autoencoder": digest(vae)})
+    claim(job.store, CAPTIONS, {"text encoder": digest(words.encoder)})
+    for index in shards:
+        if not (job.store / f"latents_{index:05d}.npy").exists():
+            encode_latents(job.store, index, vae.to(job.device))
+        if not (job.store / f"pooled_{index:05d}.npy").exists():
+            encode_captions(job.store, index, words.tokenizer, words.encoder)
+
+
 def train_few_steps(job: Job) -> None:
-    """Distil the trained denoiser into few steps; the change is written beside the checkpoint."""
-    teacher = load_average(Denoiser(DENOISER), job.out / "denoiser")
+    """Distil the trained denoiser into few steps; the change is written beside the checkpoint.
+
+    Raises:
+        BrokenWeights: there is no denoiser yet, and the job names no pack.
+    """
+    teacher = _trained_denoiser(job)
+    _prepare_latents(job)
     words, vae = _trained_words(job), _trained_vae(job)
     with torch.random.fork_rng():
         torch.default_generator.manual_seed(job.seed)
         programme = FewSteps(
-            cast("Denoiser", teacher),
+            teacher,
             LatentStore(job.store, device=job.device),
             words,
             vae,
@@ -226,6 +284,20 @@ def train_few_steps(job: Job) -> None:
         )
     programme.teacher.to(job.device)
     _run(programme, job.settings("few_steps"))
+
+
+def _teacher_folder(job: Job) -> Path:
+    """The sentence encoder's folder.
+
+    Raises:
+        MissingTeacher: the job names none, or a file is not in it.
+    """
+    if job.teacher is None:
+        raise MissingTeacher
+    for name in ("config.json", "model.safetensors", "vocab.txt"):
+        if not (job.teacher / name).is_file():
+            raise MissingTeacher(str(job.teacher / name))
+    return job.teacher
 
 
 def _meeting(job: Job) -> Path:
@@ -242,9 +314,15 @@ def _denoiser_replica(rank: int, job: Job) -> None:
     store = LatentStore(job.store, device=job.device)
     programme = Denoise(network, store, _trained_words(job), _trained_vae(job), sheet_prompts())
     programme.batch = max(1, programme.batch // job.replicas)
-    Run(programme, job.settings("denoiser")).train(stop=_is_orphan)
-    if job.replicas > 1:
-        dist.destroy_process_group()
+    try:
+        Run(programme, job.settings("denoiser")).train(stop=_is_orphan)
+    except KeyboardInterrupt:
+        if job.replicas == 1:
+            raise
+        sys.exit(INTERRUPTED)
+    finally:
+        if job.replicas > 1:
+            dist.destroy_process_group()
 
 
 def _is_orphan(_: Progress) -> bool:
@@ -267,7 +345,12 @@ def train_upscaler(job: Job) -> Upscaler:
 
 
 def train_pack(job: Job) -> None:
-    """Train all networks, sharing the budget out, and write the pack."""
+    """Train all networks, sharing the budget out, and write the pack.
+
+    Raises:
+        MissingTeacher: the job names no sentence encoder.
+    """
+    _teacher_folder(job)
     for network, share in SHARES.items():
         images, minutes = job.budget.images, job.budget.minutes
         part = (
@@ -280,18 +363,42 @@ def train_pack(job: Job) -> None:
 
 
 def export(job: Job) -> None:
-    """Write the averaged weights below `job.out` as the pack's files."""
-    job.pack.mkdir(parents=True, exist_ok=True)
-    words = _trained_words(job)
-    save_network(job.pack, "text_encoder", words.encoder, tables=("table.weight",))
-    write_vocabulary(job.pack, read_words(job.out / "text"))
-    save_network(job.pack, "vae", _trained_vae(job))
-    denoiser = load_average(Denoiser(DENOISER), job.out / "denoiser")
-    save_network(job.pack, "denoiser", denoiser)
-    upscaler = load_average(Upscaler(UpscalerConfig()), job.out / "upscaler")
-    save_network(job.pack, "upscaler", upscaler)
-    student = load_average(student_of(cast("Denoiser", denoiser)), job.out / "few_steps")
-    save_lora(job.pack, DRAFT, student)
+    """Write the averaged weights below `job.out` as a pack, once all of them are there.
+
+    Networks that this run has not trained are those of the pack it goes on from. A pack of one's
+    own gets the catalogue entry that offers it.
+
+    Raises:
+        BrokenWeights: a network is missing, and the job names no pack that has it.
+        NotSaved: there is no room; the pack that was there is kept.
+    """
+    words, vae, denoiser = _trained_words(job), _trained_vae(job), _trained_denoiser(job)
+    upscaler, changes = _trained_upscaler(job), _trained_changes(job, denoiser)
+
+    def write(folder: Path) -> None:
+        save_network(folder, "text_encoder", words.encoder, tables=("table.weight",))
+        write_vocabulary(folder, words.tokenizer.vocabulary)
+        shutil.copy(PACK / LEXICON, folder / LEXICON)
+        save_network(folder, "vae", vae)
+        save_network(folder, "denoiser", denoiser)
+        save_network(folder, "upscaler", upscaler)
+        save_changes(folder, DRAFT, changes)
+        if job.pack.resolve() != PACK:
+            _write_entries(folder, job.pack.resolve())
+
+    replace_weights(job.pack, write)
+
+
+def _write_entries(folder: Path, where: Path) -> None:
+    """The page of a catalogue that offers a pack and its drafts."""
+    name = re.sub(r"[^a-z0-9]+", "-", where.name.lower()).strip("-") or "pack"
+    entry = f'family = "pack"\nwhere = {json.dumps(str(where))}\n'
+    text = (
+        f'[models.{name}]\n{entry}draft_model = "{name}-draft"\n\n'
+        f'[models.{name}-draft]\n{entry}variant = "draft"\nsteps = {few_steps.STEPS}\n'
+        f"guidance_scale = 1.0\ndraft_steps = {few_steps.STEPS}\ndraft_guidance_scale = 1.0\n"
+    )
+    (folder / "catalogue.toml").write_text(text, encoding="utf-8")
 
 
 def _first(job: Job, name: str, build: Callable[[], N]) -> N:
@@ -350,6 +457,34 @@ def _trained_words(job: Job) -> Words:
     else:
         _fill(network, _pack_of(job, kept), "text_encoder")
     return Words(Tokenizer(pieces, {}, network.config.length), network.eval())
+
+
+def _trained_denoiser(job: Job) -> Denoiser:
+    """The denoiser of this run, else of the pack it goes on from."""
+    return cast("Denoiser", _averaged(job, "denoiser", Denoiser(DENOISER)))
+
+
+def _trained_upscaler(job: Job) -> nn.Module:
+    """The upscaler of this run, else of the pack it goes on from."""
+    return _averaged(job, "upscaler", Upscaler(UpscalerConfig()))
+
+
+def _averaged(job: Job, name: str, network: nn.Module) -> nn.Module:
+    kept = job.out / name / AVERAGE
+    if kept.exists():
+        return load_average(network, kept.parent)
+    _fill(network, _pack_of(job, kept), name)
+    return network
+
+
+def _trained_changes(job: Job, denoiser: Denoiser) -> Mapping[str, Tensor]:
+    """What few steps change in the denoiser, by this run, else by the pack it goes on from."""
+    kept = job.out / "few_steps" / AVERAGE
+    if kept.exists():
+        return lora_of(load_average(student_of(denoiser), kept.parent))
+    if (job.out / "denoiser" / AVERAGE).exists():
+        raise BrokenWeights(str(kept), "the denoiser is a new one: distil it with few-steps first")
+    return read_network(_pack_of(job, kept), DRAFT)[1]
 
 
 def _pack_of(job: Job, kept: Path) -> Path:

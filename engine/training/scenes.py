@@ -41,6 +41,8 @@ GROUNDED = {"room", "table", "snow", "meadow", "beach", "hills", "desert", "city
 # Whose cut-outs a look may repaint, where it has none or few of its own.
 SOURCES = {"oil": ("3d",), "pixel": ("pixel", "cartoon", "3d", "flat")}
 TAIL_SHARE = 0.04
+WHOLE_SHARE = 0.5  # of whole pictures with captions of their own, where there are both
+MOST_CAPTION = 300  # characters of such a caption
 CORE_FACTOR = 5.0  # core nouns are so much more frequent
 PIXEL_GRID = 4  # pixels of the picture to one pixel of pixel art
 # Every pose of a subject costs a small network pictures to learn: most keep the one they have.
@@ -82,6 +84,7 @@ class SceneMaker:
         width: int = 128,
         core_factor: float = CORE_FACTOR,
         look_weights: Mapping[str, float] = LOOK_WEIGHTS,
+        wholes: Sequence[Picture] = (),
     ) -> None:
         self.library = library
         self.height, self.width = height, width
@@ -90,9 +93,12 @@ class SceneMaker:
             noun.name: GROUP_WEIGHTS[noun.group] * (core_factor if noun.core else 1)
             for noun in nouns
         }
-        self._nouns = {look: sorted(table) for look, table in library.common.items()}
+        self._wholes = wholes
+        self._nouns = {
+            look: sorted(table or library.tail[look]) for look, table in library.common.items()
+        }
         self._chances = {
-            look: _normalised([self._weight[noun] for noun in names])
+            look: _normalised([self._weight.get(noun, 1.0) for noun in names])
             for look, names in self._nouns.items()
             if names
         }
@@ -103,9 +109,14 @@ class SceneMaker:
         ]
         self._looks = [look for look in look_weights if self._sources(look)]
         self._look_chances = _normalised([look_weights[look] for look in self._looks])
+        self.is_idle = not (self._looks or self._paintings or wholes)  # nothing can be made
 
     def make(self, rng: np.random.Generator) -> Scene:
         """One scene with its caption."""
+        if self._wholes and (not self._looks or rng.random() < WHOLE_SHARE):
+            return self._whole(rng)
+        if self._paintings and not self._looks:
+            return self._painting(rng)
         if self._paintings and rng.random() < 0.03:
             return self._painting(rng)
         look = self._looks[int(rng.choice(len(self._looks), p=self._look_chances))]
@@ -117,10 +128,18 @@ class SceneMaker:
         """Pixels of a plan whose nouns the library holds in the plan's look."""
         cutouts = []
         for item in plan.items:
-            able = [s for s in SOURCES.get(plan.look, (plan.look,)) if self._holds(s, item.noun)]
+            able = self._able(plan.look, item.noun)
             subject = self._choose(item.noun, able[int(rng.integers(len(able)))], rng)
             cutouts.append(self._dressed(subject, item))
         return self._render(plan, cutouts, rng)
+
+    def can_render(self, plan: Plan) -> bool:
+        """Whether the library holds all of a plan's nouns in its look."""
+        return all(self._able(plan.look, item.noun) for item in plan.items)
+
+    def _able(self, look: str, noun: str) -> list[str]:
+        """The looks whose cut-outs of a noun may be shown in a look."""
+        return [source for source in SOURCES.get(look, (look,)) if self._holds(source, noun)]
 
     def _sources(self, look: str) -> list[str]:
         """The looks whose cut-outs may be shown in a look."""
@@ -148,19 +167,29 @@ class SceneMaker:
 
     def _painting(self, rng: np.random.Generator) -> Scene:
         picture, image = self._paintings[int(rng.integers(len(self._paintings)))]
-        aspect = self.width / self.height
-        crop_h = min(image.height, image.width / aspect) * rng.uniform(0.5, 1)
-        crop_w = crop_h * aspect
-        x, y = rng.uniform(0, image.width - crop_w), rng.uniform(0, image.height - crop_h)
-        image = image.resize(
-            (self.width, self.height), Image.Resampling.LANCZOS, (x, y, x + crop_w, y + crop_h)
-        )
+        image = self._cropped(image, 0.5, rng)
         artist = picture.columns.get("artist", "").split("(")[0].strip(" ,")
         title = picture.name[:60]
         words = (f"an oil painting of {title}", f"{title}, oil painting, by {artist}")
         caption = words[int(rng.integers(2))] if artist else words[0]
         plan = Plan("oil", (), background="", background_colour="")
         return Scene(np.asarray(image), caption, plan)
+
+    def _whole(self, rng: np.random.Generator) -> Scene:
+        """A picture of a set without subjects, with the caption it came with."""
+        picture = self._wholes[int(rng.integers(len(self._wholes)))]
+        image = self._cropped(flattened(picture.open()), 0.8, rng)
+        plan = Plan("photo", (), background="", background_colour="")
+        return Scene(np.asarray(image), picture.name[:MOST_CAPTION], plan)
+
+    def _cropped(self, image: Image.Image, least: float, rng: np.random.Generator) -> Image.Image:
+        """A part of an image in the scene's shape, of at least that share of what fits."""
+        aspect = self.width / self.height
+        crop_h = min(image.height, image.width / aspect) * rng.uniform(least, 1)
+        crop_w = crop_h * aspect
+        x, y = rng.uniform(0, image.width - crop_w), rng.uniform(0, image.height - crop_h)
+        box = (x, y, x + crop_w, y + crop_h)
+        return image.resize((self.width, self.height), Image.Resampling.LANCZOS, box)
 
     def _composed(self, look: str, rng: np.random.Generator) -> Scene:
         sources = self._sources(look)
@@ -237,7 +266,7 @@ class SceneMaker:
     ) -> tuple[Rgba, Item]:
         """A thing beside others whose colours are said, or alone (None)."""
         tail = self.library.tail[look]
-        if tail and rng.random() < TAIL_SHARE:
+        if tail and self.library.common[look] and rng.random() < TAIL_SHARE:
             names = sorted(tail)
             noun = names[int(rng.integers(len(names)))]
         else:
@@ -358,6 +387,14 @@ class SceneMaker:
             x = 0.5 + float(rng.uniform(-0.06, 0.06))
             spots = [Placed(x, 0.27, size), Placed(x, 0.74, size)]
         return spots if relation in {"left of", "above"} else spots[::-1]
+
+
+def flattened(image: Image.Image) -> Image.Image:
+    """The image in RGB, on white where it is clear."""
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
 
 
 def _jitter(spread: float, rng: np.random.Generator) -> float:

@@ -2,18 +2,23 @@
 
 A store is a folder of numbered shards. `scenes_00012.npy` holds pixels (N, H, W, 3) in bytes and
 `scenes_00012.txt` one caption a line; `latents_00012.npy` and `tokens_00012.npy` are made from
-them once, so that the denoiser's loop touches nothing but its network.
+them once, so that the denoiser's loop touches nothing but its network. `scenes.json` and the like
+say what files were made of: what is left from something else is thrown away.
 """
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from engine.networks.text_encoder import TextEncoder, Tokenizer
 from engine.networks.vae import Vae
-from engine.training.pictures import read_pictures
+from engine.training.loop import replace_file
+from engine.training.pictures import BrokenSet, read_pictures
 from engine.training.scenes import SceneMaker
 from engine.training.subjects import SubjectLibrary, read_nouns
 
@@ -31,12 +36,25 @@ def shard_size(index: int) -> tuple[int, int]:
 def write_scenes(
     data: Path, out: Path, shards: Sequence[int], seed: int, count: int = SHARD
 ) -> None:
-    """Compose the given shards from the pictures below `data`; existing shards are kept."""
+    """Compose the given shards from the pictures below `data`; existing shards are kept.
+
+    Raises:
+        BrokenSet: there is nothing to compose them from, or a file can't be read.
+    """
     library = SubjectLibrary.read(data)
-    paintings = [picture for picture in read_pictures(data) if "artist" in picture.columns]
+    pictures = read_pictures(data)
+    paintings = [picture for picture in pictures if "artist" in picture.columns]
+    wholes = [picture for picture in pictures if picture.is_whole and picture.split == "train"]
     makers = {
-        size: SceneMaker(library, read_nouns(), paintings, *size) for size in sorted(set(SIZES))
+        size: SceneMaker(library, read_nouns(), paintings, *size, wholes=wholes)
+        for size in sorted(set(SIZES))
     }
+    if any(maker.is_idle for maker in makers.values()):
+        raise BrokenSet(
+            str(data),
+            "names no picture to learn from: give each row a caption in the column name, and leave "
+            "out the columns style, group, category and artist",
+        )
     out.mkdir(parents=True, exist_ok=True)
     for index in shards:
         if not (out / f"scenes_{index:05d}.txt").exists():
@@ -51,8 +69,39 @@ def _write_shard(maker: SceneMaker, out: Path, index: int, seed: int, count: int
         pixels[number] = scene.pixels
         captions.append(" ".join(scene.caption.split()))
     np.save(out / f"scenes_{index:05d}.npy", pixels)
+    text = "\n".join(captions) + "\n"
     # The text is written last: its presence says that the shard is whole.
-    (out / f"scenes_{index:05d}.txt").write_text("\n".join(captions) + "\n", encoding="utf-8")
+    replace_file(
+        out / f"scenes_{index:05d}.txt", lambda path: path.write_text(text, encoding="utf-8")
+    )
+
+
+def claim(store: Path, kinds: Sequence[str], origin: Mapping[str, str | int]) -> None:
+    """Keep the files of `kinds` if they were made of `origin`; else throw them away."""
+    if origin_of(store, kinds[0]) == origin:
+        return
+    for kind in kinds:
+        for path in store.glob(f"{kind}_*"):
+            path.unlink()
+    text = json.dumps(origin)
+    replace_file(store / f"{kinds[0]}.json", lambda path: path.write_text(text, encoding="utf-8"))
+
+
+def origin_of(store: Path, kind: str) -> dict[str, str | int] | None:
+    """What the files of a kind were made of; None where nobody said so."""
+    try:
+        found: dict[str, str | int] = json.loads((store / f"{kind}.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found
+
+
+def digest(network: nn.Module) -> str:
+    """What tells a network's weights from all others."""
+    found = hashlib.sha256()
+    for value in network.state_dict().values():
+        found.update(value.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
 
 
 def read_captions(store: Path, index: int) -> list[str]:

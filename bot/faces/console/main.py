@@ -422,7 +422,13 @@ def doctor(context: typer.Context) -> None:
             raise typer.Exit(1)
 
 
-@commands.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@commands.command(
+    context_settings={
+        "allow_extra_args": True,
+        "ignore_unknown_options": True,
+        "help_option_names": [],  # the programs have more to say of their options
+    }
+)
 def train(context: typer.Context) -> None:
     """Train a network of the pack: atelier train NETWORK --data DIR --out DIR --minutes N."""
     if importlib.util.find_spec("tqdm") is None:

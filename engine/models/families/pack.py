@@ -19,6 +19,7 @@ from engine.diffusion.prediction import (
 from engine.errors import ModelUnavailable, Unsupported
 from engine.models.catalogue import ModelInfo
 from engine.models.families import Adaptation, OnLoad, Place
+from engine.models.files import PACK_NETWORKS
 from engine.networks.denoiser import Denoiser, DenoiserConfig
 from engine.networks.lora import merge_lora
 from engine.networks.text_encoder import TextEncoder, TextEncoderConfig, Tokenizer
@@ -29,7 +30,6 @@ from engine.requests import Span
 from engine.wording import Said
 
 DRAFT = "denoiser-draft"  # the change of the denoiser that draws in few steps, unguided
-NETWORKS = ("text_encoder", "denoiser", "vae", "upscaler")
 NATIVE = 128  # pixels of the squares it draws
 OUTPUT_UPSCALE = 2
 SIZE_MULTIPLE = 16  # pixels: the denoiser halves its latents once
@@ -71,7 +71,7 @@ def read_networks(folder: Path, on_progress: OnLoad = lambda _: None) -> Network
         BrokenWeights: a file is missing, damaged or does not fit.
     """
     loaded: dict[str, Any] = {}
-    for number, name in enumerate(NETWORKS, 1):
+    for number, name in enumerate(PACK_NETWORKS, 1):
         configuration, weights = read_network(folder, name)
         try:
             network = _built(name, configuration)
@@ -79,7 +79,7 @@ def read_networks(folder: Path, on_progress: OnLoad = lambda _: None) -> Network
         except (TypeError, RuntimeError) as error:
             raise BrokenWeights(str(folder / name), f"the weights do not fit ({error})") from error
         loaded[name] = network.eval().requires_grad_(requires_grad=False)
-        on_progress(number / len(NETWORKS))
+        on_progress(number / len(PACK_NETWORKS))
     tokenizer = read_tokenizer(folder, loaded["text_encoder"].config.length)
     return Networks(tokenizer, **loaded)
 
@@ -116,7 +116,7 @@ class PackModel:
         self._info = info
         self._place = place
         self._networks = networks
-        self._modules: list[nn.Module] = [getattr(networks, name) for name in NETWORKS]
+        self._modules: list[nn.Module] = [getattr(networks, name) for name in PACK_NETWORKS]
         for module in self._modules:
             module.to(place.device)
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

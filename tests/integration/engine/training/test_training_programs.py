@@ -17,11 +17,12 @@ from transformers import BertConfig, BertModel
 from engine.calls import DescribeLatents, NetworkRef, Synthesise
 from engine.config import EngineConfig
 from engine.models.catalogue import open_catalogue
-from engine.models.families.pack import read_networks
+from engine.models.families.pack import make_draft, read_networks
 from engine.models.shelf import Shelf
 from engine.networks.weights import read_network
 from engine.training import programs
 from engine.training.__main__ import main
+from tests.unit.engine.training.test_own_data import captioned_folder
 
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *"abcdefghijklmnopqrstuvwxyz", "cat", "dog", "red"]
 PIECES += [f"##{a}{b}" for a in "abcdefghijkl" for b in "abcdefghijkl"]
@@ -66,7 +67,6 @@ def test_one_command_trains_a_pack_that_loads(data, teacher, tmp_path, monkeypat
     assert main(arguments) == 0
     assert all(path.stat().st_size <= 16_000_000 for path in pack.iterdir())
     assert json.loads((out / "denoiser" / "progress.json").read_text())["seed"] == 3
-    (pack / "lexicon_zh.tsv").write_text("chinese\tenglish\n")
     networks = read_networks(pack)
     assert networks.tokenizer.pieces("red cat") == ["red", "cat"]
     assert (out / "denoiser" / "loss.png").exists()
@@ -84,6 +84,39 @@ def test_a_denoiser_goes_on_from_a_pack(data, tmp_path, monkeypatch):
     after = load_file(out / "denoiser" / "average.safetensors")
     changes = [float((after[key] - value).norm() / value.norm()) for key, value in before.items()]
     assert 0 < max(changes) < 0.05
+
+
+@pytest.mark.long
+@pytest.mark.timeout(280)
+def test_a_pack_is_distilled_into_few_steps_without_training_it_first(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(programs, "sheet_prompts", lambda: ["cat"])
+    torch.set_num_threads(1)
+    out, pack = tmp_path / "out", tmp_path / "pack"
+    arguments = ["--data", str(data), "--out", str(out), "--start", str(programs.PACK)]
+    assert main(["few-steps", *arguments, "--images", "32", "--scenes", "16"]) == 0
+    assert main(["export", *arguments, "--pack", str(pack)]) == 0
+    networks = read_networks(pack)
+    make_draft(pack, networks)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(280)
+@pytest.mark.parametrize("network", ["vae", "upscaler"])
+def test_pictures_with_captions_alone_teach_a_pack(tmp_path, network):
+    torch.set_num_threads(1)
+    out = tmp_path / "out"
+    arguments = [
+        "--data",
+        str(captioned_folder(tmp_path)),
+        "--out",
+        str(out),
+        "--images",
+        "32",
+        "--scenes",
+        "16",
+    ]
+    assert main([network, *arguments]) == 0
+    assert (out / network / "average.safetensors").exists()
 
 
 def test_a_denoiser_without_words_and_autoencoder_is_told_where_to_get_them(data, tmp_path, capsys):

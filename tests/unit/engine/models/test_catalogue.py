@@ -180,10 +180,23 @@ def sized(**fields):
 
 @pytest.mark.parametrize(
     ("ratio", "size"),
-    [((1, 1), (512, 512)), ((3, 2), (624, 416)), ((2, 3), (416, 624)), ((16, 9), (680, 384))],
+    [
+        ((1, 1), (512, 512)),
+        ((3, 2), (624, 416)),
+        ((2, 3), (416, 624)),
+        ((16, 9), (680, 384)),
+        ((5, 4), (560, 448)),
+        ((7, 5), (608, 432)),
+    ],
 )
 def test_the_size_for_a_ratio_keeps_the_area(ratio, size):
     assert sized().size_for(*ratio) == size
+
+
+@pytest.mark.parametrize(("ratio", "size"), [((3, 2), (288, 192)), ((2, 3), (192, 288))])
+def test_the_pack_draws_the_shapes_it_was_trained_in(ratio, size):
+    info = open_catalogue(EngineConfig()).info("atelier-pack")
+    assert info.size_for(*ratio) == size
 
 
 def test_the_size_for_an_extreme_ratio_stays_within_the_models_sides():

@@ -11,11 +11,11 @@ from engine.models.catalogue import Family, ModelInfo, Source
 from engine.models.families import PRISTINE, Adaptation, Place
 from engine.models.families.pack import load
 from engine.networks.denoiser import Denoiser, DenoiserConfig
-from engine.networks.lora import add_lora
+from engine.networks.lora import add_lora, lora_of
 from engine.networks.text_encoder import TextEncoder, TextEncoderConfig
 from engine.networks.upscaler import Upscaler, UpscalerConfig
 from engine.networks.vae import Vae, VaeConfig
-from engine.networks.weights import save_lora, save_network
+from engine.networks.weights import save_changes, save_network
 from engine.requests import Span
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -129,7 +129,7 @@ def test_the_draft_variant_is_the_denoiser_with_its_stored_change(folder, model)
     draft = replace(INFO, variant="draft")
     with pytest.raises(ModelUnavailable, match="denoiser-draft"):
         load(draft, folder, PLACE, lambda _fraction: None)
-    save_lora(folder, "denoiser-draft", student)
+    save_changes(folder, "denoiser-draft", lora_of(student))
     changed = load(draft, folder, PLACE, lambda _fraction: None)
     noise = torch.randn(1, 4, 4, 4, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():

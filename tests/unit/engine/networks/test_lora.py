@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from engine.networks.lora import add_lora, lora_of, merge_lora
-from engine.networks.weights import read_network, save_lora
+from engine.networks.weights import read_network, save_changes
 
 
 def network() -> nn.Sequential:
@@ -55,7 +55,7 @@ def test_a_stored_change_merges_into_plain_weights(tmp_path):
     changed = network()
     add_lora(changed, 4)
     stirred(changed)
-    (path,) = save_lora(tmp_path, "change", changed)
+    (path,) = save_changes(tmp_path, "change", lora_of(changed))
     _, stored = read_network(tmp_path, "change")
     merged = network()
     merge_lora(merged, stored)

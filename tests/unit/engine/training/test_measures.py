@@ -1,5 +1,7 @@
 """The measures themselves: they must tell right from wrong before they judge a network."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -8,9 +10,10 @@ from PIL import Image, ImageDraw
 from engine.gan.measures import kernel_distance
 from engine.training import evaluate
 from engine.training.cards import MARKER, write_cards
-from engine.training.judge import SIDE, Judge, accuracy, jittered
+from engine.training.judge import SIDE, Judge, Judging, LabelledScenes, accuracy, jittered
 from engine.training.loop import Draw
 from engine.training.shapes import centre_of_colour, colours_of, counted, stands
+from engine.training.subjects import Subject, SubjectLibrary
 
 RED, BLUE = (217, 36, 38), (38, 97, 217)
 
@@ -83,7 +86,7 @@ def test_questions_without_an_answer_do_not_count_for_accuracy():
 def test_new_figures_replace_old_ones_and_keep_what_people_wrote(tmp_path):
     card = tmp_path / "vae.md"
     card.write_text(f"# The autoencoder\n\nBy hand.\n\n{MARKER}\nold figure 1.0\n")
-    write_cards(tmp_path, {"scale": 0.5, "fidelity": {"vae_kodak_db": 27.5, "upscaler_x2_db": 3}})
+    write_cards(tmp_path, {"fidelity": {"vae_kodak_db": 27.5, "upscaler_x2_db": 3}})
     text = card.read_text()
     assert "By hand." in text
     assert "old figure" not in text
@@ -114,6 +117,53 @@ def test_the_judge_learns_from_pictures_of_other_light_and_place_by_the_draw():
     assert one.shape == pixels.shape
     assert one.min() >= 0
     assert one.max() <= 1
+
+
+def test_the_judge_learns_the_same_from_the_same_draw():
+    """Its dropout too is a function of seed and step."""
+    scenes = LabelledScenes(
+        np.random.default_rng(0).integers(0, 256, (8, SIDE, SIDE, 3), dtype=np.uint8),
+        np.zeros((8, 3), np.int64),
+        [],
+    )
+    judging = Judging(Judge(3, 2, 2, width=8), scenes)
+    judging.batch = 4
+    losses = []
+    for _ in range(2):
+        torch.rand(3)  # whatever was drawn before
+        loss = judging.loss(judging.network.train(), Draw.of_step(0, 5))
+        losses.append(float(loss.detach()))
+    assert losses[0] == losses[1]
+
+
+def test_pairs_of_which_another_drawing_was_trained_on_are_not_held_out():
+    def library(*pairs):
+        rgba = np.zeros((4, 4, 4), np.uint8)
+        return SubjectLibrary([Subject(noun, look, rgba, "", common=True) for look, noun in pairs])
+
+    trained = library(("3d", "cat"), ("flat", "cat"), ("3d", "dog"))
+    held_out = library(("3d", "cat"), ("flat", "dog"), ("photo", "pear"))
+    assert evaluate._unseen(held_out, trained) == [("flat", "dog")]
+
+
+def test_some_measures_leave_the_other_figures_and_train_no_judge(tmp_path, monkeypatch):
+    pack, out = tmp_path / "pack", tmp_path / "out"
+    pack.mkdir()
+    for file in evaluate.PACK.iterdir():
+        if file.suffix != ".md":
+            (pack / file.name).symlink_to(file)
+    monkeypatch.setattr(evaluate, "trained_judge", lambda *_: pytest.fail("no judge is needed"))
+    monkeypatch.setattr(evaluate, "speed", lambda _: {"threads": 1})
+    values = {"pack": pack, "minutes": 1, "only": ("speed",)}
+    first = evaluate.evaluate(tmp_path, tmp_path, out, scale=0.1, **values)
+    assert first["speed"]["share_of_questions"] == 0.1
+    kept = {"parti": {"parti_prompts": 804}} | first
+    (out / "figures.json").write_text(json.dumps(kept))
+    evaluate.evaluate(tmp_path, tmp_path, out, scale=1.0, **values)
+    figures = json.loads((out / "figures.json").read_text())
+    assert figures["parti"] == {"parti_prompts": 804}
+    assert figures["speed"]["share_of_questions"] == 1.0
+    assert "| parti prompts | 804 |" in (pack / "text_encoder.md").read_text()
 
 
 def test_asking_partiprompts_without_their_table_says_how_to_name_it(tmp_path, capsys):

@@ -1,6 +1,7 @@
 """The training loop: budgets, schedules, and runs that go on where they stopped."""
 
 import itertools
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -84,6 +85,47 @@ def test_an_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one(tmp_pa
     second.train()
     assert second.progress.images == whole.progress.images == 480
     assert torch.equal(weights(second), weights(whole))
+
+
+class Interrupted(Line):
+    """The same; somebody presses Ctrl+C within one of its steps."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self._steps = itertools.count()
+        self._step = step
+
+    def loss(self, network: nn.Module, draw: Draw) -> torch.Tensor:
+        if next(self._steps) == self._step:
+            signal.raise_signal(signal.SIGINT)
+        return super().loss(network, draw)
+
+
+def test_a_run_that_is_interrupted_saves_and_goes_on_to_the_same_end(tmp_path):
+    whole = Run(Line(), settings(tmp_path / "whole"))
+    whole.train()
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        Run(Interrupted(7), settings(tmp_path / "parts")).train()
+    assert signal.getsignal(signal.SIGINT) is before
+    second = Run(Line(), settings(tmp_path / "parts", resume=True))
+    assert second.progress.step == 8
+    second.train()
+    assert torch.equal(weights(second), weights(whole))
+
+
+def test_a_second_interruption_ends_a_run_at_once(tmp_path):
+    run = Run(Interrupted(3), settings(tmp_path))
+    run.programme.batch = 8
+
+    def loss(network, draw):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    run.programme.loss = loss
+    with pytest.raises(KeyboardInterrupt):
+        run.train()
+    assert not (tmp_path / "checkpoint.pt").exists()
 
 
 def test_training_lowers_the_loss_and_leaves_the_average_in_the_network(tmp_path):
