@@ -12,8 +12,9 @@ A point may be longer than w: what follows, (B, E), is added to the coarsest fea
 canvas. So a search comes near to pictures that no w draws.
 
 Differs from the paper: a small network maps z and the look to w, so that each look has a mean to
-truncate to. On a CPU pixels are costly, so that their finest stages work at S/4 (sub-pixel
-convolutions), and latents are what the shipped generator draws: the decoder knows fine detail.
+truncate to. Batches are small here, so the discriminator may see how much those of a look differ
+from one another (Karras et al. 2018, https://arxiv.org/abs/1710.10196, section 3); without that, a
+generator of pixels repeats itself.
 """
 
 import math
@@ -52,6 +53,8 @@ class GanConfig:
     discriminator_blocks: Sequence[int] = (1, 1, 1)
     expansion: int = 2  # of a block's middle
     group: int = 16  # channels that one group of a 3x3 convolution sees
+    finest: int = 0  # width of a last step that draws single pixels; 0: places drawn together
+    spread: bool = False  # the discriminator sees how much the canvases of a look differ
     design: str = "r3gan"  # or "dcgan": see `engine.networks.dcgan`
     vae: Mapping[str, Any] | None = None
 
@@ -129,10 +132,20 @@ class Generator(nn.Module):
             ]
             self.stages.append(nn.Sequential(*layers))
             before = width
-        self.to_canvas = _convolution(before, config.channels * config.shuffle**2, 3, gain=0.5)
+        self.finest: nn.Sequential | None = None
+        if config.finest:
+            self.finest = nn.Sequential(
+                _convolution(before, config.finest, 1),
+                nn.Upsample(scale_factor=config.shuffle, mode="bilinear"),
+                _convolution(config.finest, config.finest, 3, gain=_GAIN),
+                nn.LeakyReLU(SLOPE),
+            )
+            before = config.finest
+        together = 1 if config.finest else config.shuffle**2
+        self.to_canvas = _convolution(before, config.channels * together, 3, gain=0.5)
         # Places drawn together start alike, or the first pictures are all grid.
-        first = self.to_canvas.weight.detach()[:: config.shuffle**2]
-        self.to_canvas.weight.data.copy_(first.repeat_interleave(config.shuffle**2, dim=0))
+        first = self.to_canvas.weight.detach()[::together]
+        self.to_canvas.weight.data.copy_(first.repeat_interleave(together, dim=0))
         self.decoder: Decoder | None = None
         if config.vae is not None:
             self.decoder = Decoder(VaeConfig(**config.vae))
@@ -182,7 +195,10 @@ class Generator(nn.Module):
             if number:
                 x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
             x = stage(x)
-        canvas = F.pixel_shuffle(self.to_canvas(x), self.config.shuffle)
+        if self.finest is None:
+            canvas = F.pixel_shuffle(self.to_canvas(x), self.config.shuffle)
+        else:
+            canvas = self.to_canvas(self.finest(x))
         if fine.shape[1]:
             places = fine.reshape(len(canvas), self.config.channels, self._fine, self._fine)
             if self.decoder is None:
@@ -232,16 +248,29 @@ class Discriminator(nn.Module):
         deepest = widths[-1]
         self.basis = nn.Conv2d(deepest, deepest, COARSEST, groups=deepest, bias=False)
         nn.init.normal_(self.basis.weight, std=1 / COARSEST)
-        self.out = _linear(deepest, config.styles)
+        self.out = _linear(2 * deepest if config.spread else deepest, config.styles)
         self.looks = nn.Embedding(len(config.looks), config.styles)
 
     def forward(self, canvas: Tensor, looks: Tensor) -> Tensor:
-        """Judge pictures (B, C, S, S) of looks (B,)."""
+        """Judge canvases (B, C, S, S) of looks (B,); with `spread`, all real or all drawn."""
         x = canvas if self.config.vae is not None else canvas * 2 - 1
         x = self.from_canvas(F.pixel_unshuffle(x, self.unshuffle))
         for stage in self.stages:
             x = stage(x)
-        features = self.out(self.basis(x).flatten(1))
+        seen = self.basis(x).flatten(1)
+        if self.config.spread:
+            seen = torch.cat([seen, spread_of(x, looks, len(self.config.looks))], dim=1)
+        features = self.out(seen)
         # The projection of Miyato and Koyama 2018, https://arxiv.org/abs/1802.05637.
         scores: Tensor = (features * self.looks(looks)).sum(1)
         return scores / math.sqrt(features.shape[1])
+
+
+def spread_of(x: Tensor, looks: Tensor, count: int) -> Tensor:
+    """How much each feature (B, C, H, W) differs among the rows of the same look, (B, C)."""
+    belongs = F.one_hot(looks, count).float()  # (B, L)
+    share = belongs / belongs.sum(0).clamp(min=1)
+    rows = x.float().flatten(1)
+    mean = belongs @ (share.T @ rows)
+    variance = belongs @ (share.T @ (rows - mean).square())
+    return (variance + 1e-4).sqrt().view(x.shape).mean((2, 3))

@@ -64,11 +64,13 @@ class Duel(Course[Bout, dict[str, float]]):
         pictures: PictureSet | EncodedSet,
         settings: Settings,
         *,
-        batch: int = 16,
+        batch: int | None = None,
         judge_first: int = 0,
         observe: OnObserve = lambda _generator, _standing: None,
     ) -> None:
-        """Only the discriminator learns from the first `judge_first` pictures.
+        """Take `batch` pictures a step, else as many as the recipe says.
+
+        Only the discriminator learns from the first `judge_first` pictures.
 
         A generator that is trained already would unlearn from one that knows nothing.
 
@@ -83,7 +85,7 @@ class Duel(Course[Bout, dict[str, float]]):
         self.generator, self.discriminator = pair
         self.recipe = recipe
         self.pictures = pictures
-        self.batch = batch
+        self.batch = recipe.batch if batch is None else batch
         self.judge_first = judge_first
         self.observe = observe
         self.average = {key: value.clone() for key, value in generator.state_dict().items()}
@@ -169,12 +171,11 @@ class Duel(Course[Bout, dict[str, float]]):
         return loss.detach()
 
     def _judge_of(self, looks: Tensor) -> Judge:
-        """The discriminator, told which looks it sees; two of each where pairs come together."""
+        """The discriminator, told which looks it sees; real and drawn canvases come apart."""
 
         def judge(samples: Tensor) -> Tensor:
-            times = len(samples) // len(looks)
-            scores: Tensor = self.discriminator(samples, looks.repeat(times))
-            return scores.float()
+            parts = torch.split(samples, len(looks))
+            return torch.cat([self.discriminator(part, looks).float() for part in parts])
 
         return judge
 

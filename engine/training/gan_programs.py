@@ -101,9 +101,17 @@ def latent_config(looks: tuple[str, ...], vae: Vae) -> GanConfig:
 
 
 def pixel_config(looks: tuple[str, ...]) -> GanConfig:
-    """Sizes of a pair that works on pixels: the generator's finest stage draws 2 x 2 of them."""
-    widths, blocks = (256, 128, 64, 48), (1, 1, 1, 1)
-    return GanConfig(looks=looks, size=SIZE, generator_widths=widths, generator_blocks=blocks)
+    """Sizes of a pair that works on pixels."""
+    return GanConfig(
+        looks=looks,
+        size=SIZE,
+        generator_widths=(256, 128, 64, 48),
+        generator_blocks=(1, 1, 1, 1),
+        discriminator_widths=(192, 96, 48, 24),
+        discriminator_blocks=(1, 1, 1, 1),
+        finest=24,
+        spread=True,
+    )
 
 
 def read_vae() -> Vae:

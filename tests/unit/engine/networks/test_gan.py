@@ -7,7 +7,7 @@ import torch
 
 from engine.gan.walks import near, spherical, truncated
 from engine.networks.dcgan import Critic, DcganGenerator
-from engine.networks.gan import Discriminator, GanConfig, Generator, ResidualBlock
+from engine.networks.gan import Discriminator, GanConfig, Generator, ResidualBlock, spread_of
 from engine.networks.vae import VaeConfig
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -124,3 +124,53 @@ def test_a_neighbour_is_noise_again():
     z = near(noise(4000, 8), noise(4000, 8, seed=1), 0.6)
     assert float(z.std()) == pytest.approx(1, abs=0.02)
     assert torch.equal(near(noise(2), noise(2, seed=1), 0.0), noise(2))
+
+
+SINGLE = replace(CONFIG, generator_widths=(32, 24, 16, 16), generator_blocks=(1, 1, 1, 1))
+
+
+@pytest.mark.parametrize(("finest", "has_grid"), [(0, True), (8, False)])
+def test_what_draws_single_pixels_draws_no_grid_of_its_own(finest, has_grid):
+    generator = Generator(replace(SINGLE, finest=finest)).eval()
+    torch.nn.init.normal_(generator.to_canvas.weight, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        generator.basis.fill_(1.0)  # nothing to draw: the same everywhere
+        w = generator.styles(noise(1), torch.tensor([0]))
+        inner = generator.draw(w)[:, :, 20:44, 20:44]
+    assert inner.shape == (1, 3, 24, 24)
+    assert bool((inner.std((2, 3)) > 1e-3).any()) == has_grid
+
+
+def test_a_discriminator_with_spread_sees_that_a_look_repeats_itself():
+    torch.manual_seed(0)
+    judge = Discriminator(replace(CONFIG, spread=True))
+    looks = torch.tensor([0, 0, 1, 1])
+    varied = torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    repeated = varied.clone()
+    repeated[1] = repeated[0]
+    with torch.no_grad():
+        before, after = judge(varied, looks), judge(repeated, looks)
+    assert before[0] != after[0], "the same picture, among others and among its like"
+    assert torch.allclose(before[2:], after[2:], atol=1e-5), "another look is none of its business"
+    plain = Discriminator(CONFIG)
+    with torch.no_grad():
+        assert torch.allclose(plain(varied, looks)[0], plain(repeated, looks)[0], atol=1e-5)
+
+
+def test_spread_is_the_deviation_of_features_within_each_look():
+    x = torch.randn(5, 3, 2, 2, generator=torch.Generator().manual_seed(2))
+    looks = torch.tensor([1, 0, 1, 1, 2])
+    found = spread_of(x, looks, 3)
+    wanted = (x[[0, 2, 3]].var(0, unbiased=False) + 1e-4).sqrt().mean((1, 2))
+    for row in (0, 2, 3):
+        assert torch.allclose(found[row], wanted, atol=1e-6)
+    assert torch.allclose(found[4], torch.full((3,), 1e-2), atol=1e-6), "one alone"
+
+
+def test_spread_can_be_learnt_through_twice():
+    judge = Discriminator(replace(CONFIG, spread=True))
+    canvas = torch.rand(4, 3, 64, 64, requires_grad=True)
+    scores = judge(canvas, torch.tensor([0, 0, 1, 1]))
+    (gradient,) = torch.autograd.grad(scores.sum(), canvas, create_graph=True)
+    gradient.square().sum().backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in judge.parameters())
