@@ -47,6 +47,7 @@ DEFAULT_IMAGE_COUNT = 4
 CONFIRMED_FROM = 5  # jobs of one prompt that are asked about first
 AVOIDED_WEIGHT = -0.5  # of what a model's entry wants avoided, as of an item of --no
 MAX_STEPS = 150
+USUAL_STRENGTH = 0.6  # of a prompt that begins with a picture
 
 T = TypeVar("T")
 
@@ -73,7 +74,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Pictures that came with a wish, cleaned."""
+    """Pictures that came with a wish, cleaned, and the shape they give the result."""
 
     source: bytes = b""  # PNG
     source_size: tuple[int, int] | None = None  # pixels
@@ -214,7 +215,7 @@ def request_of(wish: Wish, sources: Sources, catalogue: Catalogue) -> Request:
         style_references=sources.styles,
         style_weight=_or(flags.style_weight, 100),
     )
-    return from_source(common, sources.source, _strength(flags)) if sources.source else common
+    return from_source(common, sources.source, strength_of(flags)) if sources.source else common
 
 
 def _require_able(info: ModelInfo, flags: Flags) -> None:
@@ -378,11 +379,11 @@ def _loras(
     return tuple(found)
 
 
-def _strength(flags: Flags) -> float:
-    """`--strength`, else from `--iw`: 1 keeps the usual 0.6, more keeps more of the picture."""
+def strength_of(flags: Flags, usual: float = USUAL_STRENGTH) -> float:
+    """`--strength`, else from `--iw`: 1 stands for 0.6, more keeps more of the picture."""
     if flags.strength is not None:
         return flags.strength
-    return 1 / (1 + 2 / 3 * _or(flags.image_weight, 1.0))
+    return usual if flags.image_weight is None else 1 / (1 + 2 / 3 * flags.image_weight)
 
 
 def _or(value: T | None, default: T) -> T:

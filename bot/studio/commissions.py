@@ -11,6 +11,7 @@ from bot.studio import mixing, policy, restyling
 from bot.studio.acceptance import Acceptance, Commission, hides, hides_mix, hides_restyle, of_image
 from bot.studio.asking import (
     CONFIRMED_FROM,
+    Sources,
     Wish,
     model_named,
     model_of,
@@ -32,7 +33,7 @@ from bot.studio.contract import (
     Teaching,
 )
 from bot.studio.house import House, Terms
-from bot.studio.ingredients import Ingredients, Uploads
+from bot.studio.ingredients import Ingredients
 from bot.studio.pictures import shown_words
 from bot.studio.restyling import STYLE_MODEL
 from bot.studio.training import Training
@@ -123,13 +124,10 @@ class Commissions:
             policy.require_model(model_of(wish, self._catalogue).name, terms.rules)
         if len(wishes) >= CONFIRMED_FROM and not confirmed:
             raise ConfirmationNeeded(len(wishes))
-        uploads = Uploads(
-            await self._ingredients.cleaned(source, "the picture"),
-            await self._ingredients.cleaned(style, "the style"),
-        )
+        attached = await self._ingredients.attached(source, style)
         commissions = [
             Commission(
-                request=await self._ingredients.request(caller, wish, uploads),
+                request=await self._ingredients.request(caller, wish, attached),
                 prompt=wish.text,
                 model=model_of(wish, self._catalogue).name,
                 operation=Operation.IMAGINE,
@@ -424,13 +422,9 @@ class Commissions:
 
     async def _drawing(self, caller: Caller, wish: Wish, size: tuple[int, int] | None) -> Diffusion:
         """The request of a prompt, in the shape of a picture where the prompt names none."""
-        drawing = await self._ingredients.request(caller, wish, Uploads(None, None))
+        drawing = await self._ingredients.request(caller, wish, Sources(source_size=size))
         assert isinstance(drawing, Diffusion)
-        flags = wish.parsed.flags
-        if size is None or flags.size or flags.aspect:
-            return drawing
-        width, height = model_of(wish, self._catalogue).size_for(*size)
-        return replace(drawing, width=width, height=height)
+        return drawing
 
     def _upscaler(self) -> tuple[UpscaleMethod, str]:
         """How pictures are made larger here, and the model that jobs with uploads name."""

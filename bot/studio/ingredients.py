@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
@@ -31,14 +31,6 @@ from engine.api import (
 FetchPicture: TypeAlias = Callable[[str], Awaitable[bytes]]
 
 LINK_HOSTS = frozenset({"cdn.discordapp.com", "media.discordapp.net"})
-
-
-@dataclass(frozen=True, slots=True)
-class Uploads:
-    """Attachments, cleaned."""
-
-    source: Upload | None
-    style: Upload | None
 
 
 class Ingredients:
@@ -81,24 +73,25 @@ class Ingredients:
             return None
         return await self.clean(data, name)
 
-    async def request(self, caller: Caller, wish: Wish, uploads: Uploads) -> Request:
+    async def attached(self, source: bytes | None, style: bytes | None) -> Sources:
+        """What came along with a prompt, cleaned."""
+        look = await self.cleaned(style, "the style")
+        sources = Sources(styles=(StyleReference(image=look.png),) if look else ())
+        picture = await self.cleaned(source, "the picture")
+        return _beginning(sources, picture) if picture else sources
+
+    async def request(self, caller: Caller, wish: Wish, came: Sources) -> Request:
         """The request of a prompt, with the pictures that it names and that came along."""
-        source = uploads.source
         links = wish.parsed.image_prompts
-        if len(links) + (source is not None) > 1:
+        if len(links) + bool(came.source) > 1:
             raise NotAllowed("one picture can be the beginning of an image; leave the others out")
         if links:
-            source = await self.clean(await self._fetched(links[0]), "the linked picture")
-        styles = [
+            linked = await self.clean(await self._fetched(links[0]), "the linked picture")
+            came = _beginning(came, linked)
+        named = [
             await self._style(caller, ref.ref, ref.weight) for ref in wish.parsed.style_references
         ]
-        if uploads.style is not None:
-            styles.append(StyleReference(image=uploads.style.png))
-        sources = Sources(
-            source.png if source else b"",
-            (source.width, source.height) if source else None,
-            tuple(styles),
-        )
+        sources = replace(came, styles=tuple(dict.fromkeys((*named, *came.styles))))
         return valid(lambda: request_of(wish, sources, self._catalogue))
 
     async def _style(self, caller: Caller, ref: str, weight: float) -> StyleReference:
@@ -186,3 +179,7 @@ class Ingredients:
                 "only links to pictures in Discord are fetched; attach the file instead"
             )
         return await self.fetch_picture(link)
+
+
+def _beginning(sources: Sources, picture: Upload) -> Sources:
+    return replace(sources, source=picture.png, source_size=(picture.width, picture.height))

@@ -1,5 +1,6 @@
 """What was made before, made once more: near it, with another seed or prompt, or exactly so."""
 
+import asyncio
 from dataclasses import replace
 
 from bot.errors import NotAllowed, NotFound, UnusablePicture
@@ -28,13 +29,14 @@ from bot.studio.asking import (
     new_seed,
     read_wishes,
     request_of,
+    strength_of,
     valid,
 )
 from bot.studio.codec import UnreadableRequest, decode_request, file_keys
 from bot.studio.contract import Blending, Caller, Destination, Operation
 from bot.studio.gallery import Gallery
 from bot.studio.house import Terms
-from bot.studio.ingredients import Ingredients, Uploads
+from bot.studio.ingredients import Ingredients
 from bot.studio.pictures import JOB_KEY
 from bot.studio.restyling import STYLE_MODEL
 from engine.api import (
@@ -51,6 +53,7 @@ from engine.api import (
     Request,
     Stylize,
     TrainGan,
+    image_of,
     read_parameters,
 )
 
@@ -204,22 +207,19 @@ class Repeats:
         wish = wishes[0]
         info = model_of(wish, self._catalogue)
         policy.require_model(info.name, terms.rules)
-        remixed = await self._ingredients.request(caller, wish, Uploads(None, None))
-        if isinstance(request, Stylize):  # its content drawn anew in the same styles
+        came = await asyncio.to_thread(_came_with, request, commission.prompt)
+        if wish.parsed.image_prompts:
+            came = replace(came, source=b"")
+        remixed = await self._ingredients.request(caller, wish, came)
+        flags = wish.parsed.flags
+        if isinstance(request, Blend):
             assert isinstance(remixed, Diffusion)
-            drawn = from_source(remixed, request.content, STRONG_STRENGTH)
-            remixed = replace(drawn, style_references=request.styles)
-        elif isinstance(request, Blend):
-            assert isinstance(remixed, Diffusion)
-            on = max(request.strength, mixing.DRAWN_ON)
+            on = strength_of(flags, max(request.strength, mixing.DRAWN_ON))
             asked = Blending(weights=request.weights, prompt=text, strength=on)
             remixed = mixing.blend_of(remixed, request.pictures, asked, typed=None)
-        elif isinstance(request, ImageToImage) and not isinstance(remixed, ImageToImage):
-            assert isinstance(remixed, Diffusion)
-            strength = wish.parsed.flags.strength
-            remixed = from_source(
-                remixed, request.source, request.strength if strength is None else strength
-            )
+        elif isinstance(remixed, ImageToImage) and came.source:
+            stored = request.strength if isinstance(request, ImageToImage) else STRONG_STRENGTH
+            remixed = replace(remixed, strength=strength_of(flags, stored))
         return replace(
             commission,
             request=remixed,
@@ -300,6 +300,28 @@ def _anew(request: Request, job: JobRow) -> Request:
             return mixing.morphed_anew(request)
         case _:
             return replace(request, seed=new_seed())
+
+
+def _came_with(request: Request, prompt: str) -> Sources:
+    """What a job had beside its prompt: where it began, and looks that the prompt does not name."""
+    match request:
+        case Stylize():
+            source, styles = request.content, request.styles
+        case Diffusion():
+            source = request.source if isinstance(request, ImageToImage) else b""
+            styles = request.style_references[_count_styles(prompt) :]
+        case _:
+            return Sources()
+    shape = request.pictures[0] if isinstance(request, Blend) else source
+    return Sources(source, image_of(shape).size if shape else None, styles)
+
+
+def _count_styles(prompt: str) -> int:
+    """How many looks a prompt names."""
+    try:
+        return len(parse(prompt, allow_empty=True).style_references)
+    except PromptError:  # words that were made for it
+        return 0
 
 
 def _foreign_prompt(text: str) -> ParsedPrompt:

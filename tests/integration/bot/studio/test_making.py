@@ -225,6 +225,35 @@ async def test_reroll_changes_the_seed_and_remix_the_prompt_too(studio: Atelier,
     assert engine.requests[2].prompt[0].text == "a cat"
 
 
+async def test_a_remix_begins_with_the_same_picture_in_its_shape(studio: Atelier, engine) -> None:
+    [job] = await studio.imagine(MEMBER, "a fox --steps 2", WEB, source=picture())
+    await ended(studio, job)
+    for typed, strength in (("", 0.6), (" --iw 3", 1 / 3), (" --strength 0.2", 0.2)):
+        remix = await studio.reroll(MEMBER, job.id, WEB, text="an owl --steps 2" + typed)
+        assert (await ended(studio, remix)).reason == ""
+        drawn, first = engine.requests[-1], engine.requests[0]
+        assert (drawn.source, drawn.width, drawn.height) == (
+            first.source,
+            first.width,
+            first.height,
+        )
+        assert drawn.strength == pytest.approx(strength)
+
+
+async def test_a_remix_keeps_the_look_that_was_attached_and_takes_others_from_its_words(
+    studio: Atelier, engine
+) -> None:
+    first = await made(studio, "a fox --sref udnie", style=picture())
+    udnie, attached = engine.requests[0].style_references
+    for words, looks in (
+        ("an owl", (attached,)),
+        ("a cat --sref udnie::1", (udnie, attached)),
+    ):
+        job = await studio.reroll(MEMBER, first.id, WEB, text=words + QUICK)
+        await ended(studio, job)
+        assert engine.requests[-1].style_references == looks
+
+
 async def test_an_upscaled_image_is_larger_and_knows_its_parent(studio: Atelier, engine) -> None:
     job = await made(studio)
     large = await ended(studio, await studio.upscale(MEMBER, job.images[0].id, WEB, factor=4))

@@ -95,6 +95,19 @@ async def test_a_prompt_draws_a_blend_on_and_its_flags_count(
     assert request.width == request.height
 
 
+async def test_a_remixed_blend_keeps_its_shape_and_takes_a_typed_strength(
+    studio: Atelier, engine: FakeEngine
+) -> None:
+    job = await blended(studio)
+    for typed, strength in (("", 0.5), (" --strength 0.8", 0.8)):
+        text = "an owl --steps 3" + typed
+        await ended(studio, await studio.reroll(MEMBER, job.id, WEB, text=text))
+        first, drawn = engine.requests[0], engine.requests[-1]
+        assert isinstance(drawn, Blend)
+        assert (drawn.width, drawn.height) == (first.width, first.height)
+        assert (drawn.pictures, drawn.strength) == (first.pictures, strength)
+
+
 async def test_blends_without_words_differ_by_their_weights(
     studio: Atelier, engine: FakeEngine
 ) -> None:

@@ -18,6 +18,7 @@ from bot.studio.contract import (
     Restyling,
     StyleChoice,
 )
+from bot.studio.repeats import STRONG_STRENGTH
 from bot.studio.studio import Atelier
 from bot.wording import translated
 from engine.api import (
@@ -229,6 +230,10 @@ async def test_buttons_work_on_a_restyled_image(studio: Atelier, engine: FakeEng
     drawn = engine.requests[-1]
     assert isinstance(drawn, ImageToImage)
     assert drawn.style_references == first.styles
+    shape = studio.catalogue.default.size_for(90, 60)
+    assert (drawn.width, drawn.height, drawn.strength) == (*shape, STRONG_STRENGTH)
+    await ended(studio, await studio.reroll(MEMBER, remixed.id, WEB, text="an owl --steps 2"))
+    assert engine.requests[-1].style_references == first.styles
 
 
 async def test_diffusion_needs_a_model_that_the_server_allows(
