@@ -27,7 +27,7 @@ from bot.prompts.parsed import (
     Span,
     StyleReference,
 )
-from bot.prompts.parser import parse, parse_each
+from bot.prompts.parser import parse, parse_each, without_flags
 from bot.prompts.presets import StylePreset, load_presets, preset_named
 from bot.prompts.wildcards import NONE, Wildcards
 
@@ -56,4 +56,5 @@ __all__ = [
     "parse",
     "parse_each",
     "preset_named",
+    "without_flags",
 ]

@@ -84,6 +84,20 @@ def parse_each(
     ]
 
 
+def without_flags(text: str, *names: str) -> str:
+    """One prompt, expansions done, without some of its flags; what can't be read stays as it is."""
+    text = clean(text)
+    reader = _Reader(text)
+    try:
+        reader.read(allow_empty=True)
+    except PromptError:
+        return text
+    for spec, start, end in reversed(reader.places):
+        if spec.name in names:
+            text = f"{text[:start].rstrip()} {text[end:].lstrip(' ,')}".strip()
+    return text
+
+
 def _parse_concrete(concrete: Concrete, *, allow_empty: bool) -> ParsedPrompt:
     try:
         return _Reader(concrete.text).read(allow_empty=allow_empty)
@@ -112,6 +126,7 @@ class _Reader:
     styles: list[StyleReference] = field(default_factory=list)
     values: dict[str, FlagValue] = field(default_factory=dict)  # by field of Flags
     named: dict[str, str] = field(default_factory=dict)  # field -> flag that set it
+    places: list[tuple[FlagSpec, int, int]] = field(default_factory=list)  # flag, start, end
 
     def read(self, *, allow_empty: bool) -> ParsedPrompt:
         links, begin = self._image_prompts()
@@ -145,6 +160,7 @@ class _Reader:
         while start is not None:
             spec = flag_named(start, self.text)
             end = self._flag(spec, start)
+            self.places.append((spec, start.position, end))
             following = find_flag(self.text, end, flags_by_name())
             self._check_no_words(end, following)
             start = following

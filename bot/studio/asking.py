@@ -20,6 +20,7 @@ from bot.prompts import (
     parse,
     parse_each,
     preset_named,
+    without_flags,
 )
 from bot.studio.contract import Preferences
 from bot.wording import Said
@@ -56,7 +57,7 @@ T = TypeVar("T")
 class Wish:
     """One concrete prompt, read, with its seed decided."""
 
-    text: str  # as typed, expansions done
+    text: str  # as typed, expansions and repetitions done
     parsed: ParsedPrompt  # preferences and preset taken in
     seed: int
 
@@ -105,7 +106,9 @@ def read_wishes(
         repeat = typed.flags.repeat or 1
         require_cap(count * repeat, cap)
         parsed = with_preferences(typed, preferences)
-        wishes += [Wish(prompt, parsed, seed) for seed in _seeds(parsed, repeat)]
+        alone = without_flags(prompt, "repeat")
+        seeds = _seeds(parsed, repeat)
+        wishes += [Wish(_with_seed(alone, typed.flags, seed), parsed, seed) for seed in seeds]
         require_cap(len(wishes), cap)
     return wishes
 
@@ -276,6 +279,13 @@ def _seeds(parsed: ParsedPrompt, repeat: int) -> Sequence[int]:
         return [new_seed() for _ in range(repeat)]
     count = _or(parsed.flags.images, DEFAULT_IMAGE_COUNT)
     return [(first + i * count) % (MAX_SEED + 1) for i in range(repeat)]
+
+
+def _with_seed(text: str, typed: Flags, seed: int) -> str:
+    """The text of one of several repetitions: where a seed was typed, with its own."""
+    if typed.seed in (None, seed):
+        return text
+    return f"{without_flags(text, 'seed')} --seed {seed}"
 
 
 def _prompt(parsed: ParsedPrompt, info: ModelInfo) -> Prompt:

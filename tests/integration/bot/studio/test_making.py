@@ -109,6 +109,11 @@ async def test_permutations_make_a_job_each_and_many_are_asked_about(studio: Ate
 
 async def test_repeated_jobs_never_draw_the_same_image_twice(studio: Atelier) -> None:
     jobs = await studio.imagine(MEMBER, "a fox --seed 100 --repeat 3" + QUICK, WEB)
+    assert [job.prompt for job in jobs] == [
+        "a fox --seed 100" + QUICK,
+        f"a fox{QUICK} --seed 102",
+        f"a fox{QUICK} --seed 104",
+    ]
     assert [job.seed for job in jobs] == [100, 102, 104]
 
 
@@ -223,6 +228,13 @@ async def test_reroll_changes_the_seed_and_remix_the_prompt_too(studio: Atelier,
     assert rerolled.seed != job.seed
     assert engine.requests[1].prompt == engine.requests[0].prompt
     assert engine.requests[2].prompt[0].text == "a cat"
+
+
+async def test_a_repeated_job_is_remixed_by_the_text_it_shows(studio: Atelier) -> None:
+    [job, _] = await studio.imagine(MEMBER, "a fox --repeat 2" + QUICK, WEB)
+    assert job.prompt == "a fox" + QUICK
+    remix = await studio.reroll(MEMBER, job.id, WEB, text=job.prompt)
+    assert (await ended(studio, remix)).state is JobState.FINISHED
 
 
 async def test_a_remix_begins_with_the_same_picture_in_its_shape(studio: Atelier, engine) -> None:

@@ -10,6 +10,7 @@ from bot.prompts import (
     Wildcards,
     parse,
     parse_each,
+    without_flags,
 )
 
 
@@ -388,3 +389,19 @@ def test_an_error_in_one_of_many_prompts_points_into_the_typed_text():
         parse_each(text)
     error = caught.value
     assert text[error.position : error.position + error.length] == "500"
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("a fox --repeat 2", "a fox"),
+        ("a fox --repeat 2, --ar 3:2", "a fox --ar 3:2"),
+        ("a fox --ar 3:2 —r 2 --no text, frame --seed 5", "a fox --ar 3:2 --no text, frame"),
+        ('a fox --sref "the --seed 5" --seed=5 --tile', 'a fox --sref "the --seed 5" --tile'),
+        ("--seed 5", ""),
+        ("a fox \\--seed 5", "a fox \\--seed 5"),
+        ("a fox --sed 5 --seed 5", "a fox --sed 5 --seed 5"),
+    ],
+)
+def test_flags_are_left_out_of_a_text_and_all_else_stays(text: str, left: str):
+    assert without_flags(text, "seed", "repeat") == left
