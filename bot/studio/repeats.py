@@ -292,6 +292,8 @@ def _anew(request: Request, job: JobRow) -> Request:
     match request:
         case TrainGan() if job.state == FAILED or request.is_ending:
             return replace(request, is_ending=False)  # it goes on where it was
+        case Diffusion() if request.is_varied:  # stays near the image of its seed
+            return replace(request, variation_seed=new_seed())
         case Stylize():
             return restyling.anew(request)
         case Blend():

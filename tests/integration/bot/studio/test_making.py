@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -217,6 +218,16 @@ async def test_a_variation_keeps_the_seed_and_mixes_in_noise(studio: Atelier, en
     again = await studio.vary(MEMBER, f"{varied.id}:0", WEB, is_strong=False)
     await ended(studio, again)
     assert isinstance(engine.requests[2], ImageToImage), "mixed noise begins with the picture"
+
+
+async def test_a_reroll_of_a_variation_is_another_variation(studio: Atelier, engine) -> None:
+    job = await made(studio)
+    varied = await studio.vary(MEMBER, job.images[0].id, WEB, is_strong=False)
+    await ended(studio, varied)
+    await ended(studio, await studio.reroll(MEMBER, varied.id, WEB))
+    variation, rerolled = engine.requests[1:]
+    assert rerolled.variation_seed != variation.variation_seed
+    assert replace(rerolled, variation_seed=variation.variation_seed) == variation
 
 
 async def test_reroll_changes_the_seed_and_remix_the_prompt_too(studio: Atelier, engine) -> None:
