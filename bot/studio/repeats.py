@@ -15,6 +15,7 @@ from bot.prompts import (
     clean,
     format_prompt,
     parse,
+    without_flags,
 )
 from bot.storage.files import ImageFiles
 from bot.storage.images import SeenImage
@@ -125,7 +126,7 @@ class Repeats:
             raise NotFound("there is no such job, or it is not yours to see")
         request = await self._stored_request(parent)
         commission = Commission(
-            request=request if text is not None else _anew(request, parent),
+            request=request,
             prompt=parent.prompt,
             model=parent.model,
             operation=Operation.REROLL,
@@ -134,8 +135,11 @@ class Repeats:
             parent_job_id=parent.id,
             is_relaxed=parent.is_relaxed,
         )
-        if text is not None:
-            commission = await self._remixed(caller, commission, request, text, terms)
+        if text is None:
+            prompt = without_flags(parent.prompt, "seed")
+            commission = replace(commission, request=_anew(request, parent), prompt=prompt)
+        else:
+            commission = await self._remixed(caller, commission, text, terms)
         return await self._acceptance.accept_one(caller, commission, destination, terms)
 
     async def make_again(self, caller: Caller, picture: bytes, destination: Destination) -> JobRow:
@@ -199,8 +203,9 @@ class Repeats:
         return next(able, self._catalogue.default)
 
     async def _remixed(
-        self, caller: Caller, commission: Commission, request: Request, text: str, terms: Terms
+        self, caller: Caller, commission: Commission, text: str, terms: Terms
     ) -> Commission:
+        request = commission.request
         wishes = read_wishes(
             text, terms.preferences, cap=1, wildcards=self._wildcards, has_picture=True
         )

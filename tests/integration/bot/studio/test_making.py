@@ -220,6 +220,13 @@ async def test_a_variation_keeps_the_seed_and_mixes_in_noise(studio: Atelier, en
     assert isinstance(engine.requests[2], ImageToImage), "mixed noise begins with the picture"
 
 
+async def test_a_reroll_says_no_seed_that_it_does_not_have(studio: Atelier) -> None:
+    job = await made(studio, "a fox --seed 5 --no text")
+    rerolled = await studio.reroll(MEMBER, job.id, WEB)
+    assert rerolled.seed != 5
+    assert rerolled.prompt == "a fox --no text" + QUICK
+
+
 async def test_a_reroll_of_a_variation_is_another_variation(studio: Atelier, engine) -> None:
     job = await made(studio)
     varied = await studio.vary(MEMBER, job.images[0].id, WEB, is_strong=False)
