@@ -33,7 +33,7 @@ from bot.storage.generators import GeneratorRow
 from bot.storage.images import ImageRow
 from bot.storage.styles import StyleRow
 from bot.storage.tables import Base, Number, UtcDateTime
-from bot.wording import Said, as_plain
+from bot.wording import Said, as_plain, from_plain
 
 QUEUED, RUNNING = "queued", "running"
 FINISHED, FAILED, CANCELLED = "finished", "failed", "cancelled"
@@ -69,7 +69,8 @@ class JobRow(Base):
     channel_id: Mapped[int | None] = mapped_column(Number)
     is_private: Mapped[bool]
     state: Mapped[str] = mapped_column(String(12), default=QUEUED)
-    reason: Mapped[str] = mapped_column(default="")  # why it failed; what a training came to
+    # Why it failed; what is to be said of the result.
+    reason: Mapped[str] = mapped_column(default="")
     # How the reason was made, so that it can be told in another language.
     reason_parts: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     operation: Mapped[str] = mapped_column(String(24))
@@ -102,6 +103,11 @@ class JobRow(Base):
     deliver_after: Mapped[datetime] = mapped_column(UtcDateTime)
     delivery_attempts: Mapped[int] = mapped_column(default=0)
     delivered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    @property
+    def told(self) -> Said | str:
+        """The reason, to be told in any language."""
+        return from_plain(self.reason_parts) if self.reason_parts else self.reason
 
 
 class JobFileRow(Base):

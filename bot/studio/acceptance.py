@@ -15,6 +15,7 @@ from bot.studio.contract import Caller, Destination, Limits, Operation, Preferen
 from bot.studio.house import House, Terms
 from bot.studio.speeds import work_of
 from bot.studio.training import Training
+from bot.wording import Said, as_plain
 from engine.api import (
     Diffusion,
     Dream,
@@ -39,6 +40,7 @@ class Commission:
     parent_image_id: str | None = None
     parent_job_id: str | None = None
     is_relaxed: bool = False
+    remark: Said | str = ""  # what is to be said of the result already now
 
 
 class Acceptance:
@@ -117,6 +119,8 @@ class Acceptance:
             prompt=commission.prompt,
             model=commission.model,
             seed=commission.request.seed,
+            reason=str(commission.remark),
+            reason_parts=as_plain(commission.remark),
             request=dict(stored),
             parent_image_id=commission.parent_image_id,
             parent_job_id=commission.parent_job_id,

@@ -4,6 +4,7 @@ text --expand--> prompts --parse--> ParsedPrompt + Preferences + ModelInfo --> R
 """
 
 import difflib
+import re
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
@@ -49,6 +50,8 @@ CONFIRMED_FROM = 5  # jobs of one prompt that are asked about first
 AVOIDED_WEIGHT = -0.5  # of what a model's entry wants avoided, as of an item of --no
 MAX_STEPS = 150
 USUAL_STRENGTH = 0.6  # of a prompt that begins with a picture
+
+_JOINTS = re.compile(r"[\s_-]")  # between the words of a sampler's name
 
 T = TypeVar("T")
 
@@ -302,7 +305,7 @@ def _prompt(parsed: ParsedPrompt, info: ModelInfo) -> Prompt:
 
 def _size(flags: Flags, info: ModelInfo, source_size: tuple[int, int] | None) -> tuple[int, int]:
     if flags.size is not None:
-        return _checked_size(flags.size, info)
+        return checked_size(flags.size, info)
     if flags.aspect is not None:
         return info.size_for(*flags.aspect)
     if source_size is not None:
@@ -310,7 +313,12 @@ def _size(flags: Flags, info: ModelInfo, source_size: tuple[int, int] | None) ->
     return info.width, info.height
 
 
-def _checked_size(size: tuple[int, int], info: ModelInfo) -> tuple[int, int]:
+def checked_size(size: tuple[int, int], info: ModelInfo) -> tuple[int, int]:
+    """A size in pixels that a model can draw.
+
+    Raises:
+        LimitReached: it can't; says what it can.
+    """
     width, height = size
     multiple = info.size_multiple
     if max(size) > info.max_side or width * height > info.max_pixels:
@@ -352,15 +360,20 @@ def _guidance(flags: Flags, info: ModelInfo) -> float:
 def _sampler(name: str | None, info: ModelInfo) -> Sampler:
     if name is None:
         return info.sampler
-    known = {sampler.value: sampler for sampler in Sampler}
-    wanted = name.strip().lower().replace(" ", "-").replace("_", "-")
-    if wanted in known:
-        return known[wanted]
-    close = difflib.get_close_matches(wanted, known, n=1)
+    if found := sampler_named(name):
+        return found
+    known = [sampler.value for sampler in Sampler]
+    close = difflib.get_close_matches(name.strip().lower(), known, n=1)
     hint = Said("use {names}", names=", ".join(known))
     if close:
         hint = Said("did you mean {near}?", near=close[0])
     raise NotFound(Said("there is no sampler called {name}; {hint}", name=name, hint=hint))
+
+
+def sampler_named(name: str) -> Sampler | None:
+    """A sampler as any studio writes it, such as `DPM++ 2M Karras`; None where there is none."""
+    wanted = _JOINTS.sub("", name.lower()).removesuffix("karras")
+    return next((one for one in Sampler if _JOINTS.sub("", one.value) == wanted), None)
 
 
 def _loras(

@@ -61,10 +61,11 @@ class Attempts:
         generator: GeneratorRow | None = None
         if isinstance(request, TrainGan):
             generator = await patiently(lambda: self.training.row_of(row, request, finished))
+        remark = remark_of(generator) if generator else remark_on(request, row.prompt)
         return Outcome(
             style=style,
             generator=generator,
-            remark=remark_of(generator) if generator else remark_on(request, row.prompt),
+            remark=remark or row.told,
             images=[image_row(row, place, one, now) for place, one in enumerate(kept)],
             device_s=finished.timings.device_s or finished.timings.total_s,
             timings=asdict(finished.timings),

@@ -7,12 +7,8 @@ from bot.errors import NotAllowed, NotFound, UnusablePicture
 from bot.prompts import (
     NONE,
     Flags,
-    ParsedPrompt,
     PromptError,
-    PromptPart,
-    Span,
     Wildcards,
-    clean,
     format_prompt,
     parse,
     without_flags,
@@ -40,8 +36,8 @@ from bot.studio.house import Terms
 from bot.studio.ingredients import Ingredients
 from bot.studio.pictures import JOB_KEY
 from bot.studio.restyling import STYLE_MODEL
+from bot.studio.retelling import told_by
 from engine.api import (
-    MAX_SEED,
     Ability,
     Blend,
     Catalogue,
@@ -261,35 +257,30 @@ class Repeats:
 
     def _described(self, parameters: GenerationParameters, terms: Terms) -> Commission:
         """A job from parameters that another studio may have written."""
-        parsed = self._read_described(parameters)
-        wish = Wish(format_prompt(parsed), parsed, parsed.flags.seed or new_seed())
+        usual = self._drawing_model(terms.preferences.model)
+        told = told_by(parameters, self._catalogue, usual)
+        if not told.parsed.prompt:
+            raise UnusablePicture("this picture's parameters hold no prompt")
+        flags = replace(told.parsed.flags, images=1)
+        if flags.model is None:
+            flags = replace(flags, model=usual.name)
+        parsed = replace(told.parsed, flags=flags, image_prompts=(), style_references=())
+        seed = new_seed() if flags.seed is None else flags.seed
+        wish = Wish(format_prompt(parsed), parsed, seed)
         info = model_of(wish, self._catalogue)
         policy.require_model(info.name, terms.rules)
+        request = valid(lambda: request_of(wish, Sources(), self._catalogue))
+        if told.variation and isinstance(request, Diffusion):
+            seed, strength = told.variation
+            request = replace(request, variation_seed=seed, variation_strength=strength)
         return Commission(
-            request=valid(lambda: request_of(wish, Sources(), self._catalogue)),
+            request=request,
             prompt=wish.text,
             model=info.name,
             operation=Operation.MAKE_AGAIN,
             is_private=hides(wish, None, terms.preferences),
+            remark=told.remark,
         )
-
-    def _read_described(self, parameters: GenerationParameters) -> ParsedPrompt:
-        parsed = _foreign_prompt(parameters.prompt)
-        avoided = parameters.negative_prompt.strip()
-        parts = (*parsed.parts, PromptPart((Span(avoided),), -0.5)) if avoided else parsed.parts
-        known = {name.lower() for name in self._catalogue.names()}
-        model = (parameters.model or "").lower()
-        info = self._catalogue.info(model) if model in known else self._catalogue.default
-        width, height = parameters.width or info.width, parameters.height or info.height
-        flags = Flags(
-            model=info.name,
-            seed=parameters.seed if _is_seed(parameters.seed) else None,
-            steps=min(max(parameters.steps or info.steps, 1), 150),
-            guidance_scale=min(max(parameters.guidance_scale or info.guidance_scale, 1.0), 30.0),
-            size=info.size_for(width, height) if width > 0 and height > 0 else None,
-            images=1,
-        )
-        return replace(parsed, parts=parts, flags=flags)
 
 
 def _anew(request: Request, job: JobRow) -> Request:
@@ -329,18 +320,3 @@ def _count_styles(prompt: str) -> int:
         return len(parse(prompt, allow_empty=True).style_references)
     except PromptError:  # words that were made for it
         return 0
-
-
-def _foreign_prompt(text: str) -> ParsedPrompt:
-    """A prompt of another studio: in our grammar, else as mere words."""
-    try:
-        return parse(text)
-    except PromptError:
-        words = " ".join(clean(text).split())
-    if not words:
-        raise UnusablePicture("this picture's parameters hold no prompt")
-    return ParsedPrompt(parts=(PromptPart((Span(words),)),))
-
-
-def _is_seed(seed: int | None) -> bool:
-    return seed is not None and 0 <= seed <= MAX_SEED

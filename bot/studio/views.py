@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from bot.storage.images import SeenImage
 from bot.storage.jobs import JobRow
 from bot.studio.contract import Destination, ImageView, JobState, JobView, Operation
-from bot.wording import from_plain
 
 _SIDE_BY_SIDE = frozenset({"TextToImage", "ImageToImage", "Blend", "Dream"})
 
@@ -62,7 +61,7 @@ def job_view(
         is_private=row.is_private,
         destination=Destination(face=row.face, address=row.address),
         parent_id=row.parent_image_id,
-        reason=from_plain(row.reason_parts) if row.reason_parts else row.reason or remark,
+        reason=row.told or remark,
         step=step,
         total=total,
         position=position,

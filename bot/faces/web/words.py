@@ -19,6 +19,7 @@ from bot.prompts import (
     Wildcards,
     count_expansions,
     expand,
+    format_prompt,
     load_presets,
     parse,
     parse_each,
@@ -26,10 +27,10 @@ from bot.prompts import (
 from bot.studio.asking import require_cap
 from bot.studio.contract import Caller, Studio
 from bot.studio.house import RANDOM
+from bot.studio.retelling import told_by
 from bot.wording import Said
 from engine.api import Ability, Catalogue, GenerationParameters, UnknownModel, read_parameters
 
-_SHAPE = r"(--|—)(ar|aspect|size)\b"
 CHECKED_EXPANSIONS = 20  # of one text; more are not looked at until it is sent
 
 
@@ -101,19 +102,8 @@ async def parameters(request: web.Request) -> web.Response:
 
 
 def prompt_of(found: GenerationParameters, catalogue: Catalogue) -> str:
-    """A prompt that asks for the same; what its own flags say already is not said again."""
-    text = " ".join(found.prompt.split())
-    wanted: dict[str, object] = {"no": " ".join(found.negative_prompt.split()), "seed": found.seed}
-    if found.width and found.height and not re.search(_SHAPE, text):
-        wanted["size"] = f"{found.width}x{found.height}"
-    if found.model in catalogue.names():
-        wanted["model"] = found.model
-    missing = (
-        f"--{name} {value}"
-        for name, value in wanted.items()
-        if value not in (None, "") and not re.search(rf"(--|—){name}\b", text)
-    )
-    return " ".join((text, *missing))
+    """A prompt that asks for the same, as far as it can be drawn here."""
+    return format_prompt(told_by(found, catalogue, catalogue.default).parsed)
 
 
 def read_wanted(

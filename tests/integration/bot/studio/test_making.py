@@ -16,6 +16,7 @@ from bot.errors import (
 )
 from bot.prompts import PromptError, parse
 from bot.studio.contract import Caller, GuildRules, JobState, Limits, Operation, Preferences
+from bot.studio.pictures import JOB_KEY
 from bot.studio.studio import Atelier
 from engine.api import (
     GenerationParameters,
@@ -24,7 +25,7 @@ from engine.api import (
     Upscale,
     read_parameters,
 )
-from engine.media.png import encode_png
+from engine.media.png import encode_png, with_parameters
 from engine.testing import FakeEngine
 from tests.integration.bot.studio.conftest import (
     ADMIN,
@@ -325,11 +326,41 @@ async def test_a_foreign_prompt_that_is_no_grammar_of_ours_is_taken_as_words(
     assert parse(again.prompt).prompt == shown
 
 
+async def test_a_picture_whose_record_is_gone_is_made_again_by_what_it_says(
+    studio: Atelier, engine
+) -> None:
+    flags = " --seed 0 --no leaves, rocks --chaos 30 --weird 500 --stylize 300 --stop 80"
+    job = await made(studio, "a (red:1.4) fox::2 snow::1" + flags + " --sampler heun --guidance 3")
+    varied = await studio.vary(MEMBER, job.images[0].id, WEB, is_strong=True)
+    varied = await ended(studio, varied)
+    images = (job.images[0], varied.images[0])
+    for image, request in zip(images, tuple(engine.requests), strict=True):
+        png = await studio.image_png(MEMBER, image.id)
+        parameters = read_parameters(png)
+        others = tuple(pair for pair in parameters.others if pair[0] != JOB_KEY)
+        again = await studio.make_again(
+            MEMBER, with_parameters(png, replace(parameters, others=others)), WEB
+        )
+        assert (await ended(studio, again)).state is JobState.FINISHED
+        assert engine.requests[-1] == replace(request, image_count=1)
+
+
+async def test_who_makes_a_picture_again_is_told_which_lora_is_not_here(
+    studio: Atelier, engine
+) -> None:
+    parameters = GenerationParameters(prompt="a fox, <lora:add_detail:1>", seed=3, steps=2)
+    png = encode_png(Image.new("RGB", (8, 8)), parameters)
+    again = await ended(studio, await studio.make_again(MEMBER, png, WEB))
+    assert again.state is JobState.FINISHED
+    assert "left out: add_detail" in again.reason
+    assert "add_detail" not in again.prompt
+
+
 async def test_a_private_record_is_not_used_for_somebody_elses_make_again(studio, engine) -> None:
-    job = await made(studio, "a fox --weird 70 --private")
+    job = await made(studio, "a fox --quality 2 --private")
     png = await studio.image_png(MEMBER, job.images[0].id)
     again = await studio.make_again(OTHER, png, WEB)
-    assert "--weird" not in again.prompt, "only what the picture itself says"
+    assert "--quality" not in again.prompt, "only what the picture itself says"
     assert again.seed == job.seed
 
 

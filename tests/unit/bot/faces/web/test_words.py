@@ -4,7 +4,7 @@ from bot.errors import LimitReached
 from bot.faces.web.images import file_name
 from bot.faces.web.words import CHECKED_EXPANSIONS, prompt_of, read_wanted
 from bot.prompts import PromptError
-from bot.studio.asking import read_wishes
+from bot.studio.asking import Sources, read_wishes, request_of
 from bot.studio.contract import Preferences
 from engine.api import EngineConfig, GenerationParameters, open_catalogue
 
@@ -14,18 +14,50 @@ def catalogue():
     return open_catalogue(EngineConfig())
 
 
-def test_a_foreign_picture_tells_words_seed_size_and_what_to_avoid(catalogue):
-    found = GenerationParameters(
-        prompt="a fox,\nin snow", negative_prompt="blur", seed=7, width=512, height=384, model="x"
-    )
-    assert prompt_of(found, catalogue) == "a fox, in snow --no blur --seed 7 --size 512x384"
-
-
-def test_what_the_prompt_says_itself_is_not_said_again(catalogue):
-    found = GenerationParameters(
-        prompt="a fox --ar 3:2 --seed 5", seed=6, width=512, height=384, model="atelier-pack"
-    )
-    assert prompt_of(found, catalogue) == "a fox --ar 3:2 --seed 5 --model atelier-pack"
+@pytest.mark.parametrize(
+    ("told", "prompt"),
+    [
+        (
+            {"prompt": "a fox,\nin snow", "negative_prompt": "blur", "seed": 0, "model": "x"},
+            "a fox, in snow --seed 0 --no blur",
+        ),
+        (
+            {"prompt": "a fox --ar 3:2 --seed 5 --size", "seed": 6},
+            "a fox \\--ar 3:2 \\--seed 5 \\--size --seed 6",
+        ),
+        (
+            {"prompt": "a fox --seed 5 --tile --private", "seed": 6, "model": "Atelier-Pack"},
+            "a fox --seed 6 --model atelier-pack --private",
+        ),
+        ({"prompt": "a fox", "width": 512, "height": 768}, "a fox --ar 2:3"),
+        ({"prompt": "a fox", "width": 320, "height": 208}, "a fox --size 320x208"),
+        ({"prompt": "a fox", "width": 256, "height": 256, "steps": 24}, "a fox"),
+        ({"prompt": "a fox", "width": 9000, "height": 8, "seed": -1}, "a fox"),
+        (
+            {"prompt": "a fox", "steps": 500, "guidance_scale": 0.0, "sampler": "DPM++ 2M Karras"},
+            "a fox --steps 150 --guidance 1 --sampler dpm++2m",
+        ),
+        ({"prompt": "a fox", "sampler": "UniPC", "guidance_scale": 4.0}, "a fox"),
+        ({"prompt": "a fox <lora:add_detail:1>"}, "a fox"),
+        (
+            {"prompt": "a fox", "others": (("Chaos", "5 --tile"), ("Weird", "70"))},
+            "a fox --weird 70",
+        ),
+        (
+            {"prompt": "a fox", "negative_prompt": "(bad:1.4), hands"},
+            "a fox --no (bad:1.4), hands",
+        ),
+        (
+            {"prompt": "a fox", "negative_prompt": "bad --x, hands"},
+            "a fox --no bad \\--x\\, hands",
+        ),
+    ],
+)
+def test_a_picture_tells_a_prompt_that_can_be_drawn_here(catalogue, told, prompt):
+    found = GenerationParameters(**told)
+    assert prompt_of(found, catalogue) == prompt
+    [wish] = read_wishes(prompt, Preferences(), cap=1)
+    assert request_of(wish, Sources(), catalogue)
 
 
 @pytest.mark.parametrize("text", ["a fox", "a {red, blue} fox", "(fox:1.3) --ar 3:2", "--tile"])
