@@ -123,7 +123,10 @@ def with_preferences(parsed: ParsedPrompt, preferences: Preferences) -> ParsedPr
         usual = parse(preferences.flags, allow_empty=True)
         flags = merged_flags(flags, usual.flags)
         parsed = replace(
-            parsed, parts=(*parsed.parts, *(part for part in usual.parts if part.weight < 0))
+            parsed,
+            parts=(*parsed.parts, *(part for part in usual.parts if part.weight < 0)),
+            style_references=parsed.style_references or usual.style_references,
+            loras=parsed.loras or usual.loras,
         )
     usual_flags = Flags(
         model=preferences.model,

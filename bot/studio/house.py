@@ -4,10 +4,10 @@ import asyncio
 import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.errors import LimitReached, NotAllowed, NotFound, UserError
-from bot.prompts import load_presets, parse, preset_named
+from bot.prompts import ParsedPrompt, load_presets, parse, preset_named
 from bot.storage.files import ImageFiles, content_key
 from bot.storage.guilds import Guilds
 from bot.storage.members import Members
@@ -31,6 +31,7 @@ from engine.api import (
 MAX_STYLES = 100  # of one member
 _STYLE_NAME = re.compile(r"[^\W_][\w-]{0,38}")
 RANDOM = "random"
+NOBODY = -1  # a member to whom no style belongs
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class House:
         Raises:
             UserError: one of them can't be used; says which and why.
         """
-        self._check(preferences)
+        await self._check(preferences, caller)
         stored = policy.stored_preferences(preferences)
         await self._members.set_preferences(caller.owner_id, stored, self._now())
 
@@ -90,7 +91,7 @@ class House:
             UserError: one of them can't be used; says which and why.
         """
         guild_id = policy.require_admin(caller)
-        self._check(preferences)
+        await self._check(preferences, replace(caller, owner_id=NOBODY))
         stored = policy.stored_preferences(preferences)
         await self._guilds.set_preferences(guild_id, stored, self._now())
 
@@ -279,13 +280,13 @@ class House:
     async def _usable(self, caller: Caller) -> Sequence[StyleRow]:
         return await self._styles.usable(caller.owner_id, caller.guild_id)
 
-    def _check(self, preferences: Preferences) -> None:
+    async def _check(self, preferences: Preferences, caller: Caller) -> None:
         if preferences.model is not None:
             model_named(preferences.model, self._catalogue)
         if preferences.aspect is not None:
             read_aspect(preferences.aspect)
         if preferences.flags is not None:
-            parse(preferences.flags, allow_empty=True)
+            await self._check_flags(parse(preferences.flags, allow_empty=True), caller)
         if preferences.preset and preset_named(preferences.preset, load_presets()) is None:
             raise NotFound(Said("there is no style preset called {name}", name=preferences.preset))
         count = preferences.image_count
@@ -297,6 +298,24 @@ class House:
                     given=count,
                 )
             )
+
+    async def _check_flags(self, usual: ParsedPrompt, caller: Caller) -> None:
+        """Refuse what would not act on each prompt, and looks that the caller can't name."""
+        shown = usual.prompt or " ".join(usual.image_prompts)
+        if shown:
+            raise NotAllowed(
+                Said(
+                    "only flags are taken as defaults, not {words!r}; "
+                    "choose a preset, or type it in each prompt",
+                    words=shown[:40],
+                )
+            )
+        if usual.flags.repeat:
+            raise NotAllowed("--repeat is no default; type it in the prompt that shall be repeated")
+        for reference in usual.style_references:
+            if "://" in reference.ref:
+                raise NotAllowed("a link does not last; save the style, and use its name")
+            await self.look(caller, reference.ref)
 
 
 def _shipped(name: str) -> StylePresetInfo | None:

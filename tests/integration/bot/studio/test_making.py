@@ -13,6 +13,7 @@ from bot.errors import (
     NotAllowed,
     NotFound,
     UnusablePicture,
+    UserError,
 )
 from bot.prompts import PromptError, parse
 from bot.studio.contract import Caller, GuildRules, JobState, Limits, Operation, Preferences
@@ -188,6 +189,45 @@ async def test_preferences_count_where_nothing_was_typed(studio: Atelier, engine
     assert (usual.steps, typed.steps, usual.image_count) == (2, 4, 1)
     assert "watercolo" in usual.prompt[0].text
     assert usual.prompt[-1].weight < 0
+
+
+async def test_usual_looks_count_where_none_is_typed(studio: Atelier, engine) -> None:
+    await studio.set_preferences(MEMBER, Preferences(flags="--sref udnie::2 --sw 300"))
+    await made(studio)
+    await made(studio, "a fox --sref great-wave")
+    usual, typed = engine.requests
+    assert [(one.preset, one.weight) for one in usual.style_references] == [("udnie", 2)]
+    assert [one.preset for one in typed.style_references] == ["great-wave"]
+    assert (usual.style_weight, typed.style_weight) == (300, 300)
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        ("glossy 3D --sref udnie", "'glossy 3D'; choose a preset"),
+        ("https://cdn.discordapp.com/a.png", "only flags"),
+        ("--chaos 5 --repeat 2", "type it in the prompt"),
+        ("--sref https://cdn.discordapp.com/a.png", "save the style"),
+        ("--sref nonsense", "no style called nonsense"),
+    ],
+)
+async def test_flags_that_could_not_act_on_each_prompt_are_no_defaults(
+    studio: Atelier, flags: str, says: str
+) -> None:
+    with pytest.raises(UserError, match=says):
+        await studio.set_preferences(MEMBER, Preferences(flags=flags))
+    with pytest.raises(UserError, match=says):
+        await studio.set_guild_preferences(ADMIN, Preferences(flags=flags))
+
+
+async def test_a_servers_usual_look_is_one_that_all_may_use(studio: Atelier) -> None:
+    await studio.save_style(ADMIN, "ours", picture())
+    usual = Preferences(flags="--sref ours")
+    with pytest.raises(NotFound, match="ours"):
+        await studio.set_guild_preferences(ADMIN, usual)
+    await studio.share_style(ADMIN, "ours", on=True)
+    await studio.set_guild_preferences(ADMIN, usual)
+    assert (await made(studio)).state is JobState.FINISHED
 
 
 async def test_privacy_is_decided_by_flag_then_face_then_preference(studio: Atelier) -> None:
