@@ -28,7 +28,7 @@ from bot.prompts.parsed import (
     StyleReference,
 )
 from bot.prompts.parser import parse, parse_each, without_flags
-from bot.prompts.presets import StylePreset, load_presets, preset_named
+from bot.prompts.presets import NO_PRESET, StylePreset, load_presets, preset_named, with_look
 from bot.prompts.wildcards import NONE, Wildcards
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "FLAGS",
     "HIGHEST_LIMIT",
     "NONE",
+    "NO_PRESET",
     "FlagKind",
     "FlagSpec",
     "Flags",
@@ -56,5 +57,6 @@ __all__ = [
     "parse",
     "parse_each",
     "preset_named",
+    "with_look",
     "without_flags",
 ]

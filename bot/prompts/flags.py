@@ -12,6 +12,7 @@ from typing import TypeAlias
 from bot.prompts.errors import PromptError
 from bot.prompts.expansion import DEFAULT_LIMIT
 from bot.prompts.lexical import NUMBER, FlagStart, nearest
+from bot.prompts.presets import NO_PRESET, load_presets, nearest_preset, preset_named
 from bot.wording import CHINESE, Said, translated
 
 MAX_ASPECT_RATIO = 14  # longer side by shorter
@@ -26,7 +27,6 @@ _ELSEWHERE = MappingProxyType(
         "n": "images",
         "count": "images",
         "negative": "no",
-        "preset": "sref",
         "style": "sref",
     }
 )
@@ -42,6 +42,7 @@ class FlagKind(StrEnum):
     NUMBER = "number"
     SWITCH = "switch"  # no value
     NAME = "name"
+    PRESET = "preset"  # name of a style preset, or none
     ASPECT = "aspect"  # W:H
     SIZE = "size"  # WxH pixels
     PARTS = "parts"  # a, b, c
@@ -207,6 +208,14 @@ FLAGS: tuple[FlagSpec, ...] = (
         default=1,
         summary="weight of image prompts against the words",
         summary_zh="参考图相对文字的权重",
+    ),
+    FlagSpec(
+        name="preset",
+        field="preset",
+        kind=FlagKind.PRESET,
+        example="pixel-art",
+        summary="a look that is added to the words; `none` leaves out the one that is set",
+        summary_zh="为文字添加的画风预设；none 表示不用已设置的预设",
     ),
     FlagSpec(
         name="sref",
@@ -405,7 +414,7 @@ def _apart(word: str, position: int) -> str:
                 is_value = False
             case FlagKind.PARTS:
                 is_value = bool(value) and (rest != value or not value[0].isascii())
-            case FlagKind.NAME | FlagKind.STYLES | FlagKind.LORA:
+            case FlagKind.NAME | FlagKind.PRESET | FlagKind.STYLES | FlagKind.LORA:
                 is_value = rest[:1].isdigit() or not rest[:1].isascii()
             case _:
                 is_value = _FIGURES.fullmatch(value) is not None
@@ -423,7 +432,7 @@ def number_text(number: float) -> str:
 
 
 def read_value(spec: FlagSpec, text: str, position: int) -> FlagValue:
-    """Read the one value of a flag of the kinds INTEGER, NUMBER, NAME, ASPECT and SIZE.
+    """Read the one value of a flag; not of the kinds SWITCH, PARTS, STYLES and LORA.
 
     Raises: PromptError where the text is no such value or out of range.
     """
@@ -432,6 +441,8 @@ def read_value(spec: FlagSpec, text: str, position: int) -> FlagValue:
         shown = text if len(text) <= 40 else text[:40] + "…"
         reason = Said("--{flag} can't be {value!r}", flag=spec.name, value=shown)
         cure = Said("It needs a name, such as {usage}.", usage=spec.usage)
+        if near := nearest_preset(text, load_presets()) if spec.kind is FlagKind.PRESET else "":
+            cure = Said("Did you mean {near}?", near=f"--{spec.name} {near}")
         if spec.allowed:
             cure = Said(
                 "It must be in {range}, such as {usage}.", range=spec.allowed, usage=spec.usage
@@ -457,6 +468,13 @@ def _number(spec: FlagSpec, text: str) -> float | None:
 
 def _name(_spec: FlagSpec, text: str) -> str | None:
     return text if text.strip() and len(text) <= 200 else None
+
+
+def _preset(_spec: FlagSpec, text: str) -> str | None:
+    if text.strip().lower() == NO_PRESET:
+        return NO_PRESET
+    preset = preset_named(text, load_presets())
+    return preset.name if preset else None
 
 
 def _aspect(_spec: FlagSpec, text: str) -> tuple[int, int] | None:
@@ -486,6 +504,7 @@ _READERS: MappingProxyType[FlagKind, Callable[[FlagSpec, str], FlagValue | None]
             FlagKind.INTEGER: _integer,
             FlagKind.NUMBER: _number,
             FlagKind.NAME: _name,
+            FlagKind.PRESET: _preset,
             FlagKind.ASPECT: _aspect,
             FlagKind.SIZE: _size,
         }

@@ -81,7 +81,7 @@ def _single(spec: FlagSpec, value: FlagValue | None) -> list[str]:
             return [f"--{spec.name} {width}:{height}"]
         case FlagKind.SIZE, (width, height):
             return [f"--{spec.name} {width}x{height}"]
-        case FlagKind.NAME, str():
+        case FlagKind.NAME | FlagKind.PRESET, str():
             return [f"--{spec.name} {_name(value)}"]
         case _, int() | float():
             return [f"--{spec.name} {number_text(value)}"]

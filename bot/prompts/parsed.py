@@ -55,6 +55,7 @@ class Flags:
     stop: int | None = None  # percent of the denoising, 10..100
     tile: bool | None = None
     image_weight: float | None = None  # 0..3
+    preset: str | None = None  # name of a style preset, or "none"
     style_weight: int | None = None  # 0..1000
     repeat: int | None = None  # jobs, at least 2
     model: str | None = None

@@ -9,6 +9,8 @@ from importlib import resources
 
 from bot.prompts.parsed import DEFAULT_NO_WEIGHT, ParsedPrompt, PromptPart, Span
 
+NO_PRESET = "none"  # in place of a name: no look is added
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StylePreset:
@@ -60,6 +62,12 @@ def preset_named(name: str, presets: Iterable[StylePreset]) -> StylePreset | Non
         if wanted in (preset.name, preset.title.casefold(), preset.title_zh):
             return preset
     return None
+
+
+def with_look(prompt: ParsedPrompt, usual: str | None = None) -> ParsedPrompt:
+    """A prompt with the words of its preset, else of the `usual` one."""
+    preset = preset_named(prompt.flags.preset or usual or NO_PRESET, load_presets())
+    return preset.apply(prompt) if preset else prompt
 
 
 def nearest_preset(name: str, presets: Iterable[StylePreset]) -> str:

@@ -17,10 +17,9 @@ from bot.prompts import (
     ParsedPrompt,
     Wildcards,
     count_expansions,
-    load_presets,
     parse,
     parse_each,
-    preset_named,
+    with_look,
     without_flags,
 )
 from bot.studio.contract import Preferences
@@ -134,8 +133,7 @@ def with_preferences(parsed: ParsedPrompt, preferences: Preferences) -> ParsedPr
         aspect=read_aspect(preferences.aspect) if preferences.aspect else None,
     )
     parsed = replace(parsed, flags=merged_flags(flags, usual_flags))
-    preset = preset_named(preferences.preset or "", load_presets())
-    return preset.apply(parsed) if preset else parsed
+    return with_look(parsed, preferences.preset)
 
 
 def merged_flags(typed: Flags, usual: Flags) -> Flags:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bot.errors import LimitReached, NotAllowed, NotFound, UserError
-from bot.prompts import ParsedPrompt, load_presets, parse, preset_named
+from bot.prompts import NO_PRESET, ParsedPrompt, load_presets, parse, preset_named
 from bot.storage.files import ImageFiles, content_key
 from bot.storage.guilds import Guilds
 from bot.storage.members import Members
@@ -287,8 +287,9 @@ class House:
             read_aspect(preferences.aspect)
         if preferences.flags is not None:
             await self._check_flags(parse(preferences.flags, allow_empty=True), caller)
-        if preferences.preset and preset_named(preferences.preset, load_presets()) is None:
-            raise NotFound(Said("there is no style preset called {name}", name=preferences.preset))
+        preset = preferences.preset or NO_PRESET
+        if preset != NO_PRESET and preset_named(preset, load_presets()) is None:
+            raise NotFound(Said("there is no style preset called {name}", name=preset))
         count = preferences.image_count
         if count is not None and not 1 <= count <= MAX_IMAGES:
             raise LimitReached(

@@ -142,9 +142,9 @@ def alt_text(prompt: str, operation: Operation) -> str:
 
 
 def shown_words(prompt: str) -> str:
-    """What a prompt wants to show, without flags and what it avoids."""
+    """What a prompt wants to show, its look included, without flags and what it avoids."""
     try:
-        return prompts.parse(prompt, allow_empty=True).prompt
+        return prompts.with_look(prompts.parse(prompt, allow_empty=True)).prompt
     except prompts.PromptError:  # of an older grammar
         return prompt
 

@@ -11,6 +11,7 @@ from bot.prompts import (
     Wildcards,
     format_prompt,
     parse,
+    with_look,
     without_flags,
 )
 from bot.storage.files import ImageFiles
@@ -183,7 +184,7 @@ class Repeats:
     async def _from_picture(
         self, seen: SeenImage, parent: JobRow, terms: Terms, strength: float
     ) -> Request:
-        parsed = parse(parent.prompt, allow_empty=True)
+        parsed = with_look(parse(parent.prompt, allow_empty=True))
         info = self._drawing_model(parent.model, terms.preferences.model)
         wish = Wish(parent.prompt, replace(parsed, flags=Flags(model=info.name)), new_seed())
         png = await self._files.read(seen.row.file_key)

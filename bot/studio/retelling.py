@@ -15,6 +15,7 @@ from bot.prompts import (
     Span,
     clean,
     parse,
+    with_look,
 )
 from bot.studio.asking import AVOIDED_WEIGHT, MAX_STEPS, checked_size, merged_flags, sampler_named
 from bot.wording import Said
@@ -48,12 +49,19 @@ def told_by(parameters: GenerationParameters, catalogue: Catalogue, usual: Model
     named = (parameters.model or "").strip().lower()
     info = catalogue.info(named) if named in catalogue.names() else usual
     others = dict(parameters.others)
-    parsed = _words(parameters.prompt)
+    parsed = with_look(_words(parameters.prompt))
     loras = (*parsed.loras, *_loras(others.get("Loras", "")))
     fitting = catalogue.lora_names(info.family)
     # What is said elsewhere counts more than flags among the words, or could not be drawn here.
     typed = replace(
-        parsed.flags, model=None, sampler=None, tile=None, size=None, repeat=None, draft=None
+        parsed.flags,
+        preset=None,
+        model=None,
+        sampler=None,
+        tile=None,
+        size=None,
+        repeat=None,
+        draft=None,
     )
     flags = _flags(parameters, others, info)
     if named == info.name:

@@ -2,10 +2,11 @@
 
 from discord import app_commands
 
+from bot.errors import NotFound
 from bot.faces.discord.cards import shortened
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import CHINESE, Words, phrase
-from bot.prompts import load_presets
+from bot.prompts import NO_PRESET, load_presets, preset_named
 from bot.studio.contract import JobView, StyleView
 from bot.studio.restyling import read_weighted
 from engine.api import Ability
@@ -53,15 +54,35 @@ async def complete_generator(
 
 
 async def complete_preset(interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:
-    """Style presets that match what is typed, titled in the member's language."""
-    is_chinese = Words(interaction.locale.value).language == CHINESE
+    """Style presets that match what is typed, titled in the member's language; then none."""
+    words = Words(interaction.locale.value)
+    is_chinese = words.language == CHINESE
     typed = current.casefold()
     found = [
         _choice(preset.title_zh if is_chinese else preset.title, preset.name)
         for preset in load_presets()
         if typed in f"{preset.name} {preset.title} {preset.title_zh}".casefold()
     ]
+    nothing = words("preset.none")
+    if typed in f"{NO_PRESET} {nothing}".casefold():
+        found = [*found[: CHOICES_MAX - 1], _choice(nothing, NO_PRESET)]
     return found[:CHOICES_MAX]
+
+
+def known_preset(name: str | None, words: Words) -> str | None:
+    """The name of a style preset that was typed by name or title, or none.
+
+    Raises:
+        NotFound: there is no such preset.
+    """
+    if not name:
+        return None
+    if name.strip().lower() == NO_PRESET:
+        return NO_PRESET
+    preset = preset_named(name, load_presets())
+    if preset is None:
+        raise NotFound(words("preset.unknown", name=name))
+    return preset.name
 
 
 async def complete_style(interaction: Interaction, current: str) -> list[app_commands.Choice[str]]:

@@ -1,24 +1,25 @@
 """/imagine: pictures from words."""
 
-import re
 from pathlib import PurePosixPath
 
 import discord
 from discord import app_commands
 
-from bot.errors import NotFound
-from bot.faces.discord.commands.choices import aspects, complete_model, complete_preset
+from bot.faces.discord.commands.choices import (
+    aspects,
+    complete_model,
+    complete_preset,
+    known_preset,
+)
 from bot.faces.discord.components.confirmation import Picture, Wish, imagine_in
 from bot.faces.discord.components.reroll import PROMPT_MAX
 from bot.faces.discord.face import Interaction
 from bot.faces.discord.localisation import Words, described, phrase
 from bot.faces.discord.submission import acknowledge, stated_privacy
 from bot.faces.discord.uploads import fetch_upload
-from bot.prompts import load_presets, preset_named
 from engine.api import MAX_SEED
 
 COUNT_MAX = 4  # images of one job
-_FIRST_FLAG = re.compile(r"\s\{?\s*(?:--|[–—])(?=[A-Za-z])")
 
 
 @app_commands.command(
@@ -59,8 +60,9 @@ async def imagine(
     is_ephemeral = bool(private if said is None else said) and interaction.guild_id is not None
     answer = await acknowledge(interaction, is_ephemeral=is_ephemeral)
     text = with_flags(
-        with_preset(prompt, preset, Words(interaction.locale.value)),
+        prompt,
         {
+            "preset": known_preset(preset, Words(interaction.locale.value)),
             "model": model,
             "ar": aspect.value if aspect else None,
             "images": count,
@@ -80,32 +82,6 @@ def with_flags(text: str, flags: dict[str, str | int | None]) -> str:
     """The prompt with flags for the options that were given."""
     given = (f"--{name} {value}" for name, value in flags.items() if value is not None)
     return " ".join([text.strip(), *given])
-
-
-def with_preset(text: str, name: str | None, words: Words) -> str:
-    """The prompt with the words of a style preset before its flags, and behind what it avoids.
-
-    Raises:
-        NotFound: there is no such preset.
-    """
-    if not name:
-        return text
-    preset = preset_named(name, load_presets())
-    if preset is None:
-        raise NotFound(words("preset.unknown", name=name))
-    end = _flags_begin(text)
-    shown = ", ".join(filter(None, [text[:end].rstrip(), preset.added]))
-    avoided = f" --no {preset.avoided}" if preset.avoided else ""
-    return f"{shown}{text[end:].rstrip()}{avoided}"
-
-
-def _flags_begin(text: str) -> int:
-    """Where the flags after the words begin; those inside of braces belong to an alternative."""
-    for match in _FIRST_FLAG.finditer(text):
-        before = text[: match.start()]
-        if before.count("{") <= before.count("}"):
-            return match.start()
-    return len(text)
 
 
 async def _fetched(

@@ -6,11 +6,15 @@ from types import MappingProxyType
 
 from discord import app_commands
 
-from bot.errors import NotFound
-from bot.faces.discord.commands.choices import aspects, choice_of, complete_model, complete_preset
+from bot.faces.discord.commands.choices import (
+    aspects,
+    choice_of,
+    complete_model,
+    complete_preset,
+    known_preset,
+)
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words, described, phrase
-from bot.prompts import load_presets, preset_named
 from bot.studio.contract import Preferences
 
 FLAGS_MAX = 200  # characters
@@ -92,13 +96,11 @@ def changed(
     Raises:
         NotFound: there is no such style preset.
     """
-    if preset and preset_named(preset, load_presets()) is None:
-        raise NotFound(words("preset.unknown", name=preset))
     given = {
         "model": model,
         "aspect": aspect.value if aspect else None,
         "image_count": count,
-        "preset": preset,
+        "preset": known_preset(preset, words),
         "flags": flags,
         "is_private": private,
     }

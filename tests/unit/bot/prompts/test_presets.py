@@ -1,6 +1,6 @@
 import pytest
 
-from bot.prompts import format_prompt, load_presets, parse, preset_named
+from bot.prompts import PromptError, format_prompt, load_presets, parse, preset_named, with_look
 from bot.prompts.presets import nearest_preset, read_presets
 
 
@@ -28,6 +28,27 @@ def test_every_part_that_is_shown_gets_the_look_and_none_that_is_avoided():
 def test_a_preset_alone_still_shows_something():
     preset = load_presets()[0]
     assert preset.apply(parse("--tile", allow_empty=True)).prompt == preset.added
+
+
+@pytest.mark.parametrize(
+    ("typed", "usual", "shown"),
+    [
+        ("a fox", None, "a fox"),
+        ("a fox", "blob", "a fox, blob style, round soft shapes, thick outline"),
+        ("a fox --preset cartoon", "blob", "a fox, cartoon style, bold outlines, bright colours"),
+        ("a fox --preset none", "blob", "a fox"),
+        ("a fox", "none", "a fox"),
+    ],
+)
+def test_a_typed_preset_takes_the_place_of_the_usual_one(typed, usual, shown):
+    assert with_look(parse(typed), usual).prompt == shown
+
+
+def test_a_preset_is_typed_by_name_or_title_and_an_unknown_one_has_a_cure():
+    assert parse('a fox --preset "Pixel art"').flags.preset == "pixel-art"
+    with pytest.raises(PromptError) as refused:
+        parse("a fox --preset pixelart")
+    assert "--preset pixel-art" in refused.value.suggestion
 
 
 def test_a_preset_is_found_by_name_or_title_in_any_case():

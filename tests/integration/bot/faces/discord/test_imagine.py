@@ -50,12 +50,28 @@ async def test_options_become_flags_of_the_prompt(stage):
     assert any(part.weight < 0 for part in request.prompt)
 
 
-async def test_a_preset_adds_its_words_before_the_flags(stage):
+async def test_a_preset_adds_its_words_and_is_kept_as_a_flag(stage):
     message = await stage.imagine(prompt="a fox --seed 3", preset="pixel-art")
     [request] = stage.engine.requests
     assert request.seed == 3
-    assert "pixel" in request.prompt[0].text
-    assert "--seed 3" in text(message)
+    assert request.prompt[0].text.startswith("a fox, pixel art")
+    assert "--seed 3 --preset pixel-art" in text(message)
+    assert "pixel art" in gallery_items(message)[0]["description"]
+
+
+async def test_a_preset_takes_the_place_of_the_usual_one_and_none_turns_it_off(stage):
+    await stage.admin.slash(stage.channel, "admin defaults", preset="watercolor")
+    await stage.imagine(prompt="a fox", preset="pixel-art")
+    await stage.imagine(prompt="a fox", preset="none")
+    await stage.alice.slash(stage.channel, "settings", preset="none")
+    await stage.imagine(prompt="a fox")
+    await stage.bob.slash(stage.channel, "imagine", prompt="a fox")
+    await stage.until(lambda: len(stage.engine.requests) == 4)
+    texts = [request.prompt[0].text for request in stage.engine.requests]
+    assert texts[0].startswith("a fox, pixel art")
+    assert "watercolor" not in texts[0]
+    assert texts[1:3] == ["a fox", "a fox"]
+    assert "watercolor" in texts[3]
 
 
 async def test_what_a_preset_avoids_joins_what_the_member_avoids(stage):
@@ -227,6 +243,8 @@ async def test_models_and_presets_complete_what_is_typed(stage):
     assert [choice["value"] for choice in models][:1] == ["atelier-pack"]
     presets = await stage.alice.autocomplete(stage.channel, "imagine", "preset", "pix", prompt="a")
     assert "pixel-art" in [choice["value"] for choice in presets]
+    presets = await stage.alice.autocomplete(stage.channel, "imagine", "preset", "", prompt="a")
+    assert presets[-1]["value"] == "none"
 
 
 async def test_what_nobody_expected_is_answered_with_a_number_that_is_in_the_log(

@@ -3,11 +3,11 @@
 import pytest
 
 from bot.errors import NotFound
-from bot.faces.discord.commands.imagine import with_flags, with_preset
+from bot.faces.discord.commands.choices import known_preset
+from bot.faces.discord.commands.imagine import with_flags
 from bot.faces.discord.components.confirmation import expected_jobs, may_make_several
 from bot.faces.discord.localisation import Words
 from bot.faces.discord.submission import stated_privacy
-from bot.prompts import parse
 
 
 @pytest.mark.parametrize(
@@ -61,20 +61,8 @@ def test_options_become_flags_and_absent_ones_do_not():
     assert with_flags(" a fox ", flags) == "a fox --ar 3:2 --images 2 --seed 0"
 
 
-def test_a_presets_words_stand_before_the_flags():
-    text = with_preset("a fox —ar 3:2", "pixel-art", Words("en"))
-    parsed = parse(text)
-    assert parsed.flags.aspect == (3, 2)
-    assert "pixel" in parsed.prompt
-    assert parsed.prompt.startswith("a fox, ")
-
-
-def test_a_presets_words_stay_out_of_braces():
-    text = with_preset("a {red, blue} fox {--seed 1, --seed 2}", "pixel-art", Words("en"))
-    assert expected_jobs(text) == 4
-    assert text.index("fox, ") < text.index("pixel") < text.index("--seed")
-
-
-def test_an_unknown_preset_is_refused_by_name():
+def test_a_preset_is_known_by_name_and_title_or_is_none():
+    for typed, name in (("Pixel Art", "pixel-art"), ("None", "none"), ("", None), (None, None)):
+        assert known_preset(typed, Words("en")) == name
     with pytest.raises(NotFound, match="nonsense"):
-        with_preset("a fox", "nonsense", Words("en"))
+        known_preset("nonsense", Words("en"))
