@@ -113,7 +113,6 @@ def preset_json(preset: StylePreset) -> dict[str, Any]:
         "title": preset.title,
         "title_zh": preset.title_zh,
         "added": preset.added,
-        "avoided": preset.avoided,
     }
 
 

@@ -2,13 +2,13 @@
 import { button, fill, h, icon, paint } from "./dom.js";
 import { SEED_MAX } from "./fields.js";
 import { ask } from "./notices.js";
-import { flag, hasPreset, imageCount, withFlag, withPreset } from "./prompt_text.js";
+import { flag, imageCount, withFlag } from "./prompt_text.js";
 import { isChinese, t } from "./words.js";
 
 const SHAPES = ["1:1", "4:5", "2:3", "9:16", "5:4", "3:2", "16:9", "2:1"];
 const COUNTS = [1, 2, 3, 4];
 const USUAL_COUNT = 4;
-const SHOWN_FLAGS = ["ar", "images", "model", "seed", "draft", "private"];
+const SHOWN_FLAGS = ["ar", "images", "model", "preset", "seed", "draft", "private"];
 
 export class Controls {
   /** `prompt` has `text` and `write(text, options)`; the lists say what there is to choose. */
@@ -31,8 +31,7 @@ export class Controls {
   /** Show what the text says now. */
   draw() {
     const { element } = this;
-    const preset = this.presets.find((one) => hasPreset(this.text, one));
-    const key = [...SHOWN_FLAGS.map((name) => flag(this.text, name)), preset?.name].join("|");
+    const key = SHOWN_FLAGS.map((name) => flag(this.text, name)).join("|");
     if (key === this.drawn) return;
     this.drawn = key;
     const focused = document.activeElement;
@@ -43,7 +42,7 @@ export class Controls {
       this.shape(),
       this.count(),
       this.model(),
-      this.look(preset),
+      this.look(),
       this.seed(),
       this.toggle("draft", "bolt", t("draft"), t("draftHint")),
       this.toggle("private", "lock", t("private"), t("makePrivate")),
@@ -96,11 +95,13 @@ export class Controls {
     return menuButton("model", content, t("model"), choices, Boolean(named));
   }
 
-  look(now) {
+  look() {
+    const named = flag(this.text, "preset");
+    const now = this.presets.find((preset) => preset.name === named);
     const title = (preset) => (isChinese() ? preset.title_zh : preset.title);
     const pick = (menu, preset) => {
       menu.close();
-      this.prompt.write(withPreset(this.text, preset, this.presets));
+      this.set("preset", preset?.name ?? null);
     };
     const choice = (preset, menu) =>
       option(title(preset), preset.added, preset === now, () => pick(menu, preset));

@@ -44,33 +44,6 @@ export function split(text) {
   return [text.slice(0, match.index).trim(), text.slice(match.index).trim()];
 }
 
-/** Whether the words of a preset are in the text. */
-export function hasPreset(text, preset) {
-  return text.includes(preset.added);
-}
-
-/** The text with the words of one preset added, those of all others removed. */
-export function withPreset(text, preset, presets) {
-  let plain = text;
-  for (const other of presets) plain = withoutPreset(plain, other);
-  if (!preset) return plain;
-  const [words, flags] = split(plain);
-  const joined = words ? `${words}, ${preset.added}` : preset.added;
-  return [joined, withAvoided(flags, preset.avoided)].filter(Boolean).join(" ");
-}
-
-function withAvoided(flags, avoided) {
-  if (!avoided) return flags;
-  return [flags, `--no ${avoided}`].filter(Boolean).join(" ");
-}
-
-function withoutPreset(text, preset) {
-  if (!hasPreset(text, preset)) return text;
-  let plain = text.replace(`, ${preset.added}`, "").replace(preset.added, "");
-  if (preset.avoided) plain = plain.replace(` --no ${preset.avoided}`, "");
-  return plain.trim();
-}
-
 /** Width by height as a prompt asks for it; `fallback` where it says nothing. */
 export function ratio(text, fallback = 1) {
   const size = /^(\d+)\D(\d+)$/.exec(flag(text, "size") || flag(text, "ar") || "");
