@@ -297,7 +297,7 @@ class Commissions:
     async def dream(self, caller: Caller, destination: Destination, asked: Dreaming) -> JobRow:
         """Images that a model draws without words."""
         terms = await self._acceptance.terms(caller)
-        info, weights = await self._dreamer(caller, asked.model, asked.look)
+        info, weights = await self._dreamer(caller, terms, asked.model, asked.look)
         content, seen = (
             (await self._ingredients.still(caller, asked.like)) if asked.like else (None, None)
         )
@@ -343,7 +343,7 @@ class Commissions:
         )
         dreamer, weights = None, b""
         if any(stop.seed is not None for stop in stops):
-            dreamer, weights = await self._dreamer(caller, asked.dreamer, asked.look)
+            dreamer, weights = await self._dreamer(caller, terms, asked.dreamer, asked.look)
         points = [one.point for one in passed]
         request = valid(lambda: mixing.morph_of(points, drawing, dreamer, weights, asked))
         seen = [one.seen for one in passed if one.seen]
@@ -360,7 +360,7 @@ class Commissions:
         return await self._acceptance.accept_one(caller, commission, destination, terms)
 
     async def _dreamer(
-        self, caller: Caller, name: str | None, look: str
+        self, caller: Caller, terms: Terms, name: str | None, look: str
     ) -> tuple[ModelInfo, bytes]:
         """Who dreams: what was trained here under that name, with its weights, or the catalogue's.
 
@@ -370,7 +370,7 @@ class Commissions:
         own = await self._training.own(caller, name) if name else None
         if own:
             return own.info, own.weights
-        return mixing.dreamer(name, self._catalogue, look), b""
+        return mixing.dreamer(name, self._catalogue, look, terms.rules.allowed_models), b""
 
     async def _passed(
         self, caller: Caller, stop: MorphStop, terms: Terms, asked: Morphing

@@ -104,6 +104,7 @@ class House:
         guild, rules = await self._guild(caller)
         preferences = policy.merged_preferences(await self.preferences(caller), guild)
         rules = policy.with_draft_models(rules, self._catalogue)
+        preferences = policy.with_open_model(preferences, rules, self._catalogue)
         return Terms(preferences, rules, policy.effective_limits(caller, rules, self._limits))
 
     async def set_rules(self, caller: Caller, rules: GuildRules) -> None:

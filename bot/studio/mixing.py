@@ -1,6 +1,6 @@
 """Blends, dreams and morphs: from what a member asks to requests of the engine, and the words."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import fields, replace
 
 from bot.errors import LimitReached, NotAllowed, NotFound
@@ -69,14 +69,20 @@ def blend_words(shown: Sequence[str], prompt: str) -> str:
     return f"{' and '.join(known)}, blended"
 
 
-def dreamer(name: str | None, catalogue: Catalogue, look: str = "") -> ModelInfo:
+def dreamer(
+    name: str | None, catalogue: Catalogue, look: str = "", opened: Collection[str] = ()
+) -> ModelInfo:
     """The model that dreams: the named one, else the first with that look, else the first.
 
+    Where some are `opened`, it is one of them unless none of those dreams.
     Raises:
         NotFound: there is none.
     """
     able = [info for info in catalogue.models() if Ability.DREAM in info.abilities]
-    found = [info for info in able if name is None or info.name == name.strip().lower()]
+    if name is None:
+        found = [info for info in able if info.name in opened] or able
+    else:
+        found = [info for info in able if info.name == name.strip().lower()]
     if found:
         wanted = look.strip().lower()
         return next((info for info in found if wanted in info.looks), found[0])

@@ -12,7 +12,7 @@ from bot.storage.images import Viewer
 from bot.storage.jobs import JobRow
 from bot.studio.contract import Caller, GuildRules, Limits, Preferences
 from bot.wording import Said, said
-from engine.api import Catalogue
+from engine.api import Ability, Catalogue
 
 # Where nobody decided otherwise.
 DEFAULT_LIMITS = Limits(
@@ -71,6 +71,20 @@ def with_draft_models(rules: GuildRules, catalogue: Catalogue) -> GuildRules:
     opened = {info.name: info.draft_model for info in catalogue.models()}
     drafts = tuple(filter(None, (opened.get(name) for name in rules.allowed_models)))
     return replace(rules, allowed_models=tuple(dict.fromkeys((*rules.allowed_models, *drafts))))
+
+
+def with_open_model(
+    preferences: Preferences, rules: GuildRules, catalogue: Catalogue
+) -> Preferences:
+    """The preferences with the first model that admins opened and that draws words.
+
+    Those whose own model, or else the catalogue's, may be used stay as they are.
+    """
+    usual = preferences.model or catalogue.default.name
+    able = {info.name for info in catalogue.models() if Ability.TEXT_TO_IMAGE in info.abilities}
+    opened = [name for name in rules.allowed_models if name in able]
+    is_open = not opened or usual.strip().lower() in opened
+    return preferences if is_open else replace(preferences, model=opened[0])
 
 
 def require_usable(limits: Limits) -> None:

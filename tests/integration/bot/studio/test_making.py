@@ -441,6 +441,16 @@ async def test_admins_decide_channels_models_and_caps(studio: Atelier) -> None:
     assert len(await studio.imagine(generous, "{a, b}", WEB)) == 2
 
 
+async def test_who_names_no_model_gets_one_that_is_open(studio: Atelier) -> None:
+    draft = studio.catalogue.default.draft_model
+    await studio.set_rules(ADMIN, GuildRules(allowed_models=("atelier-dreams", draft)))
+    for usual in (None, studio.catalogue.default.name):
+        await studio.set_preferences(MEMBER, Preferences(model=usual))
+        assert (await made(studio)).model == draft
+    with pytest.raises(NotAllowed, match="can't be used here"):
+        await studio.imagine(MEMBER, f"a fox --model {studio.catalogue.default.name}", WEB)
+
+
 async def test_a_model_that_is_open_may_draw_its_drafts(studio: Atelier) -> None:
     default = studio.catalogue.default
     await studio.set_rules(ADMIN, GuildRules(allowed_models=(default.name,)))

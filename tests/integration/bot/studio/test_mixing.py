@@ -229,6 +229,12 @@ async def test_a_model_that_a_guild_does_not_allow_dreams_not(studio: Atelier) -
         await studio.dream(MEMBER, WEB)
 
 
+async def test_who_names_no_dreamer_gets_one_that_is_open(studio: Atelier) -> None:
+    for name in ("atelier-dreams", NAME):
+        await studio.set_rules(ADMIN, GuildRules(allowed_models=("atelier-pack", name)))
+        assert (await dreamt(studio)).model == name
+
+
 async def test_a_morph_of_dreams_needs_no_model_that_draws(studio: Atelier) -> None:
     await studio.set_rules(ADMIN, GuildRules(allowed_models=(NAME,)))
     job = await morphed(studio, (MorphStop(seed=1), MorphStop(seed=2)))
