@@ -222,8 +222,8 @@ FLAGS: tuple[FlagSpec, ...] = (
         field="style_references",
         kind=FlagKind.STYLES,
         example="great-wave::2",
-        summary="take the look of a link, a saved style, a code or `random`; weights after ::",
-        summary_zh="采用链接、已存风格、代码或 random 的画风；:: 后为权重",
+        summary="take the look of a style, an image's id, a link or `random`; weights after ::",
+        summary_zh="采用某个风格、图片编号、链接或 random 的画风；:: 后为权重",
     ),
     FlagSpec(
         name="sw",

@@ -28,7 +28,7 @@ class PromptPart:
 
 @dataclass(frozen=True, slots=True)
 class StyleReference:
-    """Whose look is taken: a link, a saved name, a code or `random`."""
+    """Whose look is taken: a link, the name of a style, an image's id or `random`."""
 
     ref: str
     weight: float = 1.0  # 0..100, relative to the other references

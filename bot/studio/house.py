@@ -17,7 +17,7 @@ from bot.studio.asking import model_named, read_aspect
 from bot.studio.clock import Clock
 from bot.studio.contract import Caller, GuildRules, Limits, Preferences, StyleView
 from bot.studio.pictures import Pictures
-from bot.studio.restyling import Look, checked_weight
+from bot.studio.restyling import Look
 from bot.wording import Said
 from engine.api import (
     MAX_IMAGES,
@@ -182,7 +182,7 @@ class House:
         )
         return (*views.values(), *shipped)
 
-    async def look(self, caller: Caller, name: str, weight: float = 1.0) -> Look:
+    async def look(self, caller: Caller, name: str) -> Look:
         """A saved style or one that ships, by its name; `random` draws one.
 
         Raises:
@@ -192,12 +192,10 @@ class House:
         if wanted == RANDOM:
             wanted = secrets.choice(await self.styles(caller)).name
         if preset := _shipped(wanted):
-            reference = StyleReference(preset=preset.name, weight=checked_weight(weight))
-            return Look(reference, preset.title, preset.artist)
+            return Look(StyleReference(preset=preset.name), preset.title, preset.artist)
         row = await self._saved(caller, wanted)
         reference = StyleReference(
             image=await self._files.read(row.file_key),
-            weight=checked_weight(weight),
             learnt=await self._files.read(row.learnt_key) if row.learnt_key else b"",
             is_kept=True,
         )

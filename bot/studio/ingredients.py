@@ -98,7 +98,7 @@ class Ingredients:
         if "://" in ref:
             upload = await self.clean(await self._fetched(ref), "the linked style")
             return StyleReference(image=upload.png, weight=weight)
-        return replace((await self._house.look(caller, ref)).reference, weight=weight)
+        return replace((await self._named(caller, ref)).reference, weight=weight)
 
     async def content(
         self, caller: Caller, content: bytes | str | None, method: StyleMethod
@@ -154,21 +154,25 @@ class Ingredients:
         return page.images[0].id
 
     async def look(self, caller: Caller, choice: StyleChoice) -> Look:
-        """A style by upload or name; else the look of an image of the gallery."""
+        """A style by upload or name."""
         weight = checked_weight(choice.weight)
         if choice.upload:
             upload = await self.clean(choice.upload, "the style")
             return Look(StyleReference(image=upload.png, weight=weight), "another picture")
+        found = await self._named(caller, choice.name)
+        return replace(found, reference=replace(found.reference, weight=weight))
+
+    async def _named(self, caller: Caller, name: str) -> Look:
+        """A saved style or one that ships; else the look of an image of the gallery."""
         try:
-            return await self._house.look(caller, choice.name, weight)
+            return await self._house.look(caller, name)
         except NotFound as unknown:
             try:
-                seen = await self._gallery.seen(caller, choice.name)
+                seen = await self._gallery.seen(caller, name)
             except NotFound:
                 raise unknown from None
         png = await self._files.read(seen.row.file_key)
-        title = f"the image {seen.row.id}"
-        return Look(StyleReference(image=png, weight=weight), title)
+        return Look(StyleReference(image=png), f"the image {seen.row.id}")
 
     async def _fetched(self, link: str) -> bytes:
         parts = urlsplit(link)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -154,10 +155,13 @@ def _names(references: Iterable[str]) -> Iterable[str]:
 
 
 async def _check_style(studio: Studio, caller: Caller, name: str, text: str) -> None:
-    """Find a style's name that nobody knows, as the studio would when it is sent."""
+    """Find a name of no style and no image, as the studio would when it is sent."""
     try:
         await studio.style_thumbnail(caller, name)
     except NotFound as error:
+        with suppress(NotFound):
+            await studio.image(caller, name)
+            return
         position = text.find(name, max(text.find("sref"), 0))
         length = len(name) if position >= 0 else 0
         raise PromptError(max(position, 0), length, error.text) from None

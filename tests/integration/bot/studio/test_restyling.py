@@ -457,6 +457,20 @@ async def test_a_saved_style_has_a_small_picture_for_who_may_use_it(studio: Atel
         await studio.style_thumbnail(OTHER, "wave")
 
 
+async def test_prompts_name_images_of_the_gallery_as_looks(
+    studio: Atelier, engine: FakeEngine
+) -> None:
+    job = await made(studio)
+    await made(studio, f"a fox --sref {job.images[0].id}::3 {job.id}:1")
+    files = [await studio.image_png(MEMBER, image.id) for image in job.images]
+    references = engine.requests[-1].style_references
+    assert [one.image for one in references] == files
+    assert [one.weight for one in references] == [3, 1]
+    secret = await made(studio, "a fox --private")
+    with pytest.raises(NotFound, match="no style called"):
+        await studio.imagine(OTHER, f"a fox --sref {secret.images[0].id}", WEB)
+
+
 async def test_prompts_name_paintings_too(studio: Atelier, engine: FakeEngine) -> None:
     await made(studio, "a fox --sref great-wave::2 random")
     [request] = engine.requests

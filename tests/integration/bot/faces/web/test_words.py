@@ -67,12 +67,13 @@ async def test_an_unknown_style_is_marked_in_the_words_of_sending(client):
     assert problem["error"] == f"{told['error']}."
 
 
-async def test_styles_that_ship_or_are_saved_are_no_problem(client):
+async def test_styles_that_ship_or_are_saved_and_images_are_no_problem(client, imagine):
+    image = (await imagine("a fox --images 1"))["images"][0]
     out = io.BytesIO()
     Image.new("RGB", (40, 30), "teal").save(out, "PNG")
     form = {"name": "my wave", "picture": io.BytesIO(out.getvalue())}
     assert (await client.post("/api/styles", data=form)).status < 300
-    for name in ("great-wave::2 udnie", '"my wave"::0.5', "my-wave", "random"):
+    for name in ("great-wave::2 udnie", '"my wave"::0.5', "my-wave", "random", image["id"]):
         assert (await check(client, f"a fox --sref {name}"))["problem"] is None
 
 
