@@ -19,16 +19,25 @@ MAX_ASPECT_RATIO = 14  # longer side by shorter
 # What other studios call it.
 _ELSEWHERE = MappingProxyType(
     {
-        "v": "model",
-        "version": "model",
-        "niji": "model",
         "cfg": "guidance",
         "scale": "guidance",
         "n": "images",
         "count": "images",
         "negative": "no",
-        "style": "sref",
+        "stealth": "private",
+        "turbo": "fast",
     }
+)
+# What other studios have and this one has not, with what to do.
+_NOT_HERE = MappingProxyType(
+    dict.fromkeys(
+        ("v", "version", "niji", "style", "raw", "hd", "exp", "p", "profile", "personalize", "sv"),
+        Said("Leave it out; --model names who draws, --preset and --sref whose look is taken."),
+    )
+    | dict.fromkeys(
+        ("cref", "cw", "oref", "ow"),
+        Said("Leave it out; of other pictures only the look can be taken, by --sref."),
+    )
 )
 _WORD = re.compile(r"\S*[^\s,，、]")  # up to commas at its end
 _FIGURES = re.compile(r"\d[\d.:：/xX×*]*")  # of numbers, aspects and sizes
@@ -396,6 +405,7 @@ def flag_named(start: FlagStart, text: str) -> FlagSpec:
     cure = Said("Write \\--{flag} if it belongs to the words.", flag=shown)
     if near:
         cure = Said("Did you mean {near}?", near=f"--{near}")
+    cure = _NOT_HERE.get(typed.lower().rstrip("0123456789"), cure)
     raise PromptError(start.position, start.end - start.position, reason, cure)
 
 

@@ -392,6 +392,23 @@ def test_an_error_in_one_of_many_prompts_points_into_the_typed_text():
 
 
 @pytest.mark.parametrize(
+    ("flag", "says"),
+    [
+        ("--v 6", "Leave it out; --model"),
+        ("--niji6", "Leave it out; --model"),
+        ("--style raw", "Leave it out; --model"),
+        ("--cw 50", "Leave it out; of other pictures"),
+        ("--stealth", "Did you mean --private?"),
+        ("--turbo", "Did you mean --fast?"),
+    ],
+)
+def test_flags_of_other_studios_have_a_cure_that_helps(flag: str, says: str):
+    error, shown = error_of(f"a fox {flag}")
+    assert says in error.suggestion
+    assert shown == flag.split(maxsplit=1)[0]
+
+
+@pytest.mark.parametrize(
     ("text", "left"),
     [
         ("a fox --repeat 2", "a fox"),
