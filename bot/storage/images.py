@@ -165,10 +165,10 @@ class ImageFilter:
     guild_id: int | None = None
     model: str = ""
     seed: int | None = None
-    operation: str = ""
+    operations: tuple[str, ...] = ()  # one of them; none: any
     tags: tuple[str, ...] = ()
     words: str = ""  # of the prompt, in any order
-    parameters: tuple[str, ...] = ()  # pieces of the parameters chunk, "Steps: 20"
+    parameters: tuple[str, ...] = ()  # whole pairs of the parameters chunk, "Steps: 20"
     favourites_only: bool = False
     private_only: bool = False
     after: datetime | None = None
@@ -390,8 +390,8 @@ def _conditions(viewer: Viewer, wanted: ImageFilter) -> Iterable[ColumnElement[b
         yield ImageRow.model == wanted.model
     if wanted.seed is not None:
         yield ImageRow.seed == wanted.seed
-    if wanted.operation:
-        yield ImageRow.operation == wanted.operation
+    if wanted.operations:
+        yield ImageRow.operation.in_(wanted.operations)
     if wanted.private_only:
         yield ImageRow.is_private.is_(True)
     if wanted.after is not None:
@@ -408,5 +408,13 @@ def _related_conditions(viewer: Viewer, wanted: ImageFilter) -> Iterable[ColumnE
         )
     for tag in wanted.tags:
         yield ImageRow.id.in_(select(TagRow.image_id).where(TagRow.tag == tag))
-    for piece in wanted.parameters:
-        yield ImageRow.parameters.icontains(piece, autoescape=True) if piece else false()
+    for pair in wanted.parameters:
+        yield _says(pair) if pair else false()
+
+
+def _says(pair: str) -> ColumnElement[bool]:
+    parameters = ImageRow.parameters
+    return or_(
+        parameters.icontains(f"{pair},", autoescape=True),
+        parameters.iendswith(pair, autoescape=True),
+    )

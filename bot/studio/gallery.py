@@ -3,7 +3,7 @@
 What is typed into a search:
 
     red fox            words of the prompt, in any order, by their beginnings
-    model:NAME  seed:N  by:MEMBER  tag:WORD  op:upscale  is:favourite  is:private
+    model:NAME  seed:N  by:MEMBER  tag:WORD  op:upscale  op:vary  is:favourite  is:private
     after:2026-05-01   of that day and later; before:2026-05-01 of the days before it, in UTC
     chaos:100          any other name: a field of the parameters that made the image
 """
@@ -17,7 +17,14 @@ from bot.errors import NotAllowed, NotFound
 from bot.storage.images import COUNT_CAP, ImageFilter, Images, SeenImage
 from bot.studio import policy
 from bot.studio.clock import Clock
-from bot.studio.contract import Caller, GalleryPage, GalleryQuery, GalleryScope, ImageView
+from bot.studio.contract import (
+    Caller,
+    GalleryPage,
+    GalleryQuery,
+    GalleryScope,
+    ImageView,
+    Operation,
+)
 from bot.studio.pictures import Pictures
 from bot.studio.views import image_view
 from bot.wording import Said
@@ -163,7 +170,7 @@ def read_query(caller: Caller, query: GalleryQuery) -> ImageFilter:
         NotFound: a field of its text can't be read, or the scope needs a guild.
     """
     wanted = ImageFilter(
-        model=query.model,
+        model=query.model.strip().casefold(),
         favourites_only=query.favourites_only,
         after=_in_utc("after", query.after),
         before=_in_utc("before", query.before),
@@ -209,7 +216,7 @@ def read_cursor(cursor: str) -> int:
 def _with_field(wanted: ImageFilter, name: str, value: str) -> ImageFilter:
     match name:
         case "model":
-            return replace(wanted, model=value)
+            return replace(wanted, model=value.casefold())
         case "seed":
             return replace(wanted, seed=_number("seed", value, 2**32 - 1))
         case "by":
@@ -217,7 +224,7 @@ def _with_field(wanted: ImageFilter, name: str, value: str) -> ImageFilter:
         case "tag":
             return replace(wanted, tags=(*wanted.tags, value.casefold().lstrip("#")))
         case "op":
-            return replace(wanted, operation=value.lower())
+            return replace(wanted, operations=_operations(value.lower()))
         case "after":
             return replace(wanted, after=_day(name, value))
         case "before":
@@ -229,8 +236,17 @@ def _with_field(wanted: ImageFilter, name: str, value: str) -> ImageFilter:
         case "is":
             raise NotFound("is: knows favourite and private")
         case _:
-            piece = f"{name}: {value}"
-            return replace(wanted, parameters=(*wanted.parameters, piece))
+            return replace(wanted, parameters=(*wanted.parameters, f"{name}: {value}"))
+
+
+def _operations(name: str) -> tuple[str, ...]:
+    """The operation of a name; `vary` stands for each way to vary."""
+    known = [operation.value for operation in Operation]
+    found = tuple(one for one in known if one == name or one.startswith(f"{name}-"))
+    if not found:
+        names = ", ".join(known)
+        raise NotFound(Said("op: knows {names}, not {value}", names=names, value=name[:30]))
+    return found
 
 
 def _day(field: str, value: str) -> datetime:

@@ -93,8 +93,10 @@ async def test_images_are_filtered_by_what_made_them(jobs, images) -> None:
     )
     assert await found(images, model="big") == ["one"]
     assert await found(images, seed=5) == ["one"]
-    assert await found(images, operation="upscale") == ["two"]
+    assert await found(images, operations=("upscale", "dream")) == ["two"]
     assert await found(images, parameters=("chaos: 50",)) == ["two"]
+    assert await found(images, parameters=("seed: 1",)) == ["two"], "the last one"
+    assert await found(images, parameters=("chaos: 5",)) == []
     assert await found(images, before=NOON - timedelta(days=1)) == ["old"]
     assert await found(images, after=NOON - timedelta(days=1)) == ["two", "one"]
 

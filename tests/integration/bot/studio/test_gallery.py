@@ -7,7 +7,7 @@ import pytest
 from bot.errors import NotAllowed, NotFound
 from bot.studio.contract import Caller, GalleryQuery, GalleryScope
 from bot.studio.studio import Atelier
-from tests.integration.bot.studio.conftest import ADMIN, MEMBER, OTHER, made
+from tests.integration.bot.studio.conftest import ADMIN, MEMBER, OTHER, WEB, ended, made
 
 OPERATOR = Caller(owner_id=0, is_admin=True)
 
@@ -37,13 +37,20 @@ async def test_a_search_takes_words_and_fields(studio: Atelier) -> None:
     assert await prompts(studio, MEMBER, "fox red") == ["red fox"] * 2
     assert await prompts(studio, MEMBER, "seed:501") == ["red fox"]
     assert await prompts(studio, MEMBER, "fox chaos:20") == ["red fox"] * 2
+    assert await prompts(studio, MEMBER, "chaos:2") == []
+    assert await prompts(studio, MEMBER, "chaos:20 model:Atelier-Pack") == ["red fox"] * 2
     assert await prompts(studio, MEMBER, "tag:best fox") == ["red fox"]
     assert await prompts(studio, MEMBER, "is:favourite") == ["red fox"]
     assert await prompts(studio, MEMBER, "model:nosuch") == []
     assert await prompts(studio, MEMBER, "sausages") == [], "it was not to be shown"
     assert await prompts(studio, MEMBER, "steps") == [], "flags are no words"
     assert len(await prompts(studio, OTHER, "by:1", scope=GalleryScope.ALL)) == 4
-    for wrong in ("seed:x", "is:nice", "by:99999999999999999999999"):
+    varied = await studio.vary(MEMBER, f"{job.id}:0", WEB, is_strong=True)
+    await ended(studio, varied)
+    for operation in ("vary", "vary-strong", "VARY"):
+        assert len(await prompts(studio, MEMBER, f"op:{operation}")) == 2
+    assert await prompts(studio, MEMBER, "op:vary-subtle") == []
+    for wrong in ("seed:x", "is:nice", "by:99999999999999999999999", "op:enlarge"):
         with pytest.raises(NotFound):
             await prompts(studio, MEMBER, wrong)
 
