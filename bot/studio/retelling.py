@@ -52,16 +52,12 @@ def told_by(parameters: GenerationParameters, catalogue: Catalogue, usual: Model
     parsed = with_look(_words(parameters.prompt))
     loras = (*parsed.loras, *_loras(others.get("Loras", "")))
     fitting = catalogue.lora_names(info.family)
-    # What is said elsewhere counts more than flags among the words, or could not be drawn here.
-    typed = replace(
-        parsed.flags,
-        preset=None,
-        model=None,
-        sampler=None,
-        tile=None,
-        size=None,
-        repeat=None,
-        draft=None,
+    # Of flags among the words, what the picture's own parameters may not say.
+    typed = Flags(
+        seed=parsed.flags.seed,
+        aspect=parsed.flags.aspect,
+        style_weight=parsed.flags.style_weight,
+        visibility=parsed.flags.visibility,
     )
     flags = _flags(parameters, others, info)
     if named == info.name:
