@@ -143,9 +143,9 @@ def adherence(bench: Bench, judge: Judge, real: LabelledScenes) -> dict[str, Any
         prompts, labels = _pair_prompts(asked, judged_nouns(bench.data), bench.number(full))
         pixels = bench.draw(prompts, seed=1000)
         note(name, pixels, labels)
+        result[f"{name}_pairs"] = len(asked)
         bench.keep(f"judged_{name}", contact_sheet(pixels[:40], 10, prompts[:40]))
         note(f"{name}_drafts", bench.draw_draft(prompts, seed=1000), labels)
-    result["held_out_pairs"] = len(unseen)
     return result
 
 
