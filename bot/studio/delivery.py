@@ -12,6 +12,7 @@ from bot.errors import NotFound, StorageUnavailable
 from bot.logs import about_job
 from bot.storage.images import Images
 from bot.storage.jobs import JobRow, Jobs
+from bot.studio import policy
 from bot.studio.clock import Clock
 from bot.studio.contract import Deliverer
 from bot.studio.pictures import Pictures
@@ -101,7 +102,7 @@ class Delivery:
             await self._jobs.delivered(row.id, now=self._now())
 
     async def _show(self, row: JobRow) -> None:
-        images = (await self._images.of_jobs(row.owner_id, [row.id]))[row.id]
+        images = (await self._images.of_jobs(policy.owner_of(row), [row.id]))[row.id]
         files = []
         for seen in images:
             try:

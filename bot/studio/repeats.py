@@ -118,9 +118,7 @@ class Repeats:
     ) -> JobRow:
         """The same job with a new seed, and with `text` a new prompt."""
         terms = await self._acceptance.terms(caller)
-        parent = await self._jobs.by_id(job_id.strip().lower())
-        if not policy.may_see_job(caller, parent):
-            raise NotFound("there is no such job, or it is not yours to see")
+        parent = await self._jobs.seen(policy.viewer(caller), job_id.strip().lower())
         request = await self._stored_request(parent)
         commission = Commission(
             request=request,
@@ -240,11 +238,9 @@ class Repeats:
         if job_id is None:
             return None
         try:
-            parent = await self._jobs.by_id(job_id)
+            parent = await self._jobs.seen(policy.viewer(caller), job_id)
             request = await self._stored_request(parent)
         except NotFound:
-            return None
-        if not policy.may_see_job(caller, parent):
             return None
         return Commission(
             request=request,

@@ -279,7 +279,8 @@ class Atelier:
 
     async def job(self, caller: Caller, job_id: str) -> JobView:
         """One job, with images once finished."""
-        return await self._watching.view(await self._watching.visible(caller, job_id))
+        row = await self._watching.visible(caller, job_id)
+        return await self._watching.view(row, policy.viewer(caller))
 
     def watch(self, caller: Caller, job_id: str) -> AsyncIterator[JobUpdate]:
         """The state now, then each change, up to and including the final one."""

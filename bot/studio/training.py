@@ -15,7 +15,7 @@ from typing import Any
 from bot.errors import LimitReached, NotAllowed, NotFound, UserError
 from bot.storage.files import ImageFiles, content_key
 from bot.storage.generators import GeneratorRow, Generators
-from bot.storage.images import ImageRow, Images, Viewer
+from bot.storage.images import ImageRow, Images
 from bot.storage.jobs import RUNNING, JobRow
 from bot.storage.tables import new_id
 from bot.studio import policy
@@ -144,7 +144,7 @@ class Training:
         Raises:
             LimitReached: too few are left.
         """
-        viewer = Viewer(job.owner_id, job.guild_id)
+        viewer = policy.owner_of(job)
         rows = []
         for image_id in request.sources:
             try:
