@@ -15,7 +15,7 @@ from typing import Any
 from bot.errors import LimitReached, NotAllowed, NotFound, UserError
 from bot.storage.files import ImageFiles, content_key
 from bot.storage.generators import GeneratorRow, Generators
-from bot.storage.images import ImageRow, Images
+from bot.storage.images import ImageRow, Images, Viewer
 from bot.storage.jobs import RUNNING, JobRow
 from bot.storage.tables import new_id
 from bot.studio import policy
@@ -295,7 +295,8 @@ class Training:
         query = GalleryQuery(
             scope=asked.scope, text=asked.words, favourites_only=asked.favourites_only
         )
-        viewer, wanted = policy.viewer(caller), read_query(caller, query)
+        viewer = Viewer(caller.owner_id, caller.guild_id)  # as each attempt will look again
+        wanted = read_query(caller, query)
         chosen: list[ImageRow] = []
         below: int | None = None
         while len(chosen) < MAX_LEARNT:
