@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 from bot.errors import NotAllowed, NotFound
 from bot.storage.images import COUNT_CAP, ImageFilter, Images, SeenImage
+from bot.storage.jobs import JobRow
 from bot.studio import policy
 from bot.studio.clock import Clock
 from bot.studio.contract import (
@@ -73,6 +74,10 @@ class Gallery:
         if place := _BY_PLACE.fullmatch(typed):
             return await self._images.by_place(viewer, place["job"], int(place["place"]))
         return await self._images.by_id(viewer, typed)
+
+    async def of_job(self, job: JobRow) -> list[SeenImage]:
+        """All images of a job, whoever asks."""
+        return (await self._images.of_jobs(policy.owner_of(job), [job.id]))[job.id]
 
     async def png(self, caller: Caller, image_id: str) -> bytes:
         """The original."""

@@ -39,6 +39,12 @@ def merged_preferences(*levels: Preferences) -> Preferences:
     return Preferences(**values)
 
 
+def usual_preferences(caller: Caller) -> Preferences:
+    """What counts where nothing is set: what is made in direct messages is private."""
+    is_direct = caller.guild_id is None and not is_operator(caller)
+    return Preferences(is_private=True) if is_direct else Preferences()
+
+
 def require_place(caller: Caller, rules: GuildRules) -> None:
     """Refuse channels that the guild's admins did not open.
 

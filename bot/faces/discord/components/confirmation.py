@@ -95,11 +95,7 @@ async def resolved_privacy(
         return said
     studio, caller = interaction.client.studio, caller_of(interaction)
     own = (await studio.preferences(caller)).is_private
-    if own is not None:
-        return own
-    if interaction.guild_id is None:
-        return True  # direct messages are private by default
-    return (await studio.guild_preferences(caller)).is_private
+    return (await studio.guild_preferences(caller)).is_private if own is None else own
 
 
 async def _ask(interaction: Interaction, wish: Wish, count: int) -> None:
