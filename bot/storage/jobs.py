@@ -209,13 +209,20 @@ class Jobs:
             return list(found)
 
     async def open_jobs(
-        self, *, owner_id: int | None = None, above: int = 0, limit: int | None = None
+        self,
+        *,
+        owner_id: int | None = None,
+        guild_id: int | None = None,
+        above: int = 0,
+        limit: int | None = None,
     ) -> list[JobRow]:
         """Queued and running jobs with numbers over `above`, oldest first, without requests."""
         is_open = JobRow.state.in_((QUEUED, RUNNING))
         query = select(JobRow).options(defer(JobRow.request)).where(is_open, JobRow.number > above)
         if owner_id is not None:
             query = query.where(JobRow.owner_id == owner_id)
+        if guild_id is not None:
+            query = query.where(JobRow.guild_id == guild_id)
         async with self._database.reading() as session:
             return list(await session.scalars(query.order_by(JobRow.number).limit(limit)))
 

@@ -11,9 +11,10 @@ from bot.studio.contract import Caller, Destination, JobState, JobUpdate, JobVie
 from bot.studio.gallery import cursor_after, read_cursor
 from bot.studio.scheduler import Running, Scheduler
 from bot.studio.updates import Updates
-from bot.studio.views import job_view
+from bot.studio.views import job_view, outline
 
 MAX_HISTORY = 50  # jobs of one page
+MAX_OTHERS = 50  # jobs that an admin is told of
 WATCH_POLL_S = 2.0  # how soon a watcher hears of what another process did
 
 
@@ -107,9 +108,18 @@ class Watching:
         return QueueView(
             running=tuple(view for view in views if view.state is JobState.RUNNING),
             waiting=tuple(sorted(waiting, key=lambda view: view.position or len(own))),
+            others=await self._others(caller),
             total_running=counts["running"],
             total_waiting=counts[QUEUED],
         )
+
+    async def _others(self, caller: Caller) -> tuple[JobView, ...]:
+        """What other members wait for in the guild that the caller administers, oldest first."""
+        if caller.guild_id is None or not caller.is_admin:
+            return ()
+        rows = await self._jobs.open_jobs(guild_id=caller.guild_id, limit=MAX_OTHERS)
+        theirs = [row for row in rows if row.owner_id != caller.owner_id]
+        return tuple(map(outline, await self._views(theirs, policy.viewer(caller))))
 
     async def _news_of(self, job_id: str, last: JobView, viewer: Viewer) -> JobView | None:
         """A job's state where it is not what was told last; another process may have changed it."""
