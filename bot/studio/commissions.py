@@ -122,8 +122,11 @@ class Commissions:
         )
         for wish in wishes:
             policy.require_model(model_of(wish, self._catalogue).name, terms.rules)
+        hidden = [
+            hides(caller, _asked_to_hide([wish], is_private), terms.preferences) for wish in wishes
+        ]
         if len(wishes) >= CONFIRMED_FROM and not confirmed:
-            raise ConfirmationNeeded(len(wishes))
+            raise ConfirmationNeeded(len(wishes), any(hidden))
         attached = await self._ingredients.attached(source, style)
         commissions = [
             Commission(
@@ -131,10 +134,10 @@ class Commissions:
                 prompt=wish.text,
                 model=model_of(wish, self._catalogue).name,
                 operation=Operation.IMAGINE,
-                is_private=hides(caller, _asked_to_hide([wish], is_private), terms.preferences),
+                is_private=is_hidden,
                 is_relaxed=wish.is_relaxed,
             )
-            for wish in wishes
+            for wish, is_hidden in zip(wishes, hidden, strict=True)
         ]
         return await self._acceptance.accept(caller, commissions, destination, terms)
 

@@ -1,9 +1,11 @@
 """From a command or button to jobs: acknowledge, submit, show progress."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
+
+import discord
 
 from bot.faces.discord.addresses import ChatAddress, edit_answer
 from bot.faces.discord.cards import BLUE, card, secret_card
@@ -31,9 +33,11 @@ class Answer:
     message_id: int
     is_ephemeral: bool
 
-    async def become_ephemeral(self) -> None:
-        """Exchange a public "thinking..." for one that only the member sees."""
+    async def hide(self) -> None:
+        """Exchange a public "thinking..." for one that only the member sees, where others would."""
         interaction = self.interaction
+        if self.is_ephemeral or interaction.guild_id is None:
+            return
         view = card(Words(interaction.locale.value)("progress.accepted"), colour=BLUE)
         # The first follow-up to a deferral would take its place and ignore `ephemeral`.
         await interaction.edit_original_response(view=view)
@@ -41,6 +45,12 @@ class Answer:
         await interaction.delete_original_response()
         self.message_id = message.id
         self.is_ephemeral = True
+
+    async def show(self, view: discord.ui.LayoutView, files: Sequence[discord.File] = ()) -> None:
+        """Replace what the answer shows."""
+        await self.interaction.followup.edit_message(
+            self.message_id, view=view, attachments=list(files)
+        )
 
     async def run(self, submit: Submit, *, has_several: bool = False) -> None:
         """Submit jobs that answer here, then show their progress until they end.

@@ -290,8 +290,8 @@ async def _run(answer: Answer, private: bool | None, submit: Submit) -> None:  #
     """Submit a job and show its progress in the answer, hidden where the result is private."""
     interaction = answer.interaction
     is_hidden = await resolved_privacy(interaction, private)
-    if is_hidden and not answer.is_ephemeral and interaction.guild_id is not None:
-        await answer.become_ephemeral()
+    if is_hidden:
+        await answer.hide()
     said = True if is_hidden else private
 
     async def submit_all(caller: Caller, destination: Destination) -> tuple[JobView, ...]:

@@ -72,8 +72,7 @@ async def _hidden_where_private(answer: Answer, asked: Restyling) -> Restyling:
     interaction = answer.interaction
     if not await resolved_privacy(interaction, asked.is_private):
         return asked
-    if not answer.is_ephemeral and interaction.guild_id is not None:
-        await answer.become_ephemeral()
+    await answer.hide()
     return replace(asked, is_private=True)
 
 

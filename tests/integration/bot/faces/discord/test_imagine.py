@@ -185,6 +185,23 @@ async def test_many_jobs_are_asked_about_first(stage):
     assert all(isinstance(request, ImageToImage) for request in stage.engine.requests)
 
 
+@pytest.mark.parametrize("settings", [{"private": True}, {"flags": "--private"}])
+async def test_a_question_about_private_jobs_is_asked_in_private(stage, settings):
+    await stage.alice.slash(stage.channel, "settings", **settings)
+    prompt = "a {red, blue, green, black, white} fox --images 1"
+    result = await stage.alice.slash(
+        stage.channel, "imagine", prompt=prompt, image=("photo.png", png_bytes())
+    )
+    assert not any("fox" in text(message) for message in stage.messages() if not message.ephemeral)
+    [question] = result.followups
+    assert question.ephemeral
+    assert "fox" in text(question)
+    confirmed = await stage.alice.click(question, label="Start 5 jobs")
+    await stage.until(lambda: len(confirmed.followups) == 5)
+    assert all(message.ephemeral for message in confirmed.followups)
+    assert all(isinstance(request, ImageToImage) for request in stage.engine.requests)
+
+
 async def test_the_question_about_many_jobs_survives_a_restart(stage):
     prompt = "a {red, blue, green, black, white} fox --images 1"
     result = await stage.alice.slash(stage.channel, "imagine", prompt=prompt)
