@@ -11,7 +11,7 @@ from bot.faces.discord.addresses import ChatAddress, edit_answer
 from bot.faces.discord.cards import BLUE, card, secret_card
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words
-from bot.faces.discord.places import check_place
+from bot.faces.discord.places import check_place, has_company
 from bot.faces.discord.progress import ProgressMessage
 from bot.studio.contract import Caller, Destination, JobView
 
@@ -36,7 +36,7 @@ class Answer:
     async def hide(self) -> None:
         """Exchange a public "thinking..." for one that only the member sees, where others would."""
         interaction = self.interaction
-        if self.is_ephemeral or interaction.guild_id is None:
+        if self.is_ephemeral or not has_company(interaction):
             return
         view = card(Words(interaction.locale.value)("progress.accepted"), colour=BLUE)
         # The first follow-up to a deferral would take its place and ignore `ephemeral`.
@@ -76,13 +76,16 @@ class Answer:
         await interaction.client.follow(message)
 
 
-async def acknowledge(interaction: Interaction, *, is_ephemeral: bool) -> Answer:
+async def acknowledge(interaction: Interaction, *, is_secret: bool) -> Answer:
     """Check the place, then answer "thinking..." within Discord's three seconds.
+
+    A secret answer is for the member alone, where others would see it.
 
     Raises:
         NotAllowed: pictures can't be shown here.
     """
     check_place(interaction)
+    is_ephemeral = is_secret and has_company(interaction)
     response = await interaction.response.defer(thinking=True, ephemeral=is_ephemeral)
     message_id = response.message_id if response else None
     if message_id is None:
@@ -96,7 +99,7 @@ async def submit_one(
     """Answer a button with one new job, as visible as the message it was pressed on."""
     message = interaction.message
     answer = await acknowledge(
-        interaction, is_ephemeral=message is not None and message.flags.ephemeral
+        interaction, is_secret=message is not None and message.flags.ephemeral
     )
 
     async def submit_all(caller: Caller, destination: Destination) -> tuple[JobView, ...]:

@@ -118,7 +118,7 @@ class LookMenu(LastingMenu, template=rf"look:(?P<content>[0-9a-z]{{8,12}}|{UPLOA
 
     async def chosen(self, interaction: Interaction, value: str) -> None:
         """Restyle the image, or the picture that the menu's message holds."""
-        answer = await acknowledge(interaction, is_ephemeral=False)
+        answer = await acknowledge(interaction, is_secret=False)
         content = await self._content(interaction)
         await restyle_in(answer, content, [StyleChoice(name=value)], AS_USUAL)
 

@@ -83,6 +83,15 @@ async def test_buttons_of_a_private_result_answer_privately(stage):
     assert varied.ephemeral
 
 
+async def test_buttons_in_direct_messages_make_private_pictures(stage):
+    user = stage.env.create_user("dora")
+    result = await user.slash("imagine", prompt="a fox --public", count=1)
+    single = await stage.delivered(result)
+    for label in ("Vary", "Upscale 2×", "Reroll"):
+        await stage.delivered(await user.click(single, label=label))
+        assert (await newest_job(stage, user)).is_private
+
+
 async def test_a_public_button_of_a_picture_made_private_answers_its_owner_alone(stage):
     grid = await stage.imagine(count=1)
     image = (await newest_job(stage, stage.alice)).images[0]

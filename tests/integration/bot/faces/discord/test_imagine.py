@@ -140,6 +140,31 @@ async def test_a_direct_message_is_private_by_default(stage):
     assert job.is_private
 
 
+@pytest.mark.parametrize(
+    ("secret", "is_ephemeral"),
+    [({"private": True}, True), ({"prompt": "a fox --private"}, True), ({}, False)],
+)
+async def test_among_members_without_the_bot_a_secret_is_shown_to_its_owner_alone(
+    stage, monkeypatch, secret, is_ephemeral
+):
+    user = stage.env.create_user("dora")
+    alone = await stage.delivered(await user.slash("imagine", prompt="a fox", private=True))
+    assert not alone.ephemeral
+    monkeypatch.setattr(discord.app_commands.AppCommandContext, "private_channel", True)
+    options = {"prompt": "a fox"} | secret
+    shown = await stage.delivered(await user.slash("imagine", **options))
+    assert shown.ephemeral is is_ephemeral
+
+
+async def test_private_by_preference_is_so_among_members_without_the_bot(stage, monkeypatch):
+    user = stage.env.create_user("dora")
+    await user.slash("settings", private=True)
+    monkeypatch.setattr(discord.app_commands.AppCommandContext, "private_channel", True)
+    result = await user.slash("imagine", prompt="a fox")
+    await stage.until(lambda: result.followups and has_ending(result.followups[0]))
+    assert result.followups[0].ephemeral
+
+
 async def test_a_broken_prompt_is_explained_where_the_member_waits(stage):
     result = await stage.alice.slash(stage.channel, "imagine", prompt="a fox --caos 3")
     assert "--chaos" in text(result.response)
