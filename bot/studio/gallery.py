@@ -148,14 +148,13 @@ class Gallery:
             NotFound: there is nothing that the caller could restore.
         """
         row = await self._images.deleted(image_id.strip().lower(), self._now())
-        if not policy.may_remove_image(caller, row.owner_id, row.guild_id):
+        is_secret = row.is_private and row.owner_id != caller.owner_id
+        if is_secret or not policy.may_remove_image(caller, row.owner_id, row.guild_id):
             raise NotFound(
                 Said("there is no deleted image {id} that could be restored", id=image_id)
             )
         await self._images.restore(row.id)
-        if row.owner_id == caller.owner_id or not row.is_private:
-            return await self.view(caller, row.id)
-        return image_view(SeenImage(row, is_favourite=False))
+        return await self.view(caller, row.id)
 
     async def view(self, caller: Caller, image_id: str) -> ImageView:
         """One image."""

@@ -155,6 +155,15 @@ async def test_owner_and_admin_may_delete_and_restore(studio: Atelier) -> None:
     assert len(await prompts(studio, MEMBER)) == 2
 
 
+async def test_only_its_owner_restores_a_private_image(studio: Atelier) -> None:
+    image_id = (await made(studio, "secret --private")).images[0].id
+    await studio.delete(MEMBER, image_id)
+    for caller in (ADMIN, OPERATOR):
+        with pytest.raises(NotFound):
+            await studio.restore(caller, image_id)
+    assert (await studio.restore(MEMBER, image_id)).is_private
+
+
 async def test_a_favourite_is_each_members_own(studio: Atelier) -> None:
     job = await made(studio)
     image_id = job.images[0].id
