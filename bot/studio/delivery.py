@@ -6,6 +6,7 @@ shows it again, which a deliverer makes the same message.
 
 import asyncio
 import logging
+from dataclasses import replace
 from datetime import timedelta
 
 from bot.errors import NotFound, StorageUnavailable
@@ -109,8 +110,12 @@ class Delivery:
                 files.append(await self._pictures.file(seen.row))
             except NotFound:
                 logger.error("the file of image %s is gone", seen.row.id)
+        view = job_view(row, images)
+        # The owner may have locked one of them since it was made, or shown by a lost attempt.
+        is_private = view.is_private or any(image.is_private for image in view.images)
+        view = replace(view, is_private=is_private)
         async with asyncio.timeout(TIMEOUT.total_seconds()):
-            await self._deliverers[row.face].deliver(job_view(row, images), tuple(files))
+            await self._deliverers[row.face].deliver(view, tuple(files))
 
     async def _postpone(self, row: JobRow) -> None:
         now = self._now()
