@@ -64,9 +64,10 @@ class TooManyWaiting(LimitReached):
 class ConfirmationNeeded(UserError):
     """The prompt expands to many jobs; ask the member first, then call again with `confirmed`."""
 
-    def __init__(self, count: int) -> None:
-        super().__init__(count)
+    def __init__(self, count: int, is_private: bool = False) -> None:  # noqa: FBT001, FBT002
+        super().__init__(count, is_private)
         self.count = count
+        self.is_private = is_private  # of one of them others shall not see even the prompt
 
     @property
     def text(self) -> str:

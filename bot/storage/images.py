@@ -133,7 +133,7 @@ class TagRow(Base):
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Who looks: sees their own images and the public ones of their guild."""
+    """Who looks: sees what is their own, and in a guild what is public there."""
 
     owner_id: int
     guild_id: int | None
@@ -197,12 +197,12 @@ class Images:
         """
         return await self._one(viewer, and_(ImageRow.job_id == job_id, ImageRow.place == place))
 
-    async def of_jobs(self, viewer_id: int, job_ids: Iterable[str]) -> dict[str, list[SeenImage]]:
-        """All images of some jobs in their order, for who may see the jobs themselves."""
+    async def of_jobs(self, viewer: Viewer, job_ids: Iterable[str]) -> dict[str, list[SeenImage]]:
+        """The images of some jobs that the viewer may see, in their order."""
         found: dict[str, list[SeenImage]] = {job_id: [] for job_id in job_ids}
         query = (
-            _seen_by(viewer_id)
-            .where(ImageRow.job_id.in_(found), ImageRow.deleted_at.is_(None))
+            _seen_by(viewer.owner_id)
+            .where(ImageRow.job_id.in_(found), is_shown_to(viewer))
             .order_by(ImageRow.number)
         )
         for seen in await self._seen(query):
@@ -300,10 +300,7 @@ class Images:
         await self._set(image_id, deleted_at=None)
 
     async def _one(self, viewer: Viewer, condition: ColumnElement[bool]) -> SeenImage:
-        query = _seen_by(viewer.owner_id).where(
-            condition, ImageRow.deleted_at.is_(None), _visible_to(viewer)
-        )
-        found = await self._seen(query)
+        found = await self._seen(_seen_by(viewer.owner_id).where(condition, is_shown_to(viewer)))
         if not found:
             raise NotFound("there is no such image, or it is not yours to see")
         return found[0]
@@ -371,12 +368,26 @@ def _seen_by(viewer_id: int) -> Select[ImageRow, bool]:
     return select(ImageRow, marked)
 
 
+def is_shown_to(viewer: Viewer) -> ColumnElement[bool]:
+    """An image is not deleted, and the viewer may see it."""
+    return and_(ImageRow.deleted_at.is_(None), _visible_to(viewer))
+
+
+def is_open_to(
+    viewer: Viewer, guild_id: ColumnElement[int | None], is_private: ColumnElement[bool]
+) -> ColumnElement[bool]:
+    """What somebody else made is public where the viewer is; outside of guilds nothing is."""
+    if viewer.sees_all_guilds:
+        return is_private == false()
+    if viewer.guild_id is None:
+        return false()
+    return and_(is_private == false(), guild_id == viewer.guild_id)
+
+
 def _visible_to(viewer: Viewer) -> ColumnElement[bool]:
     own = ImageRow.owner_id == viewer.owner_id
-    public = ImageRow.is_private == false()
-    if viewer.sees_all_guilds:
-        return or_(own, public)
-    return or_(own, and_(public, ImageRow.guild_id.is_not_distinct_from(viewer.guild_id)))
+    is_open = is_open_to(viewer, ImageRow.guild_id.expression, ImageRow.is_private.expression)
+    return or_(own, is_open)
 
 
 def _conditions(viewer: Viewer, wanted: ImageFilter) -> Iterable[ColumnElement[bool]]:

@@ -19,7 +19,9 @@ from sqlalchemy import (
     Index,
     String,
     and_,
+    exists,
     func,
+    or_,
     select,
     text,
     update,
@@ -30,7 +32,7 @@ from sqlalchemy.orm import Mapped, defer, mapped_column
 from bot.errors import NotFound, TooManyWaiting
 from bot.storage.database import Database
 from bot.storage.generators import GeneratorRow
-from bot.storage.images import ImageRow
+from bot.storage.images import ImageRow, Viewer, is_open_to, is_shown_to
 from bot.storage.styles import StyleRow
 from bot.storage.tables import Base, Number, UtcDateTime
 from bot.wording import Said, as_plain, from_plain
@@ -187,11 +189,15 @@ class Jobs:
         Raises:
             NotFound: there is none.
         """
-        async with self._database.reading() as session:
-            row = await session.scalar(select(JobRow).where(JobRow.id == job_id))
-        if row is None:
-            raise NotFound("there is no such job, or it is not yours to see")
-        return row
+        return await self._one(JobRow.id == job_id)
+
+    async def seen(self, viewer: Viewer, job_id: str) -> JobRow:
+        """One job: an own one, or one that shows the viewer a picture, or may come to do so.
+
+        Raises:
+            NotFound: there is none, or the viewer may not see it.
+        """
+        return await self._one(and_(JobRow.id == job_id, _visible_to(viewer)))
 
     async def of_owner(self, owner_id: int, *, below: int | None, limit: int) -> list[JobRow]:
         """An owner's newest jobs with numbers under `below` (None: from the start)."""
@@ -203,13 +209,20 @@ class Jobs:
             return list(found)
 
     async def open_jobs(
-        self, *, owner_id: int | None = None, above: int = 0, limit: int | None = None
+        self,
+        *,
+        owner_id: int | None = None,
+        guild_id: int | None = None,
+        above: int = 0,
+        limit: int | None = None,
     ) -> list[JobRow]:
         """Queued and running jobs with numbers over `above`, oldest first, without requests."""
         is_open = JobRow.state.in_((QUEUED, RUNNING))
         query = select(JobRow).options(defer(JobRow.request)).where(is_open, JobRow.number > above)
         if owner_id is not None:
             query = query.where(JobRow.owner_id == owner_id)
+        if guild_id is not None:
+            query = query.where(JobRow.guild_id == guild_id)
         async with self._database.reading() as session:
             return list(await session.scalars(query.order_by(JobRow.number).limit(limit)))
 
@@ -397,6 +410,13 @@ class Jobs:
         async with self._database.writing() as session:
             await _change(session, JobRow.id == job_id, deliver_after=after)
 
+    async def _one(self, condition: ColumnElement[bool]) -> JobRow:
+        async with self._database.reading() as session:
+            row = await session.scalar(select(JobRow).where(condition))
+        if row is None:
+            raise NotFound("there is no such job, or it is not yours to see")
+        return row
+
     async def _take_turn(self, session: AsyncSession, row: JobRow) -> None:
         """Let jobs of one owner or guild be counted and added one after the other."""
         if self._database.is_sqlite:
@@ -419,6 +439,13 @@ async def _require_room(
         waiting = await session.scalar(query) or 0
         if waiting + new > limit:
             raise TooManyWaiting(Said(complaint, waiting=waiting, most=limit))
+
+
+def _visible_to(viewer: Viewer) -> ColumnElement[bool]:
+    own = JobRow.owner_id == viewer.owner_id
+    shows_some = exists().where(ImageRow.job_id == JobRow.id, is_shown_to(viewer))
+    is_open = is_open_to(viewer, JobRow.guild_id.expression, JobRow.is_private.expression)
+    return or_(own, shows_some, and_(is_open, JobRow.state != FINISHED))
 
 
 def _is_attempt(job_id: str, attempt: int) -> ColumnElement[bool]:

@@ -1,14 +1,13 @@
 """From what members ask for to rows that wait: whose terms hold, and who may see the result."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from bot.storage.files import ImageFiles
-from bot.storage.images import SeenImage
+from bot.storage.images import ImageRow, SeenImage
 from bot.storage.jobs import JobRow, Jobs, NewJob
 from bot.storage.tables import new_id
 from bot.studio import policy
-from bot.studio.asking import Wish
 from bot.studio.clock import Clock
 from bot.studio.codec import encode_request
 from bot.studio.contract import Caller, Destination, Limits, Operation, Preferences
@@ -165,53 +164,38 @@ def _own_weights(request: Request) -> bytes:
     return request.weights if isinstance(request, Dream | Morph) else b""
 
 
-def of_image(seen: SeenImage, request: Request, operation: Operation) -> Commission:
-    """A job made from an image of the gallery, as private as that."""
+def of_image(
+    caller: Caller,
+    seen: SeenImage,
+    request: Request,
+    operation: Operation,
+    preferences: Preferences,
+    *,
+    asked: bool | None = None,
+) -> Commission:
+    """A job made from an image of the gallery; `asked` says who may see the result."""
     return Commission(
         request=request,
         prompt=seen.row.prompt,
         model=seen.row.model,
         operation=operation,
-        is_private=seen.row.is_private,
+        is_private=hides(caller, asked, preferences, [seen.row]),
         parent_image_id=seen.row.id,
         parent_job_id=seen.row.job_id,
     )
 
 
-def hides(wish: Wish, asked: bool | None, preferences: Preferences) -> bool:  # noqa: FBT001
-    """Whether others shall not see the result: what was typed, asked, or set decides."""
-    for decided in (wish.is_private, asked, preferences.is_private):
-        if decided is not None:
-            return decided
-    return False
-
-
-def hides_restyle(
+def hides(
     caller: Caller,
-    seen: SeenImage | None,
     asked: bool | None,  # noqa: FBT001
     preferences: Preferences,
+    sources: Iterable[ImageRow | JobRow] = (),
 ) -> bool:
-    """The same for a picture that is restyled: a secret of one's own stays one."""
+    """Whether others shall not see a result: what was typed or asked decides, else what is set.
+
+    Unless it is asked for, a secret of one's own stays one in what is made from it.
+    """
     if asked is not None:
         return asked
-    is_own_secret = seen and seen.row.owner_id == caller.owner_id and seen.row.is_private
-    return bool(is_own_secret or preferences.is_private)
-
-
-def hides_mix(
-    caller: Caller,
-    seen: Sequence[SeenImage],
-    asked: bool | None,  # noqa: FBT001
-    preferences: Preferences,
-) -> bool:
-    """As private as the most private of what is mixed."""
-    sources = [None, *seen]
-    return any(hides_restyle(caller, one, asked, preferences) for one in sources)
-
-
-def hides_repeat(caller: Caller, parent: JobRow, terms: Terms) -> bool:
-    """The same for a job that is run again."""
-    if parent.owner_id == caller.owner_id:
-        return parent.is_private
-    return bool(terms.preferences.is_private)
+    has_secret = any(one.is_private and one.owner_id == caller.owner_id for one in sources)
+    return has_secret or bool(preferences.is_private)

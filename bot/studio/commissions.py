@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 
 from bot.errors import ConfirmationNeeded, LimitReached, NotAllowed
 from bot.prompts import NONE, Flags, Wildcards, parse
-from bot.storage.images import SeenImage
+from bot.storage.images import ImageRow, SeenImage
 from bot.storage.jobs import JobRow
 from bot.studio import mixing, policy, restyling
-from bot.studio.acceptance import Acceptance, Commission, hides, hides_mix, hides_restyle, of_image
+from bot.studio.acceptance import Acceptance, Commission, hides, of_image
 from bot.studio.asking import (
     CONFIRMED_FROM,
     Sources,
@@ -122,8 +122,11 @@ class Commissions:
         )
         for wish in wishes:
             policy.require_model(model_of(wish, self._catalogue).name, terms.rules)
+        hidden = [
+            hides(caller, _asked_to_hide([wish], is_private), terms.preferences) for wish in wishes
+        ]
         if len(wishes) >= CONFIRMED_FROM and not confirmed:
-            raise ConfirmationNeeded(len(wishes))
+            raise ConfirmationNeeded(len(wishes), any(hidden))
         attached = await self._ingredients.attached(source, style)
         commissions = [
             Commission(
@@ -131,10 +134,10 @@ class Commissions:
                 prompt=wish.text,
                 model=model_of(wish, self._catalogue).name,
                 operation=Operation.IMAGINE,
-                is_private=hides(wish, is_private, terms.preferences),
+                is_private=is_hidden,
                 is_relaxed=wish.is_relaxed,
             )
-            for wish in wishes
+            for wish, is_hidden in zip(wishes, hidden, strict=True)
         ]
         return await self._acceptance.accept(caller, commissions, destination, terms)
 
@@ -168,7 +171,7 @@ class Commissions:
             prompt=restyling.words_for(shown, looks),
             model=info.name if is_drawn else STYLE_MODEL,
             operation=Operation.STYLIZE,
-            is_private=hides_restyle(caller, seen, asked.is_private, terms.preferences),
+            is_private=hides(caller, asked.is_private, terms.preferences, _rows(seen)),
             parent_image_id=seen.row.id if seen else None,
             parent_job_id=seen.row.job_id if seen else None,
         )
@@ -232,17 +235,16 @@ class Commissions:
             lambda: Upscale(source=content.png, factor=factor, method=method, detail=detail)
         )
         if seen is not None:
-            commission = of_image(seen, request, Operation.UPSCALE)
-            if is_private is not None:
-                commission = replace(commission, is_private=is_private)
+            commission = of_image(
+                caller, seen, request, Operation.UPSCALE, terms.preferences, asked=is_private
+            )
         else:
-            hidden = hides_restyle(caller, None, is_private, terms.preferences)
             commission = Commission(
                 request=request,
                 prompt=content.words,
                 model=model,
                 operation=Operation.UPSCALE,
-                is_private=hidden,
+                is_private=hides(caller, is_private, terms.preferences),
             )
         return await self._acceptance.accept_one(caller, commission, destination, terms)
 
@@ -288,7 +290,7 @@ class Commissions:
             prompt=mixing.blend_words([content.words for content in contents], asked.prompt),
             model=request.model if isinstance(request, Diffusion) else STYLE_MODEL,
             operation=Operation.BLEND,
-            is_private=hides_mix(caller, seen, hidden, terms.preferences),
+            is_private=hides(caller, hidden, terms.preferences, _rows(*seen)),
             parent_image_id=seen[0].row.id if seen else None,
             parent_job_id=seen[0].row.job_id if seen else None,
         )
@@ -308,7 +310,7 @@ class Commissions:
             prompt=mixing.dream_words(asked.look.strip().lower(), content.words if content else ""),
             model=info.name,
             operation=Operation.DREAM,
-            is_private=hides_restyle(caller, seen, asked.is_private, terms.preferences),
+            is_private=hides(caller, asked.is_private, terms.preferences, _rows(seen)),
             parent_image_id=seen.row.id if seen else None,
             parent_job_id=seen.row.job_id if seen else None,
         )
@@ -353,7 +355,7 @@ class Commissions:
             prompt=" → ".join(one.words for one in passed),
             model=dreamer.name if dreamer and not (drawings or sizes) else drawing.model,
             operation=Operation.MORPH,
-            is_private=hides_mix(caller, seen, hidden, terms.preferences),
+            is_private=hides(caller, hidden, terms.preferences, _rows(*seen)),
             parent_image_id=seen[0].row.id if seen else None,
             parent_job_id=seen[0].row.job_id if seen else None,
         )
@@ -473,6 +475,11 @@ def _require_alike(passed: Sequence[_Passed]) -> None:
                     flag=differing[0],
                 )
             )
+
+
+def _rows(*seen: SeenImage | None) -> list[ImageRow]:
+    """The rows of images, where there are any."""
+    return [one.row for one in seen if one]
 
 
 def _asked_to_hide(wishes: Sequence[Wish], asked: bool | None) -> bool | None:  # noqa: FBT001

@@ -6,12 +6,14 @@ shows it again, which a deliverer makes the same message.
 
 import asyncio
 import logging
+from dataclasses import replace
 from datetime import timedelta
 
 from bot.errors import NotFound, StorageUnavailable
 from bot.logs import about_job
 from bot.storage.images import Images
 from bot.storage.jobs import JobRow, Jobs
+from bot.studio import policy
 from bot.studio.clock import Clock
 from bot.studio.contract import Deliverer
 from bot.studio.pictures import Pictures
@@ -101,15 +103,19 @@ class Delivery:
             await self._jobs.delivered(row.id, now=self._now())
 
     async def _show(self, row: JobRow) -> None:
-        images = (await self._images.of_jobs(row.owner_id, [row.id]))[row.id]
+        images = (await self._images.of_jobs(policy.owner_of(row), [row.id]))[row.id]
         files = []
         for seen in images:
             try:
                 files.append(await self._pictures.file(seen.row))
             except NotFound:
                 logger.error("the file of image %s is gone", seen.row.id)
+        view = job_view(row, images)
+        # The owner may have locked one of them since it was made, or shown by a lost attempt.
+        is_private = view.is_private or any(image.is_private for image in view.images)
+        view = replace(view, is_private=is_private)
         async with asyncio.timeout(TIMEOUT.total_seconds()):
-            await self._deliverers[row.face].deliver(job_view(row, images), tuple(files))
+            await self._deliverers[row.face].deliver(view, tuple(files))
 
     async def _postpone(self, row: JobRow) -> None:
         now = self._now()

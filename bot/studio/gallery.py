@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 from bot.errors import NotAllowed, NotFound
 from bot.storage.images import COUNT_CAP, ImageFilter, Images, SeenImage
+from bot.storage.jobs import JobRow
 from bot.studio import policy
 from bot.studio.clock import Clock
 from bot.studio.contract import (
@@ -73,6 +74,10 @@ class Gallery:
         if place := _BY_PLACE.fullmatch(typed):
             return await self._images.by_place(viewer, place["job"], int(place["place"]))
         return await self._images.by_id(viewer, typed)
+
+    async def of_job(self, job: JobRow) -> list[SeenImage]:
+        """All images of a job, whoever asks."""
+        return (await self._images.of_jobs(policy.owner_of(job), [job.id]))[job.id]
 
     async def png(self, caller: Caller, image_id: str) -> bytes:
         """The original."""
@@ -143,14 +148,13 @@ class Gallery:
             NotFound: there is nothing that the caller could restore.
         """
         row = await self._images.deleted(image_id.strip().lower(), self._now())
-        if not policy.may_remove_image(caller, row.owner_id, row.guild_id):
+        is_secret = row.is_private and row.owner_id != caller.owner_id
+        if is_secret or not policy.may_remove_image(caller, row.owner_id, row.guild_id):
             raise NotFound(
                 Said("there is no deleted image {id} that could be restored", id=image_id)
             )
         await self._images.restore(row.id)
-        if row.owner_id == caller.owner_id or not row.is_private:
-            return await self.view(caller, row.id)
-        return image_view(SeenImage(row, is_favourite=False))
+        return await self.view(caller, row.id)
 
     async def view(self, caller: Caller, image_id: str) -> ImageView:
         """One image."""

@@ -102,7 +102,8 @@ class House:
     async def terms(self, caller: Caller) -> Terms:
         """What counts for the caller here and now: own defaults over the guild's, rules, caps."""
         guild, rules = await self._guild(caller)
-        preferences = policy.merged_preferences(await self.preferences(caller), guild)
+        own, usual = await self.preferences(caller), policy.usual_preferences(caller)
+        preferences = policy.merged_preferences(own, guild, usual)
         rules = policy.with_draft_models(rules, self._catalogue)
         preferences = policy.with_open_model(preferences, rules, self._catalogue)
         return Terms(preferences, rules, policy.effective_limits(caller, rules, self._limits))

@@ -39,6 +39,12 @@ def merged_preferences(*levels: Preferences) -> Preferences:
     return Preferences(**values)
 
 
+def usual_preferences(caller: Caller) -> Preferences:
+    """What counts where nothing is set: what is made in direct messages is private."""
+    is_direct = caller.guild_id is None and not is_operator(caller)
+    return Preferences(is_private=True) if is_direct else Preferences()
+
+
 def require_place(caller: Caller, rules: GuildRules) -> None:
     """Refuse channels that the guild's admins did not open.
 
@@ -124,15 +130,13 @@ def is_operator(caller: Caller) -> bool:
 
 
 def viewer(caller: Caller) -> Viewer:
-    """What a caller may see of the gallery."""
+    """Who looks, as the storage knows them."""
     return Viewer(caller.owner_id, caller.guild_id, sees_all_guilds=is_operator(caller))
 
 
-def may_see_job(caller: Caller, job: JobRow) -> bool:
-    """Their own, or a public one of their guild."""
-    if job.owner_id == caller.owner_id:
-        return True
-    return not job.is_private and (is_operator(caller) or job.guild_id == caller.guild_id)
+def owner_of(job: JobRow) -> Viewer:
+    """Who sees all images of a job."""
+    return Viewer(job.owner_id, job.guild_id)
 
 
 def may_end_job(caller: Caller, job: JobRow) -> bool:

@@ -18,7 +18,7 @@ from bot.storage.files import ImageFiles
 from bot.storage.images import SeenImage
 from bot.storage.jobs import FAILED, JobRow, Jobs
 from bot.studio import mixing, policy, restyling
-from bot.studio.acceptance import Acceptance, Commission, hides, hides_repeat, of_image
+from bot.studio.acceptance import Acceptance, Commission, hides, of_image
 from bot.studio.asking import (
     Sources,
     Wish,
@@ -90,7 +90,7 @@ class Repeats:
         parent = await self._jobs.by_id(seen.row.job_id)
         request = await self._varied(seen, parent, terms, is_strong=is_strong)
         operation = Operation.VARY_STRONG if is_strong else Operation.VARY_SUBTLE
-        commission = of_image(seen, request, operation)
+        commission = of_image(caller, seen, request, operation, terms.preferences)
         if isinstance(request, Diffusion):  # maybe of another model than the image's
             commission = replace(commission, model=request.model)
         return await self._acceptance.accept_one(caller, commission, destination, terms)
@@ -107,7 +107,7 @@ class Repeats:
             raise NotAllowed("only a restyled picture has a strength; restyle this one first")
         compared = restyling.compared(request, seen.row.place)
         commission = replace(
-            of_image(seen, compared, Operation.STYLIZE),
+            of_image(caller, seen, compared, Operation.STYLIZE, terms.preferences),
             model=STYLE_MODEL,
             parent_image_id=parent.parent_image_id,
         )
@@ -118,16 +118,14 @@ class Repeats:
     ) -> JobRow:
         """The same job with a new seed, and with `text` a new prompt."""
         terms = await self._acceptance.terms(caller)
-        parent = await self._jobs.by_id(job_id.strip().lower())
-        if not policy.may_see_job(caller, parent):
-            raise NotFound("there is no such job, or it is not yours to see")
+        parent = await self._jobs.seen(policy.viewer(caller), job_id.strip().lower())
         request = await self._stored_request(parent)
         commission = Commission(
             request=request,
             prompt=parent.prompt,
             model=parent.model,
             operation=Operation.REROLL,
-            is_private=hides_repeat(caller, parent, terms),
+            is_private=await self._hides(caller, parent, terms),
             parent_image_id=parent.parent_image_id,
             parent_job_id=parent.id,
             is_relaxed=parent.is_relaxed,
@@ -149,8 +147,14 @@ class Repeats:
             )
         commission = await self._recorded(caller, parameters, terms)
         if commission is None:
-            commission = self._described(parameters, terms)
+            commission = self._described(caller, parameters, terms)
         return await self._acceptance.accept_one(caller, commission, destination, terms)
+
+    async def _hides(self, caller: Caller, parent: JobRow, terms: Terms) -> bool:
+        """Whether others shall not see a job run again: a secret, too, once all images are."""
+        images = await self._gallery.of_job(parent)
+        most_public = sorted((seen.row for seen in images), key=lambda row: row.is_private)[:1]
+        return hides(caller, None, terms.preferences, [parent, *most_public])
 
     async def _stored_request(self, job: JobRow) -> Request:
         files = {key: await self._files.read(key) for key in set(file_keys(job.request))}
@@ -240,23 +244,23 @@ class Repeats:
         if job_id is None:
             return None
         try:
-            parent = await self._jobs.by_id(job_id)
+            parent = await self._jobs.seen(policy.viewer(caller), job_id)
             request = await self._stored_request(parent)
         except NotFound:
-            return None
-        if not policy.may_see_job(caller, parent):
             return None
         return Commission(
             request=request,
             prompt=parent.prompt,
             model=parent.model,
             operation=Operation.MAKE_AGAIN,
-            is_private=hides_repeat(caller, parent, terms),
+            is_private=await self._hides(caller, parent, terms),
             parent_image_id=parent.parent_image_id,
             parent_job_id=parent.id,
         )
 
-    def _described(self, parameters: GenerationParameters, terms: Terms) -> Commission:
+    def _described(
+        self, caller: Caller, parameters: GenerationParameters, terms: Terms
+    ) -> Commission:
         """A job from parameters that another studio may have written."""
         usual = self._drawing_model(terms.preferences.model)
         told = told_by(parameters, self._catalogue, usual)
@@ -279,7 +283,7 @@ class Repeats:
             prompt=wish.text,
             model=info.name,
             operation=Operation.MAKE_AGAIN,
-            is_private=hides(wish, None, terms.preferences),
+            is_private=hides(caller, wish.is_private, terms.preferences),
             remark=told.remark,
         )
 

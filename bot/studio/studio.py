@@ -43,6 +43,7 @@ from bot.studio.repeats import Repeats
 from bot.studio.scheduler import Parts, Running, Scheduler
 from bot.studio.training import Training, ending_of
 from bot.studio.updates import Updates
+from bot.studio.views import outline
 from bot.studio.watching import Watching
 from engine.api import Catalogue, Engine, EngineStatus
 
@@ -258,15 +259,15 @@ class Atelier:
 
     async def cancel(self, caller: Caller, job_id: str) -> JobView:
         """Cancel a waiting or running job."""
-        row = await self._watching.visible(caller, job_id)
+        row = await self._jobs.by_id(job_id.strip().lower())
         if not policy.may_end_job(caller, row):
+            await self._watching.visible(caller, row.id)  # whether there is a secret one is one
             raise NotAllowed("only its owner or an admin of this server may cancel a job")
-        if await self._ended_early(row):
-            return await self._watching.view(await self._jobs.by_id(row.id))
-        if await self._jobs.cancel(row.id, now=self._now()):
+        if not await self._ended_early(row) and await self._jobs.cancel(row.id, now=self._now()):
             self.scheduler.stop(row.id)
             self._changed.put_nowait(row.id)
-        return await self._watching.view(await self._jobs.by_id(row.id))
+        view = await self._watching.view(await self._jobs.by_id(row.id))
+        return view if row.owner_id == caller.owner_id else outline(view)
 
     async def _ended_early(self, row: JobRow) -> bool:
         """Have a training make its result of what it has learnt; False where that is nothing."""
@@ -279,7 +280,8 @@ class Atelier:
 
     async def job(self, caller: Caller, job_id: str) -> JobView:
         """One job, with images once finished."""
-        return await self._watching.view(await self._watching.visible(caller, job_id))
+        row = await self._watching.visible(caller, job_id)
+        return await self._watching.view(row, policy.viewer(caller))
 
     def watch(self, caller: Caller, job_id: str) -> AsyncIterator[JobUpdate]:
         """The state now, then each change, up to and including the final one."""

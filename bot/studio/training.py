@@ -144,7 +144,7 @@ class Training:
         Raises:
             LimitReached: too few are left.
         """
-        viewer = Viewer(job.owner_id, job.guild_id)
+        viewer = policy.owner_of(job)
         rows = []
         for image_id in request.sources:
             try:
@@ -295,7 +295,8 @@ class Training:
         query = GalleryQuery(
             scope=asked.scope, text=asked.words, favourites_only=asked.favourites_only
         )
-        viewer, wanted = policy.viewer(caller), read_query(caller, query)
+        viewer = Viewer(caller.owner_id, caller.guild_id)  # as each attempt will look again
+        wanted = read_query(caller, query)
         chosen: list[ImageRow] = []
         below: int | None = None
         while len(chosen) < MAX_LEARNT:

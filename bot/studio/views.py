@@ -1,6 +1,7 @@
 """Rows as faces see them."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from bot.storage.images import SeenImage
 from bot.storage.jobs import JobRow
@@ -69,6 +70,13 @@ def job_view(
         images=shown,
         strengths=_strengths_of(row) if shown else (),
         expected=_expected_of(row),
+    )
+
+
+def outline(job: JobView) -> JobView:
+    """A job for who may end it but not see it: whose it is and how far, not what was asked."""
+    return replace(
+        job, prompt="", model="", seed=0, parent_id=None, reason="", images=(), strengths=()
     )
 
 

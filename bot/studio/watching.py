@@ -3,17 +3,18 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
-from bot.errors import NotFound, StorageUnavailable
-from bot.storage.images import Images
+from bot.errors import StorageUnavailable
+from bot.storage.images import Images, Viewer
 from bot.storage.jobs import QUEUED, JobRow, Jobs
 from bot.studio import policy
 from bot.studio.contract import Caller, Destination, JobState, JobUpdate, JobView, QueueView
 from bot.studio.gallery import cursor_after, read_cursor
 from bot.studio.scheduler import Running, Scheduler
 from bot.studio.updates import Updates
-from bot.studio.views import job_view
+from bot.studio.views import job_view, outline
 
 MAX_HISTORY = 50  # jobs of one page
+MAX_OTHERS = 50  # jobs that an admin is told of
 WATCH_POLL_S = 2.0  # how soon a watcher hears of what another process did
 
 
@@ -32,14 +33,11 @@ class Watching:
         Raises:
             NotFound: there is none.
         """
-        row = await self._jobs.by_id(job_id.strip().lower())
-        if not policy.may_see_job(caller, row):
-            raise NotFound("there is no such job, or it is not yours to see")
-        return row
+        return await self._jobs.seen(policy.viewer(caller), job_id.strip().lower())
 
-    async def view(self, row: JobRow) -> JobView:
-        """A job as its owner sees it."""
-        return (await self._views([row], row.owner_id))[0]
+    async def view(self, row: JobRow, viewer: Viewer | None = None) -> JobView:
+        """A job as a viewer sees it, or else its owner."""
+        return (await self._views([row], viewer or policy.owner_of(row)))[0]
 
     def queued(self, row: JobRow) -> JobView:
         """A job that was accepted just now."""
@@ -57,18 +55,18 @@ class Watching:
 
     async def watch(self, caller: Caller, job_id: str) -> AsyncIterator[JobUpdate]:
         """The state now, then each change, up to and including the final one."""
-        row = await self.visible(caller, job_id)
+        row, viewer = await self.visible(caller, job_id), policy.viewer(caller)
         with self._updates.watching_job(row.id) as watcher:
             # Numbered before it is read: what is heard meanwhile comes after it.
             number = self._updates.next_number()
-            last = await self.view(await self._jobs.by_id(row.id))
+            last = await self.view(await self._jobs.by_id(row.id), viewer)
             yield JobUpdate(last, None, number)
             while not last.state.is_final:
                 try:
                     async with asyncio.timeout(WATCH_POLL_S):
                         update = await watcher.next()
                 except TimeoutError:
-                    found = await self._news_of(row.id, last)
+                    found = await self._news_of(row.id, last, viewer)
                     if found is None:
                         continue
                     update = self._updates.numbered(found)
@@ -90,7 +88,7 @@ class Watching:
         rows = await self._jobs.of_owner(caller.owner_id, below=below, limit=limit + 1)
         shown = rows[:limit]
         following = cursor_after(shown[-1].number) if len(rows) > limit else None
-        return await self._views(shown, caller.owner_id), following
+        return await self._views(shown, policy.viewer(caller)), following
 
     async def open_jobs(self, face: str) -> tuple[JobView, ...]:
         """All jobs of a face that wait or run, oldest first; for the face itself."""
@@ -105,26 +103,35 @@ class Watching:
         """What runs and waits."""
         counts = await self._jobs.counts()
         own = await self._jobs.open_jobs(owner_id=caller.owner_id)
-        views = await self._views(own, caller.owner_id)
+        views = await self._views(own, policy.viewer(caller))
         waiting = [view for view in views if view.state is JobState.QUEUED]
         return QueueView(
             running=tuple(view for view in views if view.state is JobState.RUNNING),
             waiting=tuple(sorted(waiting, key=lambda view: view.position or len(own))),
+            others=await self._others(caller),
             total_running=counts["running"],
             total_waiting=counts[QUEUED],
         )
 
-    async def _news_of(self, job_id: str, last: JobView) -> JobView | None:
+    async def _others(self, caller: Caller) -> tuple[JobView, ...]:
+        """What other members wait for in the guild that the caller administers, oldest first."""
+        if caller.guild_id is None or not caller.is_admin:
+            return ()
+        rows = await self._jobs.open_jobs(guild_id=caller.guild_id, limit=MAX_OTHERS)
+        theirs = [row for row in rows if row.owner_id != caller.owner_id]
+        return tuple(map(outline, await self._views(theirs, policy.viewer(caller))))
+
+    async def _news_of(self, job_id: str, last: JobView, viewer: Viewer) -> JobView | None:
         """A job's state where it is not what was told last; another process may have changed it."""
         try:
-            view = await self.view(await self._jobs.by_id(job_id))
+            view = await self.view(await self._jobs.by_id(job_id), viewer)
         except StorageUnavailable:
             return None  # asked again soon
         return None if view == last else view
 
-    async def _views(self, rows: Sequence[JobRow], viewer_id: int) -> tuple[JobView, ...]:
+    async def _views(self, rows: Sequence[JobRow], viewer: Viewer) -> tuple[JobView, ...]:
         finished = [row.id for row in rows if row.state == JobState.FINISHED]
-        images = await self._images.of_jobs(viewer_id, finished) if finished else {}
+        images = await self._images.of_jobs(viewer, finished) if finished else {}
         views = []
         for row in rows:
             position, estimate_s = await self._outlook(row)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bot.storage.database import open_database
 from bot.storage.files import ImageFolder
-from bot.storage.images import Images
+from bot.storage.images import Images, Viewer
 from bot.storage.jobs import FAILED, JobRow, Jobs
 from tests.chaos.bot import NO_DATABASE
 from tests.postgres_server import Server
@@ -282,7 +282,8 @@ class Chaos:
             fault(f"job {row.id} was never shown")
             return
         shown = json.loads(message.read_text())
-        kept = [seen.row for seen in (await images.of_jobs(row.owner_id, [row.id]))[row.id]]
+        owner = Viewer(row.owner_id, row.guild_id)
+        kept = [seen.row for seen in (await images.of_jobs(owner, [row.id]))[row.id]]
         seeds = [image.seed for image in kept]
         if (shown["state"], shown["seeds"]) != (row.state, seeds):
             fault(f"job {row.id}: the chat shows something else than the database")

@@ -168,9 +168,13 @@ def _seed_fact(words: Words, operation: Operation, seed: int) -> list[str]:
 
 
 def prompt_line(prompt: str) -> str:
-    """A prompt in bold, harmless as Markdown, not too long."""
-    text = shortened(" ".join(prompt.split()), PROMPT_SHOWN)
-    return f"**{discord.utils.escape_markdown(text) or '-'}**"
+    """A prompt in bold, not too long."""
+    return f"**{harmless(prompt, PROMPT_SHOWN) or '-'}**"
+
+
+def harmless(prompt: str, length: int) -> str:
+    """A prompt on one line without Markdown, cut where it is longer."""
+    return discord.utils.escape_markdown(shortened(" ".join(prompt.split()), length))
 
 
 def shortened(text: str, length: int) -> str:

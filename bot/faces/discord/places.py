@@ -24,6 +24,11 @@ def check_place(interaction: Interaction) -> None:
         raise NotAllowed(words("place.age_restricted"))
 
 
+def has_company(interaction: Interaction) -> bool:
+    """Others see what is shown here: in a server, and among members who brought the bot along."""
+    return interaction.guild_id is not None or interaction.context.private_channel
+
+
 def missing_permissions(interaction: Interaction) -> tuple[str, ...]:
     """What the bot may not do in this channel, though it would have to.
 

@@ -1,15 +1,17 @@
 """From a command or button to jobs: acknowledge, submit, show progress."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
+
+import discord
 
 from bot.faces.discord.addresses import ChatAddress, edit_answer
 from bot.faces.discord.cards import BLUE, card, secret_card
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words
-from bot.faces.discord.places import check_place
+from bot.faces.discord.places import check_place, has_company
 from bot.faces.discord.progress import ProgressMessage
 from bot.studio.contract import Caller, Destination, JobView
 
@@ -31,9 +33,11 @@ class Answer:
     message_id: int
     is_ephemeral: bool
 
-    async def become_ephemeral(self) -> None:
-        """Exchange a public "thinking..." for one that only the member sees."""
+    async def hide(self) -> None:
+        """Exchange a public "thinking..." for one that only the member sees, where others would."""
         interaction = self.interaction
+        if self.is_ephemeral or not has_company(interaction):
+            return
         view = card(Words(interaction.locale.value)("progress.accepted"), colour=BLUE)
         # The first follow-up to a deferral would take its place and ignore `ephemeral`.
         await interaction.edit_original_response(view=view)
@@ -41,6 +45,12 @@ class Answer:
         await interaction.delete_original_response()
         self.message_id = message.id
         self.is_ephemeral = True
+
+    async def show(self, view: discord.ui.LayoutView, files: Sequence[discord.File] = ()) -> None:
+        """Replace what the answer shows."""
+        await self.interaction.followup.edit_message(
+            self.message_id, view=view, attachments=list(files)
+        )
 
     async def run(self, submit: Submit, *, has_several: bool = False) -> None:
         """Submit jobs that answer here, then show their progress until they end.
@@ -66,13 +76,16 @@ class Answer:
         await interaction.client.follow(message)
 
 
-async def acknowledge(interaction: Interaction, *, is_ephemeral: bool) -> Answer:
+async def acknowledge(interaction: Interaction, *, is_secret: bool) -> Answer:
     """Check the place, then answer "thinking..." within Discord's three seconds.
+
+    A secret answer is for the member alone, where others would see it.
 
     Raises:
         NotAllowed: pictures can't be shown here.
     """
     check_place(interaction)
+    is_ephemeral = is_secret and has_company(interaction)
     response = await interaction.response.defer(thinking=True, ephemeral=is_ephemeral)
     message_id = response.message_id if response else None
     if message_id is None:
@@ -86,7 +99,7 @@ async def submit_one(
     """Answer a button with one new job, as visible as the message it was pressed on."""
     message = interaction.message
     answer = await acknowledge(
-        interaction, is_ephemeral=message is not None and message.flags.ephemeral
+        interaction, is_secret=message is not None and message.flags.ephemeral
     )
 
     async def submit_all(caller: Caller, destination: Destination) -> tuple[JobView, ...]:

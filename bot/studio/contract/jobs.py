@@ -125,5 +125,6 @@ class QueueView:
 
     running: tuple[JobView, ...]  # the caller's own
     waiting: tuple[JobView, ...]  # the caller's own, next first
+    others: tuple[JobView, ...]  # of the guild the caller administers, without what was asked
     total_running: int
     total_waiting: int

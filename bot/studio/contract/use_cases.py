@@ -163,7 +163,10 @@ class Studio(Protocol):
         ...
 
     async def cancel(self, caller: Caller, job_id: str) -> JobView:
-        """Cancel a waiting or running job; cancelling an ended one changes nothing."""
+        """Cancel a waiting or running job; cancelling an ended one changes nothing.
+
+        An admin who ends somebody else's hears its state, not what was asked.
+        """
         ...
 
     async def job(self, caller: Caller, job_id: str) -> JobView:

@@ -57,8 +57,7 @@ async def imagine(
 ) -> None:
     """Make images from a prompt; options become flags of its grammar."""
     said = stated_privacy(prompt)
-    is_ephemeral = bool(private if said is None else said) and interaction.guild_id is not None
-    answer = await acknowledge(interaction, is_ephemeral=is_ephemeral)
+    answer = await acknowledge(interaction, is_secret=bool(private if said is None else said))
     text = with_flags(
         prompt,
         {

@@ -1,10 +1,10 @@
-"""/history, /queue and /cancel: the member's own jobs."""
+"""/history, /queue and /cancel: the member's own jobs, and what admins may stop."""
 
 from collections.abc import Sequence
 
 from discord import app_commands
 
-from bot.faces.discord.cards import card, progress_line, shortened
+from bot.faces.discord.cards import TEXT_MAX, card, harmless, lines_within, progress_line
 from bot.faces.discord.commands.choices import complete_own_job
 from bot.faces.discord.components.cancel import CancelButton
 from bot.faces.discord.components.history_pages import show_history
@@ -33,7 +33,7 @@ async def history(interaction: Interaction) -> None:
 @app_commands.allowed_installs(guilds=True, users=True)
 @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
 async def queue(interaction: Interaction) -> None:
-    """Show the state of the queue, and the member's own jobs in it."""
+    """Show the queue and the member's own jobs in it; to admins also whose the others are."""
     await interaction.response.defer(thinking=True, ephemeral=True)
     words = Words(interaction.locale.value)
     state = await interaction.client.studio.queue(caller_of(interaction))
@@ -41,10 +41,15 @@ async def queue(interaction: Interaction) -> None:
     head = words("queue.title", running=state.total_running, waiting=state.total_waiting)
     lines = [_line(words, job) for job in own[:SHOWN]]
     body = "\n".join([words("queue.own"), *lines]) if own else words("queue.none")
-    buttons = [
-        CancelButton(job.id, words("buttons.cancel_one", id=job.id)) for job in own[:BUTTONS]
+    title = f"{words('queue.others')}\n"
+    theirs = [_owned_line(words, job) for job in state.others]
+    left = TEXT_MAX - len(head + body + title)
+    others = title + lines_within(theirs, left, lambda count: f"… +{count}") if theirs else ""
+    rows = [
+        [CancelButton(job.id, words("buttons.cancel_one", id=job.id)) for job in jobs[:BUTTONS]]
+        for jobs in (own, state.others)
     ]
-    await interaction.edit_original_response(view=card(head, body, rows=[buttons]))
+    await interaction.edit_original_response(view=card(head, body, others, rows=rows))
 
 
 @app_commands.command(
@@ -72,4 +77,9 @@ async def cancel(interaction: Interaction, job: str | None = None) -> None:
 
 
 def _line(words: Words, job: JobView) -> str:
-    return f"`{job.id}` {progress_line(words, job)} · {shortened(job.prompt, 80)}"
+    return f"`{job.id}` {progress_line(words, job)} · {harmless(job.prompt, 80)}"
+
+
+def _owned_line(words: Words, job: JobView) -> str:
+    owner = words("result.by", owner=f"<@{job.owner_id}>")
+    return f"`{job.id}` {progress_line(words, job)} · {owner}"

@@ -79,7 +79,7 @@ async def blend(
     private: bool | None = None,  # noqa: FBT001
 ) -> None:
     """Mix up to five pictures, attached or of the gallery; a prompt draws the mixture on."""
-    answer = await _acknowledged(interaction, private)
+    answer = await acknowledge(interaction, is_secret=bool(private))
     given = [one for one in (image1, image2, image3, image4, image5) if one is not None]
     pictures: list[bytes | str] = [await fetch_upload(interaction, one) for one in given]
     pictures += ids_of(ids or "")
@@ -134,7 +134,7 @@ async def dream(
 ) -> None:
     """Draw without words, by a look and a seed, or like a picture."""
     _require_one_of(interaction, like=like, like_id=like_id)
-    answer = await _acknowledged(interaction, private)
+    answer = await acknowledge(interaction, is_secret=bool(private))
     model_of_it = await fetch_upload(interaction, like) if like else like_id or b""
 
     async def submit(caller: Caller, destination: Destination, hidden: bool | None) -> JobView:  # noqa: FBT001
@@ -202,7 +202,7 @@ async def morph(
     """Animate the way from one picture, prompt or dream to others."""
     _require_one_of(interaction, **{"from": start, "from_image": start_image})
     _require_one_of(interaction, to=end, to_image=end_image)
-    answer = await _acknowledged(interaction, private)
+    answer = await acknowledge(interaction, is_secret=bool(private))
     studio, caller = interaction.client.studio, caller_of(interaction)
     stops: list[MorphStop] = []
     for typed, attachment in ((start, start_image), (end, end_image)):
@@ -250,7 +250,7 @@ async def upscale(
 ) -> None:
     """Make a picture larger, smoother or crisper."""
     _require_one_of(interaction, image=image, id=id)
-    answer = await _acknowledged(interaction, private)
+    answer = await acknowledge(interaction, is_secret=bool(private))
     if image is None and not id:
         raise NotFound(Words(interaction.locale.value)("upload.missing"))
     picture = await fetch_upload(interaction, image) if image else (id or "").strip().strip("`")
@@ -281,17 +281,12 @@ def _require_one_of(interaction: Interaction, **given: object) -> None:
         )
 
 
-async def _acknowledged(interaction: Interaction, private: bool | None) -> Answer:  # noqa: FBT001
-    is_ephemeral = bool(private) and interaction.guild_id is not None
-    return await acknowledge(interaction, is_ephemeral=is_ephemeral)
-
-
 async def _run(answer: Answer, private: bool | None, submit: Submit) -> None:  # noqa: FBT001
     """Submit a job and show its progress in the answer, hidden where the result is private."""
     interaction = answer.interaction
     is_hidden = await resolved_privacy(interaction, private)
-    if is_hidden and not answer.is_ephemeral and interaction.guild_id is not None:
-        await answer.become_ephemeral()
+    if is_hidden:
+        await answer.hide()
     said = True if is_hidden else private
 
     async def submit_all(caller: Caller, destination: Destination) -> tuple[JobView, ...]:

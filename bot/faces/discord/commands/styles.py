@@ -67,7 +67,7 @@ class StyleCommands(app_commands.Group):
         picture: discord.Attachment,
     ) -> None:
         """Let the fast network learn a look, with progress, while nothing else is to be done."""
-        answer = await acknowledge(interaction, is_ephemeral=interaction.guild_id is not None)
+        answer = await acknowledge(interaction, is_secret=True)
         data = await fetch_upload(interaction, picture)
         studio = interaction.client.studio
 
@@ -179,8 +179,7 @@ class StyleCommands(app_commands.Group):
         private: bool | None = None,  # noqa: FBT001
     ) -> None:
         """Show five steps from one style to another, on a picture or the newest one."""
-        is_ephemeral = bool(private) and interaction.guild_id is not None
-        answer = await acknowledge(interaction, is_ephemeral=is_ephemeral)
+        answer = await acknowledge(interaction, is_secret=bool(private))
         picture = await fetch_upload(interaction, content) if content else None
         asked = Restyling(strength=strength, is_private=private)
         pair = (choice_named(first), choice_named(second))

@@ -87,8 +87,7 @@ async def stylize(
     private: bool | None = None,  # noqa: FBT001
 ) -> None:
     """Restyle the content; the look may be a picture, a name, or several of both."""
-    is_ephemeral = bool(private) and interaction.guild_id is not None
-    answer = await acknowledge(interaction, is_ephemeral=is_ephemeral)
+    answer = await acknowledge(interaction, is_secret=bool(private))
     named = [name for name in (style, style2, style3, style4) if name]
     attached = [one for one in (style_image, style_image2) if one is not None]
     if not named and not attached:

@@ -55,7 +55,7 @@ class TrainCommands(app_commands.Group):
         minutes: app_commands.Range[int, 1, MINUTES_MAX] | None = None,
     ) -> None:
         """Let a generator learn what pictures have in common, while nothing else is drawn."""
-        answer = await acknowledge(interaction, is_ephemeral=True)
+        answer = await acknowledge(interaction, is_secret=True)
         studio = interaction.client.studio
         teaching = Teaching(
             name=name,

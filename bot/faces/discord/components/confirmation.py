@@ -50,8 +50,8 @@ async def imagine_in(answer: Answer, wish: Wish, *, is_confirmed: bool = False) 
     interaction = answer.interaction
     said = stated_privacy(wish.text)
     is_private = await resolved_privacy(interaction, wish.is_private if said is None else said)
-    if is_private and not answer.is_ephemeral and interaction.guild_id is not None:
-        await answer.become_ephemeral()
+    if is_private:
+        await answer.hide()
 
     async def submit(caller: Caller, destination: Destination) -> tuple[JobView, ...]:
         return await interaction.client.studio.imagine(
@@ -67,7 +67,9 @@ async def imagine_in(answer: Answer, wish: Wish, *, is_confirmed: bool = False) 
     try:
         await answer.run(submit, has_several=may_make_several(wish.text))
     except ConfirmationNeeded as question:
-        await _ask(interaction, wish, question.count)
+        if question.is_private:
+            await answer.hide()
+        await _ask(answer, wish, question.count)
 
 
 def may_make_several(text: str) -> bool:
@@ -95,14 +97,11 @@ async def resolved_privacy(
         return said
     studio, caller = interaction.client.studio, caller_of(interaction)
     own = (await studio.preferences(caller)).is_private
-    if own is not None:
-        return own
-    if interaction.guild_id is None:
-        return True  # direct messages are private by default
-    return (await studio.guild_preferences(caller)).is_private
+    return (await studio.guild_preferences(caller)).is_private if own is None else own
 
 
-async def _ask(interaction: Interaction, wish: Wish, count: int) -> None:
+async def _ask(answer: Answer, wish: Wish, count: int) -> None:
+    interaction = answer.interaction
     words = Words(interaction.locale.value)
     uploads = [p for p in (wish.source, wish.style) if p is not None]
     buttons = [
@@ -120,7 +119,7 @@ async def _ask(interaction: Interaction, wish: Wish, count: int) -> None:
     parts.append(discord.ui.ActionRow(*buttons))
     view.add_item(discord.ui.Container(*parts, accent_colour=BLUE))
     files = [discord.File(io.BytesIO(p.data), p.filename) for p in uploads]
-    await interaction.edit_original_response(view=view, attachments=files)
+    await answer.show(view, files)
 
 
 async def _wish_of(interaction: Interaction, *, is_private: bool | None) -> Wish:

@@ -5,7 +5,7 @@ from typing import Self
 
 import discord
 
-from bot.faces.discord.cards import card, shortened
+from bot.faces.discord.cards import card, harmless
 from bot.faces.discord.components.lasting import LastingButton
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words
@@ -24,7 +24,7 @@ async def show_history(interaction: Interaction, cursor: str | None) -> None:
             "history.line",
             id=job.id,
             state=words(f"states.{job.state.value}"),
-            prompt=discord.utils.escape_markdown(shortened(job.prompt, 120)),
+            prompt=harmless(job.prompt, 120),
         )
         for job in jobs
     ]

@@ -112,11 +112,14 @@ class DeleteButton(LastingButton, template=rf"delete:{IMAGE}(?::(?P<message>\d{{
         self, interaction: Interaction, words: Words, image: ImageView, message_id: int
     ) -> str:
         """The grid stays until the last of its pictures is deleted, and goes then."""
-        job = await interaction.client.studio.job(caller_of(interaction), image.job_id)
-        if job.images:
-            return words("delete.grid", count=len(job.images))
+        left = 0
+        with contextlib.suppress(NotFound):  # no picture of somebody else's job is left
+            job = await interaction.client.studio.job(caller_of(interaction), image.job_id)
+            left = len(job.images)
+        if left:
+            return words("delete.grid", count=left)
         view = card(words("delete.all"), colour=GREY)
-        is_gone = await take_down(interaction, message_id, f"details:{job.id}", view)
+        is_gone = await take_down(interaction, message_id, f"details:{image.job_id}", view)
         return "" if is_gone else words("delete.stays")
 
 

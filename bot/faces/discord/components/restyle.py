@@ -72,8 +72,7 @@ async def _hidden_where_private(answer: Answer, asked: Restyling) -> Restyling:
     interaction = answer.interaction
     if not await resolved_privacy(interaction, asked.is_private):
         return asked
-    if not answer.is_ephemeral and interaction.guild_id is not None:
-        await answer.become_ephemeral()
+    await answer.hide()
     return replace(asked, is_private=True)
 
 
@@ -119,7 +118,7 @@ class LookMenu(LastingMenu, template=rf"look:(?P<content>[0-9a-z]{{8,12}}|{UPLOA
 
     async def chosen(self, interaction: Interaction, value: str) -> None:
         """Restyle the image, or the picture that the menu's message holds."""
-        answer = await acknowledge(interaction, is_ephemeral=False)
+        answer = await acknowledge(interaction, is_secret=False)
         content = await self._content(interaction)
         await restyle_in(answer, content, [StyleChoice(name=value)], AS_USUAL)
 

@@ -1,6 +1,7 @@
 """The menu under a restyle in several strengths: the message shows one of them, or all again."""
 
 import re
+from collections.abc import Sequence
 from typing import Self
 
 import discord
@@ -9,11 +10,12 @@ from bot.errors import NotFound
 from bot.faces.discord.cards import Row, Shown, image_card, result_card
 from bot.faces.discord.components.identifiers import JOB
 from bot.faces.discord.components.lasting import LastingMenu
+from bot.faces.discord.components.showing import public_id
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.image_controls import image_controls
 from bot.faces.discord.localisation import Words
 from bot.faces.discord.pictures import fitting_upload, grid_of
-from bot.studio.contract import JobView
+from bot.studio.contract import ImageView, JobView
 
 _ALL = "all"
 
@@ -51,20 +53,23 @@ class StrengthMenu(LastingMenu, template=f"strength:{JOB}"):
         return cls(match["job"], options)
 
     async def chosen(self, interaction: Interaction, value: str) -> None:
-        """Show the image in the message, or to others who choose, in one of their own."""
+        """Show the image in the message; to others, or where it is secret, in one of their own."""
         studio, caller = interaction.client.studio, caller_of(interaction)
         job = await studio.job(caller, self.job_id)
-        if job.owner_id == caller.owner_id:
+        wanted = [image for image in job.images if value in {image.id, _ALL}]
+        is_secret = public_id(interaction) and any(image.is_private for image in wanted)
+        if job.owner_id == caller.owner_id and not is_secret:
             await interaction.response.defer()
         else:
             await interaction.response.defer(thinking=True, ephemeral=True)
-        await _show(interaction, job, value)
+        await _show(interaction, job, wanted, value)
 
 
-async def _show(interaction: Interaction, job: JobView, value: str) -> None:
+async def _show(
+    interaction: Interaction, job: JobView, wanted: Sequence[ImageView], value: str
+) -> None:
     words = Words(interaction.locale.value)
     studio, caller = interaction.client.studio, caller_of(interaction)
-    wanted = [image for image in job.images if value in {image.id, _ALL}]
     if not wanted:
         raise NotFound(words("strengths.gone"))
     files = [await studio.image_png(caller, image.id) for image in wanted]

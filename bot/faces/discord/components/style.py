@@ -34,8 +34,7 @@ class DrawInStyleButton(
 
 async def _drawn(interaction: Interaction, match: re.Match[str], fields: Fields) -> None:
     prompt = fields["prompt"].strip()
-    is_ephemeral = bool(stated_privacy(prompt)) and interaction.guild_id is not None
-    answer = await acknowledge(interaction, is_ephemeral=is_ephemeral)
+    answer = await acknowledge(interaction, is_secret=bool(stated_privacy(prompt)))
     await imagine_in(answer, Wish(text=f"{prompt} --sref {match['style']}"))
 
 

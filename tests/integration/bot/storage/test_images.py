@@ -84,6 +84,19 @@ async def test_a_public_image_is_seen_in_its_guild_and_by_the_operator(jobs, ima
     assert await found(images, viewer=Viewer(0, None, sees_all_guilds=True)) == ["shown"]
 
 
+async def test_what_was_made_outside_of_guilds_is_seen_by_its_owner_and_the_operator(
+    jobs, images
+) -> None:
+    [own] = await keep(jobs, {"prompt": "shown"})
+    for stranger in (Viewer(2, None), Viewer(2, 9)):
+        assert await found(images, viewer=stranger) == []
+        assert await found(images, viewer=stranger, owner_id=1) == []
+        with pytest.raises(NotFound):
+            await images.by_id(stranger, own.id)
+    for viewer in (Viewer(1, None), Viewer(1, 9), Viewer(0, None, sees_all_guilds=True)):
+        assert await found(images, viewer=viewer) == ["shown"]
+
+
 async def test_images_are_filtered_by_what_made_them(jobs, images) -> None:
     await keep(
         jobs,

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from bot.errors import LimitReached, NotFound
+from bot.storage.images import Images, Viewer
 from bot.storage.jobs import Held, Jobs, Outcome
 from tests.rows import NOON, image_row, new_job
 
@@ -75,7 +76,7 @@ async def test_a_finished_job_and_its_images_are_committed_together(jobs: Jobs, 
     with pytest.raises(Exception, match=r"(?i)unique"):
         await jobs.finish(job_id, 1, Outcome(images=twins, device_s=1.0), now=LATER)
     assert (await jobs.by_id(job_id)).state == "running"
-    assert (await images.of_jobs(1, [job_id]))[job_id] == []
+    assert (await images.of_jobs(Viewer(1, None), [job_id]))[job_id] == []
 
 
 async def test_a_cancelled_job_stays_cancelled(jobs: Jobs) -> None:
@@ -148,3 +149,45 @@ async def test_a_job_remembers_a_new_address(jobs: Jobs) -> None:
     await jobs.move(moved.row.id, {"message_id": 7})
     assert (await jobs.by_id(moved.row.id)).address == {"message_id": 7}
     assert (await jobs.by_id(other.row.id)).address == before
+
+
+async def sees(jobs: Jobs, viewer: Viewer, job_id: str) -> bool:
+    try:
+        return (await jobs.seen(viewer, job_id)).id == job_id
+    except NotFound:
+        return False
+
+
+OWNER, NEIGHBOUR, STRANGER = Viewer(1, None), Viewer(2, 9), Viewer(2, None)
+OPERATOR = Viewer(0, None, sees_all_guilds=True)
+
+
+@pytest.mark.parametrize(
+    ("guild_id", "is_private", "others"),
+    [(9, False, {NEIGHBOUR, OPERATOR}), (9, True, set()), (None, False, {OPERATOR})],
+)
+async def test_a_job_without_pictures_yet_is_seen_where_it_is_public(
+    jobs: Jobs, guild_id: int | None, is_private: bool, others: set[Viewer]
+) -> None:
+    job = new_job(guild_id=guild_id, is_private=is_private)
+    await jobs.add([job])
+    for viewer in (OWNER, NEIGHBOUR, STRANGER, OPERATOR):
+        assert await sees(jobs, viewer, job.row.id) is (viewer in {OWNER} | others)
+
+
+async def test_a_finished_job_is_seen_by_who_may_see_one_of_its_pictures(
+    jobs: Jobs, images: Images
+) -> None:
+    job_id = await claimed(jobs, guild_id=9, is_private=True)
+    made = [image_row(job_id, place, guild_id=9, is_private=True) for place in range(2)]
+    await jobs.finish(job_id, 1, Outcome(images=made, device_s=1.0), now=LATER)
+    assert not await sees(jobs, NEIGHBOUR, job_id)
+    await images.publish(made[1].id, is_private=False)
+    for viewer in (NEIGHBOUR, OPERATOR):
+        assert await sees(jobs, viewer, job_id)
+        [shown] = (await images.of_jobs(viewer, [job_id]))[job_id]
+        assert shown.row.id == made[1].id
+    assert not await sees(jobs, STRANGER, job_id)
+    await images.delete(made[1].id, NOON)
+    assert not await sees(jobs, NEIGHBOUR, job_id)
+    assert await sees(jobs, OWNER, job_id)

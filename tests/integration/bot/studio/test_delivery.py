@@ -72,6 +72,20 @@ async def test_what_was_not_delivered_is_delivered_after_a_restart(open_here: Op
     assert len(chat.shown) == 1
 
 
+async def test_a_picture_that_was_locked_before_its_delivery_is_delivered_in_private(
+    open_here: Open,
+) -> None:
+    chat = Chat()
+    async with open_here() as studio:
+        [job] = await studio.imagine(MEMBER, "a fox" + QUICK, CHAT)
+        job = await ended(studio, job)
+        await studio.publish(MEMBER, job.images[1].id, is_private=True)
+        studio.register_deliverer("discord", chat)
+        await asyncio.wait_for(chat.news.wait(), 50)
+    [(shown, _)] = chat.shown
+    assert shown.is_private
+
+
 async def test_failures_and_cancellations_are_delivered_too(
     open_here: Open, engine: FakeEngine
 ) -> None:

@@ -83,6 +83,55 @@ async def test_private_images_are_their_owners_alone(studio: Atelier) -> None:
         await studio.publish(OTHER, image_id, is_private=True)
 
 
+async def test_direct_messages_show_nothing_of_the_operators_nor_of_other_members(
+    studio: Atelier,
+) -> None:
+    drawn = await made(studio, "the operator's", caller=OPERATOR)
+    written = await made(studio, "a letter", caller=Caller(owner_id=1), is_private=False)
+    stranger = Caller(owner_id=2)
+    for job in (drawn, written):
+        assert await prompts(studio, stranger, f"by:{job.owner_id}") == []
+        for show in (studio.image, studio.image_png, studio.thumbnail):
+            with pytest.raises(NotFound):
+                await show(stranger, job.images[0].id)
+        with pytest.raises(NotFound):
+            await studio.job(stranger, job.id)
+        with pytest.raises(NotFound):
+            await studio.reroll(stranger, job.id, WEB)
+    assert await prompts(studio, OPERATOR, scope=GalleryScope.ALL) == [
+        *["a letter"] * 2,
+        *["the operator's"] * 2,
+    ]
+
+
+async def test_a_picture_that_is_locked_is_not_shown_by_its_job_either(studio: Atelier) -> None:
+    job = await made(studio, "a fox")
+    await studio.publish(MEMBER, job.images[0].id, is_private=True)
+    assert [image.index for image in (await studio.job(OTHER, job.id)).images] == [1]
+    updates = [update async for update in studio.watch(OTHER, job.id)]
+    assert [image.index for image in updates[-1].job.images] == [1]
+    png = await studio.image_png(MEMBER, job.images[1].id)
+    await studio.publish(MEMBER, job.images[1].id, is_private=True)
+    with pytest.raises(NotFound):
+        await studio.job(OTHER, job.id)
+    with pytest.raises(NotFound):
+        await studio.reroll(OTHER, job.id, WEB)
+    again = await studio.make_again(OTHER, png, WEB)
+    assert again.prompt != job.prompt, "only what the picture itself says"
+    assert len((await studio.job(MEMBER, job.id)).images) == 2
+
+
+async def test_others_may_make_more_of_a_picture_that_was_published(studio: Atelier) -> None:
+    job = await made(studio, "a fox --private")
+    await studio.publish(MEMBER, job.images[1].id, is_private=False)
+    assert [image.index for image in (await studio.job(OTHER, job.id)).images] == [1]
+    rerolled = await studio.reroll(OTHER, job.id, WEB)
+    remixed = await studio.reroll(OTHER, job.id, WEB, text="an owl")
+    again = await studio.make_again(OTHER, await studio.image_png(OTHER, f"{job.id}:1"), WEB)
+    assert [one.is_private for one in (rerolled, remixed, again)] == [False] * 3
+    assert (rerolled.prompt, again.prompt) == (job.prompt, job.prompt)
+
+
 async def test_an_image_is_named_by_its_id_or_by_job_and_place(studio: Atelier) -> None:
     job = await made(studio)
     assert await studio.image(MEMBER, f"{job.id}:1") == job.images[1]
@@ -104,6 +153,15 @@ async def test_owner_and_admin_may_delete_and_restore(studio: Atelier) -> None:
         await studio.restore(OTHER, image_id)
     assert (await studio.restore(MEMBER, image_id)).id == image_id
     assert len(await prompts(studio, MEMBER)) == 2
+
+
+async def test_only_its_owner_restores_a_private_image(studio: Atelier) -> None:
+    image_id = (await made(studio, "secret --private")).images[0].id
+    await studio.delete(MEMBER, image_id)
+    for caller in (ADMIN, OPERATOR):
+        with pytest.raises(NotFound):
+            await studio.restore(caller, image_id)
+    assert (await studio.restore(MEMBER, image_id)).is_private
 
 
 async def test_a_favourite_is_each_members_own(studio: Atelier) -> None:

@@ -16,7 +16,16 @@ from bot.errors import (
     UserError,
 )
 from bot.prompts import PromptError, parse
-from bot.studio.contract import Caller, GuildRules, JobState, Limits, Operation, Preferences
+from bot.studio.contract import (
+    Caller,
+    GuildRules,
+    JobState,
+    JobView,
+    Limits,
+    Operation,
+    Preferences,
+    StyleChoice,
+)
 from bot.studio.pictures import JOB_KEY
 from bot.studio.studio import Atelier
 from engine.api import (
@@ -237,6 +246,61 @@ async def test_privacy_is_decided_by_flag_then_face_then_preference(studio: Atel
     for text, asked, is_private in typed:
         [job] = await studio.imagine(MEMBER, text, WEB, is_private=asked)
         assert job.is_private is is_private
+
+
+async def more_of(studio: Atelier, caller: Caller, job: JobView) -> list[JobView]:
+    """One of each job that is made from a restyled image or its job, nothing said of privacy."""
+    image_id = job.images[0].id
+    png = await studio.image_png(caller, image_id)
+    foreign = GenerationParameters(prompt="a fox", steps=2, seed=5, width=64, height=64)
+    described = encode_png(Image.new("RGB", (8, 8)), foreign)
+    return [
+        await studio.vary(caller, image_id, WEB, is_strong=True),
+        await studio.upscale(caller, image_id, WEB),
+        await studio.compare_strengths(caller, image_id, WEB),
+        await studio.stylize(caller, image_id, [StyleChoice(name="udnie")], WEB),
+        await studio.reroll(caller, job.id, WEB),
+        await studio.reroll(caller, job.id, WEB, text="an owl" + QUICK),
+        await studio.make_again(caller, png, WEB),
+        await studio.make_again(caller, described, WEB),
+    ]
+
+
+async def restyled(studio: Atelier) -> JobView:
+    job = await studio.stylize(MEMBER, picture(), [StyleChoice(name="udnie")], WEB)
+    return await ended(studio, job)
+
+
+async def test_what_is_made_in_direct_messages_is_private_unless_said_otherwise(
+    studio: Atelier,
+) -> None:
+    job, direct = await restyled(studio), Caller(owner_id=MEMBER.owner_id)
+    assert all(one.is_private for one in await more_of(studio, direct, job))
+    assert (await made(studio, caller=direct)).is_private
+    assert not (await made(studio, "a fox --public", caller=direct)).is_private
+    await studio.set_preferences(direct, Preferences(is_private=False))
+    assert not any(one.is_private for one in await more_of(studio, direct, job))
+    operator = Caller(owner_id=0, is_admin=True)
+    assert not (await made(studio, caller=operator)).is_private
+
+
+@pytest.mark.parametrize("caller", [MEMBER, OTHER])
+async def test_who_set_private_makes_private_pictures_from_public_ones_too(
+    studio: Atelier, caller: Caller
+) -> None:
+    job = await restyled(studio)
+    assert not any(one.is_private for one in await more_of(studio, caller, job))
+    await studio.set_preferences(caller, Preferences(is_private=True))
+    assert all(one.is_private for one in await more_of(studio, caller, job))
+
+
+async def test_a_job_whose_pictures_are_all_locked_is_repeated_in_private(
+    studio: Atelier,
+) -> None:
+    job = await made(studio)
+    for image, is_secret in zip(job.images, (False, True), strict=True):
+        await studio.publish(MEMBER, image.id, is_private=True)
+        assert (await studio.reroll(MEMBER, job.id, WEB)).is_private is is_secret
 
 
 async def test_quality_and_draft_change_the_steps(studio: Atelier, engine: FakeEngine) -> None:

@@ -206,6 +206,13 @@ async def test_deleted_and_private_pictures_are_never_learnt(
     assert set(request.sources) == {image.id for image in (*own[1:], *public)}
 
 
+async def test_the_operator_is_refused_at_once_what_no_attempt_would_see(studio: Atelier) -> None:
+    await draw(studio, MEMBER, 16)
+    operator = Caller(owner_id=0, is_admin=True)
+    with pytest.raises(LimitReached, match="these are 0"):
+        await studio.train_gan(operator, replace(FOXES, words=f"by:{MEMBER.owner_id}"), WEB)
+
+
 async def test_what_is_deleted_while_the_job_waits_is_not_learnt_either(
     studio: Atelier, engine: FakeEngine
 ) -> None:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from bot.errors import NotAllowed, NotFound
-from bot.studio.contract import JobState
+from bot.studio.contract import Caller, JobState
 from bot.studio.studio import Atelier
 from engine.testing import FakeEngine
 from tests.integration.bot.studio.conftest import (
@@ -108,6 +108,31 @@ async def test_only_the_owner_and_admins_may_cancel(studio: Atelier, engine: Fak
     with pytest.raises(NotFound):
         await studio.cancel(OTHER, private.id)
     assert (await studio.cancel(ADMIN, public.id)).state is JobState.CANCELLED
+
+
+@pytest.mark.parametrize("caller", [ADMIN, Caller(owner_id=0, is_admin=True)])
+async def test_who_runs_the_place_stops_private_jobs_without_reading_them(
+    studio: Atelier, engine: FakeEngine, caller: Caller
+) -> None:
+    engine.stuck = True
+    [job] = await studio.imagine(MEMBER, "a secret --private --seed 7", WEB)
+    told = await studio.cancel(caller, f" {job.id.upper()}")
+    assert (told.id, told.state, told.owner_id) == (job.id, JobState.CANCELLED, MEMBER.owner_id)
+    assert (told.prompt, told.model, told.seed, told.images) == ("", "", 0, ())
+    with pytest.raises(NotFound):
+        await studio.job(caller, job.id)
+
+
+async def test_the_queue_tells_admins_alone_whose_jobs_their_server_has(
+    studio: Atelier, engine: FakeEngine
+) -> None:
+    engine.stuck = True
+    for caller in (MEMBER, ADMIN, Caller(owner_id=4, guild_id=10)):
+        await studio.imagine(caller, "a fox --private", WEB)
+    [other] = (await studio.queue(ADMIN)).others
+    assert (other.owner_id, other.prompt, other.model) == (MEMBER.owner_id, "", "")
+    for caller in (MEMBER, OTHER, Caller(owner_id=0, is_admin=True)):
+        assert (await studio.queue(caller)).others == ()
 
 
 async def test_the_queue_shows_position_and_an_estimate_once_measured(open_here, engine) -> None:

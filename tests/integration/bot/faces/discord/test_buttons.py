@@ -83,6 +83,15 @@ async def test_buttons_of_a_private_result_answer_privately(stage):
     assert varied.ephemeral
 
 
+async def test_buttons_in_direct_messages_make_private_pictures(stage):
+    user = stage.env.create_user("dora")
+    result = await user.slash("imagine", prompt="a fox --public", count=1)
+    single = await stage.delivered(result)
+    for label in ("Vary", "Upscale 2×", "Reroll"):
+        await stage.delivered(await user.click(single, label=label))
+        assert (await newest_job(stage, user)).is_private
+
+
 async def test_a_public_button_of_a_picture_made_private_answers_its_owner_alone(stage):
     grid = await stage.imagine(count=1)
     image = (await newest_job(stage, stage.alice)).images[0]
@@ -187,6 +196,15 @@ async def test_a_grid_stays_until_the_last_of_its_pictures_is_deleted(stage):
     assert "back in the gallery" in text(back.response or last.response)
 
 
+async def test_a_grid_goes_with_the_last_picture_that_an_admin_deletes(stage):
+    grid = await stage.imagine(count=2)
+    which = await stage.admin.click(grid.message, label="Delete")
+    for label in ("1", "2"):
+        last = await stage.admin.click(which.response, label=label)
+    assert "is deleted" in text(last.response)
+    assert "are deleted" in text(stage.messages()[0])
+
+
 async def test_a_picture_deleted_where_it_was_opened_says_that_other_messages_stay(stage):
     single = await stage.imagine(count=1)
     image = (await newest_job(stage, stage.alice)).images[0]
@@ -215,6 +233,18 @@ async def test_a_picture_is_made_private_and_public_again_by_its_owner(stage):
     opened = await stage.alice.click(again.response, label="Private or public")
     assert "is public now" in text(opened.response)
     assert not (await stage.studio.image(bob, image.id)).is_private
+
+
+async def test_others_neither_see_nor_rerun_what_its_owner_made_private(stage):
+    single = await stage.imagine(count=1, prompt="a secret fox")
+    job = await newest_job(stage, stage.alice)
+    await stage.alice.click(single.message, label="Private or public")
+    told = await stage.bob.slash(stage.channel, "info", id=job.id)
+    assert "no such job" in text(told.response)
+    for label in ("Reroll", "Remix"):
+        refused = await stage.bob.click(single.message, label=label)
+        assert "no such job" in text(refused.response)
+    assert len(stage.engine.requests) == 1
 
 
 async def test_a_picture_made_private_is_taken_off_the_message_that_showed_it(stage):

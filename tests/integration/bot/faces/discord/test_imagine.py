@@ -140,6 +140,31 @@ async def test_a_direct_message_is_private_by_default(stage):
     assert job.is_private
 
 
+@pytest.mark.parametrize(
+    ("secret", "is_ephemeral"),
+    [({"private": True}, True), ({"prompt": "a fox --private"}, True), ({}, False)],
+)
+async def test_among_members_without_the_bot_a_secret_is_shown_to_its_owner_alone(
+    stage, monkeypatch, secret, is_ephemeral
+):
+    user = stage.env.create_user("dora")
+    alone = await stage.delivered(await user.slash("imagine", prompt="a fox", private=True))
+    assert not alone.ephemeral
+    monkeypatch.setattr(discord.app_commands.AppCommandContext, "private_channel", True)
+    options = {"prompt": "a fox"} | secret
+    shown = await stage.delivered(await user.slash("imagine", **options))
+    assert shown.ephemeral is is_ephemeral
+
+
+async def test_private_by_preference_is_so_among_members_without_the_bot(stage, monkeypatch):
+    user = stage.env.create_user("dora")
+    await user.slash("settings", private=True)
+    monkeypatch.setattr(discord.app_commands.AppCommandContext, "private_channel", True)
+    result = await user.slash("imagine", prompt="a fox")
+    await stage.until(lambda: result.followups and has_ending(result.followups[0]))
+    assert result.followups[0].ephemeral
+
+
 async def test_a_broken_prompt_is_explained_where_the_member_waits(stage):
     result = await stage.alice.slash(stage.channel, "imagine", prompt="a fox --caos 3")
     assert "--chaos" in text(result.response)
@@ -182,6 +207,23 @@ async def test_many_jobs_are_asked_about_first(stage):
     assert stage.engine.requests == []
     confirmed = await stage.alice.click(result.response.message, label="Start 5 jobs")
     await stage.until(lambda: len(confirmed.followups) == 5)
+    assert all(isinstance(request, ImageToImage) for request in stage.engine.requests)
+
+
+@pytest.mark.parametrize("settings", [{"private": True}, {"flags": "--private"}])
+async def test_a_question_about_private_jobs_is_asked_in_private(stage, settings):
+    await stage.alice.slash(stage.channel, "settings", **settings)
+    prompt = "a {red, blue, green, black, white} fox --images 1"
+    result = await stage.alice.slash(
+        stage.channel, "imagine", prompt=prompt, image=("photo.png", png_bytes())
+    )
+    assert not any("fox" in text(message) for message in stage.messages() if not message.ephemeral)
+    [question] = result.followups
+    assert question.ephemeral
+    assert "fox" in text(question)
+    confirmed = await stage.alice.click(question, label="Start 5 jobs")
+    await stage.until(lambda: len(confirmed.followups) == 5)
+    assert all(message.ephemeral for message in confirmed.followups)
     assert all(isinstance(request, ImageToImage) for request in stage.engine.requests)
 
 

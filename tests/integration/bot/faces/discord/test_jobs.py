@@ -50,6 +50,31 @@ async def test_the_queue_shows_own_jobs_with_buttons_to_cancel_them(stage):
     assert "None of them is yours" in text(others.response)
 
 
+async def test_the_queue_shows_prompts_without_markdown(stage):
+    stage.engine.stuck = True
+    await stage.alice.slash(stage.channel, "imagine", prompt="**a** `fox` ||asleep||")
+    result = await stage.alice.slash(stage.channel, "queue")
+    assert r"\*\*a\*\* \`fox\` \|\|asleep\|\|" in text(result.response)
+
+
+async def test_an_admin_sees_whose_jobs_wait_and_stops_a_private_one(stage):
+    stage.engine.stuck = True
+    await stage.alice.slash(stage.channel, "imagine", prompt="a secret fox", private=True)
+    await stage.admin.slash(stage.channel, "imagine", prompt="an owl")
+    result = await stage.admin.slash(stage.channel, "queue")
+    own, others = text(result.response).split("Of others in this server:")
+    assert "an owl" in own
+    assert f"<@{stage.alice.id}>" in others
+    assert "fox" not in text(result.response)
+    assert len(labels(result.response)) == 2
+    pressed = await stage.admin.click(result.response, label=labels(result.response)[1])
+    assert "cancelled" in text(pressed.followups[0])
+    assert await states(stage, stage.alice) == [JobState.CANCELLED]
+    for member in (stage.alice, stage.bob):
+        seen = await member.slash(stage.channel, "queue")
+        assert "Of others" not in text(seen.response)
+
+
 async def test_cancel_without_a_job_ends_all_of_ones_own(stage):
     stage.engine.stuck = True
     await stage.bob.slash(stage.channel, "imagine", prompt="a bear")

@@ -315,6 +315,23 @@ async def test_four_strengths_are_one_job_of_which_one_is_chosen_even_after_a_re
     assert len(stage.engine.requests) == 1
 
 
+async def test_a_strength_that_was_made_private_is_shown_to_its_owner_alone(stage):
+    result = await stage.alice.slash(
+        stage.channel, "stylize", content=PHOTO, style="udnie", strengths=True
+    )
+    strip = await stage.delivered(result)
+    secret, other = [image.id for image in (await newest(stage, stage.alice)).images[:2]]
+    owner = Caller(owner_id=stage.alice.id, guild_id=stage.guild.id)
+    await stage.studio.publish(owner, secret, is_private=True)
+    for value in (secret, "all"):
+        shown = await stage.alice.select(strip, [value], custom_id=menu_id(strip))
+        assert shown.ephemeral
+    refused = await stage.bob.select(strip, [secret], custom_id=menu_id(strip))
+    assert refused.response.attachments == []
+    await stage.alice.select(strip, [other], custom_id=menu_id(strip))
+    assert attached(stage, stage.messages()[0]).size == (48, 48)
+
+
 async def test_a_button_under_a_restyle_shows_its_strengths(stage):
     result = await stage.alice.slash(stage.channel, "stylize", content=PHOTO, style="udnie")
     restyled = await stage.delivered(result)
