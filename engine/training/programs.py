@@ -54,7 +54,7 @@ from engine.training.loop import (
     replace_weights,
     split_seed,
 )
-from engine.training.pictures import NoPictures
+from engine.training.pictures import NoPictures, read_pictures
 from engine.training.store import (
     SHARD,
     claim,
@@ -151,6 +151,7 @@ def prepare_scenes(job: Job) -> list[int]:
         NoPictures: there is no captions.tsv below the folder.
         BrokenSet: there is nothing to compose them from, or a file can't be read.
     """
+    read_pictures(job.data)  # refuses what is no data before anything is thrown away
     shards = range(math.ceil(job.scenes / SHARD))
     count = min(SHARD, job.scenes)
     begun = origin_of(job.store, "scenes") if job.resume else None
