@@ -43,7 +43,7 @@ class PageQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    scope: GalleryScope = GalleryScope.MINE
+    scope: GalleryScope | None = None  # None: own images; with `favourite` all
     q: Annotated[str, Field(max_length=500)] = ""
     model: str = ""
     favourite: bool = False
@@ -66,8 +66,9 @@ class ArchiveQuery(BaseModel):
 async def page(request: web.Request) -> web.Response:
     """`GET /api/images`: a page of the gallery, newest first."""
     query = query_of(request, PageQuery)
+    usual = GalleryScope.ALL if query.favourite else GalleryScope.MINE
     wanted = GalleryQuery(
-        scope=query.scope,
+        scope=query.scope or usual,
         text=query.q,
         model=query.model,
         favourites_only=query.favourite,

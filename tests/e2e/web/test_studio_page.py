@@ -295,6 +295,8 @@ async def test_a_favourite_is_found_by_the_filter_of_the_gallery(page, artefacts
     await page.screenshot(path=artefacts / "studio-gallery.png")
     await page.get_by_role("button", name="Favourites").click()
     await expect(page.locator(".justified .tile")).to_have_count(1)
+    everyone = page.get_by_role("button", name="Everyone")
+    await expect(everyone).to_have_attribute("aria-pressed", "true")
     await page.get_by_role("button", name="Favourites").click()
     await page.fill(".search input", "fox")
     await expect(page.locator(".justified .tile")).to_have_count(2)

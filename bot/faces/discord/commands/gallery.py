@@ -32,7 +32,8 @@ async def gallery(
 ) -> None:
     """Show the first page to this member alone."""
     await interaction.response.defer(thinking=True, ephemeral=True)
-    scope = GalleryScope.MEMBER if member else GalleryScope(whose.value if whose else "mine")
+    usual = GalleryScope.ALL if favourites else GalleryScope.MINE
+    scope = GalleryScope.MEMBER if member else GalleryScope(whose.value if whose else usual)
     if scope is GalleryScope.GUILD and interaction.guild_id is None:
         raise NotAllowed(Words(interaction.locale.value)("gallery.no_guild"))
     words = [search or "", f"model:{model}" if model else ""]

@@ -112,8 +112,7 @@ def page_layout(
 ) -> discord.ui.LayoutView:
     """The message of a page."""
     member = f"<@{view.member_id}>"
-    name = view.scope.value if view.scope is not GalleryScope.ALL else "guild"
-    title = words(f"gallery.title_{name}", member=member)
+    title = words(f"gallery.title_{view.scope.value}", member=member)
     facts = [
         words(f"gallery.{_count_name(page)}", total=page.total),
         words("gallery.page", number=view.number),

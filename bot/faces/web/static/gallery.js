@@ -17,10 +17,16 @@ export class Gallery {
     this.images = [];
     this.chosen = new Map(); // image id -> image, of any filter
     this.total = { total: 0, capped: false };
-    this.filters = { q: "", scope: "mine", favourite: false, model: "", before: "", ...remembered().filters };
+    this.filters = { q: "", scope: "", favourite: false, model: "", before: "", ...remembered().filters };
     this.build();
     whenNear(this.edge, AHEAD_PX, () => this.more());
     addEventListener("pagehide", () => this.remember());
+  }
+
+  /** Whose pictures: until that is chosen own ones, but all of the favourites. */
+  get scope() {
+    const { scope, favourite } = this.filters;
+    return scope || (favourite ? "all" : "mine");
   }
 
   build() {
@@ -61,9 +67,9 @@ export class Gallery {
     const isChoosing = Boolean(this.isChoosing);
     const choosing = { "aria-pressed": String(isChoosing), onclick: () => this.choose(!isChoosing) };
     fill(this.chips,
-      chip(t("mine"), null, filters.scope === "mine", { scope: "mine" }),
-      chip(t("everyone"), null, filters.scope === "all", { scope: "all" }),
-      chip(t("favourites"), "heart", filters.favourite, { favourite: !filters.favourite }),
+      chip(t("mine"), null, this.scope === "mine", { scope: "mine" }),
+      chip(t("everyone"), null, this.scope === "all", { scope: "all" }),
+      chip(t("favourites"), "heart", filters.favourite, { favourite: !filters.favourite, scope: "" }),
       word(t("private"), "lock", "is:private"),
       word(t("upscales"), "enlarge", "op:upscale"),
       this.models.length > 1 ? this.modelFilter() : null,
@@ -112,8 +118,8 @@ export class Gallery {
   }
 
   query(limit, cursor) {
-    const { q, scope, favourite, model, before } = this.filters;
-    const query = new URLSearchParams({ scope, limit });
+    const { q, favourite, model, before } = this.filters;
+    const query = new URLSearchParams({ scope: this.scope, limit });
     if (q) query.set("q", q);
     if (favourite) query.set("favourite", "true");
     if (model) query.set("model", model);

@@ -87,6 +87,18 @@ async def test_favourites_alone_can_be_shown(twenty):
     assert "1 picture " in text(favourites.response)
 
 
+async def test_favourites_are_those_of_everybodys_pictures_unless_a_member_is_named(stage):
+    await stage.imagine(stage.bob, count=1)
+    caller = Caller(owner_id=stage.alice.id, guild_id=stage.guild.id)
+    jobs, _ = await stage.studio.history(Caller(owner_id=stage.bob.id))
+    await stage.studio.favourite(caller, jobs[0].images[0].id, on=True)
+    favourites = await stage.alice.slash(stage.channel, "gallery", favourites=True)
+    assert "Your favourites" in text(favourites.response)
+    assert len(gallery_items(favourites.response)) == 1
+    own = await stage.alice.slash(stage.channel, "gallery", favourites=True, whose="mine")
+    assert "0 pictures" in text(own.response)
+
+
 async def test_a_members_gallery_hides_what_is_private(stage):
     await stage.imagine(stage.alice, prompt="open fox", count=1)
     result = await stage.alice.slash(

@@ -4,6 +4,7 @@ import zipfile
 import pytest
 from PIL import Image
 
+from bot.studio.contract import Caller, Destination
 from engine.api import read_parameters
 
 
@@ -40,6 +41,20 @@ async def test_the_gallery_is_searched_by_words_and_filtered_by_favourite(client
     await client.post(f"/api/images/{fox['images'][0]['id']}/favourite", json={"on": True})
     found = await gallery(client, "?favourite=true")
     assert [image["job_id"] for image in found["images"]] == [fox["id"]]
+
+
+async def test_favourites_are_those_of_everybodys_pictures_unless_own_ones_are_asked_for(
+    client, studio, imagine
+):
+    member = Caller(owner_id=7, guild_id=5)
+    (theirs,) = await studio.imagine(member, "a fox --images 1", Destination(face="web"))
+    async for update in studio.watch(member, theirs.id):
+        images = update.job.images
+    await client.post(f"/api/images/{images[0].id}/favourite", json={"on": True})
+    found = await gallery(client, "?favourite=true")
+    assert [image["job_id"] for image in found["images"]] == [theirs.id]
+    assert (await gallery(client, "?favourite=true&scope=mine"))["images"] == []
+    assert (await gallery(client))["images"] == []
 
 
 @pytest.mark.parametrize(
