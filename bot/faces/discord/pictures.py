@@ -4,6 +4,9 @@ import asyncio
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+
+from PIL import Image
 
 from engine.api import (
     VIDEO_SUFFIX,
@@ -22,6 +25,7 @@ from engine.api import (
 
 SMALLER_QUALITY = 82  # of a WebP that had to be made smaller
 SHEET_SIDE, SHEET_COLUMNS = 128, 4  # pixels of a cell, and cells of a row
+LOST_COLOUR = "#80848e"
 _SCALE_STEP = 0.75
 _SMALLEST_SIDE = 64  # pixels
 
@@ -70,6 +74,12 @@ async def grid_of(pngs: Sequence[bytes]) -> bytes:
 async def small_sheet(pictures: Sequence[bytes]) -> bytes:
     """Small pictures, PNG or WebP, side by side as one WebP."""
     return await asyncio.to_thread(_small_sheet, pictures)
+
+
+@cache
+def lost_picture() -> bytes:
+    """The grey square, a WebP, that stands for a picture whose file is gone."""
+    return encode_webp(Image.new("RGB", (SHEET_SIDE, SHEET_SIDE), LOST_COLOUR))
 
 
 def _small_sheet(pictures: Sequence[bytes]) -> bytes:

@@ -1,6 +1,8 @@
 """Images over HTTP: the gallery, the files, and every operation on one image."""
 
+import logging
 import re
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated
 from urllib.parse import quote
 
@@ -28,7 +30,10 @@ from bot.faces.web.submissions import (
 from bot.faces.web.views import image_json, page_json
 from bot.studio.contract import GalleryQuery, GalleryScope, ImageView
 
+log = logging.getLogger(__name__)
+
 ARCHIVE_MAX = 200  # images of one download
+LOST_FILE = "MISSING.txt"  # in an archive: what it lacks
 
 # An image never changes under its id, but it may be deleted or made private.
 _FILE_HEADERS = {"Cache-Control": "private, max-age=3600"}
@@ -121,11 +126,25 @@ async def archive(request: web.Request) -> web.StreamResponse:
         }
     )
     await response.prepare(request)
-    async for chunk in write_archive(
-        (file_name(image), await studio.image_file(caller, image.id)) for image in images
-    ):
+    async for chunk in write_archive(_originals(request, images)):
         await response.write(chunk)
     return response
+
+
+async def _originals(
+    request: web.Request, images: Sequence[ImageView]
+) -> AsyncIterator[tuple[str, bytes]]:
+    """The files of some images by their names; what is gone is told by a last file."""
+    studio, caller = studio_of(request), caller_of(request)
+    lost = []
+    for image in images:
+        try:
+            yield file_name(image), await studio.image_file(caller, image.id)
+        except NotFound as error:
+            log.warning("image %s is left out of an archive: %s", image.id, error)
+            lost.append(file_name(image))
+    if lost:
+        yield LOST_FILE, "\n".join(["The files of these pictures are gone:", *lost, ""]).encode()
 
 
 async def vary(request: web.Request) -> web.Response:

@@ -6,6 +6,7 @@ gallery's cursors lead forward alone.
 """
 
 import asyncio
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,8 +20,17 @@ from bot.faces.discord.components.lasting import LastingButton, LastingMenu
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.image_controls import image_controls
 from bot.faces.discord.localisation import Words
-from bot.faces.discord.pictures import fitting_animation, fitting_upload
-from bot.studio.contract import GalleryPage, GalleryQuery, GalleryScope, ImageView
+from bot.faces.discord.pictures import fitting_animation, fitting_upload, lost_picture
+from bot.studio.contract import (
+    Caller,
+    GalleryPage,
+    GalleryQuery,
+    GalleryScope,
+    ImageView,
+    Studio,
+)
+
+log = logging.getLogger(__name__)
 
 PICTURES = 9  # of a page; a gallery component takes ten
 FILTER_TEXT_ID = 9002
@@ -88,17 +98,24 @@ async def show_page(interaction: Interaction, view: GalleryView) -> None:
     """Turn the acknowledged answer into a page."""
     studio, caller = interaction.client.studio, caller_of(interaction)
     page = await studio.gallery(caller, view.query())
-    thumbnails = await asyncio.gather(
-        *(studio.thumbnail(caller, image.id) for image in page.images)
-    )
+    thumbnails = await asyncio.gather(*(_thumbnail(studio, caller, one) for one in page.images))
     shown = [
-        Shown(data, f"{image.id}.webp", image.alt_text)
+        Shown(data or lost_picture(), f"{image.id}.webp", image.alt_text)
         for image, data in zip(page.images, thumbnails, strict=True)
     ]
-    layout = page_layout(Words(interaction.locale.value), view, page, shown)
+    lost = [image.id for image, data in zip(page.images, thumbnails, strict=True) if not data]
+    layout = page_layout(Words(interaction.locale.value), view, page, shown, lost)
     await interaction.edit_original_response(
         view=layout, attachments=[picture.file() for picture in shown]
     )
+
+
+async def _thumbnail(studio: Studio, caller: Caller, image: ImageView) -> bytes | None:
+    try:
+        return await studio.thumbnail(caller, image.id)
+    except NotFound as error:
+        log.warning("image %s can't be shown: %s", image.id, error)
+        return None
 
 
 def _count_name(page: GalleryPage) -> str:
@@ -108,9 +125,13 @@ def _count_name(page: GalleryPage) -> str:
 
 
 def page_layout(
-    words: Words, view: GalleryView, page: GalleryPage, shown: Sequence[Shown]
+    words: Words,
+    view: GalleryView,
+    page: GalleryPage,
+    shown: Sequence[Shown],
+    lost: Sequence[str] = (),
 ) -> discord.ui.LayoutView:
-    """The message of a page."""
+    """The message of a page; `lost` are the ids of images whose files are gone."""
     member = f"<@{view.member_id}>"
     title = words(f"gallery.title_{view.scope.value}", member=member)
     facts = [
@@ -124,6 +145,9 @@ def page_layout(
         parts.append(gallery_of(shown))
     else:
         parts.append(discord.ui.TextDisplay(words("gallery.empty")))
+    if lost:
+        ids = ", ".join(f"`{image_id}`" for image_id in lost)
+        parts.append(discord.ui.TextDisplay(f"-# {words('gallery.lost', ids=ids)}"))
     parts.extend(discord.ui.ActionRow(*row) for row in _page_controls(words, view, page))
     layout = discord.ui.LayoutView(timeout=None)
     layout.add_item(discord.ui.Container(*parts, accent_colour=BLUE))

@@ -2,6 +2,7 @@
 
 import pytest
 
+from bot.storage.files import content_key
 from bot.studio.contract import Caller
 from tests.integration.bot.faces.discord.stage import gallery_items, labels, parts, text
 
@@ -122,6 +123,18 @@ async def test_in_a_direct_message_there_is_no_server(stage):
     user = stage.env.create_user("dora")
     result = await user.slash("gallery", whose="guild")
     assert "no server" in text(result.response)
+
+
+async def test_a_picture_whose_file_is_gone_leaves_the_others_of_its_page(stage, tmp_path):
+    await stage.imagine(count=3)
+    jobs, _ = await stage.studio.history(Caller(owner_id=stage.alice.id))
+    lost = jobs[0].images[1].id
+    png = await stage.studio.image_png(Caller(owner_id=stage.alice.id), lost)
+    for file in (tmp_path / "images").glob(f"??/??/{content_key(png)}*"):
+        file.unlink()
+    result = await stage.alice.slash(stage.channel, "gallery")
+    assert len(gallery_items(result.response)) == 3
+    assert f"grey squares stand for them: `{lost}`" in text(result.response)
 
 
 async def test_show_brings_a_picture_by_its_id(stage):

@@ -4,6 +4,7 @@ import zipfile
 import pytest
 from PIL import Image
 
+from bot.storage.files import content_key
 from bot.studio.contract import Caller, Destination
 from engine.api import read_parameters
 
@@ -128,6 +129,25 @@ async def test_many_pictures_are_downloaded_as_one_zip(client, imagine):
     assert archive.testzip() is None
     assert len(archive.namelist()) == 3
     assert all(Image.open(archive.open(name)).format == "PNG" for name in archive.namelist())
+
+
+async def test_a_zip_tells_which_of_its_pictures_are_lost_and_holds_the_others(
+    client, imagine, tmp_path, caplog
+):
+    job = await imagine("a fox --images 3")
+    lost = job["images"][1]
+    png = await (await client.get(lost["png"])).read()
+    for file in (tmp_path / "images").glob(f"??/??/{content_key(png)}"):
+        file.unlink()
+    ids = ",".join(image["id"] for image in job["images"])
+    answer = await client.get(f"/api/images.zip?ids={ids}")
+    archive = zipfile.ZipFile(io.BytesIO(await answer.read()))
+    assert archive.testzip() is None
+    *pictures, last = archive.namelist()
+    assert len(pictures) == 2
+    assert last == "MISSING.txt"
+    assert lost["id"] in archive.read(last).decode()
+    assert f"image {lost['id']} is left out of an archive" in caplog.text
 
 
 async def test_a_zip_with_an_unknown_picture_is_refused_before_it_begins(client):
