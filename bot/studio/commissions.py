@@ -106,8 +106,8 @@ class Commissions:
         text: str,
         destination: Destination,
         *,
-        source: bytes | None,
-        style: bytes | None,
+        source: bytes | str | None,
+        style: bytes | str | None,
         is_private: bool | None,
         confirmed: bool,
     ) -> list[JobRow]:
@@ -122,12 +122,14 @@ class Commissions:
         )
         for wish in wishes:
             policy.require_model(model_of(wish, self._catalogue).name, terms.rules)
+        attached, seen = await self._ingredients.attached(caller, source, style)
+        parent = seen[0].row if seen else None
         hidden = [
-            hides(caller, _asked_to_hide([wish], is_private), terms.preferences) for wish in wishes
+            hides(caller, _asked_to_hide([wish], is_private), terms.preferences, _rows(*seen))
+            for wish in wishes
         ]
         if len(wishes) >= CONFIRMED_FROM and not confirmed:
             raise ConfirmationNeeded(len(wishes), any(hidden))
-        attached = await self._ingredients.attached(source, style)
         commissions = [
             Commission(
                 request=await self._ingredients.request(caller, wish, attached),
@@ -135,6 +137,8 @@ class Commissions:
                 model=model_of(wish, self._catalogue).name,
                 operation=Operation.IMAGINE,
                 is_private=is_hidden,
+                parent_image_id=parent.id if parent else None,
+                parent_job_id=parent.job_id if parent else None,
                 is_relaxed=wish.is_relaxed,
             )
             for wish, is_hidden in zip(wishes, hidden, strict=True)

@@ -67,18 +67,20 @@ class Ingredients:
         except InvalidRequest as error:
             raise UnusablePicture(error.text) from error
 
-    async def cleaned(self, data: bytes | None, name: str) -> Upload | None:
-        """The same for an upload that may be missing."""
-        if data is None:
-            return None
-        return await self.clean(data, name)
-
-    async def attached(self, source: bytes | None, style: bytes | None) -> Sources:
-        """What came along with a prompt, cleaned."""
-        look = await self.cleaned(style, "the style")
-        sources = Sources(styles=(StyleReference(image=look.png),) if look else ())
-        picture = await self.cleaned(source, "the picture")
-        return _beginning(sources, picture) if picture else sources
+    async def attached(
+        self, caller: Caller, source: bytes | str | None, style: bytes | str | None
+    ) -> tuple[Sources, list[SeenImage]]:
+        """What came along with a prompt, uploads or ids, and the images of the gallery among it."""
+        sources, seen = Sources(), []
+        if source is not None:
+            picture, image = await self.still(caller, source)
+            sources = _beginning(sources, picture)
+            seen.append(image)
+        if style is not None:
+            look, image = await self.still(caller, style, "the style")
+            sources = replace(sources, styles=(StyleReference(image=look.png),))
+            seen.append(image)
+        return sources, [image for image in seen if image]
 
     async def request(self, caller: Caller, wish: Wish, came: Sources) -> Request:
         """The request of a prompt, with the pictures that it names and that came along."""
@@ -116,10 +118,12 @@ class Ingredients:
         png = await self._files.read(row.file_key)
         return Content(png, row.width, row.height, words), seen
 
-    async def still(self, caller: Caller, picture: bytes | str) -> tuple[Content, SeenImage | None]:
+    async def still(
+        self, caller: Caller, picture: bytes | str, name: str = "the picture"
+    ) -> tuple[Content, SeenImage | None]:
         """An upload, or an image of the gallery; of what moves the first frame."""
         if isinstance(picture, bytes):
-            upload = await self.clean(picture, "the picture")
+            upload = await self.clean(picture, name)
             return Content(upload.png, upload.width, upload.height), None
         seen = await self._gallery.seen(caller, picture)
         row = seen.row
@@ -185,5 +189,5 @@ class Ingredients:
         return await self.fetch_picture(link)
 
 
-def _beginning(sources: Sources, picture: Upload) -> Sources:
+def _beginning(sources: Sources, picture: Content | Upload) -> Sources:
     return replace(sources, source=picture.png, source_size=(picture.width, picture.height))

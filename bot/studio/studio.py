@@ -134,8 +134,8 @@ class Atelier:
         text: str,
         destination: Destination,
         *,
-        source: bytes | None = None,
-        style: bytes | None = None,
+        source: bytes | str | None = None,
+        style: bytes | str | None = None,
         is_private: bool | None = None,
         confirmed: bool = False,
     ) -> tuple[JobView, ...]:

@@ -33,8 +33,8 @@ class Ask:
     """What the command line asks for."""
 
     prompt: str
-    source: bytes | None = None
-    style: bytes | None = None
+    source: bytes | str | None = None  # a picture, or an image's id
+    style: bytes | str | None = None
     confirmed: bool = False
 
 

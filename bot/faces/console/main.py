@@ -101,14 +101,19 @@ def imagine(
     context: typer.Context,
     prompt: Annotated[str, typer.Argument(help="The prompt, flags included.")],
     out: Annotated[Path | None, typer.Option(help=f"Where the picture goes. {SEVERAL}")] = None,
-    source: Annotated[Path | None, typer.Option(help="A picture to start from.")] = None,
-    style: Annotated[Path | None, typer.Option(help="A picture whose look is taken.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="A picture to start from: its file, or an image's id.")
+    ] = None,
+    style: Annotated[
+        str | None, typer.Option(help="One whose look is taken: its file, or an image's id.")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask when it makes many jobs.")] = False,  # noqa: FBT002
 ) -> None:
     """Draw pictures from a prompt."""
     with _complaints():
         settings = _quiet_settings()
-        ask = drawing.Ask(prompt, _read(source), _read(style), confirmed=yes)
+        start, look = (text and restyling.read_content(text) for text in (source, style))
+        ask = drawing.Ask(prompt, start, look, confirmed=yes)
         studio = _application(context).open_studio_of(settings)
         place = drawing.out_of(out, drawing.default_path(prompt))
         for path in asyncio.run(drawing.draw(studio, ask, place, err)):

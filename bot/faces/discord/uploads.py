@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import discord
 
-from bot.errors import NotFound, UnusablePicture
+from bot.errors import LimitReached, NotFound, UnusablePicture
 from bot.faces.discord.face import Interaction
 from bot.faces.discord.localisation import ENGLISH, Words
 
@@ -92,6 +92,40 @@ async def fetch_link(link: str, max_bytes: int, language: str = ENGLISH) -> byte
     if len(data) > max_bytes:
         raise UnusablePicture(words("upload.large", name=link, limit=max_bytes // 2**20))
     return data
+
+
+def require_one_of(interaction: Interaction, **given: object) -> None:
+    """Refuse two options that mean the same thing, where one would be dropped.
+
+    Raises:
+        LimitReached: both are given.
+    """
+    if all(value is not None for value in given.values()):
+        first, second = given
+        raise LimitReached(
+            Words(interaction.locale.value)("upload.both", first=first, second=second)
+        )
+
+
+async def picture_of(
+    interaction: Interaction, attachment: discord.Attachment | None, image_id: str | None
+) -> bytes | str:
+    """What one of two options means: the bytes of an attachment, else the id of an image.
+
+    Raises:
+        NotFound: neither is given.
+        UnusablePicture: the attachment can't be used.
+    """
+    if attachment is not None:
+        return await fetch_upload(interaction, attachment)
+    if image_id is None:
+        raise NotFound(Words(interaction.locale.value)("upload.missing"))
+    return typed_id(image_id)
+
+
+def typed_id(text: str) -> str:
+    """The id of an image, perhaps copied as a message shows it."""
+    return text.strip().strip("`")
 
 
 def is_picture(file: discord.Attachment | ShownPicture) -> bool:

@@ -45,8 +45,8 @@ async def start(request: web.Request) -> web.Response:
         caller_of(request),
         body.text or "",
         DESTINATION,
-        source=body.source,
-        style=body.style,
+        source=body.source or body.source_image,
+        style=body.style or body.style_image,
         is_private=body.private,
         confirmed=body.confirmed,
     )

@@ -89,7 +89,9 @@ class Imagine(Body):
     content: Picture | None = None
     mask: Picture | None = None
     source: Picture | None = None
+    source_image: str | None = None  # of the gallery, in place of `source`
     style: Picture | None = None
+    style_image: str | None = None  # of the gallery, in place of `style`
     private: bool | None = None  # None: flags and preferences decide
     confirmed: bool = False
 
@@ -101,6 +103,14 @@ class Imagine(Body):
             raise ValueError(Said("send one of these alone: {wishes}", wishes=", ".join(given)))
         if not given:
             msg = "text is needed, or in its place stylize, blend, dream, morph or upscale"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _has_each_picture_once(self) -> Self:
+        pairs = ((self.source, self.source_image), (self.style, self.style_image))
+        if any(None not in pair for pair in pairs):
+            msg = "a picture is an upload or the id of an image"
             raise ValueError(msg)
         return self
 

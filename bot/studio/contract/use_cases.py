@@ -54,15 +54,15 @@ class Studio(Protocol):
         text: str,
         destination: Destination,
         *,
-        source: bytes | None = None,
-        style: bytes | None = None,
+        source: bytes | str | None = None,
+        style: bytes | str | None = None,
         is_private: bool | None = None,
         confirmed: bool = False,
     ) -> tuple[JobView, ...]:
         """Make jobs from a prompt: one, or one for each expansion; all are committed or none.
 
-        `source` and `style` are uploads as they came; they are cleaned first. `is_private` None
-        leaves it to flags and preferences.
+        `source` and `style` are uploads as they came, which are cleaned first, or images' ids.
+        `is_private` None leaves it to flags and preferences, and keeps a secret of one's own.
         """
         ...
 

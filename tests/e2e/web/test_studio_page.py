@@ -389,6 +389,9 @@ async def test_attached_pictures_and_a_remix_outlast_a_reload(page, engine):
     await page.press("#prompt", "Enter")
     await expect(page.locator(FINISHED)).to_have_count(2)
     assert type(engine.requests[-1]).__name__ == "ImageToImage"
+    told = await page.evaluate("fetch('/api/jobs?limit=2').then((answer) => answer.json())")
+    owl, fox = told["jobs"]
+    assert owl["parent"] == fox["images"][0]["id"]
     await page.locator(".tile a").last.click()
     await page.locator(".changes").get_by_role("button", name="Remix").click()
     await page.reload()

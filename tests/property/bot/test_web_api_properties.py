@@ -71,7 +71,9 @@ NAMES = (
         "content",
         "mask",
         "source",
+        "source_image",
         "style",
+        "style_image",
     ),
     *(
         "private",

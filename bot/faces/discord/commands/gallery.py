@@ -9,6 +9,7 @@ from bot.faces.discord.components.gallery_pages import GalleryView, show_image, 
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words, described, phrase
 from bot.faces.discord.places import check_place
+from bot.faces.discord.uploads import typed_id
 from bot.studio.contract import GalleryScope
 
 SEARCH_MAX = 200  # characters
@@ -55,7 +56,6 @@ async def gallery(
 async def show(interaction: Interaction, id: app_commands.Range[str, 1, 40]) -> None:  # noqa: A002
     """Show one picture; one that is private to this member alone."""
     check_place(interaction)
-    image_id = id.strip().strip("`").lower()
-    image = await interaction.client.studio.image(caller_of(interaction), image_id)
+    image = await interaction.client.studio.image(caller_of(interaction), typed_id(id))
     await interaction.response.defer(thinking=True, ephemeral=image.is_private)
     await show_image(interaction, image.id)

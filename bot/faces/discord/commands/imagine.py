@@ -13,13 +13,14 @@ from bot.faces.discord.commands.choices import (
 )
 from bot.faces.discord.components.confirmation import Picture, Wish, imagine_in
 from bot.faces.discord.components.reroll import PROMPT_MAX
-from bot.faces.discord.face import Interaction
+from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words, described, phrase
 from bot.faces.discord.submission import acknowledge, stated_privacy
-from bot.faces.discord.uploads import fetch_upload
+from bot.faces.discord.uploads import fetch_upload, require_one_of, typed_id
 from engine.api import MAX_SEED
 
 COUNT_MAX = 4  # images of one job
+ID_MAX = 40  # characters
 
 
 @app_commands.command(
@@ -30,6 +31,7 @@ COUNT_MAX = 4  # images of one job
         "imagine",
         "prompt",
         "image",
+        "image_id",
         "style",
         "model",
         "preset",
@@ -47,6 +49,7 @@ async def imagine(
     interaction: Interaction,
     prompt: app_commands.Range[str, 1, PROMPT_MAX],
     image: discord.Attachment | None = None,
+    image_id: app_commands.Range[str, 1, ID_MAX] | None = None,
     style: discord.Attachment | None = None,
     model: str | None = None,
     preset: str | None = None,
@@ -56,6 +59,7 @@ async def imagine(
     private: bool | None = None,  # noqa: FBT001
 ) -> None:
     """Make images from a prompt; options become flags of its grammar."""
+    require_one_of(interaction, image=image, image_id=image_id)
     said = stated_privacy(prompt)
     answer = await acknowledge(interaction, is_secret=bool(private if said is None else said))
     text = with_flags(
@@ -71,6 +75,7 @@ async def imagine(
     wish = Wish(
         text=text,
         source=await _fetched(interaction, image, "source"),
+        source_id=await _known_id(interaction, image_id) if image_id else "",
         style=await _fetched(interaction, style, "style"),
         is_private=private,
     )
@@ -81,6 +86,12 @@ def with_flags(text: str, flags: dict[str, str | int | None]) -> str:
     """The prompt with flags for the options that were given."""
     given = (f"--{name} {value}" for name, value in flags.items() if value is not None)
     return " ".join([text.strip(), *given])
+
+
+async def _known_id(interaction: Interaction, typed: str) -> str:
+    """The id of an image of the gallery, by its id or place as typed."""
+    studio = interaction.client.studio
+    return (await studio.image(caller_of(interaction), typed_id(typed))).id
 
 
 async def _fetched(

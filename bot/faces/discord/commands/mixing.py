@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 import discord
 from discord import app_commands
 
-from bot.errors import LimitReached, NotFound
 from bot.faces.discord.commands.choices import (
     choice_of,
     complete_dreamer,
@@ -14,9 +13,9 @@ from bot.faces.discord.commands.choices import (
 )
 from bot.faces.discord.components.confirmation import resolved_privacy
 from bot.faces.discord.face import Interaction, caller_of
-from bot.faces.discord.localisation import Words, described, phrase
+from bot.faces.discord.localisation import described, phrase
 from bot.faces.discord.submission import Answer, acknowledge
-from bot.faces.discord.uploads import fetch_upload
+from bot.faces.discord.uploads import fetch_upload, picture_of, require_one_of
 from bot.studio.contract import (
     Blending,
     Caller,
@@ -133,9 +132,9 @@ async def dream(
     private: bool | None = None,  # noqa: FBT001
 ) -> None:
     """Draw without words, by a look and a seed, or like a picture."""
-    _require_one_of(interaction, like=like, like_id=like_id)
+    require_one_of(interaction, like=like, like_id=like_id)
     answer = await acknowledge(interaction, is_secret=bool(private))
-    model_of_it = await fetch_upload(interaction, like) if like else like_id or b""
+    model_of_it = await picture_of(interaction, like, like_id) if like or like_id else b""
 
     async def submit(caller: Caller, destination: Destination, hidden: bool | None) -> JobView:  # noqa: FBT001
         asked = Dreaming(
@@ -200,8 +199,8 @@ async def morph(
     private: bool | None = None,  # noqa: FBT001
 ) -> None:
     """Animate the way from one picture, prompt or dream to others."""
-    _require_one_of(interaction, **{"from": start, "from_image": start_image})
-    _require_one_of(interaction, to=end, to_image=end_image)
+    require_one_of(interaction, **{"from": start, "from_image": start_image})
+    require_one_of(interaction, to=end, to_image=end_image)
     answer = await acknowledge(interaction, is_secret=bool(private))
     studio, caller = interaction.client.studio, caller_of(interaction)
     stops: list[MorphStop] = []
@@ -249,11 +248,9 @@ async def upscale(
     private: bool | None = None,  # noqa: FBT001
 ) -> None:
     """Make a picture larger, smoother or crisper."""
-    _require_one_of(interaction, image=image, id=id)
+    require_one_of(interaction, image=image, id=id)
     answer = await acknowledge(interaction, is_secret=bool(private))
-    if image is None and not id:
-        raise NotFound(Words(interaction.locale.value)("upload.missing"))
-    picture = await fetch_upload(interaction, image) if image else (id or "").strip().strip("`")
+    picture = await picture_of(interaction, image, id)
 
     async def submit(caller: Caller, destination: Destination, hidden: bool | None) -> JobView:  # noqa: FBT001
         return await interaction.client.studio.upscale(
@@ -266,19 +263,6 @@ async def upscale(
         )
 
     await _run(answer, private, submit)
-
-
-def _require_one_of(interaction: Interaction, **given: object) -> None:
-    """Refuse two options that mean the same thing, where one would be dropped.
-
-    Raises:
-        LimitReached: both are given.
-    """
-    if all(value is not None for value in given.values()):
-        first, second = given
-        raise LimitReached(
-            Words(interaction.locale.value)("upload.both", first=first, second=second)
-        )
 
 
 async def _run(answer: Answer, private: bool | None, submit: Submit) -> None:  # noqa: FBT001

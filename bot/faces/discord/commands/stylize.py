@@ -9,12 +9,13 @@ from bot.faces.discord.components.restyle import restyle_in
 from bot.faces.discord.face import Interaction
 from bot.faces.discord.localisation import Words, described, phrase
 from bot.faces.discord.submission import acknowledge
-from bot.faces.discord.uploads import fetch_upload
+from bot.faces.discord.uploads import fetch_upload, picture_of, require_one_of
 from bot.studio.contract import Detail, Restyling, StyleChoice
 from bot.studio.restyling import MAX_VARIATIONS, STRENGTHS, read_weighted, weighed
 from bot.studio.stops import read_weights
 from engine.api import MAX_SEED, KeepColour, StyleMethod
 
+ID_LENGTH_MAX = 40  # characters
 SIZE_MIN, SIZE_MAX = 64, 4096  # pixels of the longer side
 CELLS_LENGTH_MAX = 60  # characters
 STYLE_LENGTH_MAX = 60  # characters of a style's name and weight
@@ -28,6 +29,7 @@ WEIGHTS_LENGTH_MAX = 60  # characters
     **described(
         "stylize",
         "content",
+        "id",
         "style",
         "style_image",
         "style_image2",
@@ -65,7 +67,8 @@ WEIGHTS_LENGTH_MAX = 60  # characters
 @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
 async def stylize(
     interaction: Interaction,
-    content: discord.Attachment,
+    content: discord.Attachment | None = None,
+    id: app_commands.Range[str, 1, ID_LENGTH_MAX] | None = None,  # noqa: A002
     style: app_commands.Range[str, 1, STYLE_LENGTH_MAX] | None = None,
     style_image: discord.Attachment | None = None,
     style2: app_commands.Range[str, 1, STYLE_LENGTH_MAX] | None = None,
@@ -87,13 +90,14 @@ async def stylize(
     private: bool | None = None,  # noqa: FBT001
 ) -> None:
     """Restyle the content; the look may be a picture, a name, or several of both."""
+    require_one_of(interaction, content=content, id=id)
     answer = await acknowledge(interaction, is_secret=bool(private))
     named = [name for name in (style, style2, style3, style4) if name]
     attached = [one for one in (style_image, style_image2) if one is not None]
     if not named and not attached:
         raise NotFound(Words(interaction.locale.value)("restyle.no_style"))
     mixture = read_weights(weights or "")
-    picture = await fetch_upload(interaction, content)
+    picture = await picture_of(interaction, content, id)
     styles = [choice_named(name) for name in named]
     styles += [StyleChoice(upload=await fetch_upload(interaction, one)) for one in attached]
     asked = Restyling(

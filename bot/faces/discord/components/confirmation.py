@@ -13,6 +13,7 @@ import discord
 
 from bot.errors import ConfirmationNeeded, NotAllowed, UserError
 from bot.faces.discord.cards import BLUE, GREY, PROMPT_TEXT_ID, card, text_of
+from bot.faces.discord.components.identifiers import IMAGE
 from bot.faces.discord.components.lasting import LastingButton
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words
@@ -41,6 +42,7 @@ class Wish:
 
     text: str
     source: Picture | None = None
+    source_id: str = ""  # of the gallery, in place of an upload
     style: Picture | None = None
     is_private: bool | None = None  # None: flags and preferences decide
 
@@ -49,8 +51,8 @@ async def imagine_in(answer: Answer, wish: Wish, *, is_confirmed: bool = False) 
     """Submit a wish and show its progress; ask first where it makes many jobs."""
     interaction = answer.interaction
     said = stated_privacy(wish.text)
-    is_private = await resolved_privacy(interaction, wish.is_private if said is None else said)
-    if is_private:
+    is_hidden = await resolved_privacy(interaction, wish.is_private if said is None else said)
+    if is_hidden:
         await answer.hide()
 
     async def submit(caller: Caller, destination: Destination) -> tuple[JobView, ...]:
@@ -58,9 +60,9 @@ async def imagine_in(answer: Answer, wish: Wish, *, is_confirmed: bool = False) 
             caller,
             wish.text,
             destination,
-            source=wish.source.data if wish.source else None,
+            source=wish.source.data if wish.source else wish.source_id or None,
             style=wish.style.data if wish.style else None,
-            is_private=is_private,
+            is_private=True if is_hidden else wish.is_private,
             confirmed=is_confirmed,
         )
 
@@ -105,7 +107,12 @@ async def _ask(answer: Answer, wish: Wish, count: int) -> None:
     words = Words(interaction.locale.value)
     uploads = [p for p in (wish.source, wish.style) if p is not None]
     buttons = [
-        ConfirmButton(interaction.user.id, wish.is_private, words("buttons.confirm", count=count)),
+        ConfirmButton(
+            interaction.user.id,
+            wish.is_private,
+            words("buttons.confirm", count=count),
+            wish.source_id,
+        ),
         DismissButton(interaction.user.id, words("buttons.dismiss")),
     ]
     view = discord.ui.LayoutView(timeout=None)
@@ -122,8 +129,8 @@ async def _ask(answer: Answer, wish: Wish, count: int) -> None:
     await answer.show(view, files)
 
 
-async def _wish_of(interaction: Interaction, *, is_private: bool | None) -> Wish:
-    """The wish that a question's message holds."""
+async def _wish_of(interaction: Interaction, *, is_private: bool | None, source_id: str) -> Wish:
+    """The wish that a question's message and button hold."""
     message = interaction.message
     text = text_of(message, PROMPT_TEXT_ID) if message else ""
     if message is None or not text:
@@ -131,6 +138,7 @@ async def _wish_of(interaction: Interaction, *, is_private: bool | None) -> Wish
     return Wish(
         text=text.removeprefix(_FENCE[0]).removesuffix(_FENCE[1]),
         source=await _kept_upload(interaction, message, "source"),
+        source_id=source_id,
         style=await _kept_upload(interaction, message, "style"),
         is_private=is_private,
     )
@@ -152,32 +160,39 @@ def _require_asker(interaction: Interaction, owner_id: int) -> None:
 
 class ConfirmButton(
     LastingButton,
-    template=r"confirm:(?P<owner>\d{1,20}):(?P<privacy>[pou])",
+    template=rf"confirm:(?P<owner>\d{{1,20}}):(?P<privacy>[pou])(?::{IMAGE})?",
 ):
     """Starts all jobs of a question; for the one who was asked."""
 
-    def __init__(self, owner_id: int, is_private: bool | None, label: str) -> None:  # noqa: FBT001
+    def __init__(
+        self,
+        owner_id: int,
+        is_private: bool | None,  # noqa: FBT001
+        label: str,
+        source_id: str = "",
+    ) -> None:
         letter = next(key for key, value in _PRIVACY.items() if value is is_private)
+        custom_id = f"confirm:{owner_id}:{letter}"
+        if source_id:
+            custom_id += f":{source_id}"
         super().__init__(
-            discord.ui.Button(
-                label=label,
-                custom_id=f"confirm:{owner_id}:{letter}",
-                style=discord.ButtonStyle.success,
-            )
+            discord.ui.Button(label=label, custom_id=custom_id, style=discord.ButtonStyle.success)
         )
         self.owner_id = owner_id
         self.is_private = is_private
+        self.source_id = source_id
 
     @classmethod
     def restored(cls, match: re.Match[str], label: str) -> Self:
         """The button of an earlier message."""
-        return cls(int(match["owner"]), _PRIVACY[match["privacy"]], label)
+        privacy = _PRIVACY[match["privacy"]]
+        return cls(int(match["owner"]), privacy, label, match["image"] or "")
 
     async def pressed(self, interaction: Interaction) -> None:
         """Submit what the message holds, and turn the question into progress."""
         _require_asker(interaction, self.owner_id)
         await interaction.response.defer()  # first: to fetch the uploads takes its time
-        wish = await _wish_of(interaction, is_private=self.is_private)
+        wish = await _wish_of(interaction, is_private=self.is_private, source_id=self.source_id)
         message = interaction.message
         if message is not None:
             answer = Answer(interaction, message.id, message.flags.ephemeral)

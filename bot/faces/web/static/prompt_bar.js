@@ -3,7 +3,7 @@ import { Controls } from "./controls.js";
 import { button, fill, h, icon } from "./dom.js";
 import { complain, confirmed, notice } from "./notices.js";
 import { toUnits } from "./prompt_text.js";
-import { form, original, send } from "./server.js";
+import { form, send } from "./server.js";
 import { t } from "./words.js";
 
 const CHECK_MS = 220;
@@ -223,8 +223,8 @@ export class PromptBar {
   async post({ text, pictures, remixed }, isConfirmed) {
     if (remixed) return send(`/api/images/${remixed}/remix`, { text });
     if (!pictures.length) return send("/api/jobs", { text, confirmed: isConfirmed });
-    const files = await Promise.all(pictures.map(async ([role, { file, id }]) => [role, file ?? (await original(id))]));
-    return send("/api/jobs", form({ text, confirmed: isConfirmed, ...Object.fromEntries(files) }));
+    const fields = pictures.map(([role, { file, id }]) => (id ? [`${role}_image`, id] : [role, file]));
+    return send("/api/jobs", form({ text, confirmed: isConfirmed, ...Object.fromEntries(fields) }));
   }
 
   async refused(error, sent) {

@@ -1,6 +1,6 @@
 // Talking to the studio's JSON API.
 
-import { language, t } from "./words.js";
+import { language } from "./words.js";
 
 /** What the studio refused: `message` is fit to be shown; `position`, `suggestion`, `count` may be there. */
 export class Refusal extends Error {
@@ -39,18 +39,6 @@ export const read = (path, options) => call("GET", path, undefined, options);
 export const send = (path, body = {}, options) => call("POST", path, body, options);
 export const remove = (path) => call("DELETE", path);
 export const cancel = (id) => remove(`/api/jobs/${id}`);
-
-/** The original of an image of the gallery, as a file to be sent. */
-export async function original(id) {
-  let response;
-  try {
-    response = await fetch(`/api/images/${id}.png`);
-  } catch (error) {
-    throw new Unreachable(error.message);
-  }
-  if (!response.ok) throw new Refusal(response.status, { error: t("gone") });
-  return response.blob();
-}
 
 /** A multipart form, for bodies with pictures. */
 export function form(fields) {

@@ -160,6 +160,31 @@ async def test_a_picture_is_where_the_images_begin(studio: Atelier, engine: Fake
     assert request.width > request.height, "the picture's own shape is kept"
 
 
+async def test_images_of_the_gallery_come_along_by_their_ids(studio: Atelier, engine) -> None:
+    fox, owl = [(await made(studio, text)).images[0] for text in ("a fox", "an owl")]
+    job = await made(studio, "a wolf", source=fox.id, style=f"{owl.job_id}:0")
+    drawn = engine.requests[-1]
+    assert isinstance(drawn, ImageToImage)
+    assert drawn.source == await studio.image_png(MEMBER, fox.id)
+    assert [one.image for one in drawn.style_references] == [await studio.image_png(MEMBER, owl.id)]
+    assert (job.operation, job.parent_id) == (Operation.IMAGINE, fox.id)
+    assert {image.parent_id for image in job.images} == {fox.id}
+
+
+async def test_what_begins_with_ones_own_secret_is_one_unless_the_prompt_says_otherwise(
+    studio: Atelier,
+) -> None:
+    secret = (await made(studio, "a fox --private")).images[0].id
+    assert (await made(studio, "an owl", source=secret)).is_private
+    assert (await made(studio, "an owl", style=secret)).is_private
+    assert not (await made(studio, "an owl --public", source=secret)).is_private
+    with pytest.raises(ConfirmationNeeded) as question:
+        await studio.imagine(MEMBER, "an {a, b, c, d, e} owl", WEB, source=secret)
+    assert question.value.is_private
+    with pytest.raises(NotFound):
+        await made(studio, "an owl", OTHER, source=secret)
+
+
 async def test_what_is_no_picture_is_refused(studio: Atelier) -> None:
     with pytest.raises(UnusablePicture):
         await studio.imagine(MEMBER, "a fox", WEB, source=b"GIF89a, or so it says")

@@ -94,6 +94,24 @@ async def test_an_attachment_is_what_the_picture_starts_from(stage):
     assert isinstance(request, ImageToImage)
 
 
+async def test_an_image_of_the_gallery_is_what_the_picture_starts_from(stage):
+    await stage.imagine(stage.bob, prompt="an owl", count=2)
+    [owl] = (await stage.studio.history(Caller(owner_id=stage.bob.id)))[0]
+    await stage.imagine(prompt="a fox", image_id=f"`{owl.images[1].id}`")
+    assert isinstance(stage.engine.requests[-1], ImageToImage)
+    [fox] = (await stage.studio.history(Caller(owner_id=stage.alice.id)))[0]
+    assert fox.parent_id == owl.images[1].id
+
+
+async def test_one_picture_alone_is_started_from(stage):
+    refused = await stage.alice.slash(
+        stage.channel, "imagine", prompt="a", image=("p.png", png_bytes()), image_id="zzzzzzzzzz"
+    )
+    assert "image and image_id exclude each other" in text(refused.response)
+    unknown = await stage.alice.slash(stage.channel, "imagine", prompt="a", image_id="zzzzzzzzzz")
+    assert "🔍" in text(unknown.response)
+
+
 async def test_a_private_picture_is_shown_to_its_owner_alone(stage):
     result = await stage.alice.slash(stage.channel, "imagine", prompt="a fox", private=True)
     message = await stage.delivered(result)
@@ -233,6 +251,20 @@ async def test_the_question_about_many_jobs_survives_a_restart(stage):
     await stage.connect()
     confirmed = await stage.alice.click(result.response, label="Start 5 jobs")
     await stage.until(lambda: len(confirmed.followups) == 5)
+
+
+async def test_the_question_about_many_jobs_remembers_the_image_of_the_gallery(stage):
+    await stage.imagine(prompt="an owl", count=1)
+    [owl] = (await stage.studio.history(Caller(owner_id=stage.alice.id)))[0]
+    prompt = "a {red, blue, green, black, white} fox --images 1"
+    result = await stage.alice.slash(
+        stage.channel, "imagine", prompt=prompt, image_id=f"{owl.id}:0"
+    )
+    await stage.connect()
+    confirmed = await stage.alice.click(result.response, label="Start 5 jobs")
+    await stage.until(lambda: len(confirmed.followups) == 5)
+    jobs, _ = await stage.studio.history(Caller(owner_id=stage.alice.id), limit=5)
+    assert {job.parent_id for job in jobs} == {owl.images[0].id}
 
 
 async def test_only_the_member_who_was_asked_may_start_many_jobs(stage):

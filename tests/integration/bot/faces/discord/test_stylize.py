@@ -78,6 +78,16 @@ async def test_every_option_reaches_the_engine(stage):
     assert labels(message)[:5] == ["U1", "U2", "V1", "V2", "Restyle"]
 
 
+async def test_an_image_of_the_gallery_is_restyled_by_its_id(stage):
+    await stage.imagine(prompt="a fox", count=2)
+    fox = (await newest(stage, stage.alice)).images[1]
+    result = await stage.alice.slash(
+        stage.channel, "stylize", id=f"`{fox.id}`", style="starry-night"
+    )
+    await stage.delivered(result)
+    assert (await newest(stage, stage.alice)).parent_id == fox.id
+
+
 async def test_weights_go_to_names_first_then_to_attached_pictures(stage):
     await stage.delivered(
         await stage.alice.slash(
@@ -105,10 +115,14 @@ async def test_weights_go_to_names_first_then_to_attached_pictures(stage):
         ({"style": "udnie:99"}, "at most 10"),
         ({"style": "udnie", "mask": ("mask.png", png_bytes()[:50])}, "the mask is damaged"),
         ({"style_image": ("look.png", b"no picture")}, "the style is no PNG"),
+        ({"style": "udnie", "id": "zzzzzzzzzz"}, "content and id exclude each other"),
+        ({"style": "udnie", "content": None}, "give the id of one"),
     ],
 )
 async def test_what_cannot_be_done_is_answered_with_a_cure(stage, given, says):
-    result = await stage.alice.slash(stage.channel, "stylize", content=PHOTO, **given)
+    given = {"content": PHOTO} | given
+    options = {name: value for name, value in given.items() if value}
+    result = await stage.alice.slash(stage.channel, "stylize", **options)
     assert says in text(result.response)
     assert stage.engine.requests == []
 

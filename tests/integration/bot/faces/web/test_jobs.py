@@ -117,6 +117,29 @@ async def test_a_source_image_may_come_as_data_url_or_as_form(client, engine, fi
     assert [type(request) for request in engine.requests] == [ImageToImage, ImageToImage]
 
 
+async def test_images_of_the_gallery_are_named_by_their_ids(client, engine, imagine, finish):
+    fox = (await imagine("a fox --images 1"))["images"][0]
+    body = {"text": "an owl --images 1", "source_image": fox["id"], "style_image": fox["id"]}
+    form = FormData(body, default_to_multipart=True)
+    for sent in ({"json": body}, {"data": form}):
+        started = await client.post("/api/jobs", **sent)
+        assert started.status == 202, await started.text()
+        job = await finish((await started.json())["id"])
+        assert isinstance(engine.requests[-1], ImageToImage)
+        assert len(engine.requests[-1].style_references) == 1
+        assert job["images"][0]["parent"] == fox["id"]
+
+
+async def test_a_picture_is_an_upload_or_an_id(client, imagine):
+    fox = (await imagine("a fox --images 1"))["images"][0]
+    body = {"text": "an owl", "source": data_url(picture()), "source_image": fox["id"]}
+    answer = await client.post("/api/jobs", json=body)
+    assert answer.status == 400
+    assert "the id of an image" in (await answer.json())["error"]
+    unknown = await client.post("/api/jobs", json={"text": "an owl", "source_image": "zzzzzzzzzz"})
+    assert unknown.status == 404
+
+
 async def test_a_private_job_makes_private_pictures(client, imagine, finish):
     answer = await client.post("/api/jobs", json={"text": "a fox", "private": True})
     job = await finish((await answer.json())["id"])
