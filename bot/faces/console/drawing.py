@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import re
+import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
@@ -13,7 +14,7 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from bot.errors import UserError
+from bot.errors import ConfirmationNeeded, UserError
 from bot.studio.contract import (
     LOCAL_OWNER,
     Caller,
@@ -69,19 +70,25 @@ async def draw(
     Raises:
         UserError: the prompt or a picture can't be used, or a job failed.
     """
-    return await submit(
-        opening,
-        lambda studio: studio.imagine(
+
+    async def imagined(studio: Studio, *, confirmed: bool) -> Sequence[JobView]:
+        return await studio.imagine(
             OPERATOR,
             ask.prompt,
             NOWHERE,
             source=ask.source,
             style=ask.style,
-            confirmed=ask.confirmed,
-        ),
-        out,
-        console,
-    )
+            confirmed=confirmed,
+        )
+
+    async def ordered(studio: Studio) -> Sequence[JobView]:
+        try:
+            return await imagined(studio, confirmed=ask.confirmed)
+        except ConfirmationNeeded as question:
+            await _require_yes(question.count, console)
+            return await imagined(studio, confirmed=True)
+
+    return await submit(opening, ordered, out, console)
 
 
 async def submit(
@@ -129,6 +136,33 @@ def read_file(path: Path) -> bytes:
     except OSError as error:
         msg = f"{path} can't be read: {error.strerror}"
         raise UserError(msg) from None
+
+
+async def _require_yes(count: int, console: Console) -> None:
+    """Ask whether many jobs are meant.
+
+    Raises:
+        UserError: they are not, or nobody is there to be asked.
+    """
+    if not (sys.stdin.isatty() and console.is_terminal):
+        msg = f"this prompt makes {count} jobs; --yes starts them all"
+        raise UserError(msg)
+    question = f"This prompt makes {count} jobs. Start them all? (y/N)"
+    console.print(question, end=" ", highlight=False)
+    if (await _typed_line()).strip().lower() not in ("y", "yes"):
+        msg = "nothing was started"
+        raise UserError(msg)
+
+
+async def _typed_line() -> str:
+    """What is typed on the terminal next; not read in a thread, which Ctrl-C would not end."""
+    loop, is_there = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(sys.stdin, is_there.set)
+    try:
+        await is_there.wait()
+    finally:
+        loop.remove_reader(sys.stdin)
+    return sys.stdin.readline()
 
 
 def _make_room(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import re
 import shutil
 import signal
@@ -141,7 +142,42 @@ def test_a_picture_that_is_not_there_is_named(atelier):
 def test_many_jobs_want_a_yes(atelier):
     done = atelier("imagine", "a {red, green, blue, white, black} fox --images 1")
     assert done.returncode == 1
-    assert "5 jobs" in done.stderr
+    assert "this prompt makes 5 jobs; --yes starts them all" in done.stderr
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("\n", 1), (None, 130)])
+def test_many_jobs_are_asked_about_on_a_terminal(env, tmp_path, answer, code):
+    # Whoever starts tests in the background of a shell makes them deaf to Ctrl-C.
+    program = f"import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n{PROGRAM}"
+    prompt = "a {red, green, blue, white, black} fox --images 1 --size 64x64 --steps 1"
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, "imagine", prompt],
+        env=env,
+        cwd=tmp_path,
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    try:
+        shown = b""
+        while b"(y/N)" not in shown:
+            shown += os.read(ours, 1024)
+        if answer is None:
+            process.send_signal(signal.SIGINT)
+        else:
+            os.write(ours, answer.encode())
+        with suppress(OSError):  # what a terminal says once nobody writes to it any more
+            while told := os.read(ours, 1024):
+                shown += told
+        out, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        os.close(ours)
+    assert b"This prompt makes 5 jobs." in shown
+    assert process.returncode == code, shown
+    assert len(out.split()) == (5 if code == 0 else 0)
 
 
 def test_a_broken_setting_ends_with_its_name_and_code_2(atelier):
