@@ -1,36 +1,65 @@
 """`atelier gallery`: the newest images as a table."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from bot.errors import NotFound
 from bot.faces.console.drawing import OPERATOR
-from bot.studio.contract import GalleryPage, GalleryQuery, Studio
+from bot.studio.contract import GalleryPage, GalleryQuery, ImageView, Studio
+from bot.studio.gallery import MAX_PAGE
 
 
 async def show(
     opening: AbstractAsyncContextManager[Studio],
     query: GalleryQuery,
+    most: int,
     save: Path | None,
     console: Console,
 ) -> None:
-    """Print the images of a query; with `save` also copy their PNG files there."""
+    """Print the newest `most` images of a query; with `save` also copy their files there."""
     async with opening as studio:
-        page = await studio.gallery(OPERATOR, query)
-        console.print(_table(page))
+        images, last = await _found(studio, query, most)
+        console.print(_table(images, last))
         if save:
-            for image in page.images:
-                png = await studio.image_png(OPERATOR, image.id)
-                await asyncio.to_thread(_write, save / f"{image.id}.png", png)
-            console.print(f"{len(page.images)} files written to {save}")
+            lost = [image.id for image in images if not await _is_copied(studio, image, save)]
+            console.print(f"{len(images) - len(lost)} files written to {save}")
+            if lost:
+                console.print(f"The files of these are gone: {', '.join(lost)}")
 
 
-def _table(page: GalleryPage) -> Table:
+async def _found(
+    studio: Studio, query: GalleryQuery, most: int
+) -> tuple[list[ImageView], GalleryPage]:
+    """The images of all pages that it takes, and the last of these pages."""
+    images: list[ImageView] = []
+    while True:
+        limit = min(most - len(images), MAX_PAGE)
+        page = await studio.gallery(OPERATOR, replace(query, limit=limit))
+        images += page.images
+        if len(images) == most or page.next_cursor is None:
+            return images, page
+        query = replace(query, cursor=page.next_cursor)
+
+
+async def _is_copied(studio: Studio, image: ImageView, folder: Path) -> bool:
+    """Copy what an image is, moving or not; False where its file is gone."""
+    try:
+        data = await studio.image_file(OPERATOR, image.id)
+    except NotFound:
+        return False
+    await asyncio.to_thread(_write, folder / f"{image.id}.{image.suffix}", data)
+    return True
+
+
+def _table(images: Sequence[ImageView], last: GalleryPage) -> Table:
     table = Table("id", "made", "size", "seed", "model", "prompt", box=None, header_style="bold")
-    for image in page.images:
+    for image in images:
         table.add_row(
             ("★ " if image.is_favourite else "") + image.id,
             image.created_at.strftime("%Y-%m-%d %H:%M"),
@@ -39,10 +68,10 @@ def _table(page: GalleryPage) -> Table:
             image.model,
             image.prompt[:80],
         )
-    table.caption = f"{len(page.images)} of {page.total}{'+' if page.is_capped else ''}"
+    table.caption = f"{len(images)} of {last.total}{'+' if last.is_capped else ''}"
     return table
 
 
-def _write(path: Path, png: bytes) -> None:
+def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(png)
+    path.write_bytes(data)

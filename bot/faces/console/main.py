@@ -397,17 +397,15 @@ def delete_generator(context: typer.Context, name: str) -> None:
 def gallery(
     context: typer.Context,
     words: Annotated[str, typer.Argument(help="Words in the prompt, or model:NAME, seed:N.")] = "",
-    limit: Annotated[int, typer.Option(min=1, max=100)] = 20,
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 20,
     favourites: Annotated[bool, typer.Option("--favourites", help="Marked images only.")] = False,  # noqa: FBT002
-    save: Annotated[Path | None, typer.Option(help="A folder to copy the PNG files to.")] = None,
+    save: Annotated[Path | None, typer.Option(help="A folder to copy their files to.")] = None,
 ) -> None:
     """List the newest images."""
-    query = GalleryQuery(
-        scope=GalleryScope.ALL, text=words, favourites_only=favourites, limit=limit
-    )
+    query = GalleryQuery(scope=GalleryScope.ALL, text=words, favourites_only=favourites)
     with _complaints():
         studio = _application(context).open_studio_of(_quiet_settings(), with_engine=False)
-        asyncio.run(gallery_table.show(studio, query, save, Console()))
+        asyncio.run(gallery_table.show(studio, query, limit, save, Console()))
 
 
 @commands.command()

@@ -29,6 +29,7 @@ from bot.faces.web.submissions import (
 )
 from bot.faces.web.views import image_json, page_json
 from bot.studio.contract import GalleryQuery, GalleryScope, ImageView
+from bot.studio.gallery import MAX_PAGE
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ class PageQuery(BaseModel):
     after: Moment | None = None
     before: Moment | None = None
     cursor: Cursor | None = None
-    limit: Annotated[int, Field(ge=1, le=100)] = 40
+    limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 40
 
 
 class ArchiveQuery(BaseModel):

@@ -13,6 +13,7 @@ from bot.faces.web.shapes import Cursor, told_cursor
 from bot.faces.web.submissions import Imagine, Nothing, Remix, Upload, body_of, query_of
 from bot.faces.web.views import job_json, jobs_json
 from bot.studio.contract import JobView
+from bot.studio.watching import MAX_HISTORY
 
 
 class HistoryQuery(BaseModel):
@@ -21,7 +22,7 @@ class HistoryQuery(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     cursor: Cursor | None = None
-    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    limit: Annotated[int, Field(ge=1, le=MAX_HISTORY)] = 20
 
 
 def accepted(*jobs: JobView) -> web.Response:

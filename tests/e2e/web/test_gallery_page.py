@@ -3,6 +3,7 @@
 import pytest
 from playwright.async_api import expect
 
+from bot.faces.web.images import ARCHIVE_MAX
 from tests.e2e.web.test_studio_page import make_and_wait
 
 pytestmark = [
@@ -50,6 +51,20 @@ async def test_deleting_large_pictures_goes_on_to_the_next_until_the_wall_is_emp
     await expect(page.locator("dialog.lightbox")).to_be_hidden()
     await expect(page.get_by_role("heading", name="No pictures yet")).to_be_visible()
     await expect(page.locator(".count")).to_have_text("0 pictures")
+
+
+async def test_more_pictures_than_one_archive_takes_are_downloaded_as_several(page):
+    ids = [f"image{number:04}" for number in range(2 * ARCHIVE_MAX + 1)]
+    asked = "(ids) => import('/static/gallery.js').then(({ archives }) => archives(ids))"
+    parts = await page.evaluate(asked, ids)
+    assert [(part["from"], part["to"]) for part in parts] == [
+        (1, ARCHIVE_MAX),
+        (ARCHIVE_MAX + 1, 2 * ARCHIVE_MAX),
+        (2 * ARCHIVE_MAX + 1, 2 * ARCHIVE_MAX + 1),
+    ]
+    assert ",".join(part["href"].removeprefix("/api/images.zip?ids=") for part in parts) == (
+        ",".join(ids)
+    )
 
 
 async def test_a_mistake_in_the_search_is_told_beneath_it_on_a_phone(phone, artefacts):

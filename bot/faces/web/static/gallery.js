@@ -6,6 +6,7 @@ import { read } from "./server.js";
 import { moment, t } from "./words.js";
 
 const PAGE = 40;
+const ARCHIVE = 200; // images of one download, as the server has it
 const SEARCH_MS = 300;
 const AHEAD_PX = 1000; // how far below the screen pictures are fetched
 const PLACE_KEY = "atelier.gallery";
@@ -303,7 +304,7 @@ export class Gallery {
     const count = this.chosen.size;
     this.basket.hidden = !count;
     const unseen = [...this.chosen.keys()].filter((id) => !this.shows(id)).length;
-    const href = `/api/images.zip?ids=${[...this.chosen.keys()].join(",")}`;
+    const parts = archives([...this.chosen.keys()]);
     const remove = async () => {
       const images = [...this.chosen.values()];
       this.choose(false);
@@ -312,11 +313,22 @@ export class Gallery {
     };
     fill(this.basket,
       h("strong", {}, t(unseen ? "selectedUnseen" : "selected", { count, unseen })),
-      h("a", { class: "button small", href, download: "atelier.zip" },
-        icon("download"), h("span", {}, t("downloadMany"))),
+      parts.map(({ href, from, to }) =>
+        h("a", { class: "button small", href, download: "atelier.zip" },
+          icon("download"), h("span", {}, parts.length > 1 ? t("downloadPart", { from, to }) : t("downloadMany")))),
       button("bin", t("delete"), remove, { kind: "small bad" }),
       button("close", t("done"), () => this.choose(false), { quiet: true, kind: "small" }));
   }
+}
+
+/** Where images are downloaded, in as many archives as it takes. */
+export function archives(ids) {
+  const parts = [];
+  for (let from = 0; from < ids.length; from += ARCHIVE) {
+    const some = ids.slice(from, from + ARCHIVE);
+    parts.push({ href: `/api/images.zip?ids=${some.join(",")}`, from: from + 1, to: from + some.length });
+  }
+  return parts;
 }
 
 function toggled(text, term) {

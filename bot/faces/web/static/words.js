@@ -240,6 +240,7 @@ const WORDS = {
   selected: ["{count} selected", "已选 {count} 张"],
   selectedUnseen: ["{count} selected, {unseen} of them not shown", "已选 {count} 张，其中 {unseen} 张未显示"],
   downloadMany: ["Download", "下载"],
+  downloadPart: ["Download {from}–{to}", "下载第 {from}–{to} 张"],
   pictures: ["{count} pictures", "{count} 张"],
   onePicture: ["1 picture", "1 张"],
   manyPictures: ["{count}+ pictures", "{count}+ 张"],

@@ -6,6 +6,7 @@ from aiohttp import FormData
 from PIL import Image
 
 from bot.faces.web.config import WebConfig
+from bot.studio.watching import MAX_HISTORY
 from engine.api import ImageToImage, InvalidRequest, OutOfMemory, Said
 
 
@@ -84,6 +85,11 @@ async def test_a_running_job_can_be_cancelled_and_stays_cancelled(client, engine
     assert (await finish(started["id"]))["status"] == "cancelled"
     again = await client.delete(f"/api/jobs/{started['id']}")
     assert (await again.json())["status"] == "cancelled"
+
+
+async def test_no_more_jobs_are_asked_for_than_one_page_of_the_studio_holds(client):
+    assert (await client.get(f"/api/jobs?limit={MAX_HISTORY}")).status == 200
+    assert (await client.get(f"/api/jobs?limit={MAX_HISTORY + 1}")).status == 400
 
 
 async def test_history_comes_newest_first_in_pages(client, imagine):
