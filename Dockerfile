@@ -33,9 +33,9 @@ USER 10001
 WORKDIR /data
 VOLUME /data
 EXPOSE 8080
-# By http.client, which asks no proxy.
-HEALTHCHECK --interval=30s --timeout=5s --start-period=90s --retries=3 \
-  CMD ["python", "-c", "import http.client, os, sys; c = http.client.HTTPConnection('127.0.0.1', int(os.environ['ATELIER_WEB__PORT']), timeout=4); c.request('GET', '/healthz'); sys.exit(c.getresponse().status != 200)"]
+# By http.client, which asks no proxy; without the web studio there is nothing to ask.
+HEALTHCHECK --interval=30s --timeout=10s --start-period=90s --retries=3 \
+  CMD ["python", "-c", "import http.client, sys; from bot.settings import read_settings; web = read_settings().web; web.enabled or sys.exit(); c = http.client.HTTPConnection('127.0.0.1', web.port, timeout=4); c.request('GET', '/healthz'); sys.exit(c.getresponse().status != 200)"]
 # In exec form, so that the service itself hears SIGTERM; run it with --init, as compose.yaml does.
 ENTRYPOINT ["atelier"]
 CMD ["run"]

@@ -1,7 +1,9 @@
 """Dockerfile, compose.yaml and wheel, as far as they can be checked without building them."""
 
+import asyncio
 import fnmatch
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -14,7 +16,7 @@ import pytest
 import yaml
 
 from bot.errors import BadConfiguration
-from bot.faces.web.app import make_app
+from bot.faces.web.app import open_web
 from bot.faces.web.config import WebConfig
 from bot.settings import Settings, read_settings, setting_names
 from bot.studio.opening import open_studio
@@ -114,20 +116,46 @@ def test_the_settings_of_compose_can_work(monkeypatch: pytest.MonkeyPatch, tmp_p
         WebConfig(host=settings.web.host, token="")
 
 
-async def test_the_health_check_asks_an_address_that_answers(tmp_path: Path) -> None:
+async def healthy(folder: Path, **settings: str) -> bool:
+    """What the container's health check says of a service with some settings."""
     [check] = of("HEALTHCHECK")
-    program = json.loads(check.partition("CMD ")[2])[-1]
-    compile(program, "health", "exec")
-    assert "ATELIER_WEB__PORT" in variables()
-    assert str(SERVICES["bot"]["ports"][0]).endswith(":" + variables()["ATELIER_WEB__PORT"])
-    assert of("EXPOSE") == [variables()["ATELIER_WEB__PORT"]]
-    [path] = re.findall(r"'GET', '(/\w+)'", program)
+    _, *arguments = json.loads(check.partition("CMD ")[2])
+    environment = {"PATH": os.defpath, "PYTHONPATH": str(ROOT)} | variables() | settings
+    checking = await asyncio.create_subprocess_exec(
+        sys.executable, *arguments, env=environment, cwd=folder, stderr=asyncio.subprocess.DEVNULL
+    )
+    return await checking.wait() == 0
+
+
+async def test_the_health_check_asks_the_web_studio_wherever_it_is(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/atelier.db"
-    async with open_studio(FakeEngine(), database_url=url, images_dir=tmp_path) as studio:
-        addresses = {
-            resource.canonical for resource in make_app(studio, WebConfig()).router.resources()
-        }
-    assert path in addresses
+    async with (
+        open_studio(FakeEngine(), database_url=url, images_dir=tmp_path) as studio,
+        open_web(studio, WebConfig(port=0)) as address,
+    ):
+        port = address.rpartition(":")[2]
+        assert await healthy(tmp_path, ATELIER_WEB__PORT=port)
+    assert not await healthy(tmp_path, ATELIER_WEB__PORT=port)
+
+
+async def test_without_a_web_studio_the_health_check_finds_nothing_wrong(tmp_path: Path) -> None:
+    assert await healthy(tmp_path, ATELIER_WEB__ENABLED="false")
+    (tmp_path / "atelier.toml").write_text("[web]\nenabled = false\n")
+    assert await healthy(tmp_path)
+
+
+def test_the_port_of_the_web_studio_is_the_one_that_is_published() -> None:
+    port = variables()["ATELIER_WEB__PORT"]
+    assert of("EXPOSE") == [port]
+    named = f"${{ATELIER_WEB__PORT:-{port}}}"
+    assert SERVICES["bot"]["environment"]["ATELIER_WEB__PORT"] == named
+    assert SERVICES["bot"]["ports"] == [f"{named}:{named}"]
+
+
+def test_every_setting_may_stand_in_the_file_beside_compose() -> None:
+    assert SERVICES["bot"]["env_file"] == [{"path": ".env", "required": False}]
+    for name in ("ATELIER_DATA_DIR", "ATELIER_WEB__HOST"):  # of a service without a container
+        assert SERVICES["bot"]["environment"][name] == variables()[name]
 
 
 def test_the_bot_waits_for_the_database() -> None:
