@@ -20,11 +20,12 @@ from bot.storage.lock import SchedulerLock
 from bot.studio.attempts import Attempts
 from bot.studio.clock import Clock
 from bot.studio.codec import UnreadableRequest
-from bot.studio.contract import Operation
+from bot.studio.contract import JobEnding, JobState, Operation
 from bot.studio.fair_queue import FairQueue, Ticket
 from bot.studio.patience import FIRST_PAUSE_S, LONGEST_PAUSE_S, FilesFailed, insistently
 from bot.studio.speeds import Speeds, pace_of
 from bot.studio.verdicts import remark_so_far
+from bot.studio.views import job_ending
 from bot.wording import Said
 from engine.api import (
     Engine,
@@ -77,6 +78,7 @@ class Running:
 
 OnChange: TypeAlias = Callable[[str], None]
 OnProgress: TypeAlias = Callable[[Running, bytes | None], None]
+OnEnding: TypeAlias = Callable[[JobEnding], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +95,24 @@ class Parts:
 class Scheduler:
     """Runs jobs in the order of the fair queue.
 
-    `on_change` hears of jobs whose row changed, `on_progress` of steps and previews.
+    `on_change` hears of jobs whose row changed, `on_progress` of steps and previews, `on_ending`
+    once of each job that ended here.
     """
 
     def __init__(
-        self, parts: Parts, *, slots: int, on_change: OnChange, on_progress: OnProgress
+        self,
+        parts: Parts,
+        *,
+        slots: int,
+        on_change: OnChange,
+        on_progress: OnProgress,
+        on_ending: OnEnding,
     ) -> None:
         self._parts = parts
         self._slots = slots
         self._on_change = on_change
         self._on_progress = on_progress
+        self._on_ending = on_ending
         self._running: dict[str, Running] = {}
         self._newest = 0  # number of the newest job that was read
         self._reads_all = True  # at the next look at the database
@@ -328,13 +338,15 @@ class Scheduler:
             lambda: self._parts.jobs.finish(row.id, row.attempt, outcome, now=self._parts.now())
         ):
             self.speeds.learn(_pace(row), row.work, outcome.device_s)
+            self._on_ending(job_ending(row, JobState.FINISHED, outcome.device_s))
         self._on_change(row.id)
 
     async def _fail(self, row: JobRow, reason: str) -> None:
         logger.info("failed: %s", reason)
-        await insistently(
+        if await insistently(
             lambda: self._parts.jobs.fail(row.id, row.attempt, reason, now=self._parts.now())
-        )
+        ):
+            self._on_ending(job_ending(row, JobState.FAILED))
         self._on_change(row.id)
 
     async def _survive(self, row: JobRow) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
 from bot.errors import NotAllowed, StorageUnavailable
 from bot.prompts import Wildcards
@@ -23,6 +23,8 @@ from bot.studio.contract import (
     GeneratorView,
     GuildRules,
     ImageView,
+    JobEnding,
+    JobState,
     JobUpdate,
     JobView,
     Morphing,
@@ -43,7 +45,7 @@ from bot.studio.repeats import Repeats
 from bot.studio.scheduler import Parts, Running, Scheduler
 from bot.studio.training import Training, ending_of
 from bot.studio.updates import Updates
-from bot.studio.views import outline
+from bot.studio.views import job_ending, outline
 from bot.studio.watching import Watching
 from engine.api import Catalogue, Engine, EngineStatus
 
@@ -86,9 +88,14 @@ class Atelier:
         self._janitor = janitor
         self._wildcards = wildcards
         self._updates = Updates()
+        self._observers: list[Callable[[JobEnding], None]] = []
         self._changed: asyncio.Queue[str] = asyncio.Queue()
         self.scheduler = Scheduler(
-            parts, slots=slots, on_change=self._changed.put_nowait, on_progress=self._tell_progress
+            parts,
+            slots=slots,
+            on_change=self._changed.put_nowait,
+            on_progress=self._tell_progress,
+            on_ending=self._tell_ending,
         )
         self._watching = Watching(parts.jobs, images, self.scheduler, self._updates)
 
@@ -121,6 +128,10 @@ class Atelier:
     def register_fetcher(self, fetch: FetchPicture) -> None:
         """Fetch links in prompts by this; only links to Discord's file hosts come to it."""
         self._ingredients.fetch_picture = fetch
+
+    def register_observer(self, observe: Callable[[JobEnding], None]) -> None:
+        """Tell this, too, of each job that this process ends from now on."""
+        self._observers.append(observe)
 
     async def check_storage(self) -> None:
         """Raise StorageUnavailable where the database does not answer."""
@@ -265,6 +276,7 @@ class Atelier:
             raise NotAllowed("only its owner or an admin of this server may cancel a job")
         if not await self._ended_early(row) and await self._jobs.cancel(row.id, now=self._now()):
             self.scheduler.stop(row.id)
+            self._tell_ending(job_ending(row, JobState.CANCELLED))
             self._changed.put_nowait(row.id)
         view = await self._watching.view(await self._jobs.by_id(row.id))
         return view if row.owner_id == caller.owner_id else outline(view)
@@ -446,6 +458,10 @@ class Atelier:
     def _tell_progress(self, running: Running, preview: bytes | None) -> None:
         if running.row is not None:
             self._updates.publish(self._watching.running(running, running.row), preview)
+
+    def _tell_ending(self, ending: JobEnding) -> None:
+        for observe in self._observers:
+            observe(ending)
 
     async def _announce(self) -> None:
         """Tell watchers what the rows say now, and the delivery what ended."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from bot.storage.images import SeenImage
 from bot.storage.jobs import JobRow
-from bot.studio.contract import Destination, ImageView, JobState, JobView, Operation
+from bot.studio.contract import Destination, ImageView, JobEnding, JobState, JobView, Operation
 
 _SIDE_BY_SIDE = frozenset({"TextToImage", "ImageToImage", "Blend", "Dream"})
 
@@ -78,6 +78,13 @@ def outline(job: JobView) -> JobView:
     return replace(
         job, prompt="", model="", seed=0, parent_id=None, reason="", images=(), strengths=()
     )
+
+
+def job_ending(row: JobRow, state: JobState, device_s: float | None = None) -> JobEnding:
+    """How the job of a row has ended; `row` as it was before."""
+    waited = row.started_at and row.started_at - row.created_at
+    waited_s = waited.total_seconds() if waited else None
+    return JobEnding(Operation(row.operation), state, waited_s, device_s)
 
 
 def _strengths_of(row: JobRow) -> tuple[float, ...]:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import importlib.util
 import itertools
+import logging
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -48,6 +49,7 @@ commands.add_typer(styles, name="style")
 generators = typer.Typer(help="Generators that learn from your gallery.", no_args_is_help=True)
 commands.add_typer(generators, name="generator")
 err = Console(stderr=True)
+log = logging.getLogger(__name__)
 SEVERAL = "What is there is replaced; several get -1, -2 ... added. Else a name that is free."
 ONE = "What is there is replaced. Else a name that is free."
 
@@ -93,7 +95,9 @@ def run(context: typer.Context) -> None:
     with _complaints():
         settings = read_settings()
         start_logging(settings.log_level, settings.log_format)
-        asyncio.run(_application(context).serve(settings, typer.echo))
+        is_for_collectors = settings.log_format == "json"
+        announce = log.info if is_for_collectors else typer.echo
+        asyncio.run(_application(context).serve(settings, announce))
 
 
 @commands.command(cls=PromptCommand)

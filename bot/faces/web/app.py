@@ -120,6 +120,7 @@ def make_app(studio: Studio, config: WebConfig) -> web.Application:
     app[STUDIO] = studio
     app[CONFIG] = config
     app[METRICS] = Metrics()
+    studio.register_observer(app[METRICS].note_ending)
     app[events.STREAMS] = set()
     app[login.FAILED_LOGINS] = login.FailedLogins()
     app.add_routes(_ROUTES)

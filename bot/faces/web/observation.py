@@ -14,8 +14,10 @@ from prometheus_client.process_collector import ProcessCollector
 
 from bot.errors import StorageUnavailable, UserError
 from bot.faces.web.context import caller_of, studio_of
+from bot.studio.contract import JobEnding
 from engine.api import EngineStatus, WorkerStatus
 
+JOB_BUCKETS_S = (0.1, 0.3, 1, 3, 10, 30, 60, 180, 600, 1800, 3600)
 _PACKAGES = ("atelier", "aiohttp", "discord.py", "sqlalchemy", "torch", "diffusers", "pillow")
 
 
@@ -38,6 +40,23 @@ class Metrics:
         self.errors = Counter(
             "atelier_http_errors", "Refusals and failures", ["kind"], registry=self.registry
         )
+        self.endings = Counter(
+            "atelier_jobs_ended", "Jobs", ["operation", "state"], registry=self.registry
+        )
+        self.waiting = Histogram(
+            "atelier_job_waiting_seconds",
+            "Time in the queue of jobs that were started",
+            ["operation"],
+            buckets=JOB_BUCKETS_S,
+            registry=self.registry,
+        )
+        self.device = Histogram(
+            "atelier_job_device_seconds",
+            "Time on a device of jobs that finished",
+            ["operation"],
+            buckets=JOB_BUCKETS_S,
+            registry=self.registry,
+        )
         self.jobs = Gauge("atelier_jobs", "Jobs of all members", ["state"], registry=self.registry)
         self.workers = Gauge(
             "atelier_workers_alive", "Worker processes", ["device"], registry=self.registry
@@ -51,6 +70,15 @@ class Metrics:
         self.worker_memory = Gauge(
             "atelier_worker_model_bytes", "Memory of models", ["device"], registry=self.registry
         )
+
+    def note_ending(self, ending: JobEnding) -> None:
+        """Count a job that has ended."""
+        operation = ending.operation.value
+        self.endings.labels(operation, ending.state.value).inc()
+        if ending.waited_s is not None:
+            self.waiting.labels(operation).observe(ending.waited_s)
+        if ending.device_s is not None:
+            self.device.labels(operation).observe(ending.device_s)
 
     def note_workers(self, status: EngineStatus) -> None:
         """Take over the state of the workers."""

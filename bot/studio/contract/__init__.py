@@ -6,7 +6,15 @@ image ids are short: 8 to 12 characters of [0-9a-z], fit for a button's custom_i
 
 from bot.studio.contract.callers import LOCAL_OWNER, Caller, Destination
 from bot.studio.contract.gallery import GalleryPage, GalleryQuery, GalleryScope
-from bot.studio.contract.jobs import ImageView, JobState, JobUpdate, JobView, Operation, QueueView
+from bot.studio.contract.jobs import (
+    ImageView,
+    JobEnding,
+    JobState,
+    JobUpdate,
+    JobView,
+    Operation,
+    QueueView,
+)
 from bot.studio.contract.mixtures import Blending, Dreaming, Morphing, MorphStop
 from bot.studio.contract.restyles import AS_USUAL, Detail, Restyling, StyleChoice, StyleView
 from bot.studio.contract.rules import GuildRules, Limits, Preferences
@@ -28,6 +36,7 @@ __all__ = [
     "GeneratorView",
     "GuildRules",
     "ImageView",
+    "JobEnding",
     "JobState",
     "JobUpdate",
     "JobView",

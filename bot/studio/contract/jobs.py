@@ -120,6 +120,16 @@ class JobUpdate:
 
 
 @dataclass(frozen=True, slots=True)
+class JobEnding:
+    """How a job ended, for figures."""
+
+    operation: Operation
+    state: JobState  # a final one
+    waited_s: float | None = None  # before its last start; None: it was never started
+    device_s: float | None = None  # None unless finished
+
+
+@dataclass(frozen=True, slots=True)
 class QueueView:
     """The state of the queue, for members."""
 

@@ -6,7 +6,7 @@ from typing import Protocol
 from bot.prompts import Wildcards
 from bot.studio.contract.callers import Caller, Destination
 from bot.studio.contract.gallery import GalleryPage, GalleryQuery
-from bot.studio.contract.jobs import ImageView, JobUpdate, JobView, QueueView
+from bot.studio.contract.jobs import ImageView, JobEnding, JobUpdate, JobView, QueueView
 from bot.studio.contract.mixtures import Blending, Dreaming, Morphing, MorphStop
 from bot.studio.contract.restyles import AS_USUAL, Restyling, StyleChoice, StyleView
 from bot.studio.contract.rules import GuildRules, Preferences
@@ -46,6 +46,10 @@ class Studio(Protocol):
 
     def register_fetcher(self, fetch: Callable[[str], Awaitable[bytes]]) -> None:
         """Fetch links in prompts by this from now on; only Discord's file hosts come to it."""
+        ...
+
+    def register_observer(self, observe: Callable[[JobEnding], None]) -> None:
+        """Tell this, too, of each job that this process ends from now on."""
         ...
 
     async def imagine(

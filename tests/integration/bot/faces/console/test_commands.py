@@ -281,6 +281,15 @@ def test_the_service_says_where_it_is_and_stops_when_told(env, tmp_path):
     assert "Discord is off" in out
 
 
+def test_a_service_that_logs_json_says_nothing_else(env, tmp_path):
+    with service(env | {"ATELIER_LOG_FORMAT": "json"}, tmp_path) as process:
+        health(process, env, 200)
+        lines = [json.loads(line) for line in stopped(process).splitlines()]
+    told = [line["message"] for line in lines]
+    assert f"The studio is at http://127.0.0.1:{env['ATELIER_WEB__PORT']}" in told
+    assert told[-1].startswith("Atelier has stopped")
+
+
 @pytest.mark.postgres
 def test_a_service_that_is_up_before_its_database_waits_for_it(env, tmp_path):
     folder = Path(tempfile.mkdtemp(prefix="atelier-late-"))  # PostgreSQL's own user gets in

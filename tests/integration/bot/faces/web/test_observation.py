@@ -2,7 +2,7 @@ import asyncio
 import sqlite3
 from contextlib import closing
 
-from engine.api import EngineStatus, WorkerStatus
+from engine.api import EngineStatus, OutOfMemory, WorkerStatus
 
 
 async def test_health_is_ok_while_jobs_can_be_taken(client):
@@ -31,6 +31,27 @@ async def test_metrics_tell_prometheus_of_answers_errors_jobs_and_workers(client
     assert 'atelier_workers_alive{device="fake"} 1.0' in text
     assert "atelier_jobs{" in text
     await client.delete(f"/api/jobs/{started['id']}")
+
+
+async def test_metrics_count_how_jobs_ended_and_tell_how_long_they_took(client, engine, finish):
+    async def started(text):
+        return (await (await client.post("/api/jobs", json={"text": text})).json())["id"]
+
+    assert (await finish(await started("a fox --images 1")))["status"] == "finished"
+    engine.error = OutOfMemory("the device has too little memory for this")
+    assert (await finish(await started("a fox")))["status"] == "failed"
+    engine.error = None
+    engine.stuck = True
+    running = await started("a fox")
+    while (await (await client.get(f"/api/jobs/{running}")).json())["status"] != "running":
+        await asyncio.sleep(0.02)
+    for _ in range(2):  # an ended job does not end again
+        await client.delete(f"/api/jobs/{running}")
+    text = await (await client.get("/metrics")).text()
+    for state in ("finished", "failed", "cancelled"):
+        assert f'atelier_jobs_ended_total{{operation="imagine",state="{state}"}} 1.0' in text
+    assert 'atelier_job_waiting_seconds_count{operation="imagine"} 3.0' in text
+    assert 'atelier_job_device_seconds_count{operation="imagine"} 1.0' in text
 
 
 async def test_metrics_name_routes_by_pattern_so_that_ids_do_not_fill_them(client):
