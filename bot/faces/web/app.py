@@ -1,12 +1,8 @@
 """The web application: routes, gates, and serving it until told to stop.
 
 /                    the page (also /gallery, /status and /i/{image id})
-/api/jobs            POST starts, GET lists; /api/jobs/{id} GET, DELETE; .../events; .../reroll
-/api/events          changes of all own jobs
-/api/images          the gallery; /api/images/{id}, .png, .webp; .../vary and its kind
+/api/...             for programs and the page; docs/api.md tells what each address takes and gives
 /p/...               one picture by its signed link, without login
-/api/styles          looks by name: GET, POST; /api/styles/{name} DELETE, .png
-/api/check           what is wrong with a prompt, while it is typed
 /healthz, /metrics   for operators
 """
 
@@ -25,6 +21,7 @@ from bot.faces.web import (
     links,
     login,
     observation,
+    openapi,
     pages,
     restyles,
     words,
@@ -98,6 +95,7 @@ _ROUTES = (
     web.post("/api/check", words.check),
     web.post("/api/parameters", words.parameters),
     web.get("/api/status", observation.status),
+    web.get("/api/openapi.json", openapi.describe),
     web.get("/healthz", observation.health),
     web.get("/metrics", observation.metrics),
     web.static("/static", pages.STATIC),

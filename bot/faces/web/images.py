@@ -65,7 +65,7 @@ class ArchiveQuery(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     ids: Annotated[
-        tuple[str, ...], BeforeValidator(_identifiers), Field(min_length=1, max_length=ARCHIVE_MAX)
+        tuple[str, ...], Field(min_length=1, max_length=ARCHIVE_MAX), BeforeValidator(_identifiers)
     ]
 
 
@@ -91,7 +91,7 @@ async def page(request: web.Request) -> web.Response:
 
 
 async def show(request: web.Request) -> web.Response:
-    """`GET /api/images/{id}`."""
+    """`GET /api/images/{id}`: one image."""
     return web.json_response(image_json(await _image(request)))
 
 

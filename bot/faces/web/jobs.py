@@ -72,7 +72,7 @@ async def history(request: web.Request) -> web.Response:
 
 
 async def show(request: web.Request) -> web.Response:
-    """`GET /api/jobs/{id}`."""
+    """`GET /api/jobs/{id}`: one job, with its images once it is finished."""
     job = await studio_of(request).job(caller_of(request), request.match_info["id"])
     return web.json_response(job_json(job, locale_of(request)))
 

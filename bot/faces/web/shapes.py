@@ -7,7 +7,14 @@ import re
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+)
 
 TEXT_MAX = 20_000  # characters of a prompt; the grammar has its own, smaller limits
 
@@ -64,7 +71,12 @@ def parsed_json(value: object) -> object:
 
 
 Text = Annotated[str, Field(max_length=TEXT_MAX)]
-Picture = Annotated[bytes, BeforeValidator(picture_bytes), Field(min_length=1)]
+Picture = Annotated[
+    bytes,
+    BeforeValidator(picture_bytes),
+    Field(min_length=1),
+    WithJsonSchema({"type": "string", "description": "a data URL: data:image/png;base64,..."}),
+]
 Cursor = Annotated[str, AfterValidator(_own_cursor)]
 Moment = Annotated[datetime, BeforeValidator(_with_day)]
 

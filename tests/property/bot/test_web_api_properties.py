@@ -57,7 +57,7 @@ IMAGE_DEEDS = (
 )
 PLACES = (
     *("jobs", "images", "images.zip", "again", "styles", "styles/train", "generators", "models"),
-    *("presets", "flags", "check", "parameters", "status", "nothing"),
+    *("presets", "flags", "check", "parameters", "status", "openapi.json", "nothing"),
 )
 # Names of fields and of parameters of queries.
 NAMES = (
