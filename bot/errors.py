@@ -8,6 +8,7 @@
     │   ├── OutOfRange       the same, of a field that it names
     │   └── TooManyWaiting   a cap on waiting jobs: later
     ├── ConfirmationNeeded   many jobs at once: ask first
+    ├── AskedBefore          jobs of this request's key are there
     ├── UnusablePicture      an upload that can't be read
     ├── StorageUnavailable   database or disk: nothing was lost, try again
     └── BadConfiguration     for operators: which setting, what is wrong, how to mend it
@@ -76,6 +77,10 @@ class ConfirmationNeeded(UserError):
 
     def __str__(self) -> str:
         return str(self.text)
+
+
+class AskedBefore(UserError):
+    """The same request, by its key, has made its jobs already."""
 
 
 class UnusablePicture(UserError):

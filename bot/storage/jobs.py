@@ -17,6 +17,7 @@ from sqlalchemy import (
     CursorResult,
     ForeignKey,
     Index,
+    Select,
     String,
     and_,
     exists,
@@ -29,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, defer, mapped_column
 
-from bot.errors import NotFound, TooManyWaiting
+from bot.errors import AskedBefore, NotFound, TooManyWaiting
 from bot.storage.database import Database
 from bot.storage.generators import GeneratorRow
 from bot.storage.images import ImageRow, Viewer, is_open_to, is_shown_to
@@ -44,6 +45,7 @@ _YOURS_WAIT = "you have {waiting} jobs waiting, and {most} may wait; let some fi
 _SERVERS_WAIT = (
     "this server has {waiting} jobs waiting, and {most} may wait; let some finish or cancel one"
 )
+_KEYED = text("request_key IS NOT NULL")
 _UNDELIVERED = text("delivered_at IS NULL AND ended_at IS NOT NULL")
 
 
@@ -61,6 +63,15 @@ class JobRow(Base):
             postgresql_where=_UNDELIVERED,
         ),
         Index("ix_jobs_ended", "ended_at"),
+        Index(
+            "ix_jobs_request_key",
+            "owner_id",
+            "request_key",
+            "request_place",
+            unique=True,
+            sqlite_where=_KEYED,
+            postgresql_where=_KEYED,
+        ),
         {"sqlite_autoincrement": True},
     )
 
@@ -83,6 +94,8 @@ class JobRow(Base):
     parent_image_id: Mapped[str | None] = mapped_column(String(12))
     parent_job_id: Mapped[str | None] = mapped_column(String(12))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    request_key: Mapped[str | None] = mapped_column(String(80))  # by which it is asked for again
+    request_place: Mapped[int] = mapped_column(default=0)  # among the jobs of that request
 
     work: Mapped[float]  # of the request, in megapixel-steps; device seconds are its multiple
     running_cap: Mapped[int | None]  # jobs of this owner at once
@@ -169,11 +182,16 @@ class Jobs:
         """Accept jobs of one owner: all of them, or none.
 
         Raises:
+            AskedBefore: the owner has jobs of this key.
             TooManyWaiting: and says which cap it is.
         """
         first = jobs[0].row
         async with self._database.writing() as session:
             await self._take_turn(session, first)
+            if first.request_key and await session.scalar(
+                _of_request(first.owner_id, first.request_key).limit(1)
+            ):
+                raise AskedBefore("this was asked for before; its jobs are in your history")
             await _require_room(session, first, len(jobs), waiting_cap, guild_waiting_cap)
             session.add_all(job.row for job in jobs)
             await session.flush()
@@ -198,6 +216,11 @@ class Jobs:
             NotFound: there is none, or the viewer may not see it.
         """
         return await self._one(and_(JobRow.id == job_id, _visible_to(viewer)))
+
+    async def of_request(self, owner_id: int, key: str) -> list[JobRow]:
+        """The jobs of a request by its key, in their order."""
+        async with self._database.reading() as session:
+            return list(await session.scalars(_of_request(owner_id, key)))
 
     async def of_owner(self, owner_id: int, *, below: int | None, limit: int) -> list[JobRow]:
         """An owner's newest jobs with numbers under `below` (None: from the start)."""
@@ -446,6 +469,11 @@ def _visible_to(viewer: Viewer) -> ColumnElement[bool]:
     shows_some = exists().where(ImageRow.job_id == JobRow.id, is_shown_to(viewer))
     is_open = is_open_to(viewer, JobRow.guild_id.expression, JobRow.is_private.expression)
     return or_(own, shows_some, and_(is_open, JobRow.state != FINISHED))
+
+
+def _of_request(owner_id: int, key: str) -> Select[JobRow]:
+    found = select(JobRow).where(JobRow.owner_id == owner_id, JobRow.request_key == key)
+    return found.order_by(JobRow.request_place)
 
 
 def _is_attempt(job_id: str, attempt: int) -> ColumnElement[bool]:

@@ -81,7 +81,7 @@ class Acceptance:
         self, caller: Caller, commissions: list[Commission], destination: Destination, terms: Terms
     ) -> list[JobRow]:
         """Keep the files of requests, then the rows: from then on the jobs are promised."""
-        new = []
+        new: list[NewJob] = []
         for commission in commissions:
             if weights := _own_weights(commission.request):
                 await self._training.require(caller, weights)
@@ -91,6 +91,7 @@ class Acceptance:
             for key, data in files.items():
                 await self._files.put(key, data)
             row = self._row(caller, commission, stored, destination, terms.limits)
+            row.request_key, row.request_place = destination.key or None, len(new)
             new.append(NewJob(row, tuple(files)))
         await self._jobs.add(
             new,

@@ -309,6 +309,10 @@ class Atelier:
         """The caller's jobs, newest first, and the next cursor."""
         return await self._watching.history(caller, cursor=cursor, limit=limit)
 
+    async def asked_before(self, caller: Caller, key: str) -> tuple[JobView, ...]:
+        """The jobs that a request of the caller's with this key has made; none: it is new."""
+        return await self._watching.asked_before(caller, key)
+
     async def open_jobs(self, face: str) -> tuple[JobView, ...]:
         """All jobs of a face that wait or run, oldest first; for the face itself."""
         return await self._watching.open_jobs(face)

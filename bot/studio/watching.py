@@ -90,6 +90,11 @@ class Watching:
         following = cursor_after(shown[-1].number) if len(rows) > limit else None
         return await self._views(shown, policy.viewer(caller)), following
 
+    async def asked_before(self, caller: Caller, key: str) -> tuple[JobView, ...]:
+        """The jobs that a request of the caller's with this key has made; none: it is new."""
+        rows = await self._jobs.of_request(caller.owner_id, key)
+        return tuple([(await self.view(row)) for row in rows])
+
     async def open_jobs(self, face: str) -> tuple[JobView, ...]:
         """All jobs of a face that wait or run, oldest first; for the face itself."""
         rows = [row for row in await self._jobs.open_jobs() if row.face == face]

@@ -112,7 +112,14 @@ class FeedDeliverer:
 def make_app(studio: Studio, config: WebConfig) -> web.Application:
     """Build the web studio's application over the studio's use-cases."""
     app = web.Application(
-        middlewares=[observation.measure, answer_errors, check_host, check_login, check_origin],
+        middlewares=[
+            observation.measure,
+            answer_errors,
+            check_host,
+            check_login,
+            check_origin,
+            jobs.answer_again,
+        ],
         client_max_size=config.body_max_bytes,
     )
     app[STUDIO] = studio

@@ -9,7 +9,8 @@ STUDIO: web.AppKey[Studio] = web.AppKey("studio")
 CONFIG: web.AppKey[WebConfig] = web.AppKey("config")
 
 FACE = "web"
-DESTINATION = Destination(face=FACE)
+KEY_HEADER = "Idempotency-Key"
+KEY_MAX = 80  # characters
 
 
 def studio_of(request: web.Request) -> Studio:
@@ -20,6 +21,23 @@ def studio_of(request: web.Request) -> Studio:
 def caller_of(request: web.Request) -> Caller:
     """The operator: whoever gets past the login (or sits at this machine) is one person."""
     return Caller(owner_id=LOCAL_OWNER, name="web", is_admin=True, locale=locale_of(request))
+
+
+def destination_of(request: web.Request) -> Destination:
+    """Where results go, and by which key the request may come again."""
+    return Destination(face=FACE, key=key_of(request))
+
+
+def key_of(request: web.Request) -> str:
+    """What makes a request one of a kind; empty: nothing.
+
+    Raises:
+        HTTPBadRequest: it is too long.
+    """
+    key = request.headers.get(KEY_HEADER, "").strip()
+    if len(key) > KEY_MAX:
+        raise web.HTTPBadRequest(text="an Idempotency-Key has at most 80 characters")
+    return key
 
 
 def locale_of(request: web.Request) -> str:

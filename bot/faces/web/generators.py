@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from aiohttp import web
 from pydantic import Field
 
-from bot.faces.web.context import DESTINATION, caller_of, locale_of, studio_of
+from bot.faces.web.context import caller_of, destination_of, locale_of, studio_of
 from bot.faces.web.shapes import Body
 from bot.faces.web.submissions import body_of
 from bot.faces.web.views import jobs_json
@@ -40,7 +40,7 @@ async def train_generator(request: web.Request) -> web.Response:
         favourites_only=body.favourites,
         minutes=body.minutes,
     )
-    job = await studio_of(request).train_gan(caller_of(request), teaching, DESTINATION)
+    job = await studio_of(request).train_gan(caller_of(request), teaching, destination_of(request))
     return web.json_response(jobs_json((job,)), status=202)
 
 

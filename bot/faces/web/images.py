@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from bot.errors import NotAllowed, NotFound, UserError
 from bot.faces.web.archives import write_archive
-from bot.faces.web.context import DESTINATION, caller_of, studio_of
+from bot.faces.web.context import caller_of, destination_of, studio_of
 from bot.faces.web.jobs import accepted
 from bot.faces.web.restyles import restyle as started_restyle
 from bot.faces.web.shapes import Cursor, Moment
@@ -153,7 +153,10 @@ async def vary(request: web.Request) -> web.Response:
     body = await body_of(request, Vary)
     return accepted(
         await studio_of(request).vary(
-            caller_of(request), request.match_info["id"], DESTINATION, is_strong=body.strong
+            caller_of(request),
+            request.match_info["id"],
+            destination_of(request),
+            is_strong=body.strong,
         )
     )
 
@@ -162,7 +165,9 @@ async def compare_strengths(request: web.Request) -> web.Response:
     """`POST /api/images/{id}/strengths`: this restyle in several strengths, as one job."""
     await body_of(request, Nothing)
     studio, image_id = studio_of(request), request.match_info["id"]
-    return accepted(await studio.compare_strengths(caller_of(request), image_id, DESTINATION))
+    return accepted(
+        await studio.compare_strengths(caller_of(request), image_id, destination_of(request))
+    )
 
 
 async def upscale(request: web.Request) -> web.Response:
@@ -172,7 +177,7 @@ async def upscale(request: web.Request) -> web.Response:
         await studio_of(request).upscale(
             caller_of(request),
             request.match_info["id"],
-            DESTINATION,
+            destination_of(request),
             factor=body.factor,
             detail=body.detail,
         )
@@ -203,7 +208,7 @@ async def make_again(request: web.Request) -> web.Response:
     await body_of(request, Nothing)
     studio, caller = studio_of(request), caller_of(request)
     picture = await studio.image_png(caller, request.match_info["id"])
-    return accepted(await studio.make_again(caller, picture, DESTINATION))
+    return accepted(await studio.make_again(caller, picture, destination_of(request)))
 
 
 async def favourite(request: web.Request) -> web.Response:
@@ -264,7 +269,9 @@ async def _image(request: web.Request) -> ImageView:
 async def _rerolled(request: web.Request, text: str | None) -> web.Response:
     image = await _image(request)
     return accepted(
-        await studio_of(request).reroll(caller_of(request), image.job_id, DESTINATION, text=text)
+        await studio_of(request).reroll(
+            caller_of(request), image.job_id, destination_of(request), text=text
+        )
     )
 
 

@@ -3,10 +3,11 @@
 from typing import Annotated
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from pydantic import BaseModel, ConfigDict, Field
 
-from bot.errors import UserError
-from bot.faces.web.context import DESTINATION, caller_of, locale_of, studio_of
+from bot.errors import AskedBefore, UserError
+from bot.faces.web.context import caller_of, destination_of, key_of, locale_of, studio_of
 from bot.faces.web.mixtures import mix
 from bot.faces.web.restyles import restyle
 from bot.faces.web.shapes import Cursor, told_cursor
@@ -30,6 +31,21 @@ def accepted(*jobs: JobView) -> web.Response:
     return web.json_response(jobs_json(jobs), status=202)
 
 
+@web.middleware
+async def answer_again(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer a request whose key is known with the jobs that it has made."""
+    key = key_of(request) if request.method == "POST" else ""
+    if not key:
+        return await handler(request)
+    studio, caller = studio_of(request), caller_of(request)
+    if earlier := await studio.asked_before(caller, key):
+        return accepted(*earlier)
+    try:
+        return await handler(request)
+    except AskedBefore:  # its first one was under way
+        return accepted(*await studio.asked_before(caller, key))
+
+
 async def start(request: web.Request) -> web.Response:
     """`POST /api/jobs`: make jobs from a prompt, or of pictures."""
     body = await body_of(request, Imagine)
@@ -45,7 +61,7 @@ async def start(request: web.Request) -> web.Response:
     jobs = await studio_of(request).imagine(
         caller_of(request),
         body.text or "",
-        DESTINATION,
+        destination_of(request),
         source=body.source or body.source_image,
         style=body.style or body.style_image,
         is_private=body.private,
@@ -58,7 +74,9 @@ async def make_again(request: web.Request) -> web.Response:
     """`POST /api/again`: the job that an uploaded picture's parameters describe."""
     body = await body_of(request, Upload)
     studio = studio_of(request)
-    return accepted(await studio.make_again(caller_of(request), body.picture, DESTINATION))
+    return accepted(
+        await studio.make_again(caller_of(request), body.picture, destination_of(request))
+    )
 
 
 async def history(request: web.Request) -> web.Response:
@@ -87,7 +105,9 @@ async def reroll(request: web.Request) -> web.Response:
     """`POST /api/jobs/{id}/reroll`: the same job with a new seed."""
     await body_of(request, Nothing)
     studio = studio_of(request)
-    return accepted(await studio.reroll(caller_of(request), request.match_info["id"], DESTINATION))
+    return accepted(
+        await studio.reroll(caller_of(request), request.match_info["id"], destination_of(request))
+    )
 
 
 async def remix(request: web.Request) -> web.Response:
@@ -96,6 +116,6 @@ async def remix(request: web.Request) -> web.Response:
     studio = studio_of(request)
     return accepted(
         await studio.reroll(
-            caller_of(request), request.match_info["id"], DESTINATION, text=body.text
+            caller_of(request), request.match_info["id"], destination_of(request), text=body.text
         )
     )

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 from aiohttp import web
 from pydantic import Field, model_validator
 
-from bot.faces.web.context import DESTINATION, caller_of, studio_of
+from bot.faces.web.context import caller_of, destination_of, studio_of
 from bot.faces.web.shapes import Body, Picture, Text
 from bot.studio.contract import Blending, Dreaming, JobView, Morphing, MorphStop
 from bot.studio.mixing import BLEND_COUNT_MAX, DREAM_COUNT_MAX
@@ -113,7 +113,7 @@ async def mix(request: web.Request, asked: Mixture, *, is_private: bool | None) 
             return await studio_of(request).upscale(
                 caller_of(request),
                 asked.value,
-                DESTINATION,
+                destination_of(request),
                 factor=asked.factor,
                 detail=asked.detail,
                 is_private=hidden,
@@ -131,7 +131,9 @@ async def _blend(request: web.Request, asked: Blend, hidden: bool | None) -> Job
         is_private=hidden,
     )
     pictures = [picture.value for picture in asked.pictures]
-    return await studio_of(request).blend(caller_of(request), pictures, DESTINATION, blending)
+    return await studio_of(request).blend(
+        caller_of(request), pictures, destination_of(request), blending
+    )
 
 
 async def _dream(request: web.Request, asked: Dream, hidden: bool | None) -> JobView:  # noqa: FBT001
@@ -145,7 +147,7 @@ async def _dream(request: web.Request, asked: Dream, hidden: bool | None) -> Job
         model=asked.model,
         is_private=hidden,
     )
-    return await studio_of(request).dream(caller_of(request), DESTINATION, dreaming)
+    return await studio_of(request).dream(caller_of(request), destination_of(request), dreaming)
 
 
 async def _morph(request: web.Request, asked: Morph, hidden: bool | None) -> JobView:  # noqa: FBT001
@@ -164,4 +166,6 @@ async def _morph(request: web.Request, asked: Morph, hidden: bool | None) -> Job
         MorphStop(upload=stop.picture or b"", image=stop.image, prompt=stop.prompt, seed=stop.seed)
         for stop in asked.stops
     ]
-    return await studio_of(request).morph(caller_of(request), stops, DESTINATION, morphing)
+    return await studio_of(request).morph(
+        caller_of(request), stops, destination_of(request), morphing
+    )

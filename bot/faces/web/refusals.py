@@ -14,6 +14,7 @@ from aiohttp.typedefs import Handler
 from pydantic import ValidationError
 
 from bot.errors import (
+    AskedBefore,
     BadConfiguration,
     ConfirmationNeeded,
     LimitReached,
@@ -46,6 +47,7 @@ _STATUS: dict[type[Exception], int] = {
     LimitReached: 400,
     TooManyWaiting: 429,
     ConfirmationNeeded: 409,
+    AskedBefore: 409,
     UnusablePicture: 400,
     StorageUnavailable: 503,
     BadConfiguration: 503,

@@ -5,7 +5,7 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.faces.web.context import DESTINATION, caller_of, studio_of
+from bot.faces.web.context import caller_of, destination_of, studio_of
 from bot.faces.web.submissions import Look, NamedStyle, Restyle, body_of
 from bot.faces.web.views import jobs_json
 from bot.studio.contract import Detail, JobView, Restyling, StyleChoice, StyleView
@@ -44,10 +44,10 @@ async def restyle(
         is_private=is_private,
     )
     if asked.blend is None:
-        return await studio.stylize(caller, content, styles, DESTINATION, restyling)
+        return await studio.stylize(caller, content, styles, destination_of(request), restyling)
     first, second = styles
     return await studio.blend_styles(
-        caller, content, (first, second), DESTINATION, restyling, share=asked.blend
+        caller, content, (first, second), destination_of(request), restyling, share=asked.blend
     )
 
 
@@ -81,7 +81,7 @@ async def train_style(request: web.Request) -> web.Response:
     """`POST /api/styles/train`: a job after which the fast method knows a picture's look."""
     body = await body_of(request, NamedStyle)
     studio, caller = studio_of(request), caller_of(request)
-    job = await studio.train_style(caller, body.name, body.picture, DESTINATION)
+    job = await studio.train_style(caller, body.name, body.picture, destination_of(request))
     return web.json_response(jobs_json((job,)), status=202)
 
 

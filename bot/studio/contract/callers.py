@@ -25,3 +25,4 @@ class Destination:
 
     face: str  # "discord", "web", "console"; the deliverer registered under this name
     address: Mapping[str, str | int | None] = field(default_factory=dict)
+    key: str = ""  # of the request, chosen by the caller; one of a kind makes jobs once

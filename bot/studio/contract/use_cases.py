@@ -194,6 +194,13 @@ class Studio(Protocol):
         """The caller's jobs, newest first, and the next cursor."""
         ...
 
+    async def asked_before(self, caller: Caller, key: str) -> tuple[JobView, ...]:
+        """The jobs that a request of the caller's with this `Destination.key` has made.
+
+        None: it is new. One that comes while the first is accepted raises `AskedBefore`.
+        """
+        ...
+
     async def open_jobs(self, face: str) -> tuple[JobView, ...]:
         """All jobs of a face that wait or run, oldest first; for the face itself."""
         ...

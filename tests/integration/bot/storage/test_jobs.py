@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from bot.errors import LimitReached, NotFound
+from bot.errors import AskedBefore, LimitReached, NotFound
 from bot.storage.images import Images, Viewer
-from bot.storage.jobs import Held, Jobs, Outcome
+from bot.storage.jobs import Held, Jobs, NewJob, Outcome
 from tests.rows import NOON, image_row, new_job
 
 LATER = NOON + timedelta(minutes=1)
@@ -40,6 +40,20 @@ async def test_a_cap_holds_when_many_ask_at_once(jobs: Jobs) -> None:
     results = await asyncio.gather(*asked, return_exceptions=True)
     assert sum(isinstance(result, LimitReached) for result in results) == 15
     assert len(await jobs.open_jobs()) == 5
+
+
+async def test_a_key_makes_the_jobs_of_one_owner_once_though_many_ask_at_once(jobs: Jobs) -> None:
+    def asked(owner_id: int = 1) -> list[NewJob]:
+        return [
+            new_job(owner_id=owner_id, request_key="order 7", request_place=place)
+            for place in range(2)
+        ]
+
+    results = await asyncio.gather(*(jobs.add(asked()) for _ in range(5)), return_exceptions=True)
+    assert sum(isinstance(result, AskedBefore) for result in results) == 4
+    await jobs.add(asked(owner_id=2))
+    assert [row.request_place for row in await jobs.of_request(1, "order 7")] == [0, 1]
+    assert await jobs.of_request(1, "order 8") == []
 
 
 async def test_the_cap_of_a_guild_counts_all_its_members(jobs: Jobs) -> None:

@@ -1,3 +1,4 @@
+import asyncio
 import base64
 import io
 
@@ -90,6 +91,35 @@ async def test_a_running_job_can_be_cancelled_and_stays_cancelled(client, engine
 async def test_no_more_jobs_are_asked_for_than_one_page_of_the_studio_holds(client):
     assert (await client.get(f"/api/jobs?limit={MAX_HISTORY}")).status == 200
     assert (await client.get(f"/api/jobs?limit={MAX_HISTORY + 1}")).status == 400
+
+
+async def test_a_request_that_comes_again_with_its_key_is_answered_with_its_first_jobs(
+    client, engine, finish
+):
+    engine.stuck = True
+    key = {"Idempotency-Key": "order 7"}
+    body = {"text": "a {red, blue} fox --images 1"}
+    both = [client.post("/api/jobs", json=body, headers=key) for _ in range(2)]
+    first, second = [await answer.json() for answer in await asyncio.gather(*both)]
+    assert first["ids"] == second["ids"]
+    assert len((await (await client.get("/api/jobs")).json())["jobs"]) == 2
+    engine.stuck = False
+    ended = await finish(first["id"])
+    again = await client.post("/api/jobs", json=body, headers=key)
+    assert again.status == 202
+    assert (await again.json())["jobs"][0] == ended
+    other = await client.post("/api/jobs", json=body, headers={"Idempotency-Key": "order 8"})
+    assert (await other.json())["id"] not in first["ids"]
+
+
+async def test_every_operation_may_name_a_key_which_is_not_too_long(client, imagine):
+    image = (await imagine("a fox --images 1"))["images"][0]
+    address, key = f"/api/images/{image['id']}/vary", {"Idempotency-Key": "x" * 80}
+    answers = [await client.post(address, headers=key) for _ in range(2)]
+    first, second = [(await answer.json())["ids"] for answer in answers]
+    assert first == second
+    long = await client.post(address, headers={"Idempotency-Key": "x" * 81})
+    assert long.status == 400
 
 
 async def test_history_comes_newest_first_in_pages(client, imagine):
