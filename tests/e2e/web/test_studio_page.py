@@ -426,6 +426,7 @@ async def test_a_reload_asks_before_a_picture_of_the_device_is_lost(page):
 
     page.on("dialog", stay)
     await page.reload()
+    await expect(page.locator("#prompt")).to_be_visible()  # the page listens for pictures
     assert asked == [], "nothing would be lost"
     await drop(page, gradient())
     await page.get_by_role("button", name="Image prompt").click()
