@@ -253,12 +253,15 @@ def split_seed(settings: Settings) -> int:
 
 @contextmanager
 def patient() -> Iterator[Event]:
-    """Note an interruption (Ctrl+C) instead of raising it; a second one is raised as usual."""
+    """Note an interruption (Ctrl+C) instead of raising it; a second one is raised as usual.
+
+    A process that was told to pass interruptions over, as by `nohup`, still does.
+    """
     asked = Event()
-    if current_thread() is not main_thread():
+    before = signal.getsignal(signal.SIGINT)
+    if current_thread() is not main_thread() or before is signal.SIG_IGN:
         yield asked
         return
-    before = signal.getsignal(signal.SIGINT)
 
     def note(_signal: int, _frame: object) -> None:
         asked.set()

@@ -101,6 +101,15 @@ class Interrupted(Line):
         return super().loss(network, draw)
 
 
+@pytest.fixture
+def interruptible():
+    """Interruptions are raised, also where these tests run in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_run_that_is_interrupted_saves_and_goes_on_to_the_same_end(tmp_path):
     whole = Run(Line(), settings(tmp_path / "whole"))
     whole.train()
@@ -114,6 +123,17 @@ def test_a_run_that_is_interrupted_saves_and_goes_on_to_the_same_end(tmp_path):
     assert torch.equal(weights(second), weights(whole))
 
 
+def test_a_run_that_passes_interruptions_over_goes_on_to_its_end(tmp_path):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        run = Run(Interrupted(7), settings(tmp_path))
+        run.train()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert run.progress.images == 480
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_second_interruption_ends_a_run_at_once(tmp_path):
     run = Run(Interrupted(3), settings(tmp_path))
     run.programme.batch = 8
