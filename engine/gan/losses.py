@@ -28,6 +28,14 @@ class Verdict:
     penalties: Mapping[str, Tensor]  # mean of each, before its weight
 
 
+def apart(judge: Judge, count: int) -> Judge:
+    """The same judge; real and drawn samples, `count` of each, come to it one after the other.
+
+    One that sees how samples differ from one another must not see both together.
+    """
+    return lambda samples: torch.cat([judge(part) for part in torch.split(samples, count)])
+
+
 def squared_gradients(scores: Tensor, samples: Tensor) -> Tensor:
     """Squared length of each score's gradient by its own sample, (B,); differentiable again."""
     (gradient,) = torch.autograd.grad(scores.sum(), samples, create_graph=True)

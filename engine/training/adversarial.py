@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine.gan.losses import Judge, Verdict
+from engine.gan.losses import Judge, Verdict, apart
 from engine.training.gan_pictures import EncodedSet, PictureSet
 from engine.training.gan_recipes import Recipe
 from engine.training.loop import (
@@ -174,10 +174,10 @@ class Duel(Course[Bout, dict[str, float]]):
         """The discriminator, told which looks it sees; real and drawn canvases come apart."""
 
         def judge(samples: Tensor) -> Tensor:
-            parts = torch.split(samples, len(looks))
-            return torch.cat([self.discriminator(part, looks).float() for part in parts])
+            scores: Tensor = self.discriminator(samples, looks)
+            return scores.float()
 
-        return judge
+        return apart(judge, len(looks))
 
     def _advance(self, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
         given = [p.grad for group in optimiser.param_groups for p in group["params"]]

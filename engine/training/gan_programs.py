@@ -96,6 +96,7 @@ def latent_config(looks: tuple[str, ...], vae: Vae) -> GanConfig:
         generator_blocks=(2, 2),
         discriminator_widths=(256, 128),
         discriminator_blocks=(1, 2),
+        spread=True,
         vae=vae.configuration(),
     )
 

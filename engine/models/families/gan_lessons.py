@@ -46,6 +46,7 @@ def pair_config(vae: Vae) -> GanConfig:
         generator_blocks=(2, 1),
         discriminator_widths=(192, 96),
         discriminator_blocks=(1, 1),
+        spread=True,
         vae=vae.configuration(),
     )
 
@@ -101,7 +102,8 @@ class PairTeacher:
         fake = self._drawn(call.z)
         with torch.enable_grad():
             real = call.canvases.to(self._device)
-            verdict = losses.relativistic_verdict(self._judgement, real, fake, call.gamma)
+            judge = losses.apart(self._judgement, len(real))
+            verdict = losses.relativistic_verdict(judge, real, fake, call.gamma)
             gradient = _gradient(verdict.loss, self._judge)
         penalties = verdict.penalties
         numbers = [verdict.loss.detach(), verdict.gap, penalties["r1"], penalties["r2"]]

@@ -127,3 +127,18 @@ def test_no_gradient_reaches_the_generator_through_the_judges_loss():
     )
     verdict.loss.backward()
     assert fake.grad is None
+
+
+def test_real_and_drawn_samples_come_apart_to_a_judge_that_compares_them():
+    seen = []
+
+    def judge(samples):
+        seen.append(len(samples))
+        return samples.flatten(1).sum(1) - samples.mean()
+
+    real = torch.randn(4, 2, generator=torch.Generator().manual_seed(0))
+    fake = torch.randn(4, 2, generator=torch.Generator().manual_seed(1))
+    together = losses.relativistic_verdict(losses.apart(judge, 4), real, fake, 0.5)
+    assert seen == [4, 4]
+    gaps = (real.sum(1) - real.mean()) - (fake.sum(1) - fake.mean())
+    assert float(together.gap) == pytest.approx(float(gaps.mean()), abs=1e-6)
