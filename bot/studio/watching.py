@@ -93,7 +93,7 @@ class Watching:
     async def asked_before(self, caller: Caller, key: str) -> tuple[JobView, ...]:
         """The jobs that a request of the caller's with this key has made; none: it is new."""
         rows = await self._jobs.of_request(caller.owner_id, key)
-        return tuple([(await self.view(row)) for row in rows])
+        return await self._views(rows, policy.viewer(caller))
 
     async def open_jobs(self, face: str) -> tuple[JobView, ...]:
         """All jobs of a face that wait or run, oldest first; for the face itself."""

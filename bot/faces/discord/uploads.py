@@ -17,6 +17,8 @@ from bot.errors import LimitReached, NotFound, UnusablePicture
 from bot.faces.discord.face import Interaction
 from bot.faces.discord.localisation import ENGLISH, Words
 
+ID_MAX = 40  # characters of an image's id as typed
+
 FETCH_TIMEOUT_S = 30.0
 
 

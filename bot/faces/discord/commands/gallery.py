@@ -9,7 +9,7 @@ from bot.faces.discord.components.gallery_pages import GalleryView, show_image, 
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words, described, phrase
 from bot.faces.discord.places import check_place
-from bot.faces.discord.uploads import typed_id
+from bot.faces.discord.uploads import ID_MAX, typed_id
 from bot.studio.contract import GalleryScope
 
 SEARCH_MAX = 200  # characters
@@ -53,7 +53,7 @@ async def gallery(
 @app_commands.describe(**described("show", "id"))
 @app_commands.allowed_installs(guilds=True, users=True)
 @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
-async def show(interaction: Interaction, id: app_commands.Range[str, 1, 40]) -> None:  # noqa: A002
+async def show(interaction: Interaction, id: app_commands.Range[str, 1, ID_MAX]) -> None:  # noqa: A002
     """Show one picture; one that is private to this member alone."""
     check_place(interaction)
     image = await interaction.client.studio.image(caller_of(interaction), typed_id(id))

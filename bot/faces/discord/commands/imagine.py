@@ -16,11 +16,10 @@ from bot.faces.discord.components.reroll import PROMPT_MAX
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words, described, phrase
 from bot.faces.discord.submission import acknowledge, stated_privacy
-from bot.faces.discord.uploads import fetch_upload, require_one_of, typed_id
+from bot.faces.discord.uploads import ID_MAX, fetch_upload, require_one_of, typed_id
 from engine.api import MAX_SEED
 
 COUNT_MAX = 4  # images of one job
-ID_MAX = 40  # characters
 
 
 @app_commands.command(

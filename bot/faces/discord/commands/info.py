@@ -8,6 +8,7 @@ from bot.faces.discord.components.details import image_details, job_details
 from bot.faces.discord.components.flags_page import AllFlagsButton
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words, described, phrase
+from bot.faces.discord.uploads import ID_MAX, typed_id
 
 MODELS_SHOWN = 1000  # characters
 
@@ -20,14 +21,14 @@ MODELS_SHOWN = 1000  # characters
 @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
 async def info(
     interaction: Interaction,
-    id: app_commands.Range[str, 1, 40] | None = None,  # noqa: A002
+    id: app_commands.Range[str, 1, ID_MAX] | None = None,  # noqa: A002
 ) -> None:
     """Tell this member alone."""
     await interaction.response.defer(thinking=True, ephemeral=True)
     if id is None:
         text = await _about_studio(interaction)
     else:
-        text = await _about(interaction, id.strip().strip("`").lower())
+        text = await _about(interaction, typed_id(id).lower())
     await interaction.edit_original_response(content=text)
 
 

@@ -10,6 +10,7 @@ from bot.faces.discord.components.cancel import CancelButton
 from bot.faces.discord.components.history_pages import show_history
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words, described, phrase
+from bot.faces.discord.uploads import typed_id
 from bot.studio.contract import JobView
 
 SHOWN = 10  # jobs of a member in /queue
@@ -65,7 +66,7 @@ async def cancel(interaction: Interaction, job: str | None = None) -> None:
     words, caller = Words(interaction.locale.value), caller_of(interaction)
     studio = interaction.client.studio
     if job is not None:
-        ended = await studio.cancel(caller, job.strip().strip("`").lower())
+        ended = await studio.cancel(caller, typed_id(job).lower())
         text = words("cancel.done", state=words(f"states.{ended.state.value}"))
     else:
         state = await studio.queue(caller)

@@ -15,7 +15,7 @@ from bot.faces.discord.components.confirmation import resolved_privacy
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import described, phrase
 from bot.faces.discord.submission import Answer, acknowledge
-from bot.faces.discord.uploads import fetch_upload, picture_of, require_one_of
+from bot.faces.discord.uploads import ID_MAX, fetch_upload, picture_of, require_one_of
 from bot.studio.contract import (
     Blending,
     Caller,
@@ -242,7 +242,7 @@ async def morph(
 async def upscale(
     interaction: Interaction,
     image: discord.Attachment | None = None,
-    id: app_commands.Range[str, 1, 40] | None = None,  # noqa: A002
+    id: app_commands.Range[str, 1, ID_MAX] | None = None,  # noqa: A002
     factor: app_commands.Choice[int] | None = None,
     detail: app_commands.Range[float, 0.0, 1.0] = 0.5,
     private: bool | None = None,  # noqa: FBT001

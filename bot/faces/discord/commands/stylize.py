@@ -9,13 +9,12 @@ from bot.faces.discord.components.restyle import restyle_in
 from bot.faces.discord.face import Interaction
 from bot.faces.discord.localisation import Words, described, phrase
 from bot.faces.discord.submission import acknowledge
-from bot.faces.discord.uploads import fetch_upload, picture_of, require_one_of
+from bot.faces.discord.uploads import ID_MAX, fetch_upload, picture_of, require_one_of
 from bot.studio.contract import Detail, Restyling, StyleChoice
 from bot.studio.restyling import MAX_VARIATIONS, STRENGTHS, read_weighted, weighed
 from bot.studio.stops import read_weights
 from engine.api import MAX_SEED, KeepColour, StyleMethod
 
-ID_LENGTH_MAX = 40  # characters
 SIZE_MIN, SIZE_MAX = 64, 4096  # pixels of the longer side
 CELLS_LENGTH_MAX = 60  # characters
 STYLE_LENGTH_MAX = 60  # characters of a style's name and weight
@@ -68,7 +67,7 @@ WEIGHTS_LENGTH_MAX = 60  # characters
 async def stylize(
     interaction: Interaction,
     content: discord.Attachment | None = None,
-    id: app_commands.Range[str, 1, ID_LENGTH_MAX] | None = None,  # noqa: A002
+    id: app_commands.Range[str, 1, ID_MAX] | None = None,  # noqa: A002
     style: app_commands.Range[str, 1, STYLE_LENGTH_MAX] | None = None,
     style_image: discord.Attachment | None = None,
     style2: app_commands.Range[str, 1, STYLE_LENGTH_MAX] | None = None,
