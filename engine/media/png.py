@@ -158,12 +158,17 @@ def images_of_pixels(pixels: NDArray[np.floating]) -> list[Image.Image]:
     return [Image.fromarray(row) for row in np.ascontiguousarray(bytes_.transpose(0, 2, 3, 1))]
 
 
+def on_white(image: Image.Image) -> Image.Image:
+    """The image in RGB, on white where it is clear."""
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+
+
 def pixels_of_image(image: Image.Image) -> NDArray[np.float32]:
     """Give the pixels (1, 3, H, W) in [0, 1] of an image; alpha is laid over white."""
-    if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image.convert("RGBA"))
-    values = np.asarray(image.convert("RGB"), dtype=np.float32) / 255.0
+    values = np.asarray(on_white(image), dtype=np.float32) / 255.0
     return np.ascontiguousarray(values.transpose(2, 0, 1)[None])
 
 

@@ -99,17 +99,17 @@ def run(request: TrainGan, *, clock: denoising.Clock = time.monotonic) -> Pipeli
             preview: bytes | None = None
             told: tuple[tuple[str, str], ...] = ()
             if teller.is_sheet_due():
-                state, seen = yield from _observed(state, request, lesson, teller)
+                state, seen, samples = yield from _observed(state, request, lesson, teller)
                 told = _measured(seen)
                 if request.previews:
-                    samples = yield from _samples(state.average, SHOWN, request.seed)
-                    preview = yield from aside(partial(_preview, samples, lesson, state.seen))
+                    shown = samples[:SHOWN]
+                    preview = yield from aside(partial(_preview, shown, lesson, state.seen))
                 teller.shown()
             yield Report(*_counted(request, state), preview, told)
             if state.seconds - teller.kept_s >= KEPT_EVERY_S and state.step >= LEAST_KEPT:
                 yield Remember(key, learning.encode_state(state))
                 teller.kept_s = state.seconds
-        state, seen = yield from _observed(state, request, lesson, teller)
+        state, seen, _ = yield from _observed(state, request, lesson, teller)
     except NotANumber as error:
         kept = yield Recall(key)
         good = learning.decode_state(kept, len(judge), len(generator))
@@ -119,7 +119,7 @@ def run(request: TrainGan, *, clock: denoising.Clock = time.monotonic) -> Pipeli
                 "choose other pictures"
             ) from error
         state, verdict = good, DIVERGED
-        state, seen = yield from _observed(state, request, lesson, teller)
+        state, seen, _ = yield from _observed(state, request, lesson, teller)
     # Not forgotten: where the result can't be kept for want of room, asking again is quick.
     yield Remember(key, learning.encode_state(state))
     return (yield from _result(request, state, seen, verdict, len(pixels)))
@@ -201,8 +201,8 @@ def _one_step(state: Learning, request: TrainGan, lesson: Lesson, teller: _Telle
 
 def _observed(
     state: Learning, request: TrainGan, lesson: Lesson, teller: _Teller
-) -> Generator[Call, Any, tuple[Learning, Observation]]:
-    """Measure the average, and keep it as the best where it is."""
+) -> Generator[Call, Any, tuple[Learning, Observation, Tensor]]:
+    """Measure the average by some samples, and keep it as the best where it is."""
     samples = yield from _samples(state.average, max(SHOWN, lesson.size), request.seed)
     features = yield from _features(samples)
     measure = partial(
@@ -215,7 +215,7 @@ def _observed(
         teller.penalties,
     )
     seen = yield from aside(measure)
-    return learning.observed(state, seen), seen
+    return learning.observed(state, seen), seen, samples
 
 
 def _samples(generator: Tensor, count: int, seed: int) -> Rows:

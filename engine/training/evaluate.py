@@ -443,19 +443,15 @@ def evaluate(
     pack: Path,
     scale: float,
     minutes: float,
-    prompts: Path | None = None,
+    prompts: Path,
     only: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Run every measurement, or `only` some; returns the figures that are written by now.
-
-    `prompts` is the table of PartiPrompts; without it, the one among the data is taken.
-    """
+    """Run every measurement, or `only` some; returns the figures that are written by now."""
     out.mkdir(parents=True, exist_ok=True)
     networks, draft = read_networks(pack), read_networks(pack)
     make_draft(pack, draft)
     words = Words(networks.tokenizer, networks.text_encoder)
     bench = Bench(networks, draft, words, data, out, scale)
-    table = data / "parti_prompts.tsv" if prompts is None else prompts
     judge = cache(partial(trained_judge, data, work, minutes))
     real = cache(partial(labelled_scenes, data, bench.number(600), 32, "validation"))
     written = out / "figures.json"
@@ -468,10 +464,10 @@ def evaluate(
         "adherence": lambda: adherence(bench, judge(), real()),
         "arrangement": partial(arrangement, bench),
         "likeness": lambda: likeness(bench, judge(), real()),
-        "parti": partial(parti, bench, table),
+        "parti": partial(parti, bench, prompts),
     }
-    if not table.exists():
-        print(f"PartiPrompts are left out, for there is no {table}: name it with --prompts")
+    if not prompts.exists():
+        print(f"PartiPrompts are left out, for there is no {prompts}: name it with --prompts")
         del measures["parti"]
     for name in only or measures:
         figures[name] = measures[name]() | {"share_of_questions": scale}
@@ -493,9 +489,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--prompts", type=Path, help="PartiPrompts, else those among the data")
     parser.add_argument("--only", nargs="*", default=(), choices=MEASURES)
     given = parser.parse_args(argv)
-    table = given.prompts or given.data / "parti_prompts.tsv"
-    if "parti" in given.only and not table.exists():
-        parser.error(f"{table} is not there: name PartiPrompts' table with --prompts")
+    given.prompts = given.prompts or given.data / "parti_prompts.tsv"
+    if "parti" in given.only and not given.prompts.exists():
+        parser.error(f"{given.prompts} is not there: name PartiPrompts' table with --prompts")
     evaluate(**vars(given))
 
 

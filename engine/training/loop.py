@@ -32,6 +32,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from engine.descent import kept_of_average, rate_factor
+from engine.networks.weights import BrokenWeights
 from engine.training.monitors import draw_loss_curve
 from engine.training.optimiser import Muon
 
@@ -527,6 +528,12 @@ class Run(Course[Progress, float]):
 
 
 def load_average(network: nn.Module, out: Path) -> nn.Module:
-    """Give a network the averaged weights of the run in `out`."""
+    """Give a network the averaged weights of the run in `out`.
+
+    Raises:
+        BrokenWeights: nothing was trained there.
+    """
+    if not (out / AVERAGE).exists():
+        raise BrokenWeights(str(out / AVERAGE), "train this network first")
     network.load_state_dict(load_file(out / AVERAGE))
     return network

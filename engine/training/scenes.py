@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from engine.media.png import on_white
 from engine.training.backgrounds import COLOURS, PAINTERS, paint_background, smooth_noise
 from engine.training.captions import Captioner, Item, Plan
 from engine.training.pictures import Picture
@@ -178,7 +179,7 @@ class SceneMaker:
     def _whole(self, rng: np.random.Generator) -> Scene:
         """A picture of a set without subjects, with the caption it came with."""
         picture = self._wholes[int(rng.integers(len(self._wholes)))]
-        image = self._cropped(flattened(picture.open()), 0.8, rng)
+        image = self._cropped(on_white(picture.open()), 0.8, rng)
         plan = Plan("photo", (), background="", background_colour="")
         return Scene(np.asarray(image), picture.name[:MOST_CAPTION], plan)
 
@@ -387,14 +388,6 @@ class SceneMaker:
             x = 0.5 + float(rng.uniform(-0.06, 0.06))
             spots = [Placed(x, 0.27, size), Placed(x, 0.74, size)]
         return spots if relation in {"left of", "above"} else spots[::-1]
-
-
-def flattened(image: Image.Image) -> Image.Image:
-    """The image in RGB, on white where it is clear."""
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    white = Image.new("RGBA", image.size, "white")
-    return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
 
 
 def _jitter(spread: float, rng: np.random.Generator) -> float:

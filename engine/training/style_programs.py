@@ -7,20 +7,22 @@ python -m engine.training export-style --data DIR --out DIR
 
 import tomllib
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from engine.calls import DescribeStyle, NetworkRef
 from engine.models.families.style import StyleNetworks
 from engine.models.families.style_files import PRESETS, preset_tensors
 from engine.networks.style import StyleConfig, StyleEncoder, StyleTransfer
 from engine.networks.weights import save_network
-from engine.training.loop import Run, load_average
+from engine.training.loop import Run, load_average, replace_weights
 from engine.training.pictures import read_pictures
 from engine.training.programs import PACK, Job
 from engine.training.style_encoder import StyleClassifier, TrainStyleEncoder, equalise
@@ -71,10 +73,19 @@ def contents_and_styles(
 
 
 def export_style(job: Job) -> None:
-    """Write network and presets into the pack."""
+    """Write network and presets into the pack, once both are whole.
+
+    Raises:
+        BrokenWeights: the network is not trained.
+        NotSaved: there is no room; those that were there are kept.
+    """
     network = load_average(StyleTransfer(StyleConfig()), job.out / "style")
-    save_network(job.pack, "style", network)
-    networks = StyleNetworks(torch.device("cpu"), folder=job.pack)
+    replace_weights(job.pack, partial(_write_style, job, network))
+
+
+def _write_style(job: Job, network: nn.Module, folder: Path) -> None:
+    save_network(folder, "style", network)
+    networks = StyleNetworks(torch.device("cpu"), folder=folder)
     wanted = tomllib.loads((PACK / "style-presets.toml").read_text(encoding="utf-8"))
     found = {picture.file: picture for picture in read_pictures(job.data)}
     tensors: dict[str, Tensor] = {}
@@ -83,7 +94,7 @@ def export_style(job: Job) -> None:
             pixels = style_pixels(found[preset["source"]].open())
             (style,) = networks.execute([DescribeStyle(NetworkRef("style"), pixels)])
         tensors |= preset_tensors(name, style)
-    save_file(tensors, job.pack / PRESETS)
+    save_file(tensors, folder / PRESETS)
 
 
 def style_pixels(image: Image.Image, longest: int = PRESET_SIDE) -> Tensor:

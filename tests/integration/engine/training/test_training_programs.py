@@ -12,7 +12,6 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 from safetensors.torch import load_file
-from transformers import BertConfig, BertModel
 
 from engine.calls import DescribeLatents, NetworkRef, Synthesise
 from engine.config import EngineConfig
@@ -22,10 +21,8 @@ from engine.models.shelf import Shelf
 from engine.networks.weights import read_network
 from engine.training import programs
 from engine.training.__main__ import main
+from tests.tiny_teacher import write_teacher
 from tests.unit.engine.training.test_own_data import captioned_folder
-
-PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *"abcdefghijklmnopqrstuvwxyz", "cat", "dog", "red"]
-PIECES += [f"##{a}{b}" for a in "abcdefghijkl" for b in "abcdefghijkl"]
 
 
 @pytest.fixture
@@ -45,15 +42,7 @@ def data(tmp_path):
 
 @pytest.fixture
 def teacher(tmp_path):
-    """A sentence encoder that knows nothing, in the layout of a real one."""
-    folder = tmp_path / "teacher"
-    config = BertConfig(
-        vocab_size=len(PIECES), hidden_size=384, num_hidden_layers=1, num_attention_heads=2,
-        intermediate_size=64, max_position_embeddings=64,
-    )  # fmt: skip
-    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
-    (folder / "vocab.txt").write_text("\n".join(PIECES) + "\n")
-    return folder
+    return write_teacher(tmp_path / "teacher")
 
 
 @pytest.mark.long
@@ -123,6 +112,15 @@ def test_a_denoiser_without_words_and_autoencoder_is_told_where_to_get_them(data
     arguments = ["--data", str(data), "--out", str(tmp_path / "out"), "--scenes", "16"]
     assert main(["denoiser", *arguments]) == 2
     assert "--start" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("program", ["export-style", "export-gan"])
+def test_what_is_not_trained_is_not_exported(data, tmp_path, capsys, program):
+    pack = tmp_path / "pack"
+    arguments = ["--data", str(data), "--out", str(tmp_path / "out"), "--pack", str(pack)]
+    assert main([program, *arguments]) == 2
+    assert "train this network first" in capsys.readouterr().err
+    assert not pack.exists()
 
 
 def test_the_text_encoder_needs_a_teacher(data, tmp_path, capsys):

@@ -154,7 +154,7 @@ def test_some_measures_leave_the_other_figures_and_train_no_judge(tmp_path, monk
             (pack / file.name).symlink_to(file)
     monkeypatch.setattr(evaluate, "trained_judge", lambda *_: pytest.fail("no judge is needed"))
     monkeypatch.setattr(evaluate, "speed", lambda _: {"threads": 1})
-    values = {"pack": pack, "minutes": 1, "only": ("speed",)}
+    values = {"pack": pack, "minutes": 1, "only": ("speed",), "prompts": tmp_path / "none.tsv"}
     first = evaluate.evaluate(tmp_path, tmp_path, out, scale=0.1, **values)
     assert first["speed"]["share_of_questions"] == 0.1
     kept = {"parti": {"parti_prompts": 804}} | first

@@ -5,7 +5,6 @@ import json
 import pytest
 import torch
 from safetensors.torch import save_file
-from transformers import BertConfig, BertModel
 
 from engine.config import EngineConfig
 from engine.models import inspection
@@ -16,6 +15,7 @@ from engine.training import programs
 from engine.training.distil_text import DistilText
 from engine.training.loop import AVERAGE, Budget, NotSaved, replace_weights
 from engine.training.programs import PACK, Job, MissingTeacher, export, prepare_scenes
+from tests.tiny_teacher import write_teacher
 from tests.unit.engine.training.test_own_data import picture
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -105,15 +105,7 @@ def test_files_are_replaced_once_all_are_whole_and_older_parts_go(tmp_path):
 
 
 def test_the_text_encoder_begins_with_the_weights_of_its_seed(tmp_path, captions, monkeypatch):
-    teacher = tmp_path / "teacher"
-    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *"abcdefghijklmnopqrstuvwxyz"]
-    pieces += [f"##{letter}{other}" for letter in "abcdefghijkl" for other in "abcdefghijkl"]
-    config = BertConfig(
-        vocab_size=len(pieces), hidden_size=384, num_hidden_layers=1, num_attention_heads=2,
-        intermediate_size=64, max_position_embeddings=64,
-    )  # fmt: skip
-    BertModel(config, add_pooling_layer=False).save_pretrained(teacher)
-    (teacher / "vocab.txt").write_text("\n".join(pieces) + "\n")
+    teacher = write_teacher(tmp_path / "teacher")
     begun = []
 
     def note(programme, _settings):
