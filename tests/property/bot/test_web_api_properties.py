@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from aiohttp import FormData
 from aiohttp.test_utils import TestClient, TestServer
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 from yarl import URL
@@ -206,6 +206,9 @@ METHODS = st.sampled_from(["GET", "POST", "POST", "POST", "DELETE", "PUT"])
 QUERIES = st.dictionaries(
     st.sampled_from(NAMES), (PLAUSIBLE | st.text(max_size=20)).map(str), max_size=3
 )
+# Bytes of an address: aiohttp itself refuses more than 8,190, before the application hears of it
+# (tests/integration/bot/faces/web/test_jobs.py).
+ADDRESS_MAX = 8000
 KINDS = st.sampled_from(
     [
         *("application/json", "application/json; charset=nonsense", "text/plain", "", "a/b; =;"),
@@ -313,6 +316,7 @@ def test_any_query_to_any_address_is_answered(
     sender: Sender, path: str, query: dict[str, str]
 ) -> None:
     plain = {name: text.encode("utf-8", "replace").decode() for name, text in query.items()}
+    assume(len(str(URL(f"/api/{path}", encoded=True).with_query(plain))) < ADDRESS_MAX)
     if not path.endswith("/events"):
         sender.send("GET", path, params=plain)
 

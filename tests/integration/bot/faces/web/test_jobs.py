@@ -251,3 +251,8 @@ async def test_what_was_made_can_be_made_again_with_another_seed_or_other_words(
     assert first["seed"] != 3
     assert second["operation"] == "remix"
     assert second["prompt"] == "an owl --images 1"
+
+
+async def test_an_address_that_is_too_long_is_refused(client):
+    answer = await client.get("/api/jobs", params={"cursor": "z" * 9000})
+    assert answer.status == 400
