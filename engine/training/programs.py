@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context, parent_process
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from engine.models.families.pack import DRAFT
+from engine.models.families.style_files import read_style_transfer
 from engine.networks.denoiser import Denoiser, DenoiserConfig
 from engine.networks.lora import lora_of
 from engine.networks.text_encoder import TextEncoder, TextEncoderConfig, Tokenizer
@@ -40,6 +41,7 @@ from engine.training.denoise import Denoise, LatentStore, Words
 from engine.training.distil_text import DistilText, Lesson, Teacher
 from engine.training.enlarge import Enlarge, large_pictures
 from engine.training.few_steps import FewSteps, student_of
+from engine.training.finish import Finish, leave_latents, left_file
 from engine.training.gan_pictures import folder_pictures
 from engine.training.loop import (
     AVERAGE,
@@ -78,10 +80,14 @@ LATENTS, CAPTIONS = ("latents",), ("tokens", "pooled")  # kinds of files in a st
 INTERRUPTED = 130  # exit status of a replica that was, as shells know it
 SCENES = ("scenes", *LATENTS, *CAPTIONS)
 DENOISER = DenoiserConfig(deeper=1, blueprint=2048, text_length=32)
+LEFT = ("left",)  # the same latents as the denoiser leaves them
 VAE_SHARDS = 6  # square shards whose pictures teach the autoencoder
 VAE_SIDE = 128  # pixels of the squares cut from pictures without captions
 # How a budget for the whole pack is shared out; measured on 2 CPU cores.
-SHARES = {"vae": 0.11, "text": 0.06, "upscaler": 0.10, "denoiser": 0.65, "few-steps": 0.08}
+SHARES = {
+    "vae": 0.08, "text": 0.06, "upscaler": 0.08, "denoiser": 0.60, "few-steps": 0.06,
+    "decoder": 0.12,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -188,8 +194,7 @@ def train_vae(job: Job) -> Vae:
         NotSaved: there is no room for a file; the last checkpoint is kept.
     """
     try:
-        shards = [index for index in prepare_scenes(job) if shard_size(index) == shard_size(0)]
-        pictures = _pictures(job, shards[:VAE_SHARDS])
+        pictures = _stored(job, "scenes", _squares(prepare_scenes(job)))
     except NoPictures:
         pictures = folder_pictures(job.data, VAE_SIDE).pixels
         seed = split_seed(job.settings("vae"))
@@ -204,8 +209,36 @@ def train_vae(job: Job) -> Vae:
     return network
 
 
-def _pictures(job: Job, shards: Sequence[int]) -> NDArray[np.uint8]:
-    return np.concatenate([np.load(job.store / f"scenes_{index:05d}.npy") for index in shards])
+def _squares(shards: Sequence[int]) -> list[int]:
+    """The first shards of square scenes: those that teach the autoencoder."""
+    return [index for index in shards if shard_size(index) == shard_size(0)][:VAE_SHARDS]
+
+
+def _stored(job: Job, kind: str, shards: Sequence[int]) -> NDArray[Any]:
+    return np.concatenate([np.load(job.store / f"{kind}_{index:05d}.npy") for index in shards])
+
+
+def train_decoder(job: Job) -> None:
+    """Finish the decoder on latents as the trained denoiser leaves them; the encoder stays.
+
+    Raises:
+        BrokenWeights: a network is missing, and the job names no pack.
+    """
+    vae, words, denoiser = _trained_vae(job), _trained_words(job), _trained_denoiser(job)
+    _prepare_latents(job)
+    shards = _squares(prepare_scenes(job))
+    claim(job.store, LEFT, {"denoiser": digest(denoiser)})
+    store = LatentStore(job.store, shards)
+    for index in shards:
+        if not left_file(job.store, index).exists():
+            leave_latents(store, index, denoiser.to(job.device), words)
+    eye = read_style_transfer(PACK).encoder
+    scenes, exact, left = (_stored(job, kind, shards) for kind in ("scenes", "latents", "left"))
+    programme = Finish(vae, eye, scenes, exact, left)
+    network = programme.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    _run(programme, job.settings("decoder"))
+    finished = {"encoder": digest(vae.cpu().encoder), **network.decoder.cpu().state_dict()}
+    replace_file(job.out / "decoder" / "finished.pt", partial(torch.save, finished))
 
 
 def train_text(job: Job) -> TextEncoder:
@@ -256,7 +289,7 @@ def _prepare_latents(job: Job) -> None:
     """Encode the store's scenes and captions that are not yet, by this run's networks."""
     vae, words = _trained_vae(job), _trained_words(job)
     shards = prepare_scenes(job)
-    claim(job.store, LATENTS, {"autoencoder": digest(vae)})
+    claim(job.store, LATENTS, {"encoder": digest(vae.encoder)})
     claim(job.store, CAPTIONS, {"text encoder": digest(words.encoder)})
     for index in shards:
         if not (job.store / f"latents_{index:05d}.npy").exists():
@@ -373,7 +406,7 @@ def export(job: Job) -> None:
         BrokenWeights: a network is missing, and the job names no pack that has it.
         NotSaved: there is no room; the pack that was there is kept.
     """
-    words, vae, denoiser = _trained_words(job), _trained_vae(job), _trained_denoiser(job)
+    words, vae, denoiser = _trained_words(job), _finished_vae(job), _trained_denoiser(job)
     upscaler, changes = _trained_upscaler(job), _trained_changes(job, denoiser)
 
     def write(folder: Path) -> None:
@@ -448,6 +481,22 @@ def _trained_vae(job: Job) -> Vae:
     return network.eval()
 
 
+def _finished_vae(job: Job) -> Vae:
+    """The same with its decoder finished, where that was done.
+
+    Raises:
+        BrokenWeights: it was done for another autoencoder.
+    """
+    network = _trained_vae(job)
+    kept = job.out / "decoder" / "finished.pt"
+    if kept.exists():
+        weights = torch.load(kept, weights_only=True)
+        if weights.pop("encoder") != digest(network.encoder):
+            raise BrokenWeights(str(kept), "the autoencoder is a new one: train the decoder anew")
+        network.decoder.load_state_dict(weights)
+    return network
+
+
 def _trained_words(job: Job) -> Words:
     """The text encoder of this run, else of the pack it goes on from, with its vocabulary."""
     kept = job.out / "text" / "finished.pt"
@@ -505,6 +554,7 @@ PROGRAMS: dict[str, Callable[[Job], object]] = {
     "upscaler": train_upscaler,
     "denoiser": train_denoiser,
     "few-steps": train_few_steps,
+    "decoder": train_decoder,
     "pack": train_pack,
     "export": export,
 }
