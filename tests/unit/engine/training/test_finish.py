@@ -125,7 +125,7 @@ def test_a_short_run_brings_decoded_pictures_nearer(vae, tmp_path):
         return float((out - wanted).abs().mean())
 
     before = error()
-    settings = Settings(tmp_path, Budget(images=720), warmup_images=100, bar=False)
+    settings = Settings(tmp_path, Budget(images=1200), warmup_images=100, bar=False)
     Run(programme, settings).train()
     assert error() < 0.7 * before
     assert programme.sheet(programme.network).width > 0
