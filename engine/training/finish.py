@@ -5,7 +5,7 @@ smears. Here it learns to make a sharp picture of it: it is trained on scenes th
 denoised again, against a critic of patches. The encoder stays, and with it the latents.
 
 The critic's loss is that of Huang et al. 2024, https://arxiv.org/abs/2501.05441, at each place; how
-much it counts is set by the size of its gradient as in Esser et al. 2021,
+much it counts is set by the size of its gradient, after Esser et al. 2021 (VQGAN),
 https://arxiv.org/abs/2012.09841, eq. 7.
 """
 
@@ -36,8 +36,9 @@ EXACT_SHARE = 0.4  # of rows whose latents are those of the picture itself
 FORGIVEN = 0.05
 SEEN_WEIGHT = 0.1  # of differences that a network sees, beside those of pixels
 SEEN = 64  # pixels on a side of the part that it is shown
-# Size of the critic's gradient by the picture, as a share of all the others', by kind of row.
-CRITIC_SHARE_EXACT, CRITIC_SHARE_LEFT = 0.3, 1.0
+# Size of the critic's gradient, as a share of that of an absolute difference at every place: it
+# must not grow with the errors that it makes itself.
+CRITIC_SHARE_EXACT, CRITIC_SHARE_LEFT = 0.2, 1.0
 GAMMA = 0.3  # of the critic's penalties
 
 
@@ -119,8 +120,8 @@ class Finish:
     (N, C, H/8, W/8) and those as the denoiser leaves them.
     """
 
-    batch = 12
-    learning_rate = 1e-3
+    batch = 24
+    learning_rate = 4e-4
 
     def __init__(
         self,
@@ -133,7 +134,8 @@ class Finish:
     ) -> None:
         self.vae = vae
         self.eye = eye.eval().requires_grad_(requires_grad=False)
-        self.network = Finisher(vae.decoder)
+        vae.decoder.requires_grad_()
+        self.network = Finisher(vae.decoder).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.pictures, self.exact, self.left = pictures, exact, left
         self.held_out = min(held_out, len(pictures) // 2)
 
@@ -187,15 +189,16 @@ class Finish:
         total = by_error.clone()
         exact = distance == 0
         for rows, share in ((exact, CRITIC_SHARE_EXACT), (~exact, CRITIC_SHARE_LEFT)):
-            size = by_error[rows].norm() / by_critic[rows].norm().clamp_min(1e-12)
-            total[rows] += share * size * by_critic[rows]
+            found = by_critic[rows]
+            deviation = found.square().mean().sqrt().clamp_min(1e-20)
+            total[rows] += share * told[rows].mean() / pixels.numel() * found / deviation
         return total, error.detach()
 
     @staticmethod
     def _window(wanted: Tensor, draw: Draw) -> tuple[slice, slice]:
         """A part of the pictures: a network's features of the whole would cost more than it all."""
-        corner = [int(draw.numpy.integers(side - SEEN + 1)) for side in wanted.shape[-2:]]
-        top, left = corner
+        starts = [int(draw.numpy.integers(max(1, side - SEEN + 1))) for side in wanted.shape[-2:]]
+        top, left = starts
         return slice(top, top + SEEN), slice(left, left + SEEN)
 
     def _seen(self, pixels: Tensor, wanted: Tensor) -> Tensor:

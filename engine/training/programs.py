@@ -41,7 +41,7 @@ from engine.training.denoise import Denoise, LatentStore, Words
 from engine.training.distil_text import DistilText, Lesson, Teacher
 from engine.training.enlarge import Enlarge, large_pictures
 from engine.training.few_steps import FewSteps, student_of
-from engine.training.finish import Finish, leave_latents, left_file
+from engine.training.finish import Finish, Finisher, leave_latents, left_file
 from engine.training.gan_pictures import folder_pictures
 from engine.training.loop import (
     AVERAGE,
@@ -100,7 +100,7 @@ class Job:
     seed: int = 0
     resume: bool = False
     scenes: int = 60_000  # composed pictures in the store
-    replicas: int = 1  # processes that share the denoiser's run
+    replicas: int = 1  # processes that share the run of the denoiser, and of the decoder
     start: Path | None = None  # a pack: the run goes on from its networks
     teacher: Path | None = None  # folder of the sentence encoder
     recipe: str = "r3gan"  # of a pair of generator and discriminator
@@ -232,13 +232,19 @@ def train_decoder(job: Job) -> None:
     for index in shards:
         if not left_file(job.store, index).exists():
             leave_latents(store, index, denoiser.to(job.device), words)
-    eye = read_style_transfer(PACK).encoder
-    scenes, exact, left = (_stored(job, kind, shards) for kind in ("scenes", "latents", "left"))
-    programme = Finish(vae, eye, scenes, exact, left)
-    network = programme.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    _run(programme, job.settings("decoder"))
-    finished = {"encoder": digest(vae.cpu().encoder), **network.decoder.cpu().state_dict()}
+    _by_replicas("decoder", job)
+    decoder = cast("Finisher", load_average(Finisher(vae.decoder), job.out / "decoder")).decoder
+    finished = {"encoder": digest(vae.encoder), **decoder.state_dict()}
     replace_file(job.out / "decoder" / "finished.pt", partial(torch.save, finished))
+
+
+def _decoder(job: Job) -> Finish:
+    shards = whole_shards(job.store, *LEFT, "npy")
+    scenes, exact, left = (_stored(job, kind, shards) for kind in ("scenes", "latents", "left"))
+    with torch.random.fork_rng():
+        torch.default_generator.manual_seed(job.seed)  # of the critic
+        eye = read_style_transfer(PACK).encoder.to(job.device)
+        return Finish(_trained_vae(job), eye, scenes, exact, left)
 
 
 def train_text(job: Job) -> TextEncoder:
@@ -265,13 +271,22 @@ def train_text(job: Job) -> TextEncoder:
 def train_denoiser(job: Job) -> None:
     """Train the denoiser on latents of the trained autoencoder and words of the text encoder."""
     _prepare_latents(job)
+    _by_replicas("denoiser", job)
+
+
+def _by_replicas(network: str, job: Job) -> None:
+    """Train a network of `SHARED` in as many processes as the job asks for.
+
+    Raises:
+        ReplicaFailed: one of them ended early.
+    """
     if job.replicas == 1:
-        _denoiser_replica(0, job)
+        _replica(0, network, job)
         return
     _meeting(job).unlink(missing_ok=True)  # of a run that was killed
     context = get_context("spawn")
     processes = [
-        context.Process(target=_denoiser_replica, args=(rank, job)) for rank in range(job.replicas)
+        context.Process(target=_replica, args=(rank, network, job)) for rank in range(job.replicas)
     ]
     for process in processes:
         process.start()
@@ -339,17 +354,16 @@ def _meeting(job: Job) -> Path:
     return job.out / "replicas"
 
 
-def _denoiser_replica(rank: int, job: Job) -> None:
+def _replica(rank: int, network: str, job: Job) -> None:
+    """One of the processes of a run, with a programme of its own."""
     if job.replicas > 1:
         torch.set_num_threads(1)
         meeting = _meeting(job).absolute()
         dist.init_process_group("gloo", f"file://{meeting}", world_size=job.replicas, rank=rank)
-    network = _first(job, "denoiser", lambda: Denoiser(DENOISER))
-    store = LatentStore(job.store, device=job.device)
-    programme = Denoise(network, store, _trained_words(job), _trained_vae(job), sheet_prompts())
+    programme = SHARED[network](job)
     programme.batch = max(1, programme.batch // job.replicas)
     try:
-        Run(programme, job.settings("denoiser")).train(stop=_is_orphan)
+        Run(programme, job.settings(network)).train(stop=_is_orphan)
     except KeyboardInterrupt:
         if job.replicas == 1:
             raise
@@ -357,6 +371,12 @@ def _denoiser_replica(rank: int, job: Job) -> None:
     finally:
         if job.replicas > 1:
             dist.destroy_process_group()
+
+
+def _denoiser(job: Job) -> Denoise:
+    network = _first(job, "denoiser", lambda: Denoiser(DENOISER))
+    store = LatentStore(job.store, device=job.device)
+    return Denoise(network, store, _trained_words(job), _trained_vae(job), sheet_prompts())
 
 
 def _is_orphan(_: Progress) -> bool:
@@ -547,6 +567,8 @@ def _pack_of(job: Job, kept: Path) -> Path:
         raise BrokenWeights(str(kept), "train this network first, or name a pack with --start")
     return job.start
 
+
+SHARED: dict[str, Callable[[Job], Programme]] = {"denoiser": _denoiser, "decoder": _decoder}
 
 PROGRAMS: dict[str, Callable[[Job], object]] = {
     "vae": train_vae,
