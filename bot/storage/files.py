@@ -14,6 +14,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -54,11 +55,19 @@ class ImageFiles(Protocol):
         ...
 
     async def remove(self, key: str, *, written_before: datetime | None = None) -> None:
-        """Forget a key, if it was not written since; an unknown one is no error."""
+        """Forget a key, if it was not written since; an unknown one is no error.
+
+        Raises:
+            StorageUnavailable: it can't be removed now.
+        """
         ...
 
     async def keys(self, *, written_before: datetime) -> list[str]:
-        """All keys that were not written since, in no order."""
+        """All keys that were not written since, in no order.
+
+        Raises:
+            StorageUnavailable: they can't be listed now.
+        """
         ...
 
 
@@ -97,7 +106,7 @@ class ImageFolder:
 
     async def keys(self, *, written_before: datetime) -> list[str]:
         """Look through the folder; what writes that broke off have left there is removed."""
-        return await asyncio.to_thread(lambda: list(_keys(self._root, written_before)))
+        return await asyncio.to_thread(_listed, self._root, written_before)
 
     def _path(self, key: str) -> Path:
         if not key or "/" in key or "\\" in key or key.startswith("."):
@@ -154,8 +163,24 @@ def _is_renewed(path: Path) -> bool:
 
 
 def _remove(path: Path, written_before: datetime | None) -> None:
-    if written_before is None or _is_older(path, written_before):
-        path.unlink(missing_ok=True)
+    try:
+        if written_before is None or _is_older(path, written_before):
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        logger.error("a picture can't be removed: %s", error)
+        raise StorageUnavailable(
+            "the picture can't be removed now; the operator's log says why"
+        ) from error
+
+
+def _listed(root: Path, written_before: datetime) -> list[str]:
+    try:
+        return list(_keys(root, written_before))
+    except OSError as error:
+        logger.error("the pictures can't be listed: %s", error)
+        raise StorageUnavailable(
+            "the pictures can't be listed now; the operator's log says why"
+        ) from error
 
 
 def _keys(root: Path, written_before: datetime) -> Iterator[str]:
@@ -163,7 +188,8 @@ def _keys(root: Path, written_before: datetime) -> Iterator[str]:
         if not _is_older(path, written_before):
             continue
         if path.name.startswith(_UNFINISHED):
-            path.unlink(missing_ok=True)
+            with suppress(StorageUnavailable):  # it is no picture, and others are
+                _remove(path, None)
         else:
             yield path.name
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from bot.errors import StorageUnavailable
 from bot.storage.files import ImageFiles, thumbnail_key
@@ -40,10 +40,11 @@ class Janitor:
         """Remove old files that belong to nothing; returns how many.
 
         A crash between a file and its row leaves such files. Where more files are unknown than
-        known, the database is probably not the one they belong to: then all are left.
+        known, the database is probably not the one they belong to: then all are left. One that
+        can't be removed is left to the next start.
 
         Raises:
-            StorageUnavailable: none, or not all, are removed.
+            StorageUnavailable: which they are is not known now; none are removed.
         """
         begun = self._now() - GRACE
         keys = await self._files.keys(written_before=begun)
@@ -51,12 +52,12 @@ class Janitor:
         if 2 * len(unused) > len(keys):
             logger.warning("%d of %d files are in no row; all are left", len(unused), len(keys))
             return 0
-        for key in unused:
-            await self._files.remove(key, written_before=begun)
-        return len(unused)
+        return sum([await self._remove(key, written_before=begun) for key in unused])
 
     async def clear(self) -> int:
-        """Forget all that is due; returns how many files were removed.
+        """Forget all that is due; returns how many pictures were removed.
+
+        One that can't be removed is swept at a later start.
 
         Raises:
             StorageUnavailable: the rest is forgotten at another time.
@@ -64,7 +65,14 @@ class Janitor:
         removed = 0
         while keys := await self._purging.forget_deleted(self._now()):
             for key in keys:
-                await self._files.remove(key)
-                await self._files.remove(thumbnail_key(key))
-            removed += len(keys)
+                removed += await self._remove(key)
+                await self._remove(thumbnail_key(key))
         return removed
+
+    async def _remove(self, key: str, *, written_before: datetime | None = None) -> bool:
+        """Remove a file; False where it can't be, which must not keep the others."""
+        try:
+            await self._files.remove(key, written_before=written_before)
+        except StorageUnavailable:
+            return False
+        return True

@@ -1,7 +1,9 @@
 """Pictures in a folder."""
 
+import os
 import resource
 import signal
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,41 @@ async def test_a_picture_that_does_not_fit_leaves_nothing_behind(tmp_path: Path)
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, ignored)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+async def test_a_file_that_cannot_be_removed_is_named_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "ab" / "cd" / "abcd.png").mkdir(parents=True)
+    with pytest.raises(StorageUnavailable, match="can't be removed"):
+        await ImageFolder(tmp_path).remove("abcd.png")
+    assert "abcd.png" in caplog.text
+
+
+async def test_what_a_broken_write_left_is_no_obstacle_though_it_cannot_be_removed(
+    tmp_path: Path,
+) -> None:
+    files = ImageFolder(tmp_path)
+    await files.put("abcd.png", b"picture")
+    (tmp_path / "ab" / "cd" / ".new-abc").mkdir()
+    soon = datetime.now(UTC) + timedelta(minutes=1)
+    assert await files.keys(written_before=soon) == ["abcd.png"]
+
+
+async def test_a_folder_that_cannot_be_listed_is_unavailable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ImageFolder(tmp_path).put("abcd.png", b"picture")
+    stat = os.stat
+
+    def broken(path, *rest, **values):
+        if str(path).endswith("abcd.png"):
+            raise OSError(5, "Input/output error", str(path))
+        return stat(path, *rest, **values)
+
+    monkeypatch.setattr(os, "stat", broken)
+    with pytest.raises(StorageUnavailable, match="can't be listed"):
+        await ImageFolder(tmp_path).keys(written_before=datetime.now(UTC))
 
 
 @pytest.mark.parametrize("key", ["", "../up", "a/b", ".hidden", "a\\b"])

@@ -118,3 +118,23 @@ async def test_the_janitor_removes_picture_and_thumbnail(
     for name in (key, thumbnail_key(key)):
         with pytest.raises(NotFound):
             await files.read(name)
+
+
+async def test_a_file_that_cannot_be_removed_does_not_keep_the_others(
+    database: Database, jobs: Jobs, images: Images, tmp_path: Path
+) -> None:
+    root = tmp_path / "images"
+    files = ImageFolder(root)
+    kept = [content_key(name) for name in (b"1", b"2")]
+    first, last = sorted(content_key(name) for name in (b"3", b"4"))
+    for key in (*kept, last):
+        await files.put(key, b"picture")
+    for key in kept:
+        await keep(jobs, key)
+    (root / first[:2] / first[2:4] / first).mkdir(parents=True)  # no file: it can't be unlinked
+    await deleted_images(jobs, images, first, last)
+    assert await Janitor(Purging(database), files, lambda: NEXT_DAY).clear() == 1
+    with pytest.raises(NotFound):
+        await files.read(last)
+    later = datetime.now(UTC) + GRACE + timedelta(minutes=1)
+    assert await Janitor(Purging(database), files, lambda: later).sweep() == 0
