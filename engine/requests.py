@@ -27,7 +27,7 @@ MAX_STOPS = 6  # of one morph
 MAX_FRAMES = 120  # of one morph
 MAX_MORPH_PIXELS = 32_000_000  # of all frames of a morph
 MAX_FRAME_RATE = 50  # frames per second; browsers slow down what is faster
-MAX_STRIDES = 32  # of one walk between dreams
+MAX_STRIDES = 32  # of one walk
 LEAST_LEARNT = 16  # different pictures: from fewer, a generator learns nothing but them
 MAX_LEARNT = 500  # pictures of one generator's training
 MAX_PAIR_STEPS = 100_000  # of a generator's training
@@ -232,6 +232,18 @@ class Upscale:
         _require_seed("seed", self.seed)
 
 
+@dataclass(frozen=True, slots=True)
+class Stride:
+    """A step of a walk: towards the dream of a seed, or away from a style as a seed says."""
+
+    seed: int
+    distance: float  # 0 stays, 1 arrives
+
+    def __post_init__(self) -> None:
+        _require_seed("seed", self.seed)
+        _require_range("distance", self.distance, 0.0, 1.0)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stylize:
     """The content of one picture in the look of others."""
@@ -250,7 +262,8 @@ class Stylize:
     start: StyleStart = StyleStart.CONTENT  # of the optimiser; noise is drawn by the seed
     network: str = "style"  # that guides the optimiser: "style", the shipped one, or "vgg19"
     seed: int = 0
-    perturbation: float = 0.0  # how far image i leaves the style, at random by seed + i; 0..1
+    path: tuple[Stride, ...] = ()  # by which all images leave the style, one after the other
+    perturbation: float = 0.0  # how far image i then leaves it, at random by seed + i; 0..1
     image_weights: tuple[tuple[float, ...], ...] = ()  # of the styles, for each image on its own
     image_strengths: tuple[float, ...] = ()  # of each image in place of `strength`; of stills
     image_count: int = 1
@@ -267,6 +280,8 @@ class Stylize:
             _require_range("size", self.size, MIN_SIDE, 4096)
         _require_range("iterations", self.iterations, 1, 3000)
         _require_range("perturbation", self.perturbation, 0.0, 1.0)
+        reason = Said("has more than {most} strides", most=MAX_STRIDES)
+        _require(len(self.path) <= MAX_STRIDES, "path", reason)
         _require(self.network in ("style", "vgg19"), "network", "must be style or vgg19")
         is_diffusion = self.method is StyleMethod.DIFFUSION
         _require(bool(self.model) or not is_diffusion, "model", "is needed for this method")
@@ -319,18 +334,6 @@ class Blend(Diffusion):
                 _require_range("weights", weight, 0, MAX_WEIGHT)
             is_something = sum(self.weights) >= LEAST_WEIGHT
             _require(is_something, "weights", "are all too small: use numbers such as 2:1:1")
-
-
-@dataclass(frozen=True, slots=True)
-class Stride:
-    """A step of a walk between dreams, towards the dream of a seed."""
-
-    seed: int
-    distance: float  # 0 stays, 1 arrives
-
-    def __post_init__(self) -> None:
-        _require_seed("seed", self.seed)
-        _require_range("distance", self.distance, 0.0, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -23,6 +23,7 @@ from engine.api import (
     Picture,
     PromptPart,
     Request,
+    Stride,
     StyleMethod,
     Stylize,
     TrainGan,
@@ -227,11 +228,17 @@ def _further_of_restyle(request: Stylize) -> list[tuple[str, str]]:
         further.append(("Keep colour", request.keep_colour.value))
     if request.frames:
         further.append(("Frames", str(1 + len(request.frames))))
+    if request.path:
+        further.append(("Style path", _strides_text(request.path)))
     if request.perturbation:
         further.append(("Style perturbation", f"{request.perturbation:g}"))
     if request.method is StyleMethod.DIFFUSION:
         further.append(("Style model", request.model))
     return further
+
+
+def _strides_text(path: Sequence[Stride]) -> str:
+    return ", ".join(f"{stride.seed}:{stride.distance:g}" for stride in path)
 
 
 def _further_of_dream(request: Dream) -> list[tuple[str, str]]:
@@ -241,7 +248,7 @@ def _further_of_dream(request: Dream) -> list[tuple[str, str]]:
         ("Dream model", request.model),
     ]
     if request.is_walk:
-        walk = ", ".join(f"{stride.seed}:{stride.distance:g}" for stride in request.path)
+        walk = _strides_text(request.path)
         start = "picture" if request.origin is None else str(request.origin)
         further += [("Walk from", start), ("Walk by", f"{request.distance:g}")]
         further += [("Walk through", walk)] if walk else []

@@ -7,19 +7,23 @@ from dataclasses import dataclass, replace
 from bot.errors import LimitReached, UserError
 from bot.studio.asking import new_seed
 from bot.studio.contract import Detail, Restyling, StyleChoice
+from bot.studio.stops import MOST_WEIGHT
 from bot.wording import Said
 from engine.api import (
     MAX_CONTENT_FRAMES,
+    MAX_STRIDES,
     MAX_STYLES,
     Diffusion,
     ModelInfo,
     Request,
+    Stride,
     StyleMethod,
     StyleReference,
     Stylize,
     Upload,
     fits_shipped,
     plain,
+    seeds_of,
 )
 
 STYLE_MODEL = "style"  # what jobs are counted under that no model of the catalogue draws
@@ -177,7 +181,6 @@ def compared(request: Stylize, place: int) -> Stylize:
         method=StyleMethod.FAST,
         network="style",
         model="",
-        perturbation=0.0,
         image_strengths=STRENGTHS,
         image_count=len(STRENGTHS),
     )
@@ -222,11 +225,15 @@ def near(request: Stylize, place: int, *, is_strong: bool) -> Stylize:
 
 
 def alone(request: Stylize, place: int) -> Stylize:
-    """The request of the image at a place of a job, with the weights and strength it had.
+    """The request of the image at a place of a job, with the weights, strength and seed it had.
 
-    Whatever else the images of a job have in common stays, and so does the seed.
+    Whatever else the images of a job have in common stays. By how much it left its styles is the
+    end of its path, so that others can go on from there.
     """
-    styles, strength = request.styles, request.strength
+    styles, strength, path = request.styles, request.strength, request.path
+    seed = tuple(seeds_of(request))[place]
+    if request.perturbation:
+        path = (*path, Stride(seed, request.perturbation))[-MAX_STRIDES:]
     if request.image_weights:
         weights = request.image_weights[place]
         styles = tuple(
@@ -240,6 +247,9 @@ def alone(request: Stylize, place: int) -> Stylize:
         request,
         styles=styles,
         strength=strength,
+        seed=seed,
+        path=path,
+        perturbation=0.0,
         image_weights=(),
         image_strengths=(),
         image_count=1,
@@ -347,12 +357,14 @@ def checked_weight(weight: float) -> float:
     """The weight of a style.
 
     Raises:
-        UserError: it is not above 0 and at most 10.
+        UserError: it is not above 0, or too large.
     """
-    if not 0 < weight <= 10:
+    if not 0 < weight <= MOST_WEIGHT:
         raise UserError(
             Said(
-                "the weight of a style must be above 0 and at most 10, not {given:g}", given=weight
+                "the weight of a style must be above 0 and at most {most:,}, not {given:g}",
+                most=MOST_WEIGHT,
+                given=weight,
             )
         )
     return weight

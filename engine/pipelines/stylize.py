@@ -38,6 +38,7 @@ from engine.pipelines.stages.versions import restyled_versions
 from engine.requests import (
     ImageToImage,
     KeepColour,
+    Stride,
     StyleLoss,
     StyleMethod,
     StyleStart,
@@ -80,7 +81,7 @@ def run(
         Unsupported: there is no preset of that name, or no network for the method.
     """
     opened = _opened(request)
-    contents = [sources.pixels_of(image) for image in opened]
+    contents = [sources.pixels_of(sources.opaque(image)) for image in opened]
     styles = yield from _styles(request, contents)
     versions = [
         _version(request, styles, number, seed) for number, seed in enumerate(seeds_of(request))
@@ -121,8 +122,10 @@ def _version(request: Stylize, styles: Sequence[Style], number: int, seed: int) 
         replace(reference, weight=weight)
         for reference, weight in zip(request.styles, weights, strict=True)
     )
-    generator = torch.Generator().manual_seed(seed)
-    style = perturbed(blended(styles, weights), PERTURBATION * request.perturbation, generator)
+    style = blended(styles, weights)
+    for stride in (*request.path, Stride(seed, request.perturbation)):
+        generator = torch.Generator().manual_seed(stride.seed)
+        style = perturbed(style, PERTURBATION * stride.distance, generator)
     changes = restyling.learnt_of(request.styles, weights, strength)
     return _Version(replace(request, styles=weighed, strength=strength), style, changes, seed)
 

@@ -241,6 +241,7 @@ def _result(
     weights = yield WriteGenerator(PAIR, state.best)
     large = yield from enlarged(samples, 2)
     picture = yield from aside(partial(_sheet, large, state.seen, request.seed))
+    seen = _of_the_best(state, seen)
     names = [alarm.name for alarm in alarms(seen)]
     names += [verdict] if verdict else []
     is_early = state.step < BEGINNING or _progress(request, state) < STEADY
@@ -250,9 +251,15 @@ def _result(
         ("Pictures", str(pictures)),
         ("Training steps", str(state.step)),
         ("Training minutes", f"{state.seconds / 60:.1f}"),
-        *_measured(replace(seen, kid=state.best_distance))[1:],
+        *_measured(seen)[1:],
     )
     return (replace(picture, weights=weights, report=report),)
+
+
+def _of_the_best(state: Learning, last: Observation) -> Observation:
+    """What the monitors saw of the network that is kept, judged as one that is done."""
+    found = [one for one in state.seen if one.kid == state.best_distance]
+    return replace(found[-1], progress=last.progress) if found else last
 
 
 def _measured(seen: Observation) -> tuple[tuple[str, str], ...]:

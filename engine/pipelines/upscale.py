@@ -39,7 +39,7 @@ def run(request: Upscale, *, upscaler: NetworkRef = UPSCALER) -> Pipeline:
             height=height,
         )
         raise InvalidRequest("factor", reason)
-    colours = source.convert("RGB")
+    colours = sources.opaque(source)
     match request.method:
         case UpscaleMethod.RESAMPLE:
             enlarged = yield from aside(partial(_resampled, colours, request))

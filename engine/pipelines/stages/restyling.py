@@ -126,11 +126,11 @@ def _described(
     reference: StyleReference, network: NetworkRef, palette: Tensor | None, *, is_sliced: bool
 ) -> Generator[Call, Any, tuple[Style, Tensor | None]]:
     """A style and the picture that was looked at; None where nothing needed to be."""
-    if reference.preset and network == STYLE_NETWORK and not is_sliced:
+    is_kept = reference.is_kept and palette is None
+    if reference.preset and network == STYLE_NETWORK and palette is None and not is_sliced:
         preset: Style = yield StylePreset(network, reference.preset)
         return preset, None
     pixels = yield from _seen(reference, palette)
-    is_kept = reference.is_kept and palette is None
     style: Style = yield DescribeStyle(network, pixels, is_kept, is_sliced)
     return style, pixels
 
@@ -153,7 +153,8 @@ def _attached(reference: StyleReference) -> Tensor:
     width, height = (
         max(LEAST_SIDE, round(side * scale / MULTIPLE) * MULTIPLE) for side in image.size
     )
-    return sources.pixels_of(image.resize((width, height), Image.Resampling.LANCZOS))[None]
+    small = image.resize((width, height), Image.Resampling.LANCZOS)
+    return sources.pixels_of(sources.opaque(small))[None]
 
 
 def learnt_of(

@@ -9,7 +9,7 @@ from bot.errors import LimitReached, UserError
 from bot.studio import restyling
 from bot.studio.contract import Detail, Restyling
 from bot.studio.restyling import Content, Look
-from engine.api import EngineConfig, StyleMethod, StyleReference, Stylize, open_catalogue
+from engine.api import EngineConfig, Stride, StyleMethod, StyleReference, Stylize, open_catalogue
 
 PHOTO = Content(b"png", 3000, 2000, "a red fox")
 NIGHT = Look(StyleReference(preset="starry-night"), "The Starry Night")
@@ -111,6 +111,17 @@ def test_varying_one_step_of_a_blend_keeps_its_weights() -> None:
     assert alone.preset == "starry-night"
 
 
+def test_one_of_several_variations_is_where_others_go_on_from() -> None:
+    several = request_of(asked=Restyling(variations=3, seed=7))
+    near = restyling.near(several, 2, is_strong=False)
+    assert near.path == (Stride(9, restyling.VARIED),)
+    assert near.perturbation == restyling.SUBTLY_VARIED
+    compared = restyling.compared(several, 2)
+    assert (compared.path, compared.perturbation) == (near.path, 0.0)
+    further = restyling.near(near, 1, is_strong=True)
+    assert further.path == (*near.path, Stride(near.seed + 1, restyling.SUBTLY_VARIED))
+
+
 def test_words_say_what_is_shown_and_whose_look_it_has() -> None:
     words = restyling.words_for(PHOTO, [NIGHT, WAVE])
     assert words == "a red fox, in the style of The Starry Night and wave"
@@ -118,7 +129,7 @@ def test_words_say_what_is_shown_and_whose_look_it_has() -> None:
     assert restyling.words_for(Content(b"", 1, 1), [WAVE]) == "a picture, in the style of wave"
 
 
-@pytest.mark.parametrize("weight", [0, -1, 11])
+@pytest.mark.parametrize("weight", [0, -1, 1_000_001, float("nan")])
 def test_weights_that_make_no_sense_are_refused(weight: float) -> None:
     with pytest.raises(UserError, match="weight"):
         restyling.checked_weight(weight)

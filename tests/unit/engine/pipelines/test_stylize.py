@@ -21,6 +21,7 @@ from engine.pipelines.stages import restyling
 from engine.pipelines.stages.moving import steadied
 from engine.requests import (
     KeepColour,
+    Stride,
     StyleLoss,
     StyleMethod,
     StyleReference,
@@ -156,6 +157,79 @@ def test_transparency_is_kept(painter):
     restyled = Image.open(io.BytesIO(picture.png))
     assert restyled.mode == "RGBA"
     assert np.array_equal(np.asarray(restyled)[..., 3], np.asarray(content)[..., 3])
+
+
+def sticker(hidden, seed=3):
+    """A picture that is seen in its middle, over colours that nobody sees."""
+    subject = noise(40, 32, seed)
+    image = Image.new("RGBA", subject.size, (*hidden, 0))
+    image.paste(subject.crop((12, 8, 28, 24)), (12, 8))
+    return image
+
+
+def seen_of(picture):
+    """What is seen of a restyled sticker."""
+    return np.asarray(Image.open(io.BytesIO(picture.png)).convert("RGB"))[8:24, 12:28].astype(int)
+
+
+def test_colours_that_nobody_sees_change_nothing(painter):
+    made = []
+    for hidden in ((255, 255, 255), (0, 0, 0), (0, 255, 0)):
+        (picture,) = painter.run(replace(REQUEST, content=png_of(sticker(hidden))))
+        made.append(seen_of(picture))
+        style = StyleReference(png_of(sticker(hidden, 5)))
+        (picture,) = painter.run(replace(REQUEST, styles=(style,)))
+        made.append(opened(picture))
+    for one, other in zip(made, made[2:], strict=False):
+        assert np.array_equal(one, other)
+
+
+def test_a_sticker_gets_the_palette_of_its_style(painter):
+    style = Image.new("RGB", (40, 40), (180, 90, 40))
+    style.paste((160, 110, 60), (0, 0, 20, 40))
+    content = Image.new("RGBA", (96, 96), (255, 255, 255, 0))
+    content.paste(noise(24, 24, 2), (36, 36))
+    request = replace(REQUEST, styles=(StyleReference(png_of(style)),))
+    (picture,) = painter.run(replace(request, content=png_of(content)))
+    visible = np.asarray(Image.open(io.BytesIO(picture.png)).convert("RGB"))[36:60, 36:60]
+    assert np.abs(visible.mean((0, 1)) - (170, 100, 50)).max() < 40
+
+
+def test_strength_nought_keeps_half_clear_edges_too(painter):
+    content = sticker((255, 255, 255))
+    content.putpixel((11, 10), (41, 89, 160, 111))
+    (picture,) = painter.run(replace(REQUEST, content=png_of(content), strength=0.0))
+    assert Image.open(io.BytesIO(picture.png)).getpixel((11, 10)) == (41, 89, 160, 111)
+
+
+def test_a_preset_is_recoloured_like_the_same_picture(painter, monkeypatch):
+    painting = noise(64, 48, 9)
+    pixels = torch.from_numpy(np.asarray(painting).copy()).permute(2, 0, 1).float() / 255
+    answer = painter.answer
+    monkeypatch.setattr(
+        painter,
+        "answer",
+        lambda call: pixels if isinstance(call, calls.PresetPicture) else answer(call),
+    )
+    request = replace(REQUEST, keep_colour=KeepColour.MATCHED)
+    made = [
+        painter.run(replace(request, styles=(style,)))[0]
+        for style in (StyleReference(preset="udnie"), StyleReference(png_of(painting)))
+    ]
+    assert_alike(*made)
+
+
+def test_a_path_leads_to_the_image_it_says_and_others_go_on_from_there(painter):
+    several = replace(REQUEST, perturbation=0.5, image_count=3, seed=10)
+    third = painter.run(several)[2]
+    there = replace(REQUEST, path=(Stride(12, 0.5),))
+    (alone,) = painter.run(there)
+    assert_alike(alone, third)
+    near = painter.run(replace(there, perturbation=0.05, image_count=2))
+    far = painter.run(replace(REQUEST, perturbation=0.05, image_count=2))
+    for one, other in zip(near, far, strict=True):
+        to_it, to_others = (abs(opened(one) - opened(x)).mean() for x in (third, other))
+        assert to_it < to_others
 
 
 def test_a_size_scales_the_longer_side(painter):

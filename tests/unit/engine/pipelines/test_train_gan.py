@@ -1,6 +1,7 @@
 """Teaching a generator from request to weights, with small random networks and real gradients."""
 
 import io
+from itertools import chain, repeat
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from safetensors.torch import load, save
 from engine import calls
 from engine.errors import EngineError, InvalidRequest, NotANumber
 from engine.gan.learning import decode_state
+from engine.gan.monitors import Observation
 from engine.models.families import Place, gan_lessons
 from engine.models.families.gan import load_own
 from engine.models.families.gan_lessons import PairTeacher
@@ -239,6 +241,28 @@ def test_the_result_shows_its_curves_and_none_of_the_pictures(teacher, notes):
     picture, _ = train(teacher, notes, request, clock=lambda: next(ticks))
     sheet = Image.open(io.BytesIO(picture.png))
     assert sheet.size == (1100, 2 * 132 + 3 * 150)
+
+
+def test_the_figures_are_those_of_the_network_that_is_kept(teacher, notes, monkeypatch):
+    fates = chain([(0.05, 0.7)], repeat((0.4, 0.02)))
+
+    def observe(self, features, samples, images, progress, gap, penalties):
+        kid, recall = next(fates)
+        return Observation(
+            images=images, progress=progress, kid=kid, precision=0.9, recall=recall, density=1.0,
+            coverage=recall, diversity_ratio=recall, twins_ratio=recall, novelty_ratio=1.0,
+            sharpness_ratio=1.0, gap=gap, penalties=penalties,
+        )  # fmt: skip
+
+    monkeypatch.setattr(train_gan.Yardstick, "observe", observe)
+    ticks = iter(range(0, 10**6, 5))
+    request = TrainGan(name="blocks", pictures=REQUEST.pictures, steps=12, minutes=1)
+    picture, _ = train(teacher, notes, request, clock=lambda: next(ticks))
+    assert next(fates) == (0.4, 0.02)
+    report = dict(picture.report)
+    assert report["KID"] == "0.050"
+    assert report["Recall"] == "70%"
+    assert "collapse" not in report["Verdict"]
 
 
 def test_curves_go_on_where_a_killed_training_was(teacher, notes, monkeypatch):

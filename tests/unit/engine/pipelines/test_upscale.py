@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 from torch.nn import functional
 
 from engine import calls
@@ -114,6 +114,16 @@ def test_transparency_is_kept(driver, method):
     assert alpha.shape == (64, 64)
     assert (alpha[:, :24] == 0).all()
     assert (alpha[:, 40:] == 255).all()
+
+
+@pytest.mark.parametrize("method", list(UpscaleMethod))
+def test_edges_take_nothing_from_colours_that_nobody_sees(driver, method):
+    source = Image.new("RGBA", (64, 64), (0, 0, 0, 0))
+    ImageDraw.Draw(source).ellipse((16, 16, 48, 48), fill=(255, 255, 255, 255))
+    (picture,) = driver.run(upscale.run(Upscale(source=png_of(source), method=method)))
+    pixels = opened(picture)
+    seen = pixels[..., 3] > 8
+    assert pixels[seen][:, :3].min() >= 250
 
 
 def test_a_result_beyond_the_limit_is_refused_with_its_size(driver):
