@@ -16,14 +16,16 @@ class StyleClassifier(nn.Module):
     def __init__(self, config: StyleConfig, counts: tuple[int, int, int]) -> None:
         super().__init__()
         self.encoder = StyleEncoder(config)
+        # Of what the pictures don't tell there is one answer, which is never asked for.
+        concepts, looks, paintings = (max(1, count) for count in counts)
         deepest, code = config.widths[-1], 2 * sum(config.widths)
         self.concept = nn.Sequential(
             nn.Conv2d(deepest, 256, 3, stride=2, padding=1), nn.ReLU(),
             nn.Conv2d(256, 256, 3, stride=2, padding=1), nn.ReLU(),
-            nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(1024, counts[0]),
+            nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(1024, concepts),
         )  # fmt: skip
-        self.look = nn.Linear(code, counts[1])
-        self.painting = nn.Linear(code, counts[2])
+        self.look = nn.Linear(code, looks)
+        self.painting = nn.Linear(code, paintings)
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
         """Logits of concept, look and painting."""

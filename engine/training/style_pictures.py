@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from engine.training.pictures import Picture
+from engine.training.pictures import BrokenSet, Picture
 
 SIDE = 128  # pixels of a stored picture
 UNKNOWN = -1  # a label that a picture does not have
@@ -61,7 +61,7 @@ def random_crops(
 
 def look_of(picture: Picture) -> str:
     """The look of a picture by its set's columns."""
-    if picture.source.name == "emoji":
+    if "style" in picture.columns:
         return f"{picture.columns.get('vendor', '')} {picture.columns.get('style', '')}"
     return f"{picture.source.name} {PurePosixPath(picture.file).parent}"
 
@@ -97,7 +97,11 @@ def unseen_paintings(pictures: Sequence[Picture]) -> list[Picture]:
 
 
 def labelled_pictures(pictures: Sequence[Picture], seed: int = 0) -> Labelled:
-    """Decode and label all training pictures; RGBA ones lie on random backgrounds."""
+    """Decode and label all training pictures; RGBA ones lie on random backgrounds.
+
+    Raises:
+        BrokenSet: there is none.
+    """
     rng = np.random.default_rng([seed, 77])
     painted, _ = split_paintings(pictures)
     drawn = [
@@ -118,6 +122,8 @@ def labelled_pictures(pictures: Sequence[Picture], seed: int = 0) -> Labelled:
             (_painting_crop(image, rng), UNKNOWN, looks[look_of(picture)], number)
             for _ in range(PAINTING_CROPS)
         ]
+    if not rows:
+        raise BrokenSet(str(pictures[0].source) if pictures else "", "has no pictures to train on")
     tiles, *labels = zip(*rows, strict=True)
     return Labelled(np.stack(tiles), *(np.array(part, dtype=np.int64) for part in labels))
 

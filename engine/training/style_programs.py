@@ -21,23 +21,36 @@ from engine.calls import DescribeStyle, NetworkRef
 from engine.models.families.style import StyleNetworks
 from engine.models.families.style_files import PRESETS, preset_tensors
 from engine.networks.style import StyleConfig, StyleEncoder, StyleTransfer
-from engine.networks.weights import save_network
+from engine.networks.weights import BrokenWeights, read_network, save_network
 from engine.training.loop import Run, load_average, replace_weights
-from engine.training.pictures import read_pictures
+from engine.training.pictures import BrokenSet, read_pictures
 from engine.training.programs import PACK, Job
 from engine.training.style_encoder import StyleClassifier, TrainStyleEncoder, equalise
 from engine.training.style_pictures import UNKNOWN, Labelled, labelled_pictures
 from engine.training.style_transfer import TrainStyleTransfer
 
 OTHER_STYLES = 1500  # drawings and photographs among the styles, beside all paintings
+PAINTINGS = PACK / "style-presets" / "whole"
 PRESET_SIDE = 512  # pixels of the longer side
 
 
 def train_style_encoder(job: Job) -> StyleEncoder:
-    """Train the encoder by naming what crops show, and bring its channels to one size."""
+    """Train the encoder by naming what crops show, and bring its channels to one size.
+
+    Raises:
+        BrokenSet: there is nothing to tell apart.
+    """
     pictures = labelled_pictures(read_pictures(job.data), job.seed)
+    if max(pictures.counts, default=0) <= 1:
+        raise BrokenSet(
+            str(job.data),
+            "has nothing to tell apart: give it pictures in several folders or styles, or "
+            "paintings (a column artist)",
+        )
     torch.default_generator.manual_seed(job.seed)
     network = StyleClassifier(StyleConfig(), pictures.counts)
+    if job.start is not None:
+        network.encoder = shipped(job.start).encoder
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     Run(TrainStyleEncoder(network, pictures), job.settings("style-encoder")).train()
     encoder = network.cpu().encoder
@@ -47,15 +60,40 @@ def train_style_encoder(job: Job) -> StyleEncoder:
 
 
 def train_style(job: Job) -> StyleTransfer:
-    """Train the decoder on the finished encoder."""
+    """Train the decoder on the finished encoder, or go on from a pack's networks.
+
+    Raises:
+        BrokenWeights: there is no encoder yet, and the job names no pack.
+    """
+    finished = job.out / "style-encoder" / "finished.pt"
+    with torch.random.fork_rng():
+        torch.default_generator.manual_seed(job.seed)
+        network = StyleTransfer(StyleConfig())
+    if finished.exists():
+        network.encoder.load_state_dict(torch.load(finished, weights_only=True))
+    elif job.start is not None:
+        network = shipped(job.start)
+    else:
+        raise BrokenWeights(str(finished), "train style-encoder first, or name a pack with --start")
     pictures = labelled_pictures(read_pictures(job.data), job.seed)
-    network = StyleTransfer(StyleConfig())
-    torch.default_generator.manual_seed(job.seed)
-    finished = torch.load(job.out / "style-encoder" / "finished.pt", weights_only=True)
-    network.encoder.load_state_dict(finished)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     contents, styles = contents_and_styles(pictures, job.seed)
     Run(TrainStyleTransfer(network, contents, styles), job.settings("style")).train()
+    return network
+
+
+def shipped(pack: Path) -> StyleTransfer:
+    """The style networks of a pack, to go on from.
+
+    Raises:
+        BrokenWeights: they are missing, damaged or of another size.
+    """
+    _, weights = read_network(pack, "style")
+    network = StyleTransfer(StyleConfig())
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise BrokenWeights(str(pack / "style"), f"the weights do not fit ({error})") from error
     return network
 
 
@@ -75,6 +113,8 @@ def contents_and_styles(
 def export_style(job: Job) -> None:
     """Write network and presets into the pack, once both are whole.
 
+    Paintings that are not among the data are those that ship.
+
     Raises:
         BrokenWeights: the network is not trained.
         NotSaved: there is no room; those that were there are kept.
@@ -91,7 +131,9 @@ def _write_style(job: Job, network: nn.Module, folder: Path) -> None:
     tensors: dict[str, Tensor] = {}
     for name, preset in wanted.items():
         with torch.no_grad():
-            pixels = style_pixels(found[preset["source"]].open())
+            picture = found.get(preset["source"])
+            image = Image.open(PAINTINGS / f"{name}.webp") if picture is None else picture.open()
+            pixels = style_pixels(image)
             (style,) = networks.execute([DescribeStyle(NetworkRef("style"), pixels)])
         tensors |= preset_tensors(name, style)
     save_file(tensors, folder / PRESETS)

@@ -39,6 +39,7 @@ class TrainStyleTransfer:
     ) -> None:
         self.network = network
         network.encoder.requires_grad_(requires_grad=False)
+        held_out = min(held_out, len(contents) // 2, len(styles) // 2)
         self.contents, self.styles = contents[held_out:], styles[held_out:]
         self.sheet_contents, self.sheet_styles = contents[:held_out], styles[:held_out]
 

@@ -17,6 +17,7 @@ from engine.calls import DescribeLatents, NetworkRef, Synthesise
 from engine.config import EngineConfig
 from engine.models.catalogue import open_catalogue
 from engine.models.families.pack import make_draft, read_networks
+from engine.models.families.style_files import PRESETS, read_presets
 from engine.models.shelf import Shelf
 from engine.networks.weights import read_network
 from engine.training import programs
@@ -240,3 +241,28 @@ def is_group_alive(group: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def test_a_style_decoder_without_an_encoder_is_told_where_to_get_one(data, tmp_path, capsys):
+    assert main(["style", "--data", str(data), "--out", str(tmp_path / "out")]) == 2
+    assert "train style-encoder first, or name a pack with --start" in capsys.readouterr().err
+
+
+def test_pictures_with_nothing_to_tell_apart_teach_no_style_encoder(tmp_path, capsys):
+    arguments = ["--data", str(captioned_folder(tmp_path)), "--out", str(tmp_path / "out")]
+    assert main(["style-encoder", *arguments]) == 2
+    assert "has nothing to tell apart" in capsys.readouterr().err
+
+
+@pytest.mark.long
+@pytest.mark.timeout(280)
+def test_style_networks_go_on_from_a_pack_on_pictures_of_ones_own(data, tmp_path):
+    torch.set_num_threads(1)
+    out, pack = tmp_path / "out", tmp_path / "pack"
+    table = data / "captions.tsv"
+    table.write_text(table.read_text().replace("dog\tanimal\t3d", "dog\tanimal\tflat"))
+    arguments = ["--data", str(data), "--out", str(out), "--start", str(programs.PACK)]
+    for program in ("style-encoder", "style"):
+        assert main([program, *arguments, "--images", "32"]) == 0
+    assert main(["export-style", *arguments, "--pack", str(pack)]) == 0
+    assert set(read_presets(pack / PRESETS)) == set(read_presets(programs.PACK / PRESETS))
