@@ -281,7 +281,7 @@ def morph(
 def upscale(
     context: typer.Context,
     picture: Annotated[str, typer.Argument(help="A picture's file, or the id of an image.")],
-    factor: Annotated[int, typer.Option(min=2, max=4, help="2 or 4.")] = 2,
+    factor: Annotated[int, typer.Option(help="2 or 4.")] = 2,
     detail: Annotated[float, typer.Option(min=0, max=1, help="0 smooth, 1 crisp.")] = 0.5,
     out: Annotated[Path | None, typer.Option(help=ONE)] = None,
 ) -> None:

@@ -1,6 +1,6 @@
 """Blends, dreams, morphs and larger pictures over HTTP: what `POST /api/jobs` may ask for."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from aiohttp import web
 from pydantic import Field, model_validator
@@ -13,6 +13,7 @@ from engine.api import MAX_BLENDED, MAX_SEED, MAX_STOPS
 
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Factor = Literal[2, 4]
 
 
 class Subject(Body):
@@ -87,7 +88,7 @@ class Morph(Body):
 class Enlarge(Subject):
     """What `upscale` holds."""
 
-    factor: Annotated[int, Field(ge=2, le=4)] = 2
+    factor: Factor = 2
     detail: Share = 0.5
     private: bool | None = None
 

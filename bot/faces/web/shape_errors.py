@@ -1,6 +1,5 @@
 """Bodies and queries of the wrong shape: which field, and what is wrong with it, in words."""
 
-import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -61,6 +60,6 @@ def _reason(error: ErrorDetails) -> Said:
         return said(given["error"].args[0])
     template = REASONS.get(error["type"], OTHERWISE)
     values = {name: value for name, value in given.items() if f"{{{name}}}" in template}
-    if "expected" in values:  # such as "'mine' or 'guild'"
-        values["expected"] = ", ".join(re.findall("'([^']*)'", values["expected"]))
+    if "expected" in values:  # such as "'mine' or 'guild'", or "2 or 4"
+        values["expected"] = values["expected"].replace("'", "").replace(" or ", ", ")
     return Said(template, **values)

@@ -8,10 +8,11 @@ from aiohttp import BodyPartReader, web
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from bot.faces.web.context import CONFIG
-from bot.faces.web.mixtures import Blend, Dream, Enlarge, Mixture, Morph
+from bot.faces.web.mixtures import Blend, Dream, Enlarge, Factor, Mixture, Morph
 from bot.faces.web.shapes import Body, Picture, Text, parsed_json
 from bot.studio.contract import Detail
 from bot.studio.restyling import MAX_VARIATIONS
+from bot.studio.stops import MOST_WEIGHT
 from bot.wording import Said
 from engine.api import MAX_SEED, MAX_STYLES, KeepColour, StyleLoss, StyleMethod, StyleStart
 
@@ -26,7 +27,7 @@ class Look(Body):
 
     name: Annotated[str, Field(max_length=100)] = ""
     picture: Picture | None = None
-    weight: Annotated[float, Field(gt=0, le=10)] = 1.0
+    weight: Annotated[float, Field(gt=0, le=MOST_WEIGHT)] = 1.0
 
     @model_validator(mode="after")
     def _is_something(self) -> Self:
@@ -151,7 +152,7 @@ class Vary(Body):
 class Upscale(Body):
     """`POST /api/images/{id}/upscale`."""
 
-    factor: Annotated[int, Field(ge=2, le=4)] = 2
+    factor: Factor = 2
     detail: Annotated[float, Field(ge=0, le=1)] = 0.5
 
 

@@ -38,6 +38,7 @@ def test_morph_writes_an_animation(atelier, pictures, tmp_path):  # noqa: F811
         (("morph", "a.png", "b.png", "--frames", "1"), "frames must be in 2..120"),
         (("morph", "a.png"), "2 to 6 stops"),
         (("blend", "a.png"), "2 to 5 pictures"),
+        (("upscale", "a.png", "--factor", "3"), "factor must be 2 or 4"),
         (("blend", "a.png", "b.png", "--weights", "much"), "weights are numbers"),
         (("blend", "a.png", "nothing.png"), "nothing.png"),
     ],

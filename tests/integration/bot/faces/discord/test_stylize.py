@@ -97,11 +97,11 @@ async def test_weights_go_to_names_first_then_to_attached_pictures(stage):
             style_image=("look.png", png_bytes(32)),
             style_image2=("other.png", png_bytes(32, "blue")),
             style2="udnie",
-            weights="1:2:0.5",
+            weights="60:40:0.5",
         )
     )
     [request] = stage.engine.requests
-    assert [style.weight for style in request.styles] == [1, 2, 0.5]
+    assert [style.weight for style in request.styles] == [60, 40, 0.5]
     assert [bool(style.image) for style in request.styles] == [False, True, True]
 
 
@@ -112,7 +112,8 @@ async def test_weights_go_to_names_first_then_to_attached_pictures(stage):
         ({"style": "udnie", "weights": "1:2"}, "one for each style: 1 here, not 2"),
         ({"style": "udnie", "weights": "much"}, "weights are numbers"),
         ({"style": "nosuch"}, "no style called nosuch"),
-        ({"style": "udnie:99"}, "at most 10"),
+        ({"style": "udnie:0"}, "above 0 and at most 1,000,000"),
+        ({"style": "udnie", "style2": "great-wave", "weights": "1:0"}, "above 0"),
         ({"style": "udnie", "mask": ("mask.png", png_bytes()[:50])}, "the mask is damaged"),
         ({"style_image": ("look.png", b"no picture")}, "the style is no PNG"),
         ({"style": "udnie", "id": "zzzzzzzzzz"}, "content and id exclude each other"),

@@ -21,7 +21,7 @@ async def start(client, finish, body, path="/api/jobs"):
 async def test_a_picture_is_restyled_as_asked(client, engine, finish):
     asked = {
         "content": data_url(picture()),
-        "styles": [NIGHT, {"picture": data_url(picture()), "weight": 0.5}],
+        "styles": [NIGHT, {"picture": data_url(picture()), "weight": 50}],
         "strength": 0.7,
         "method": "optimise",
         "detail": "draft",
@@ -38,7 +38,7 @@ async def test_a_picture_is_restyled_as_asked(client, engine, finish):
     [request] = engine.requests
     assert isinstance(request, Stylize)
     assert (request.method, request.keep_colour) == (StyleMethod.OPTIMISE, KeepColour.MATCHED)
-    assert [style.weight for style in request.styles] == [1, 0.5]
+    assert [style.weight for style in request.styles] == [1, 50]
     assert request.mask
 
 
@@ -84,6 +84,7 @@ async def test_a_blend_is_five_pictures(client, finish):
         ({"stylize": {"styles": [NIGHT], "strength": 2}}, 400, "stylize.strength"),
         ({"stylize": {"styles": [NIGHT], "blend": 0.5}}, 400, "between two styles"),
         ({"stylize": {"styles": [{"name": "x", "weight": 0}]}}, 400, "weight"),
+        ({"upscale": {"image": "abcdefgh12", "factor": 3}}, 400, "must be one of 2, 4"),
         ({"stylize": {"styls": []}}, 400, "styls"),
     ],
 )

@@ -26,10 +26,11 @@ def test_a_prompt_may_be_empty_for_a_picture_may_say_enough():
     assert Imagine.model_validate({"text": ""}).text == ""
 
 
-@pytest.mark.parametrize("factor", [1, 5, "x"])
+@pytest.mark.parametrize("factor", [1, 3, 5, "x", None])
 def test_a_factor_out_of_range_is_refused(factor):
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValidationError) as refused:
         Upscale.model_validate({"factor": factor})
+    assert field_and_reason(refused.value) == ("factor", "must be one of 2, 4")
 
 
 def test_two_wishes_at_once_are_named_in_both_languages():
