@@ -108,9 +108,9 @@ def board_card(
 
 
 def result_card(
-    words: Words, job: JobView, shown: Shown | None, rows: Iterable[Row], *, note: str = ""
+    words: Words, job: JobView, pictures: Iterable[Shown], rows: Iterable[Row], *, note: str = ""
 ) -> discord.ui.LayoutView:
-    """A finished job with its picture or grid."""
+    """A finished job with its picture, grid or animations."""
     first = job.images[0]
     facts = [
         words(f"operations.{job.operation.value}"),
@@ -119,21 +119,19 @@ def result_card(
         *_seed_fact(words, job.operation, job.seed),
         words("result.by", owner=f"<@{job.owner_id}>"),
     ]
-    pictures = [shown] if shown else []
     remark = translated(job.reason, words.language)
     texts = (prompt_line(job.prompt), f"-# {' · '.join(facts)}", remark, note)
     return card(*texts, pictures=pictures, rows=rows, colour=GREEN)
 
 
 def ending_card(
-    words: Words, job: JobView, rows: Iterable[Row], last: Shown | None = None
+    words: Words, job: JobView, rows: Iterable[Row], pictures: Iterable[Shown] = ()
 ) -> discord.ui.LayoutView:
-    """A job that ended without pictures; `last` is how far it had come."""
+    """A job that ended without results; `pictures` show how far it had come."""
     is_failed = job.state is JobState.FAILED
     reason = translated(job.reason, words.language) if is_failed else ""
     head = words("ending.failed") if is_failed else words("ending.cancelled")
     texts = (prompt_line(job.prompt), f"{head} {reason}".strip())
-    pictures = [last] if last else []
     return card(*texts, pictures=pictures, rows=rows, colour=RED if is_failed else GREY)
 
 

@@ -22,12 +22,25 @@ def job_controls(words: Words, job: JobView) -> list[Row]:
     """Under a result: upscale and vary for each image, and what concerns the whole job."""
     if len(job.images) == 1:
         return image_controls(words, job.images[0])
+    if job.images[0].is_animated:
+        return [_of_animations(words, job)]
     if job.strengths:
         return [[StrengthMenu.of(words, job)], _of_whole(words, job)]
     larger = [UpscaleButton(image.id, f"U{image.index + 1}") for image in job.images]
     nearer = [VaryButton(image.id, f"V{image.index + 1}", is_strong=True) for image in job.images]
     restyle = RestylePickButton(job.id, words("buttons.restyle"))
     return [*_rows(larger), *_rows([*nearer, restyle]), _of_whole(words, job)]
+
+
+def _of_animations(words: Words, job: JobView) -> Row:
+    """What a single animation has, too; which one is asked."""
+    return [
+        RerollButton(job.id, words("buttons.reroll")),
+        RestylePickButton(job.id, words("buttons.restyle")),
+        PickButton("favourite", job.id, words("buttons.favourite")),
+        PickButton("delete", job.id, words("buttons.delete")),
+        JobInfoButton(job.id),
+    ]
 
 
 def _of_whole(words: Words, job: JobView) -> Row:

@@ -1,6 +1,7 @@
 """Bringing an ended job to the chat it came from, whatever became of the interaction."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import discord
@@ -26,7 +27,7 @@ from bot.faces.discord.cards import (
 from bot.faces.discord.controls import ending_controls, job_controls
 from bot.faces.discord.face import FaceClient
 from bot.faces.discord.localisation import Words
-from bot.faces.discord.pictures import fitting_animation, fitting_upload, grid_of
+from bot.faces.discord.pictures import Upload, fitting_animations, fitting_upload, grid_of
 from bot.studio.contract import JobState, JobView
 
 log = logging.getLogger(__name__)
@@ -41,20 +42,20 @@ class Ending:
 
     job: JobView
     words: Words
-    shown: Shown | None = None
+    pictures: tuple[Shown, ...] = ()
     note: str = ""
 
     def view(self) -> discord.ui.LayoutView:
         """The message."""
         if self.job.state is JobState.FINISHED and self.job.images:
             controls = job_controls(self.words, self.job)
-            return result_card(self.words, self.job, self.shown, controls, note=self.note)
+            return result_card(self.words, self.job, self.pictures, controls, note=self.note)
         controls = ending_controls(self.words, self.job)
-        return ending_card(self.words, self.job, controls, self.shown)
+        return ending_card(self.words, self.job, controls, self.pictures)
 
     def files(self) -> list[discord.File]:
         """The attachments of the message."""
-        return [self.shown.file()] if self.shown else []
+        return [shown.file() for shown in self.pictures]
 
 
 class DiscordDeliverer:
@@ -175,26 +176,48 @@ class DiscordDeliverer:
     ) -> Ending:
         words = Words(address.locale)
         if job.state is JobState.CANCELLED:
-            return Ending(job, words, self._client.turns.last_preview(job.id))
+            last = self._client.turns.last_preview(job.id)
+            return Ending(job, words, (last,) if last else ())
         if job.state is not JobState.FINISHED or not files:
             return Ending(job, words)
         link = self._client.options.picture_link
-        may_scale = link is None
-        if job.images[0].is_animated:
-            upload = await fitting_animation(files[0], limit_bytes, may_scale=may_scale)
-        else:
-            upload = await fitting_upload(await grid_of(files), limit_bytes, may_scale=may_scale)
+        uploads = await _uploads(job, files, limit_bytes, may_scale=link is None)
         note = ""
-        if link is not None and (upload is None or not upload.is_original):
+        if link is not None and not all(upload and upload.is_original for upload in uploads):
             links = [
                 f"[{words('result.open', number=image.index + 1)}](<{link(image)}>)"
                 for image in job.images
             ]
             note = " · ".join(links)
-        if upload is None:
-            return Ending(job, words, note=note or words("result.too_large"))
-        alt_text = alt_text_of(words, job)
-        return Ending(job, words, Shown(upload.data, f"{job.id}.{upload.suffix}", alt_text), note)
+        elif None in uploads:
+            note = words("result.too_large")
+        return Ending(job, words, _pictures(words, job, uploads), note)
+
+
+async def _uploads(
+    job: JobView, files: Sequence[bytes], limit_bytes: int, *, may_scale: bool
+) -> list[Upload | None]:
+    """The pictures of a result side by side as one; each of those that move by itself."""
+    if job.images[0].is_animated:
+        return await fitting_animations(files, limit_bytes, may_scale=may_scale)
+    return [await fitting_upload(await grid_of(files), limit_bytes, may_scale=may_scale)]
+
+
+def _pictures(words: Words, job: JobView, uploads: Sequence[Upload | None]) -> tuple[Shown, ...]:
+    """What is attached; of several the names and alt texts are numbered."""
+    if len(uploads) == 1:
+        named = [(job.id, alt_text_of(words, job))]
+    else:
+        text = job.images[0].alt_text
+        named = [
+            (f"{job.id}-{n}", words("result.of_several", number=n, count=len(uploads), text=text))
+            for n in range(1, len(uploads) + 1)
+        ]
+    return tuple(
+        Shown(upload.data, f"{name}.{upload.suffix}", alt_text)
+        for upload, (name, alt_text) in zip(uploads, named, strict=True)
+        if upload
+    )
 
 
 def _is_closed(error: discord.HTTPException) -> bool:
@@ -210,7 +233,7 @@ def _mentioning(owner_id: int) -> discord.AllowedMentions:
 
 
 def alt_text_of(words: Words, job: JobView) -> str:
-    """What the picture of a result shows, for who can't see it."""
+    """What the one picture of a result shows, for who can't see it."""
     alt_text = job.images[0].alt_text
     if len(job.images) > 1:
         alt_text = words("result.grid_alt", count=len(job.images), text=alt_text)

@@ -64,6 +64,18 @@ async def fitting_animation(
     return None if smaller is None else Upload(smaller, "webp", is_original=False)
 
 
+async def fitting_animations(
+    moving: Sequence[bytes], limit_bytes: int, *, may_scale: bool = True
+) -> list[Upload | None]:
+    """The best versions of some WebPs or MP4s that are within the limit together.
+
+    Where they are too large, each gets the same share of it.
+    """
+    is_within = sum(map(len, moving)) <= limit_bytes
+    share = limit_bytes if is_within else limit_bytes // len(moving)
+    return [await fitting_animation(one, share, may_scale=may_scale) for one in moving]
+
+
 async def grid_of(pngs: Sequence[bytes]) -> bytes:
     """One PNG of all images of a job, with the parameters of the first."""
     if len(pngs) == 1:

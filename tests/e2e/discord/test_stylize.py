@@ -1,6 +1,10 @@
 """Restyling over the wire."""
 
-from tests.e2e.loopback.client import image_of, labels, parts, picture_file, shown, text
+import io
+
+from PIL import Image
+
+from tests.e2e.loopback.client import attached, image_of, labels, parts, picture_file, shown, text
 
 PHOTO = picture_file("photo.png", 96)
 
@@ -61,6 +65,22 @@ async def test_five_steps_lead_from_one_style_to_another(loopback, alice):
     ).result()
     [item] = shown(message)
     assert item["description"].startswith("Grid of 5 pictures")
+
+
+async def test_each_variation_of_an_animation_is_shown(loopback, alice):
+    frames = [Image.new("RGB", (40, 30), (37 * number, 9, 9)) for number in range(4)]
+    file = io.BytesIO()
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=50)
+    content = attached("cat.gif", file.getvalue())
+    deed = await alice.types("stylize", content=content, style="udnie", variations=3)
+    seen = await deed.until(
+        lambda seen: seen["original"] and "Favourite" in labels(seen["original"]), "animations"
+    )
+    items = shown(seen["original"])
+    assert [item["description"][:4] for item in items] == ["1 of", "2 of", "3 of"]
+    moving = [image_of(await loopback.fetch(item["media"]["url"])) for item in items]
+    assert [one.n_frames for one in moving] == [4, 4, 4]
+    assert not any(label.startswith(("U", "V")) for label in labels(seen["original"]))
 
 
 async def test_the_library_is_listed_with_pictures(loopback, alice):

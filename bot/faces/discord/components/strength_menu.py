@@ -80,7 +80,7 @@ async def _show(
     shown = Shown(upload.data, f"{value}.{upload.suffix}", image.alt_text)
     menu: Row = [StrengthMenu.of(words, job, value)]
     if value == _ALL:
-        view = result_card(words, job, shown, [menu])
+        view = result_card(words, job, [shown], [menu])
     else:
         view = image_card(words, image, shown, [menu, *image_controls(words, image)])
     await interaction.edit_original_response(view=view, attachments=[shown.file()])

@@ -1,11 +1,21 @@
 """Results find their member whatever became of the interaction, the channel or Discord."""
 
 import asyncio
+import io
 from dataclasses import replace
+
+import pytest
+from PIL import Image
 
 from bot.faces.discord.delivery import DiscordDeliverer
 from bot.studio.contract import Caller
-from tests.integration.bot.faces.discord.stage import attached, has_ending, labels, text
+from tests.integration.bot.faces.discord.stage import (
+    attached,
+    gallery_items,
+    has_ending,
+    labels,
+    text,
+)
 
 QUARTER_S = 15 * 60
 
@@ -123,6 +133,46 @@ async def test_a_picture_over_the_limit_is_a_link_where_the_web_studio_has_one(s
     assert "U1" in labels(message)
 
 
+MOVING = ["Reroll", "Restyle", "Favourite", "Delete", ""]
+
+
+@pytest.mark.parametrize(
+    ("command", "typed", "count"),
+    [
+        ("stylize", {"style": "udnie", "variations": 4}, 4),
+        ("style blend", {"first": "udnie", "second": "great-wave"}, 5),
+    ],
+)
+async def test_each_of_several_animations_is_shown(stage, command, typed, count):
+    message = await several_moving(stage, command, **typed)
+    shown = [opened(stage, one) for one in message.attachments]
+    assert [(one.format, one.n_frames) for one in shown] == [("WEBP", 4)] * count
+    items = gallery_items(message)
+    assert [item["media"]["url"] for item in items] == [one.url for one in message.attachments]
+    numbered = [f"{number} of {count} animations. " for number in range(1, count + 1)]
+    told = [item["description"] for item in items]
+    assert [one[: len(begins)] for one, begins in zip(told, numbered, strict=True)] == numbered
+    assert all("in the style of Udnie" in one for one in told)
+    assert labels(message) == MOVING
+    which = await stage.alice.click(message, label="Restyle")
+    assert labels(which.response) == [str(number) for number in range(1, count + 1)]
+
+
+async def test_several_animations_are_within_the_limit_together(stage):
+    await several_moving(stage, "stylize", style="udnie", variations=4)
+    job, files = await newest_job(stage)
+    limit = sum(map(len, files)) - 1
+    await redelivered(stage, job, files, limit_bytes=limit)
+    message = stage.messages()[0]
+    assert [opened(stage, one).n_frames for one in message.attachments] == [4] * 4
+    assert sum(one.size for one in message.attachments) <= limit
+    await redelivered(stage, job, files, limit_bytes=400)
+    message = stage.messages()[0]
+    assert message.attachments == []
+    assert "too large for this chat" in text(message)
+    assert labels(message) == MOVING
+
+
 async def test_delivering_twice_changes_nothing(stage):
     job, pngs = await finished_job(stage)
     before = [text(message) for message in stage.messages()]
@@ -153,12 +203,33 @@ async def client_is_quiet(client):
         await follower
 
 
+async def several_moving(stage, command, **typed):
+    """The message of a GIF restyled several times."""
+    frames = [Image.new("RGB", (40, 30), (37 * number, 9, 9)) for number in range(4)]
+    file = io.BytesIO()
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=50)
+    result = await stage.alice.slash(
+        stage.channel, command, content=("cat.gif", file.getvalue()), **typed
+    )
+    await stage.until(lambda: "Restyle" in labels(result.response))
+    return result.response
+
+
+def opened(stage, attachment):
+    return Image.open(io.BytesIO(stage.env.backend.cdn.get(attachment.url)))
+
+
 async def finished_job(stage):
     await stage.imagine()
+    return await newest_job(stage)
+
+
+async def newest_job(stage):
+    """The newest job of Alice's, and the files of its images."""
     caller = Caller(owner_id=stage.alice.id)
     jobs, _ = await stage.studio.history(caller, limit=1)
-    pngs = [await stage.studio.image_png(caller, image.id) for image in jobs[0].images]
-    return jobs[0], tuple(pngs)
+    files = [await stage.studio.image_file(caller, image.id) for image in jobs[0].images]
+    return jobs[0], tuple(files)
 
 
 async def redelivered(stage, job, pngs, **changes):

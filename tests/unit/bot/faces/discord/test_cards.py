@@ -82,7 +82,7 @@ def test_a_result_keeps_all_limits_whatever_the_prompt(language, count):
     words = Words(language)
     result = job(count, "*_`~|>#@" * 400)
     shown = Shown(b"x", "picture.png", "a" * 5000)
-    view = result_card(words, result, shown, job_controls(words, result), note="n" * 200)
+    view = result_card(words, result, [shown], job_controls(words, result), note="n" * 200)
     assert view.total_children_count <= 40
     assert view.content_length() <= 4000
     items = [child for child in view.walk_children() if getattr(child, "custom_id", None)]
@@ -92,7 +92,7 @@ def test_a_result_keeps_all_limits_whatever_the_prompt(language, count):
 
 
 def test_a_result_is_wholly_made_of_lasting_controls():
-    view = result_card(ENGLISH, job(), None, job_controls(ENGLISH, job()))
+    view = result_card(ENGLISH, job(), [], job_controls(ENGLISH, job()))
     assert view.is_persistent()
     assert view.timeout is None
 

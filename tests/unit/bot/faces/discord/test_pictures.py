@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from bot.faces.discord.pictures import fitting_animation, fitting_upload, grid_of
+from bot.faces.discord.pictures import (
+    fitting_animation,
+    fitting_animations,
+    fitting_upload,
+    grid_of,
+)
 from engine.api import is_video, read_parameters
 
 
@@ -87,6 +92,16 @@ async def test_an_animation_becomes_a_video_where_it_would_not_fit():
     assert again is not None
     assert again.suffix == "mp4"
     assert await fitting_animation(upload.data, 100) is None
+
+
+async def test_several_animations_share_the_limit():
+    webp = moving()
+    kept = await fitting_animations([webp, webp], 2 * len(webp))
+    assert [upload and upload.data for upload in kept] == [webp, webp]
+    smaller = await fitting_animations([webp, webp], 2 * len(webp) - 2)
+    assert [upload and upload.is_original for upload in smaller] == [False, False]
+    assert sum(len(upload.data) for upload in smaller if upload) <= 2 * len(webp) - 2
+    assert await fitting_animations([webp, webp], 200) == [None, None]
 
 
 async def test_without_an_encoder_an_animation_is_made_coarser(monkeypatch):
