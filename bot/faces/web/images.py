@@ -298,12 +298,12 @@ async def _file(request: web.Request, kind: str) -> web.Response:
     if "download" in request.query:
         headers["Content-Disposition"] = _attachment(file_name(image))
     if kind == "video":
-        return _part(request, body, headers)
+        return video_part(request, body, headers)
     content_type = "image/png" if kind == "png" else "image/webp"
     return web.Response(body=body, content_type=content_type, headers=headers)
 
 
-def _part(request: web.Request, video: bytes, headers: dict[str, str]) -> web.Response:
+def video_part(request: web.Request, video: bytes, headers: dict[str, str]) -> web.Response:
     """A video, or the part that a player asks for: some play nothing without."""
     headers["Accept-Ranges"] = "bytes"
     try:

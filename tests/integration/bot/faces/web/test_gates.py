@@ -5,7 +5,8 @@ import pytest
 from bot.faces.web.config import WebConfig
 from bot.faces.web.links import picture_links
 from bot.faces.web.login import COOKIE, FAILURES_MAX
-from bot.studio.contract import Caller, Destination
+from bot.studio.contract import Caller, Destination, Morphing, MorphStop
+from tests.integration.bot.faces.web.test_jobs import picture
 
 TOKEN = "correct horse battery"
 
@@ -155,6 +156,26 @@ class TestSignedLinks:
         answer = await client.get(link.removeprefix(config.public_url))
         assert answer.status == 200
         assert answer.content_type == "image/png"
+
+    async def test_a_signed_link_to_a_video_plays_it_whole_and_in_parts(
+        self, client, studio, config
+    ):
+        member = Caller(owner_id=77)
+        stops = [MorphStop(upload=picture()) for _ in range(2)]
+        job = await studio.morph(
+            member, stops, Destination(face="web"), Morphing(frames=4, video=True)
+        )
+        async for update in studio.watch(member, job.id):
+            job = update.job
+        link = picture_links(config)(job.images[0])
+        assert link.endswith(".mp4")
+        path = link.removeprefix(config.public_url)
+        whole = await client.get(path)
+        assert (whole.status, whole.content_type) == (200, "video/mp4")
+        video = await whole.read()
+        part = await client.get(path, headers={"Range": "bytes=4-11"})
+        assert (part.status, await part.read()) == (206, video[4:12])
+        assert video[4:8] == b"ftyp"
 
     async def test_a_link_signed_for_another_picture_or_person_shows_nothing(
         self, client, config, image
