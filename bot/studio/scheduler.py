@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import TypeAlias
 
 from bot.errors import LimitReached, NotFound, StorageUnavailable
@@ -55,8 +56,9 @@ DEATH_PAUSE = timedelta(seconds=0.5)
 class Running:
     """An attempt under way."""
 
-    task: asyncio.Task[None]
+    task: asyncio.Task[float | None]
     row: JobRow | None = None  # None: not claimed yet
+    claimed_at: float = 0.0  # seconds of `time.monotonic`
     step: int = 0
     total: int = 0
     remark: str = ""  # what a training says of itself so far
@@ -74,6 +76,14 @@ class Running:
     def share_left(self) -> float:
         """0 to 1."""
         return 1 - self.step / self.total if self.total else 1.0
+
+    def used_s(self, cost_s: float) -> float:
+        """Device seconds of `cost_s` that it has used: by its steps, before them by the clock."""
+        if self.row is None:
+            return 0.0
+        if self.total:
+            return cost_s * (1 - self.share_left)
+        return min(cost_s, time.monotonic() - self.claimed_at)
 
 
 OnChange: TypeAlias = Callable[[str], None]
@@ -235,6 +245,8 @@ class Scheduler:
                 return
             task = attempts.create_task(self._named_attempt(ticket), name=f"job {ticket.job_id}")
             self._running[ticket.job_id] = Running(task)
+            # Not in the attempt itself, which never begins where it is stopped at once.
+            task.add_done_callback(partial(self._release, ticket))
 
     def _taken(self) -> int:
         """Slots in use: a generator's training, which waits for all others, takes none."""
@@ -280,33 +292,41 @@ class Scheduler:
         await self._parts.jobs.recover_expired(now=now, keep=set(self._running))
         self._reads_all = True  # numbers may become visible out of order
 
-    async def _named_attempt(self, ticket: Ticket) -> None:
-        with about_job(ticket.job_id):
-            await self._attempt(ticket)
+    def _release(self, ticket: Ticket, task: asyncio.Task[float | None]) -> None:
+        """Free the place of an attempt that ended, however it did."""
+        del self._running[ticket.job_id]
+        device_s = 0.0 if task.cancelled() else task.result()
+        self.queue.ended(ticket.job_id, self._moment(), device_s)
+        self._news.set()
 
-    async def _attempt(self, ticket: Ticket) -> None:
-        """Carry out one attempt, from claim to commit; no error leaves it."""
-        device_s: float | None = 0.0
+    async def _named_attempt(self, ticket: Ticket) -> float | None:
+        with about_job(ticket.job_id):
+            return await self._attempt(ticket)
+
+    async def _attempt(self, ticket: Ticket) -> float | None:
+        """Carry out one attempt, from claim to commit; no error leaves it.
+
+        Returns the device seconds to charge; None: what it was believed to take.
+        """
         try:
             row = await self._claimed(ticket)
             if row is not None:
-                device_s = await self._run(row)
+                return await self._run(row)
         except StorageUnavailable:
             self._reads_all = True  # the job is still queued
             await asyncio.sleep(FIRST_PAUSE_S)
         except asyncio.CancelledError:
             # Its row has ended, or this process is closing and the next start runs it again.
             logger.debug("the attempt is stopped")
-        finally:
-            self._running.pop(ticket.job_id, None)
-            self.queue.ended(ticket.job_id, self._moment(), device_s)
-            self._news.set()
+            return self._running[ticket.job_id].used_s(ticket.cost_s)
+        return 0.0
 
     async def _claimed(self, ticket: Ticket) -> JobRow | None:
         now = self._parts.now()
         row = await self._parts.jobs.claim(ticket.job_id, now=now, lease_until=now + LEASE)
         if row is not None:
-            self._running[ticket.job_id].row = row
+            running = self._running[ticket.job_id]
+            running.row, running.claimed_at = row, time.monotonic()
             self._on_change(row.id)
         return row
 

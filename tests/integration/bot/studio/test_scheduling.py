@@ -1,0 +1,71 @@
+"""Who is served, and who is not: the share of the device, and jobs that run alone."""
+
+import asyncio
+from functools import partial
+
+from bot.studio.contract import JobState
+from bot.studio.studio import Atelier
+from engine.api import Finished, OnEvent, Request, TextToImage
+from engine.testing import FakeEngine, steps_of
+from tests.integration.bot.studio.conftest import MEMBER, OTHER, QUICK, WEB, Open, ended
+
+LARGE = " --size 384x384 --steps 40 --images 1"
+
+
+class SlowCats(FakeEngine):
+    """Takes all steps of a cat, and never ends one."""
+
+    def words(self) -> list[str]:
+        """What was asked for, in the order of asking."""
+        return [one.prompt[0].text for one in self.requests if isinstance(one, TextToImage)]
+
+    async def run(self, request: Request, on_event: OnEvent) -> Finished:
+        """Draw all else."""
+        if not isinstance(request, TextToImage) or "cat" not in request.prompt[0].text:
+            return await super().run(request, on_event)
+        self.requests.append(request)
+        for progress in steps_of(request):
+            on_event(progress)
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+async def test_cancelling_at_the_last_step_gains_no_more_turns_than_letting_it_end(
+    open_here: Open,
+) -> None:
+    engine = SlowCats()
+    open_on = partial(open_here.func, engine, **open_here.keywords)
+    async with open_on(slots=1) as studio:
+        cats = await studio.imagine(MEMBER, "{cat one, cat two}" + LARGE, WEB)
+        await studio.imagine(OTHER, "{fox, owl, hen}" + LARGE, WEB)
+        while len(engine.requests) < 1:
+            await asyncio.sleep(0.01)
+        await studio.cancel(MEMBER, cats[0].id)
+        while len(engine.requests) < 5:
+            await asyncio.sleep(0.01)
+    assert engine.words() == ["cat one", "fox", "owl", "hen", "cat two"]
+
+
+async def test_an_attempt_that_is_stopped_before_it_begins_frees_its_place(
+    open_here: Open, engine: FakeEngine
+) -> None:
+    async with open_here(slots=1) as studio:
+        _stop_first_pick(studio)
+        job, other = await studio.imagine(MEMBER, "{a fox, a cat}" + QUICK, WEB)
+        assert (await ended(studio, other)).state is JobState.FINISHED
+        assert (await ended(studio, job)).state is JobState.FINISHED
+
+
+def _stop_first_pick(studio: Atelier) -> None:
+    """Stop the first job that is picked, after its task is there and before it runs."""
+    queue, loop = studio.scheduler.queue, asyncio.get_running_loop()
+    pick = queue.pick
+
+    def picked(*values):
+        ticket = pick(*values)
+        if ticket is not None:
+            queue.pick = pick
+            loop.call_soon(studio.scheduler.run_again, ticket.job_id)
+        return ticket
+
+    queue.pick = picked
