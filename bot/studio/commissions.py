@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from bot.errors import ConfirmationNeeded, LimitReached, NotAllowed
 from bot.prompts import NONE, Flags, Wildcards, parse
-from bot.storage.images import ImageRow, SeenImage
+from bot.storage.images import ImageRow
 from bot.storage.jobs import JobRow
 from bot.studio import mixing, policy, restyling
 from bot.studio.acceptance import Acceptance, Commission, hides, of_image
@@ -33,8 +33,9 @@ from bot.studio.contract import (
     Teaching,
 )
 from bot.studio.house import House, Terms
-from bot.studio.ingredients import Ingredients
+from bot.studio.ingredients import Found, Ingredients
 from bot.studio.pictures import shown_words
+from bot.studio.remarks import FIRST_FRAME
 from bot.studio.restyling import STYLE_MODEL
 from bot.studio.training import Training
 from bot.wording import Said
@@ -122,10 +123,11 @@ class Commissions:
         )
         for wish in wishes:
             policy.require_model(model_of(wish, self._catalogue).name, terms.rules)
-        attached, seen = await self._ingredients.attached(caller, source, style)
-        parent = seen[0].row if seen else None
+        attached, found = await self._ingredients.attached(caller, source, style)
+        rows = _rows(*found)
+        parent = rows[0] if rows else None
         hidden = [
-            hides(caller, _asked_to_hide([wish], is_private), terms.preferences, _rows(*seen))
+            hides(caller, _asked_to_hide([wish], is_private), terms.preferences, rows)
             for wish in wishes
         ]
         if len(wishes) >= CONFIRMED_FROM and not confirmed:
@@ -140,6 +142,7 @@ class Commissions:
                 parent_image_id=parent.id if parent else None,
                 parent_job_id=parent.job_id if parent else None,
                 is_relaxed=wish.is_relaxed,
+                remark=_remark_on(*found),
             )
             for wish, is_hidden in zip(wishes, hidden, strict=True)
         ]
@@ -161,7 +164,8 @@ class Commissions:
         is_drawn = asked.method is StyleMethod.DIFFUSION
         if is_drawn:
             policy.require_model(info.name, terms.rules)
-        shown, seen = await self._ingredients.content(caller, content, asked.method)
+        found = await self._ingredients.content(caller, content, asked.method)
+        shown, seen = found.content, found.seen
         looks = [await self._ingredients.look(caller, choice) for choice in styles]
         mask = await self._ingredients.mask(shown, asked)
         request = valid(lambda: restyling.request_for(shown, looks, asked, info, mask))
@@ -175,7 +179,7 @@ class Commissions:
             prompt=restyling.words_for(shown, looks),
             model=info.name if is_drawn else STYLE_MODEL,
             operation=Operation.STYLIZE,
-            is_private=hides(caller, asked.is_private, terms.preferences, _rows(seen)),
+            is_private=hides(caller, asked.is_private, terms.preferences, _rows(found)),
             parent_image_id=seen.row.id if seen else None,
             parent_job_id=seen.row.job_id if seen else None,
         )
@@ -226,7 +230,8 @@ class Commissions:
     ) -> JobRow:
         """A larger version of an image or upload."""
         terms = await self._acceptance.terms(caller)
-        content, seen = await self._ingredients.still(caller, picture)
+        found = await self._ingredients.still(caller, picture)
+        content, seen = found.content, found.seen
         if max(content.width, content.height) * factor > MAX_UPSCALED_SIDE:
             raise LimitReached(
                 Said(
@@ -250,6 +255,7 @@ class Commissions:
                 operation=Operation.UPSCALE,
                 is_private=hides(caller, is_private, terms.preferences),
             )
+        commission = replace(commission, remark=_remark_on(found))
         return await self._acceptance.accept_one(caller, commission, destination, terms)
 
     async def blend(
@@ -278,7 +284,7 @@ class Commissions:
             )
         terms = await self._acceptance.terms(caller)
         found = [await self._ingredients.still(caller, picture) for picture in pictures]
-        contents = [content for content, _ in found]
+        contents = [one.content for one in found]
         wish = self._wish(asked.prompt, terms, model=asked.model, seed=asked.seed)
         wish = replace(
             wish, parsed=replace(wish.parsed, flags=replace(wish.parsed.flags, images=asked.count))
@@ -287,16 +293,17 @@ class Commissions:
         typed = wish.parsed.flags.strength
         pngs = [content.png for content in contents]
         request = valid(lambda: mixing.blend_of(drawing, pngs, asked, typed=typed))
-        seen = [image for _, image in found if image]
+        rows = _rows(*found)
         hidden = _asked_to_hide([wish], asked.is_private)
         commission = Commission(
             request=request,
             prompt=mixing.blend_words([content.words for content in contents], asked.prompt),
             model=request.model if isinstance(request, Diffusion) else STYLE_MODEL,
             operation=Operation.BLEND,
-            is_private=hides(caller, hidden, terms.preferences, _rows(*seen)),
-            parent_image_id=seen[0].row.id if seen else None,
-            parent_job_id=seen[0].row.job_id if seen else None,
+            is_private=hides(caller, hidden, terms.preferences, rows),
+            parent_image_id=rows[0].id if rows else None,
+            parent_job_id=rows[0].job_id if rows else None,
+            remark=_remark_on(*found),
         )
         return await self._acceptance.accept_one(caller, commission, destination, terms)
 
@@ -304,19 +311,21 @@ class Commissions:
         """Images that a model draws without words."""
         terms = await self._acceptance.terms(caller)
         info, weights = await self._dreamer(caller, terms, asked.model, asked.look)
-        content, seen = (
-            (await self._ingredients.still(caller, asked.like)) if asked.like else (None, None)
-        )
-        like = content.png if content else b""
+        found = [await self._ingredients.still(caller, asked.like)] if asked.like else []
+        rows = _rows(*found)
+        like = found[0].content.png if found else b""
         request = replace(valid(lambda: mixing.dream_of(asked, info, like)), weights=weights)
         commission = Commission(
             request=request,
-            prompt=mixing.dream_words(asked.look.strip().lower(), content.words if content else ""),
+            prompt=mixing.dream_words(
+                asked.look.strip().lower(), found[0].content.words if found else ""
+            ),
             model=info.name,
             operation=Operation.DREAM,
-            is_private=hides(caller, asked.is_private, terms.preferences, _rows(seen)),
-            parent_image_id=seen.row.id if seen else None,
-            parent_job_id=seen.row.job_id if seen else None,
+            is_private=hides(caller, asked.is_private, terms.preferences, rows),
+            parent_image_id=rows[0].id if rows else None,
+            parent_job_id=rows[0].job_id if rows else None,
+            remark=_remark_on(*found),
         )
         return await self._acceptance.accept_one(caller, commission, destination, terms)
 
@@ -352,16 +361,18 @@ class Commissions:
             dreamer, weights = await self._dreamer(caller, terms, asked.dreamer, asked.look)
         points = [one.point for one in passed]
         request = valid(lambda: mixing.morph_of(points, drawing, dreamer, weights, asked))
-        seen = [one.seen for one in passed if one.seen]
+        found = [one.found for one in passed if one.found]
+        rows = _rows(*found)
         hidden = _asked_to_hide([one.wish for one in passed if one.wish], asked.is_private)
         commission = Commission(
             request=request,
             prompt=" → ".join(one.words for one in passed),
             model=dreamer.name if dreamer and not (drawings or sizes) else drawing.model,
             operation=Operation.MORPH,
-            is_private=hides(caller, hidden, terms.preferences, _rows(*seen)),
-            parent_image_id=seen[0].row.id if seen else None,
-            parent_job_id=seen[0].row.job_id if seen else None,
+            is_private=hides(caller, hidden, terms.preferences, rows),
+            parent_image_id=rows[0].id if rows else None,
+            parent_job_id=rows[0].job_id if rows else None,
+            remark=_remark_on(*found),
         )
         return await self._acceptance.accept_one(caller, commission, destination, terms)
 
@@ -405,9 +416,10 @@ class Commissions:
             return _Passed(point, f"dream {stop.seed}")
         if not (stop.upload or stop.image):
             raise LimitReached("each stop of a morph is a picture, words or a seed")
-        content, seen = await self._ingredients.still(caller, stop.upload or stop.image)
+        found = await self._ingredients.still(caller, stop.upload or stop.image)
+        content = found.content
         point = Waypoint(picture=content.png)
-        return _Passed(point, content.words, size=(content.width, content.height), seen=seen)
+        return _Passed(point, content.words, size=(content.width, content.height), found=found)
 
     def _wish(self, text: str, terms: Terms, *, model: str | None, seed: int | None) -> Wish:
         """One prompt, read with what is set; without any words nothing is added to it."""
@@ -449,7 +461,7 @@ class _Passed:
     drawing: TextToImage | None = None  # of a prompt
     wish: Wish | None = None  # that made the drawing
     size: tuple[int, int] | None = None  # of a picture, in pixels
-    seen: SeenImage | None = None  # of the gallery
+    found: Found | None = None  # the picture
 
 
 def _require_alike(passed: Sequence[_Passed]) -> None:
@@ -481,9 +493,14 @@ def _require_alike(passed: Sequence[_Passed]) -> None:
             )
 
 
-def _rows(*seen: SeenImage | None) -> list[ImageRow]:
-    """The rows of images, where there are any."""
-    return [one.row for one in seen if one]
+def _rows(*found: Found) -> list[ImageRow]:
+    """The rows of those that are images of the gallery."""
+    return [one.seen.row for one in found if one.seen]
+
+
+def _remark_on(*found: Found) -> Said | str:
+    """What is to be said of a result for which only a part of these was taken."""
+    return FIRST_FRAME if any(one.is_first_frame for one in found) else ""
 
 
 def _asked_to_hide(wishes: Sequence[Wish], asked: bool | None) -> bool | None:  # noqa: FBT001

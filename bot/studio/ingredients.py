@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
@@ -31,6 +31,15 @@ from engine.api import (
 FetchPicture: TypeAlias = Callable[[str], Awaitable[bytes]]
 
 LINK_HOSTS = frozenset({"cdn.discordapp.com", "media.discordapp.net"})
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A picture that came along or was named."""
+
+    content: Content
+    seen: SeenImage | None = None  # the image it is, if it is one of the gallery
+    is_first_frame: bool = False  # of what moves
 
 
 class Ingredients:
@@ -69,18 +78,16 @@ class Ingredients:
 
     async def attached(
         self, caller: Caller, source: bytes | str | None, style: bytes | str | None
-    ) -> tuple[Sources, list[SeenImage]]:
-        """What came along with a prompt, uploads or ids, and the images of the gallery among it."""
-        sources, seen = Sources(), []
+    ) -> tuple[Sources, list[Found]]:
+        """What came along with a prompt, uploads or ids."""
+        sources, found = Sources(), []
         if source is not None:
-            picture, image = await self.still(caller, source)
-            sources = _beginning(sources, picture)
-            seen.append(image)
+            found.append(await self.still(caller, source))
+            sources = _beginning(sources, found[-1].content)
         if style is not None:
-            look, image = await self.still(caller, style, "the style")
-            sources = replace(sources, styles=(StyleReference(image=look.png),))
-            seen.append(image)
-        return sources, [image for image in seen if image]
+            found.append(await self.still(caller, style, "the style"))
+            sources = replace(sources, styles=(StyleReference(image=found[-1].content.png),))
+        return sources, found
 
     async def request(self, caller: Caller, wish: Wish, came: Sources) -> Request:
         """The request of a prompt, with the pictures that it names and that came along."""
@@ -104,31 +111,35 @@ class Ingredients:
 
     async def content(
         self, caller: Caller, content: bytes | str | None, method: StyleMethod
-    ) -> tuple[Content, SeenImage | None]:
-        """What is restyled, and the image it is, if it is one of the gallery."""
+    ) -> Found:
+        """What is restyled; only the fast method restyles what moves.
+
+        Raises:
+            LimitReached: another method was asked for that.
+        """
         if isinstance(content, bytes):
-            return await self._uploaded(content, method, restyling.A_PICTURE), None
+            return Found(await self._uploaded(content, method, restyling.A_PICTURE))
         image_id = await self._newest(caller) if content is None else content
         seen = await self._gallery.seen(caller, image_id)
         row = seen.row
         words = restyling.without_style(" ".join(shown_words(row.prompt).split()))
-        if row.animation_key and method is StyleMethod.FAST:
+        if row.animation_key:
             moving = await self._files.read(row.animation_key)
-            return await self._uploaded(moving, method, words), seen
+            return Found(await self._uploaded(moving, method, words), seen)
         png = await self._files.read(row.file_key)
-        return Content(png, row.width, row.height, words), seen
+        return Found(Content(png, row.width, row.height, words), seen)
 
-    async def still(
-        self, caller: Caller, picture: bytes | str, name: str = "the picture"
-    ) -> tuple[Content, SeenImage | None]:
+    async def still(self, caller: Caller, picture: bytes | str, name: str = "the picture") -> Found:
         """An upload, or an image of the gallery; of what moves the first frame."""
         if isinstance(picture, bytes):
             upload = await self.clean(picture, name)
-            return Content(upload.png, upload.width, upload.height), None
+            content = Content(upload.png, upload.width, upload.height)
+            return Found(content, is_first_frame=upload.is_animated)
         seen = await self._gallery.seen(caller, picture)
         row = seen.row
         words = " ".join(shown_words(row.prompt).split()) or restyling.A_PICTURE
-        return Content(await self._files.read(row.file_key), row.width, row.height, words), seen
+        content = Content(await self._files.read(row.file_key), row.width, row.height, words)
+        return Found(content, seen, is_first_frame=row.animation_key is not None)
 
     async def _uploaded(self, data: bytes, method: StyleMethod, words: str) -> Content:
         """A picture or animation from outside; only the fast method restyles what moves."""

@@ -5,6 +5,8 @@ from bot.studio import restyling
 from bot.wording import Said
 from engine.api import Request, TextToImage
 
+FIRST_FRAME = Said("Of what moves, the first frame was taken.")
+
 
 def remark_on(request: Request, prompt: str) -> Said | str:
     """What was left out of a job's request, or of the flags of its prompt; "" if nothing was."""

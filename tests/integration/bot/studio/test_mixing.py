@@ -20,6 +20,7 @@ from bot.studio.contract import (
     Preferences,
 )
 from bot.studio.studio import Atelier
+from bot.wording import translated
 from engine.api import (
     Blend,
     Dream,
@@ -270,6 +271,33 @@ async def test_a_morph_is_kept_as_animation_with_its_first_frame(
     [request] = engine.requests
     assert isinstance(request, Morph)
     assert request.drawing.width > request.drawing.height
+
+
+async def test_of_what_moves_the_first_frame_is_taken_and_the_result_says_so(
+    studio: Atelier, engine: FakeEngine
+) -> None:
+    stored = (await morphed(studio)).images[0].id
+    first = await studio.image_png(MEMBER, stored)
+    jobs = [
+        await blended(studio, (stored, PAIR[0])),
+        await dreamt(studio, like=stored),
+        await morphed(studio, (MorphStop(image=stored), MorphStop(seed=7))),
+        await ended(studio, await studio.upscale(MEMBER, stored, WEB)),
+        await made(studio, source=stored),
+    ]
+    blend, dream, morph, upscale, drawn = engine.requests[1:]
+    assert isinstance(blend, Blend)
+    assert isinstance(dream, Dream)
+    assert isinstance(morph, Morph)
+    assert isinstance(upscale, Upscale)
+    assert isinstance(drawn, ImageToImage)
+    taken = [blend.pictures[0], dream.like, morph.stops[0].picture, upscale.source, drawn.source]
+    assert taken == [first] * 5
+    assert {job.reason for job in jobs} == {"Of what moves, the first frame was taken."}
+    assert translated(jobs[0].reason, "zh-CN") == "动图只取用了第一帧。"
+    uploaded = await studio.image_file(MEMBER, stored)
+    assert "first frame" in (await blended(studio, (uploaded, PAIR[0]))).reason
+    assert (await blended(studio)).reason == "", "these do not move"
 
 
 async def test_a_dropped_animation_is_made_again(studio: Atelier, engine: FakeEngine) -> None:

@@ -34,6 +34,7 @@ from engine.models import style_versions
 from engine.testing import FakeEngine
 from tests.integration.bot.studio.conftest import ADMIN, MEMBER, OTHER, WEB, Open, ended, made
 
+PAIR = (StyleChoice(name="udnie"), StyleChoice(name="great-wave"))
 NIGHT = (StyleChoice(name="starry-night"),)
 CHINESE = replace(MEMBER, locale="zh-CN")
 
@@ -179,11 +180,10 @@ async def test_a_private_image_stays_private_when_it_is_restyled(studio: Atelier
 async def test_a_blend_shows_five_steps_on_the_newest_image(
     studio: Atelier, engine: FakeEngine
 ) -> None:
-    pair = (StyleChoice(name="udnie"), StyleChoice(name="great-wave"))
     with pytest.raises(NotFound, match="attach one"):
-        await studio.blend_styles(MEMBER, None, pair, WEB)
+        await studio.blend_styles(MEMBER, None, PAIR, WEB)
     drawn = await made(studio)
-    job = await ended(studio, await studio.blend_styles(MEMBER, None, pair, WEB, share=0.3))
+    job = await ended(studio, await studio.blend_styles(MEMBER, None, PAIR, WEB, share=0.3))
     told = [read_parameters(await studio.image_png(MEMBER, image.id)) for image in job.images]
     weights = [dict(parameters.others)["Styles"] for parameters in told if parameters]
     assert weights[0] == "udnie:1"
@@ -321,8 +321,13 @@ async def test_animations_are_kept_small(studio: Atelier, engine: FakeEngine) ->
 
 
 async def test_only_the_fast_method_restyles_what_moves(studio: Atelier) -> None:
-    with pytest.raises(LimitReached, match="fast method"):
-        await restyled(studio, moving(3), method=StyleMethod.OPTIMISE)
+    stored = (await restyled(studio, moving(3))).images[0].id
+    for method in (StyleMethod.OPTIMISE, StyleMethod.DIFFUSION):
+        for content in (moving(3), stored):
+            with pytest.raises(LimitReached, match="fast method"):
+                await restyled(studio, content, method=method)
+        with pytest.raises(LimitReached, match="fast method"):
+            await studio.blend_styles(MEMBER, None, PAIR, WEB, Restyling(method=method))
 
 
 # Training
