@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_MS = 10_000
 CONNECT_TIMEOUT_S = 10
+# What is raised by a database that does not answer; the pool raises an error of its own.
+NO_ANSWER = (DBAPIError, PoolTimeout, OSError, TimeoutError)
 _UNSTORABLE = "there is a character in this that can't be stored or searched"
 _DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
@@ -193,7 +195,7 @@ async def _translated() -> AsyncIterator[None]:
         raise
     except UnicodeEncodeError as error:
         raise NotFound(_UNSTORABLE) from error
-    except (DBAPIError, PoolTimeout, OSError, TimeoutError) as error:
+    except NO_ANSWER as error:
         if isinstance(error, DBAPIError) and _is_of_data(error):
             raise NotFound(_UNSTORABLE) from error
         logger.warning("the database does not answer: %s", getattr(error, "orig", error))

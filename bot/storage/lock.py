@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Protocol
 
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.errors import StorageUnavailable
-from bot.storage.database import Database
+from bot.storage.database import NO_ANSWER, Database
 
 if sys.platform != "win32":
     import fcntl
@@ -97,11 +96,11 @@ class AdvisoryLock:
             return True
         try:
             connection = await self._database.connect_alone()
-        except (DBAPIError, OSError, TimeoutError) as error:
+        except NO_ANSWER as error:
             raise StorageUnavailable("the database does not answer now") from error
         try:
             taken = await connection.scalar(text(f"SELECT pg_try_advisory_lock({_POSTGRES_KEY})"))
-        except DBAPIError as error:
+        except NO_ANSWER as error:
             await self._drop(connection)
             raise StorageUnavailable("the database does not answer now") from error
         if not taken:
@@ -120,14 +119,14 @@ class AdvisoryLock:
         try:
             async with asyncio.timeout(_PING_TIMEOUT_S):
                 await connection.execute(text("SELECT 1"))
-        except (DBAPIError, OSError, TimeoutError) as error:
+        except NO_ANSWER as error:
             logger.warning("the scheduler's lock is lost: %s", getattr(error, "orig", error))
             self._connection = None
             await self._drop(connection)
             raise StorageUnavailable("the database does not answer now") from error
 
     async def _drop(self, connection: AsyncConnection) -> None:
-        with suppress(DBAPIError, OSError, TimeoutError):
+        with suppress(*NO_ANSWER):
             await connection.invalidate()
-        with suppress(DBAPIError, OSError, TimeoutError):
+        with suppress(*NO_ANSWER):
             await connection.close()

@@ -1,5 +1,8 @@
 """One scheduler at a time."""
 
+import asyncio
+from collections.abc import AsyncIterator
+
 import asyncpg
 import pytest
 
@@ -41,3 +44,35 @@ async def _cut_connections(url: str) -> None:
         "WHERE pid <> pg_backend_pid() AND datname = current_database()"
     )
     await connection.close()
+
+
+@pytest.fixture
+async def silent_server() -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """The address of a server that takes connections and never says a word, and who has come."""
+    has_come = asyncio.Event()
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        has_come.set()
+        while await reader.read(1000):
+            pass
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(take, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server:
+        yield f"postgresql://someone@127.0.0.1:{port}/atelier", has_come
+
+
+async def test_a_server_that_hangs_while_others_wait_for_it_too_is_unavailable(
+    silent_server: tuple[str, asyncio.Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, has_come = silent_server
+    async with open_database(address, pool_size=1) as database:
+        monkeypatch.setattr(database.engine.pool, "_timeout", 0.1)
+        other = asyncio.create_task(database.check())
+        await has_come.wait()
+        with pytest.raises(StorageUnavailable):
+            await AdvisoryLock(database).acquire()
+        other.cancel()
+        await asyncio.wait([other])
