@@ -1,6 +1,7 @@
 """What was made before, made once more: near it, with another seed or prompt, or exactly so."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
 from bot.errors import NotAllowed, NotFound, UnusablePicture
@@ -49,6 +50,7 @@ from engine.api import (
     ModelInfo,
     Morph,
     Request,
+    StyleReference,
     Stylize,
     TrainGan,
     image_of,
@@ -57,10 +59,24 @@ from engine.api import (
 
 SUBTLE, STRONG = 0.25, 0.6  # share of new noise in a variation
 SUBTLE_STRENGTH, STRONG_STRENGTH = 0.35, 0.65  # where a variation begins with the picture itself
+# What keeps the pictures that another job began with.
+_TAKING_OVER = frozenset(
+    {
+        Operation.REROLL,
+        Operation.REMIX,
+        Operation.VARY_SUBTLE,
+        Operation.VARY_STRONG,
+        Operation.MAKE_AGAIN,
+    }
+)
 
 
 class Repeats:
-    """Makes jobs from images, jobs and the parameters in pictures."""
+    """Makes jobs from images, jobs and the parameters in pictures.
+
+    Uploads and secret pictures that a job began with are shown to others as far as its owner let
+    it show them. Who changes what they become begins with the result in their place.
+    """
 
     def __init__(
         self,
@@ -106,10 +122,14 @@ class Repeats:
         if not isinstance(request, Stylize):
             raise NotAllowed("only a restyled picture has a strength; restyle this one first")
         compared = restyling.compared(request, seen.row.place)
+        parent_image_id = parent.parent_image_id
+        if not await self._is_own(caller, parent):
+            compared = replace(compared, content=await self._files.read(seen.row.file_key))
+            parent_image_id = seen.row.id
         commission = replace(
             of_image(caller, seen, compared, Operation.STYLIZE, terms.preferences),
             model=STYLE_MODEL,
-            parent_image_id=parent.parent_image_id,
+            parent_image_id=parent_image_id,
         )
         return await self._acceptance.accept_one(caller, commission, destination, terms)
 
@@ -120,8 +140,10 @@ class Repeats:
         terms = await self._acceptance.terms(caller)
         parent = await self._jobs.seen(policy.viewer(caller), job_id.strip().lower())
         request = await self._stored_request(parent)
+        is_own = await self._is_own(caller, parent)
+        seen = await self._gallery.shown_of(caller, parent)
         commission = Commission(
-            request=request,
+            request=request if is_own else _as_shown(request, seen),
             prompt=parent.prompt,
             model=parent.model,
             operation=Operation.REROLL,
@@ -130,11 +152,15 @@ class Repeats:
             parent_job_id=parent.id,
             is_relaxed=parent.is_relaxed,
         )
-        if text is None:
-            prompt = without_flags(parent.prompt, "seed")
-            commission = replace(commission, request=_anew(request, parent), prompt=prompt)
+        if text is not None:
+            shown = None if is_own else seen
+            commission = await self._remixed(caller, commission, text, terms, shown)
+        elif isinstance(request, Blend) and request.strength == 0 and not is_own:
+            commission = await self._blended_on(commission, parent, terms, seen)
         else:
-            commission = await self._remixed(caller, commission, text, terms)
+            prompt = without_flags(parent.prompt, "seed")
+            request = _anew(commission.request, parent)
+            commission = replace(commission, request=request, prompt=prompt)
         return await self._acceptance.accept_one(caller, commission, destination, terms)
 
     async def make_again(self, caller: Caller, picture: bytes, destination: Destination) -> JobRow:
@@ -155,6 +181,35 @@ class Repeats:
         images = await self._gallery.of_job(parent)
         most_public = sorted((seen.row for seen in images), key=lambda row: row.is_private)[:1]
         return hides(caller, None, terms.preferences, [parent, *most_public])
+
+    async def _is_own(self, caller: Caller, job: JobRow) -> bool:
+        """Whether what a job began with is the caller's, not taken over from somebody else's."""
+        while job.owner_id == caller.owner_id:
+            if job.parent_job_id is None or job.operation not in _TAKING_OVER:
+                return True
+            try:
+                job = await self._jobs.by_id(job.parent_job_id)
+            except NotFound:
+                return False
+        return False
+
+    async def _blended_on(
+        self, commission: Commission, parent: JobRow, terms: Terms, seen: Sequence[SeenImage]
+    ) -> Commission:
+        """Somebody else's blend anew: other weights would show more of one picture, or all of it.
+
+        Raises:
+            NotFound: it shows the caller nothing to go on from.
+        """
+        if not seen:
+            raise NotFound("this blend shows no picture yet that another could be made from")
+        request = await self._from_picture(seen[0], parent, terms, STRONG_STRENGTH)
+        assert isinstance(request, Diffusion)
+        assert isinstance(commission.request, Blend)
+        request = replace(request, image_count=commission.request.image_count)
+        return replace(
+            commission, request=request, model=request.model, parent_image_id=seen[0].row.id
+        )
 
     async def _stored_request(self, job: JobRow) -> Request:
         files = {key: await self._files.read(key) for key in set(file_keys(job.request))}
@@ -204,8 +259,14 @@ class Repeats:
         return next(able, self._catalogue.default)
 
     async def _remixed(
-        self, caller: Caller, commission: Commission, text: str, terms: Terms
+        self,
+        caller: Caller,
+        commission: Commission,
+        text: str,
+        terms: Terms,
+        shown: Sequence[SeenImage] | None,
     ) -> Commission:
+        """The job with another prompt; of somebody else's, `shown` is what they let be seen."""
         request = commission.request
         wishes = read_wishes(
             text, terms.preferences, cap=1, wildcards=self._wildcards, has_picture=True
@@ -214,11 +275,13 @@ class Repeats:
         info = model_of(wish, self._catalogue)
         policy.require_model(info.name, terms.rules)
         came = await asyncio.to_thread(_came_with, request, commission.prompt)
+        if shown is not None:
+            came = await self._shown_in_place(came, shown)
         if wish.parsed.image_prompts:
             came = replace(came, source=b"")
         remixed = await self._ingredients.request(caller, wish, came)
         flags = wish.parsed.flags
-        if isinstance(request, Blend):
+        if isinstance(request, Blend) and shown is None:
             assert isinstance(remixed, Diffusion)
             on = strength_of(flags, max(request.strength, mixing.DRAWN_ON))
             asked = Blending(weights=request.weights, prompt=text, strength=on)
@@ -226,6 +289,7 @@ class Repeats:
         elif isinstance(remixed, ImageToImage) and came.source:
             stored = request.strength if isinstance(request, ImageToImage) else STRONG_STRENGTH
             remixed = replace(remixed, strength=strength_of(flags, stored))
+        parent_image_id = shown[0].row.id if shown and came.source else commission.parent_image_id
         return replace(
             commission,
             request=remixed,
@@ -233,8 +297,20 @@ class Repeats:
             model=info.name,
             operation=Operation.REMIX,
             is_private=commission.is_private if wish.is_private is None else wish.is_private,
+            parent_image_id=parent_image_id,
             is_relaxed=wish.is_relaxed,
         )
+
+    async def _shown_in_place(self, came: Sources, shown: Sequence[SeenImage]) -> Sources:
+        """The first image of a job in place of the pictures that came with it, if any did."""
+        if not shown:
+            return Sources(styles=_looks_like(came.styles, b""))
+        row = shown[0].row
+        png = await self._files.read(row.file_key)
+        styles = _looks_like(came.styles, png)
+        if came.source_size is None:
+            return Sources(styles=styles)
+        return Sources(png, (row.width, row.height), styles)
 
     async def _recorded(
         self, caller: Caller, parameters: GenerationParameters, terms: Terms
@@ -248,6 +324,8 @@ class Repeats:
             request = await self._stored_request(parent)
         except NotFound:
             return None
+        if not await self._is_own(caller, parent):
+            request = _as_shown(request, await self._gallery.shown_of(caller, parent))
         return Commission(
             request=request,
             prompt=parent.prompt,
@@ -303,6 +381,23 @@ def _anew(request: Request, job: JobRow) -> Request:
             return mixing.morphed_anew(request)
         case _:
             return replace(request, seed=new_seed())
+
+
+def _as_shown(request: Request, seen: Sequence[SeenImage]) -> Request:
+    """A job of somebody else as they show it: of several strengths of a restyle, those alone."""
+    if not (isinstance(request, Stylize) and request.image_strengths and seen):
+        return request
+    strengths = tuple(request.image_strengths[one.row.place] for one in seen)
+    return replace(request, image_strengths=strengths, image_count=len(strengths))
+
+
+def _looks_like(styles: Sequence[StyleReference], png: bytes) -> tuple[StyleReference, ...]:
+    """Looks with a picture in place of those that were uploaded; without one they are left out."""
+    return tuple(
+        style if style.preset else StyleReference(image=png, weight=style.weight)
+        for style in styles
+        if style.preset or png
+    )
 
 
 def _came_with(request: Request, prompt: str) -> Sources:

@@ -24,13 +24,18 @@ from bot.studio.contract import (
     Limits,
     Operation,
     Preferences,
+    Restyling,
     StyleChoice,
 )
 from bot.studio.pictures import JOB_KEY
 from bot.studio.studio import Atelier
 from engine.api import (
+    EngineError,
     GenerationParameters,
     ImageToImage,
+    Request,
+    StyleReference,
+    Stylize,
     TextToImage,
     Upscale,
     read_parameters,
@@ -412,6 +417,133 @@ async def test_a_remix_keeps_the_look_that_was_attached_and_takes_others_from_it
         job = await studio.reroll(MEMBER, first.id, WEB, text=words + QUICK)
         await ended(studio, job)
         assert engine.requests[-1].style_references == looks
+
+
+def secret_picture() -> bytes:
+    """An upload that is like nothing an engine without networks draws."""
+    return picture((64, 64), "PNG")
+
+
+async def last_request(
+    studio: Atelier, engine: FakeEngine, job: JobView, caller: Caller = OTHER
+) -> Request:
+    """What the engine was asked for by a job that is now ended."""
+    assert (await ended(studio, job, caller)).state is JobState.FINISHED
+    return engine.requests[-1]
+
+
+async def taken_over(studio: Atelier, job: JobView) -> list[JobView]:
+    """The ways in which somebody else runs a job again as it was."""
+    image_id = job.images[0].id
+    png = await studio.image_png(OTHER, image_id)
+    return [
+        await studio.reroll(OTHER, job.id, WEB),
+        await studio.make_again(OTHER, png, WEB),
+        await studio.vary(OTHER, image_id, WEB, is_strong=False),
+    ]
+
+
+async def test_a_remix_of_somebody_elses_restyle_begins_with_what_it_shows(
+    studio: Atelier, engine: FakeEngine
+) -> None:
+    style = StyleChoice(upload=picture((64, 64), "WEBP"))
+    job = await studio.stylize(MEMBER, secret_picture(), [style], WEB)
+    [image] = (await ended(studio, job)).images
+    remix = await studio.reroll(OTHER, job.id, WEB, text="x --strength 0" + QUICK)
+    drawn = await last_request(studio, engine, remix)
+    shown = await studio.image_png(OTHER, image.id)
+    assert isinstance(drawn, ImageToImage)
+    assert (drawn.source, drawn.style_references) == (shown, (StyleReference(image=shown),))
+    assert (await studio.job(OTHER, remix.id)).parent_id == image.id
+    own = await studio.reroll(MEMBER, job.id, WEB, text="x --strength 0" + QUICK)
+    kept = await last_request(studio, engine, own, MEMBER)
+    first = engine.requests[0]
+    assert isinstance(first, Stylize)
+    assert isinstance(kept, ImageToImage)
+    assert (kept.source, kept.style_references) == (first.content, first.styles)
+
+
+async def test_a_remix_of_a_public_picture_does_not_show_the_private_one_it_came_from(
+    studio: Atelier, engine: FakeEngine
+) -> None:
+    secret = (await made(studio, "a secret --private")).images[0]
+    job = await made(studio, "a fox --public --strength 0.9", source=secret.id)
+    remix = await studio.reroll(OTHER, job.id, WEB, text="x --strength 0" + QUICK)
+    drawn = await last_request(studio, engine, remix)
+    assert isinstance(drawn, ImageToImage)
+    assert drawn.source == await studio.image_png(OTHER, job.images[0].id)
+
+
+async def test_running_somebody_elses_job_again_does_not_make_its_upload_ones_own(
+    studio: Atelier, engine: FakeEngine
+) -> None:
+    [job] = await studio.imagine(MEMBER, "a fox" + QUICK, WEB, source=secret_picture())
+    for again in await taken_over(studio, await ended(studio, job)):
+        again = await ended(studio, again, OTHER)  # noqa: PLW2901
+        remix = await studio.reroll(OTHER, again.id, WEB, text="x --strength 0" + QUICK)
+        drawn = await last_request(studio, engine, remix)
+        assert isinstance(drawn, ImageToImage)
+        assert drawn.source == await studio.image_png(OTHER, again.images[0].id)
+
+
+async def test_a_look_that_somebody_else_attached_is_taken_from_what_it_made(
+    studio: Atelier, engine: FakeEngine
+) -> None:
+    job = await made(studio, "a fox --sref udnie", style=secret_picture())
+    remix = await studio.reroll(OTHER, job.id, WEB, text="an owl" + QUICK)
+    drawn = await last_request(studio, engine, remix)
+    assert isinstance(drawn, TextToImage)
+    shown = await studio.image_png(OTHER, job.images[0].id)
+    assert drawn.style_references == (StyleReference(image=shown),)
+
+
+async def test_nothing_of_an_upload_comes_from_somebody_elses_job_that_shows_no_picture(
+    studio: Atelier, engine: FakeEngine
+) -> None:
+    engine.error = EngineError("no luck")
+    [job] = await studio.imagine(
+        MEMBER, "a fox" + QUICK, WEB, source=secret_picture(), style=secret_picture()
+    )
+    await ended(studio, job)
+    engine.error = None
+    remix = await studio.reroll(OTHER, job.id, WEB, text="an owl --strength 0" + QUICK)
+    drawn = await last_request(studio, engine, remix)
+    assert isinstance(drawn, TextToImage)
+    assert drawn.style_references == ()
+
+
+async def test_strengths_of_somebody_elses_restyle_are_of_the_picture_it_shows(
+    studio: Atelier, engine: FakeEngine
+) -> None:
+    job = await studio.stylize(MEMBER, secret_picture(), [StyleChoice(name="udnie")], WEB)
+    shown = (await ended(studio, job)).images[0].id
+    own = await studio.compare_strengths(MEMBER, shown, WEB)
+    kept = await last_request(studio, engine, own, MEMBER)
+    again = (await ended(studio, await studio.reroll(OTHER, job.id, WEB), OTHER)).images[0].id
+    for image_id in (shown, again):
+        compared = await studio.compare_strengths(OTHER, image_id, WEB)
+        drawn = await last_request(studio, engine, compared)
+        assert isinstance(drawn, Stylize)
+        assert isinstance(kept, Stylize)
+        assert drawn.content == await studio.image_png(OTHER, image_id) != kept.content
+        assert drawn.image_strengths == kept.image_strengths
+        assert compared.parent_id == image_id
+
+
+async def test_strengths_that_were_hidden_are_not_made_again_by_others(
+    studio: Atelier, engine: FakeEngine
+) -> None:
+    asked = Restyling(strengths=(0.1, 0.5, 1.0))
+    job = await studio.stylize(MEMBER, secret_picture(), [StyleChoice(name="udnie")], WEB, asked)
+    images = (await ended(studio, job)).images
+    await studio.publish(MEMBER, images[0].id, is_private=True)
+    png = await studio.image_png(OTHER, images[1].id)
+    for again, caller, strengths in (
+        (await studio.reroll(OTHER, job.id, WEB), OTHER, (0.5, 1.0)),
+        (await studio.make_again(OTHER, png, WEB), OTHER, (0.5, 1.0)),
+        (await studio.reroll(MEMBER, job.id, WEB), MEMBER, (0.1, 0.5, 1.0)),
+    ):
+        assert (await ended(studio, again, caller)).strengths == strengths
 
 
 async def test_an_upscaled_image_is_larger_and_knows_its_parent(studio: Atelier, engine) -> None:

@@ -121,6 +121,26 @@ async def test_blends_without_words_differ_by_their_weights(
     assert first.seed != again.seed
 
 
+async def test_somebody_elses_blend_goes_on_from_what_it_shows(
+    studio: Atelier, engine: FakeEngine
+) -> None:
+    job = await blended(studio)
+    shown = await studio.image_png(OTHER, job.images[0].id)
+    text = "an owl --steps 3 --strength 0 --chaos 100"
+    for again in (
+        await studio.reroll(OTHER, job.id, WEB),
+        await studio.reroll(OTHER, job.id, WEB, text=text),
+    ):
+        await ended(studio, again, OTHER)
+    rerolled, remixed = engine.requests[1:]
+    for drawn in (rerolled, remixed):
+        assert isinstance(drawn, ImageToImage)
+        assert drawn.source == shown
+    assert len((await studio.job(OTHER, again.id)).images) == 4
+    assert isinstance(rerolled, ImageToImage)
+    assert (rerolled.strength, rerolled.image_count) == (0.65, 1)
+
+
 async def test_images_of_the_gallery_blend_with_uploads_and_are_the_parent(studio: Atelier) -> None:
     fox = (await made(studio)).images[0]
     job = await blended(studio, (fox.id, PAIR[0]))
