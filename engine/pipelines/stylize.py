@@ -8,7 +8,7 @@ diffusion  the content noised and drawn again by a checkpoint that is shown the 
 """
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -62,8 +62,12 @@ SHOWN_WEIGHT = 200  # of the styles it is shown, as `--sw`, at strength 1
 AFTER_DIFFUSION = 0.6  # strength of the light restyling
 ANY_PAINTING = plain("an expressive painting with visible brush strokes")
 
+PARTS = 100  # steps that are told of an image that has none of its own
+DRAWN = 0.9  # of the work of diffusion that is not the light restyling
+
 PixelsOf = Generator[Call, Any, Tensor]
 FramesOf = Generator[Call, Any, list[Tensor]]  # (3, H, W) each; of a still picture one
+Sharing = Callable[..., Report]  # share done and preview, if there is one -> what is told
 
 
 def run(
@@ -86,18 +90,18 @@ def run(
     versions = [
         _version(request, styles, number, seed) for number, seed in enumerate(seeds_of(request))
     ]
-    quick = yield from _at_once(versions, contents)
+    teller = _Teller(request, preview_interval_s, clock)
+    at_once = yield from _at_once(request, versions, contents, teller)
     done: list[Picture] = []
     for number, version in enumerate(versions):
-        teller = _Teller(request, number, preview_interval_s, clock)
-        if quick:
-            frames = [quick[number]]
+        if number in at_once:
+            frames = [at_once[number]]
         else:
-            frames = yield from _restyled(version, contents, teller)
+            frames = yield from _restyled(version, contents, teller, number)
         frames = _recoloured(request, frames, contents)
         frames = _masked(request, frames, contents)
         done.append((yield from aside(partial(_picture, frames, opened, request, version.seed))))
-        yield Report(teller.total_of(number + 1), teller.total)
+        yield teller.after(len(versions) if at_once else number + 1)
     return tuple(done)
 
 
@@ -131,22 +135,34 @@ def _version(request: Stylize, styles: Sequence[Style], number: int, seed: int) 
 
 
 def _at_once(
-    versions: Sequence[_Version], contents: list[Tensor]
+    request: Stylize, versions: Sequence[_Version], contents: list[Tensor], teller: "_Teller"
 ) -> Generator[Call, Any, dict[int, Tensor]]:
-    """All images of the fast method by their numbers; none where it is another, or it moves."""
-    request, content = versions[0].request, contents[0]
-    if request.method is not StyleMethod.FAST or request.frames:
+    """All images of a still picture by their numbers: what they have in common is done once.
+
+    None where it moves, or is optimised.
+    """
+    if request.frames or request.method is StyleMethod.OPTIMISE:
         return {}
+    content = contents[0]
     done = {n: content for n, version in enumerate(versions) if version.request.strength == 0}
     left = [n for n in range(len(versions)) if n not in done]
-    for changes in dict.fromkeys(versions[n].changes for n in left):
-        mates = [n for n in left if versions[n].changes == changes]
-        found = yield from restyled_versions(
-            content,
-            [versions[n].style for n in mates],
-            [versions[n].request.strength for n in mates],
-            changes,
-        )
+    is_drawn = request.method is StyleMethod.DIFFUSION
+    differ = bool(request.image_weights or request.image_strengths)
+    ways = {n: n * differ if is_drawn else versions[n].changes for n in left}
+    for way in dict.fromkeys(ways.values()):
+        mates = [n for n in left if ways[n] == way]
+        group = [versions[n] for n in mates]
+        shared = teller.sharing(len(done), len(group))
+        if is_drawn:
+            found = yield from _redrawn(group, content, teller, shared)
+        else:
+            found = yield from restyled_versions(
+                content,
+                [version.style for version in group],
+                [version.request.strength for version in group],
+                group[0].changes,
+                partial(_share_told, shared),
+            )
         done |= dict(zip(mates, found, strict=True))
     return done
 
@@ -154,29 +170,41 @@ def _at_once(
 class _Teller:
     """Progress of all images of a request, with previews by the wall clock."""
 
-    def __init__(
-        self, request: Stylize, number: int, interval_s: float, clock: denoising.Clock
-    ) -> None:
-        is_optimised = request.method is StyleMethod.OPTIMISE
-        self._per_image = request.iterations if is_optimised else 1 + len(request.frames)
-        self._done = number * self._per_image
+    def __init__(self, request: Stylize, interval_s: float, clock: denoising.Clock) -> None:
+        if request.method is StyleMethod.OPTIMISE:
+            self._per_image = request.iterations
+        else:
+            self._per_image = 1 + len(request.frames) if request.frames else PARTS
         self.total = request.image_count * self._per_image
         self._has_previews = request.previews
-        self._interval_s = interval_s
-        self._clock = clock
+        self.interval_s = interval_s
+        self.clock = clock
         self._shown = clock()
 
-    def total_of(self, images: int) -> int:
-        """Steps of so many whole images."""
-        return images * self._per_image
+    def after(self, images: int) -> Report:
+        """What is told when so many images are done."""
+        return Report(images * self._per_image, self.total)
 
-    def on_step(self, step: int, pixels: Tensor) -> Generator[Call, Any, None]:
-        """Tell of an iteration; `pixels` (1, 3, H, W) are what it has come to."""
-        preview = None
-        if self._has_previews and self._clock() - self._shown >= self._interval_s:
-            preview = preview_of(pixels)
-            self._shown = self._clock()
-        yield Report(self._done + min(step, self._per_image), self.total, preview)
+    def stepping(self, number: int) -> moving.OnFrames:
+        """Tells of the steps of an image; pixels (1, 3, H, W) are what it has come to."""
+
+        def on_step(step: int, pixels: Tensor) -> Generator[Call, Any, None]:
+            preview = None
+            if self._has_previews and self.clock() - self._shown >= self.interval_s:
+                preview = preview_of(pixels)
+                self._shown = self.clock()
+            done = number * self._per_image + min(step, self._per_image)
+            yield Report(done, self.total, preview)
+
+        return on_step
+
+    def sharing(self, images: int, mates: int) -> Sharing:
+        """Tells which share of so many mates is done, when so many images were before them."""
+
+        def shared(share: float, preview: bytes | None = None) -> Report:
+            return Report(round((images + share * mates) * self._per_image), self.total, preview)
+
+        return shared
 
 
 def _styles(request: Stylize, contents: list[Tensor]) -> Generator[Call, Any, list[Style]]:
@@ -195,24 +223,21 @@ def _styles(request: Stylize, contents: list[Tensor]) -> Generator[Call, Any, li
     return styles
 
 
-def _restyled(version: _Version, contents: list[Tensor], teller: _Teller) -> FramesOf:
-    request, style = version.request, version.style
+def _restyled(version: _Version, contents: list[Tensor], teller: _Teller, number: int) -> FramesOf:
+    """One image that moves or is optimised."""
+    request, on_step = version.request, teller.stepping(number)
     if request.strength == 0:
         return contents
-    match request.method:
-        case StyleMethod.FAST:
-            return (
-                yield from moving.restyled_frames(
-                    contents, style, request.strength, version.changes, teller.on_step
-                )
-            )
-        case StyleMethod.OPTIMISE:
-            return [(yield from _optimised(version, contents[0], teller))]
-        case StyleMethod.DIFFUSION:
-            return [(yield from _redrawn(request, contents[0], style, version.seed))]
+    if request.method is StyleMethod.OPTIMISE:
+        return [(yield from _optimised(version, contents[0], on_step))]
+    return (
+        yield from moving.restyled_frames(
+            contents, version.style, request.strength, version.changes, on_step
+        )
+    )
 
 
-def _optimised(version: _Version, content: Tensor, teller: _Teller) -> PixelsOf:
+def _optimised(version: _Version, content: Tensor, on_step: moving.OnFrames) -> PixelsOf:
     """Coarse to fine: the large strokes are settled at small sizes, where steps are cheap.
 
     Content counts in the style's palette: in its own it would hold against the style's. Where
@@ -240,7 +265,7 @@ def _optimised(version: _Version, content: Tensor, teller: _Teller) -> PixelsOf:
         weight = torch.tensor([STYLE_WEIGHT * request.strength**2])
         try:
             features = yield ContentFeatures(network, target)
-            x = yield from _descend(descent, network, features, style, weight, teller, done)
+            x = yield from _descend(descent, network, features, style, weight, on_step, done)
         except OutOfMemory:
             if number == 0:
                 raise
@@ -265,7 +290,7 @@ def _descend(
     features: Tensor,
     style: Style,
     weight: Tensor,
-    teller: _Teller,
+    on_step: moving.OnFrames,
     done: int,
 ) -> PixelsOf:
     """Answer an optimiser's pictures with their losses and gradients, until it is content."""
@@ -280,24 +305,30 @@ def _descend(
             best: Tensor = end.value
             return best
         done += 1
-        yield from teller.on_step(done, x)
+        yield from on_step(done, x)
 
 
-def _redrawn(request: Stylize, content: Tensor, style: Style, seed: int) -> PixelsOf:
-    """Draw the content again, shown the styles; where the model sees none, lay them over it."""
+def _redrawn(
+    versions: Sequence[_Version], content: Tensor, teller: _Teller, shared: Sharing
+) -> FramesOf:
+    """Draw the content again, shown the styles; where the model sees none, lay them over it.
+
+    The versions differ in seed and style alone, and are drawn in one pass.
+    """
+    request = versions[0].request
     facts: ModelFacts = yield Facts(NetworkRef(request.model))
     height, width = content.shape[1:]
     (source,) = png.images_of_pixels(content[None].numpy())
     edit = ImageToImage(
         model=request.model,
         prompt=request.prompt or ANY_PAINTING,
-        seed=seed,
+        seed=versions[0].seed,
         width=max(64, round(width / 8) * 8),
         height=max(64, round(height / 8) * 8),
-        image_count=1,
+        image_count=len(versions),
         source=png.encode_png(source),
         strength=REDRAWN * request.strength,
-        previews=False,
+        previews=request.previews,
     )
     if facts.style_side:
         edit = replace(
@@ -306,12 +337,42 @@ def _redrawn(request: Stylize, content: Tensor, style: Style, seed: int) -> Pixe
             style_references=request.styles,
             style_weight=round(SHOWN_WEIGHT * request.strength),
         )
-    drawn = yield from redrawing.redrawn(edit, source)
-    pixels = restyling.resized(drawn[0][None], height, width)
+    drawing = redrawing.redrawn(
+        edit, source, preview_interval_s=teller.interval_s, clock=teller.clock
+    )
+    drawn = yield from _told(drawing, shared)
+    images = [restyling.resized(pixels[None], height, width) for pixels in drawn]
     if facts.style_side:
-        return pixels[0]
-    pixels = match_colours(pixels, style.mean, style.covariance)
-    return (yield from restyling.restyled(pixels[0], style, AFTER_DIFFUSION * request.strength))
+        return [pixels[0] for pixels in images]
+    done: list[Tensor] = []
+    for version, pixels in zip(versions, images, strict=True):
+        style = version.style
+        coloured = match_colours(pixels, style.mean, style.covariance)[0]
+        strength = AFTER_DIFFUSION * request.strength
+        done.append((yield from restyling.restyled(coloured, style, strength)))
+    return done
+
+
+def _told(drawing: FramesOf, shared: Sharing) -> FramesOf:
+    """The same, whose reports are told as shares of a whole."""
+    answer: Any = None
+    while True:
+        failed = isinstance(answer, OutOfMemory)
+        try:
+            call = drawing.throw(answer) if failed else drawing.send(answer)
+        except StopIteration as end:
+            images: list[Tensor] = end.value
+            return images
+        if isinstance(call, Report):
+            call = shared(DRAWN * call.step / call.total, call.preview)
+        try:
+            answer = yield call
+        except OutOfMemory as error:
+            answer = error
+
+
+def _share_told(shared: Sharing, share: float) -> Generator[Call, Any, None]:
+    yield shared(share)
 
 
 def _recoloured(request: Stylize, frames: list[Tensor], contents: list[Tensor]) -> list[Tensor]:

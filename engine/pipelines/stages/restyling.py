@@ -40,6 +40,7 @@ GRID = Grid(side=640, overlap=160, blind=56)
 SMALL_GRID = Grid(side=256, overlap=136, blind=56)
 PIECE = 512  # pixels of a side of what strokes are laid on at once; a multiple of REACH
 SMALL_PIECE = 128  # the same where memory runs out
+PAINTED = 0.7  # of the work that is not strokes
 
 STYLE_SIDE = 512  # pixels of the longer side at which a style is looked at
 LEAST_STYLE_SIDE = 128  # the same for its strokes on the smallest of contents
@@ -50,6 +51,7 @@ PixelsOf = Generator[Call, Any, Tensor]
 StyleOf = Generator[Call, Any, Style]
 C = TypeVar("C", Restyle, LayStrokes)
 P = TypeVar("P", Grid, int)  # how a canvas is cut
+OnShare = Callable[[float], Generator[Call, Any, None]]  # hears how much is done, 0..1
 Changes = tuple[tuple[bytes, float], ...]  # what was learnt of styles, and how much counts
 
 
@@ -166,23 +168,38 @@ def learnt_of(
     return tuple((r.learnt, strength * w / total) for r, w in pairs if r.learnt and w > 0)
 
 
-def restyled(pixels: Tensor, style: Style, strength: float, changes: Changes = ()) -> PixelsOf:
+def unheard(share: float) -> Generator[Call, Any, None]:
+    """Tell nobody how much is done."""
+    del share
+    yield from ()
+
+
+def restyled(
+    pixels: Tensor,
+    style: Style,
+    strength: float,
+    changes: Changes = (),
+    on_share: OnShare = unheard,
+) -> PixelsOf:
     """Return pixels (3, H, W) in [0, 1] in the style's one row, at their own size.
 
     Tiles share the statistics of the whole picture and overlap by more than the network sees, so
     that no seam shows. Where memory runs out the picture is cut smaller. The network paints; which
-    colours there are is then set exactly, and the style's strokes are laid.
+    colours there are is then set exactly, and the style's strokes are laid. Of what is cut into
+    parts, `on_share` hears how much is done.
     """
     height, width = pixels.shape[1:]
     canvas = padded(pixels)
     weight = torch.tensor([strength])
     brush = Restyle(STYLE_NETWORK, canvas[None], style.code, weight, changes=changes)
-    canvas = yield from _whole_or_cut(canvas, brush, in_tiles, GRID, SMALL_GRID)
+    painting = partial(in_tiles, on_share=lambda share: on_share(PAINTED * share))
+    canvas = yield from _whole_or_cut(canvas, brush, painting, GRID, SMALL_GRID)
     painted = cropped(canvas, height, width)
     coloured = with_shapes_of(pixels[None], painted[None], style, strength)[0]
     if style.strokes is None:
         return coloured
-    stroked = yield from _stroked(coloured, style.strokes, weight)
+    laying = partial(in_pieces, on_share=lambda share: on_share(PAINTED + (1 - PAINTED) * share))
+    stroked = yield from _stroked(coloured, style.strokes, weight, laying)
     return in_palette_of(coloured[None], stroked[None])[0]
 
 
@@ -203,24 +220,31 @@ def _is_small(canvas: Tensor) -> bool:
     return canvas.shape[1] * canvas.shape[2] <= WHOLE_PIXELS
 
 
-def _stroked(pixels: Tensor, strokes: Strokes, strength: Tensor) -> PixelsOf:
-    """Pixels (3, H, W) with strokes on them."""
+def _stroked(
+    pixels: Tensor,
+    strokes: Strokes,
+    strength: Tensor,
+    laying: Callable[[Tensor, LayStrokes, int], PixelsOf],
+) -> PixelsOf:
+    """Pixels (3, H, W) with strokes on them; `laying` lays them on what is cut into parts."""
     canvas = padded(pixels)
     call = LayStrokes(STYLE_NETWORK, canvas[None], strokes.bases, strokes.details, strength)
-    canvas = yield from _whole_or_cut(canvas, call, in_pieces, PIECE, SMALL_PIECE)
+    canvas = yield from _whole_or_cut(canvas, call, laying, PIECE, SMALL_PIECE)
     return cropped(canvas, *pixels.shape[1:])
 
 
-def in_pieces(canvas: Tensor, call: LayStrokes, side: int) -> PixelsOf:
+def in_pieces(canvas: Tensor, call: LayStrokes, side: int, on_share: OnShare = unheard) -> PixelsOf:
     """The same strokes as on the whole, as each piece is looked at as far around as they reach."""
     height, width = canvas.shape[1:]
     done = torch.empty_like(canvas)
-    for top, left in product(range(0, height, side), range(0, width, side)):
+    corners = list(product(range(0, height, side), range(0, width, side)))
+    for number, (top, left) in enumerate(corners, start=1):
         above, before = max(0, top - REACH), max(0, left - REACH)
         around = canvas[:, above : top + side + REACH, before : left + side + REACH]
         laid: Tensor = yield replace(call, pixels=around[None])
         piece = laid[0, :, top - above :, left - before :][:, :side, :side]
         done[:, top : top + side, left : left + side] = piece
+        yield from on_share(number / len(corners))
     return done
 
 
@@ -254,15 +278,17 @@ def cropped(canvas: Tensor, height: int, width: int) -> Tensor:
     return canvas[:, :height, :width].clamp(0, 1)
 
 
-def in_tiles(canvas: Tensor, brush: Restyle, grid: Grid) -> PixelsOf:
+def in_tiles(canvas: Tensor, brush: Restyle, grid: Grid, on_share: OnShare = unheard) -> PixelsOf:
     """The canvas (3, H, W) restyled tile by tile, by statistics that all share."""
     if brush.own is None:
         own = yield StyleCode(STYLE_NETWORK, _overview(canvas)[None])
         brush = replace(brush, own=own)
     mosaic = Mosaic(canvas.shape[1], canvas.shape[2], 1)
-    for tile in tiles_of(canvas.shape[1], canvas.shape[2], grid):
+    tiles = tiles_of(canvas.shape[1], canvas.shape[2], grid)
+    for number, tile in enumerate(tiles, start=1):
         piece = yield from _tile(tile.cut(canvas), brush)
         mosaic.add(tile, piece)
+        yield from on_share(number / len(tiles))
     return mosaic.picture()
 
 

@@ -9,18 +9,25 @@ from torch import Tensor
 
 from engine.calls import Call, LayStrokes, Restyle
 from engine.errors import OutOfMemory
-from engine.pipelines.stages.restyling import Changes, PixelsOf, restyled
+from engine.pipelines.stages.restyling import Changes, OnShare, PixelsOf, restyled, unheard
 from engine.style.target import Style
 
 Versions = Generator[Call, Any, list[Tensor]]
 
 
 def restyled_versions(
-    pixels: Tensor, styles: Sequence[Style], strengths: Sequence[float], changes: Changes = ()
+    pixels: Tensor,
+    styles: Sequence[Style],
+    strengths: Sequence[float],
+    changes: Changes = (),
+    on_share: OnShare = unheard,
 ) -> Versions:
-    """Return pixels (3, H, W) in each of the styles, each of one row, by its strength."""
+    """Return pixels (3, H, W) in each of the styles, each of one row, by its strength.
+
+    Of what is cut into parts, `on_share` hears how much is done.
+    """
     pairs = zip(styles, strengths, strict=True)
-    ways = [restyled(pixels, style, strength, changes) for style, strength in pairs]
+    ways = [restyled(pixels, style, strength, changes, on_share) for style, strength in pairs]
     # They differ in nothing but numbers, so that they ask for the same things at the same time.
     calls = [next(way) for way in ways]
     while True:

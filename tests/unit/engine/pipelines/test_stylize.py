@@ -3,6 +3,7 @@
 import io
 import itertools
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from engine.models.families.style_guides import directions_for
 from engine.networks.style import StyleConfig, StyleTransfer
 from engine.networks.weights import save_network
 from engine.pipelines import stylize
-from engine.pipelines.stages import restyling
+from engine.pipelines.stages import denoising, restyling
 from engine.pipelines.stages.moving import steadied
 from engine.requests import (
     KeepColour,
@@ -382,6 +383,50 @@ def test_diffusion_draws_the_content_again_before_it_is_restyled(painter):
     assert painter.asked(calls.Denoise)
     assert painter.asked(calls.Restyle)
     assert picture.width == 64
+
+
+REDRAWN = replace(REQUEST, method=StyleMethod.DIFFUSION, model="ideal", size=64)
+
+
+def assert_told_in_order(painter):
+    """Progress only grows, and ends at its total."""
+    reports = painter.asked(calls.Report)
+    assert len({report.total for report in reports}) == 1
+    steps = [report.step for report in reports]
+    assert steps == sorted(steps)
+    assert steps[-1] == reports[-1].total
+    return steps
+
+
+def test_variations_by_diffusion_share_a_pass_and_one_progress(painter):
+    pictures = painter.run(replace(REDRAWN, image_count=3, perturbation=0.5))
+    assert all(len(call.x) == 2 * 3 for call in painter.asked(calls.Denoise))
+    assert len(set(assert_told_in_order(painter))) > 4
+    (alone,) = painter.run(replace(REDRAWN, seed=6, path=(Stride(6, 0.5),)))
+    assert_alike(alone, pictures[2])
+
+
+def test_what_diffusion_draws_is_shown_on_the_way(painter, monkeypatch):
+    monkeypatch.setattr(denoising, "PREVIEW_WORTH_S", 0.0)
+    pipeline = partial(stylize.run, preview_interval_s=0.0)
+    monkeypatch.setattr(stylize, "run", pipeline)
+    painter.run(REDRAWN)
+    assert any(report.preview for report in painter.asked(calls.Report))
+
+
+def test_images_of_other_weights_are_drawn_apart_in_one_progress(painter):
+    styles = (*REQUEST.styles, StyleReference(png_of(noise(40, 40, 2))))
+    weights = ((1.0, 0.0), (0.0, 1.0))
+    painter.run(replace(REDRAWN, styles=styles, image_weights=weights, image_count=2))
+    assert all(len(call.x) == 2 for call in painter.asked(calls.Denoise))
+    assert_told_in_order(painter)
+
+
+def test_large_pictures_tell_how_many_of_their_parts_are_done(painter, monkeypatch):
+    monkeypatch.setattr(restyling, "WHOLE_PIXELS", 64 * 64)
+    monkeypatch.setattr(restyling, "GRID", restyling.SMALL_GRID)
+    painter.run(replace(REQUEST, content=png_of(noise(600, 400)), image_count=2, perturbation=0.3))
+    assert len(set(assert_told_in_order(painter))) > 5
 
 
 def test_diffusion_without_a_model_is_refused():
