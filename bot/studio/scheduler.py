@@ -239,7 +239,7 @@ class Scheduler:
             if ticket.is_patient and self._trainings() > 1:
                 self._put_off(ticket)
                 continue
-            if ticket.is_solo and self._running:
+            if ticket.is_solo and self._taken() > 1:
                 self.queue.ended(ticket.job_id, self._moment(), device_s=0.0)
                 self.queue.put(ticket, self._moment())
                 return
@@ -413,6 +413,7 @@ class Scheduler:
         return total_s
 
     def _ticket(self, row: JobRow) -> Ticket:
+        is_patient = row.operation == Operation.TRAIN_GAN and row.is_relaxed
         return Ticket(
             job_id=row.id,
             number=row.number,
@@ -424,9 +425,10 @@ class Scheduler:
             not_before=row.not_before.timestamp() if row.not_before else 0.0,
             running_cap=row.running_cap,
             guild_running_cap=row.guild_running_cap,
-            is_solo=row.deaths >= SOLO_DEATHS,
+            # A training alone would stop everybody for its whole length.
+            is_solo=row.deaths >= SOLO_DEATHS and not is_patient,
             is_relaxed=row.is_relaxed,
-            is_patient=row.operation == Operation.TRAIN_GAN and row.is_relaxed,
+            is_patient=is_patient,
         )
 
     def _moment(self) -> float:

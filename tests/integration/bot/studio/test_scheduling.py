@@ -1,13 +1,21 @@
 """Who is served, and who is not: the share of the device, and jobs that run alone."""
 
 import asyncio
-from functools import partial
 
-from bot.studio.contract import JobState
+from bot.studio.contract import JobState, Teaching
 from bot.studio.studio import Atelier
-from engine.api import Finished, OnEvent, Request, TextToImage
+from engine.api import Finished, OnEvent, Request, TextToImage, TrainGan, WorkerDied
 from engine.testing import FakeEngine, steps_of
-from tests.integration.bot.studio.conftest import MEMBER, OTHER, QUICK, WEB, Open, ended
+from tests.integration.bot.studio.conftest import (
+    ADMIN,
+    MEMBER,
+    OTHER,
+    QUICK,
+    WEB,
+    Open,
+    ended,
+    made,
+)
 
 LARGE = " --size 384x384 --steps 40 --images 1"
 
@@ -30,12 +38,61 @@ class SlowCats(FakeEngine):
         raise AssertionError
 
 
+class Deadly(FakeEngine):
+    """Its worker dies of the next so many requests of a kind; its trainings never end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.deaths: dict[type[Request], int] = {}
+
+    async def run(self, request: Request, on_event: OnEvent) -> Finished:
+        """Die, learn for ever, or draw."""
+        if self.deaths.get(type(request), 0):
+            self.deaths[type(request)] -= 1
+            raise WorkerDied("the worker ended")
+        if isinstance(request, TrainGan):
+            self.requests.append(request)
+            await asyncio.Event().wait()
+        return await super().run(request, on_event)
+
+    async def learns(self) -> None:
+        """Wait until a training is under way."""
+        while not any(isinstance(request, TrainGan) for request in self.requests):
+            await asyncio.sleep(0.01)
+
+
+async def test_a_training_that_was_near_two_deaths_stops_nobody(open_here: Open) -> None:
+    engine = Deadly()
+    engine.deaths[TrainGan] = 2
+    async with open_here.func(engine, **open_here.keywords) as studio:
+        await _train(studio)
+        await engine.learns()
+        assert (await made(studio)).state is JobState.FINISHED
+
+
+async def test_a_job_that_must_run_alone_does_not_wait_for_the_end_of_a_training(
+    open_here: Open,
+) -> None:
+    engine = Deadly()
+    async with open_here.func(engine, **open_here.keywords) as studio:
+        await _train(studio)
+        await engine.learns()
+        engine.deaths[TextToImage] = 2
+        assert (await made(studio)).state is JobState.FINISHED
+
+
+async def _train(studio: Atelier) -> None:
+    for _ in range(2):
+        [job] = await studio.imagine(ADMIN, "a fox --size 64x64 --steps 1 --images 8", WEB)
+        await ended(studio, job, ADMIN)
+    await studio.train_gan(ADMIN, Teaching(name="foxes"), WEB)
+
+
 async def test_cancelling_at_the_last_step_gains_no_more_turns_than_letting_it_end(
     open_here: Open,
 ) -> None:
     engine = SlowCats()
-    open_on = partial(open_here.func, engine, **open_here.keywords)
-    async with open_on(slots=1) as studio:
+    async with open_here.func(engine, slots=1, **open_here.keywords) as studio:
         cats = await studio.imagine(MEMBER, "{cat one, cat two}" + LARGE, WEB)
         await studio.imagine(OTHER, "{fox, owl, hen}" + LARGE, WEB)
         while len(engine.requests) < 1:
