@@ -494,8 +494,8 @@ def _require_alike(passed: Sequence[_Passed]) -> None:
 
 
 def _rows(*found: Found) -> list[ImageRow]:
-    """The rows of those that are images of the gallery."""
-    return [one.seen.row for one in found if one.seen]
+    """The rows of those that are images of the gallery, or led to by one."""
+    return [image.row for one in found for image in (one.seen, one.restyled) if image]
 
 
 def _remark_on(*found: Found) -> Said | str:

@@ -2,17 +2,20 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from bot.errors import LimitReached, NotAllowed, NotFound, UnusablePicture
 from bot.storage.files import ImageFiles
-from bot.storage.images import SeenImage
+from bot.storage.images import ImageRow, SeenImage
+from bot.storage.jobs import Jobs
 from bot.studio import restyling
 from bot.studio.asking import Sources, Wish, request_of, valid
 from bot.studio.cells import read_cells
-from bot.studio.contract import Caller, GalleryQuery, Restyling, StyleChoice
+from bot.studio.codec import UnreadableRequest, decode_request, file_keys
+from bot.studio.contract import Caller, Operation, Restyling, StyleChoice
 from bot.studio.gallery import Gallery
 from bot.studio.house import House
 from bot.studio.pictures import shown_words
@@ -23,9 +26,11 @@ from engine.api import (
     Request,
     StyleMethod,
     StyleReference,
+    Stylize,
     Upload,
     UploadDecoder,
     cells_mask,
+    image_of,
 )
 
 FetchPicture: TypeAlias = Callable[[str], Awaitable[bytes]]
@@ -35,10 +40,11 @@ LINK_HOSTS = frozenset({"cdn.discordapp.com", "media.discordapp.net"})
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A picture that came along or was named."""
+    """A picture that came along, was named, or is the newest."""
 
     content: Content
     seen: SeenImage | None = None  # the image it is, if it is one of the gallery
+    restyled: SeenImage | None = None  # what was made of it, by which it was found
     is_first_frame: bool = False  # of what moves
 
 
@@ -48,6 +54,7 @@ class Ingredients:
     def __init__(
         self,
         *,
+        jobs: Jobs,
         files: ImageFiles,
         gallery: Gallery,
         house: House,
@@ -55,6 +62,7 @@ class Ingredients:
         decoder: UploadDecoder,
         link_hosts: frozenset[str] = LINK_HOSTS,
     ) -> None:
+        self._jobs = jobs
         self._files = files
         self._gallery = gallery
         self._house = house
@@ -119,10 +127,50 @@ class Ingredients:
         """
         if isinstance(content, bytes):
             return Found(await self._uploaded(content, method, restyling.A_PICTURE))
-        image_id = await self._newest(caller) if content is None else content
-        seen = await self._gallery.seen(caller, image_id)
+        if content is None:
+            return await self._newest(caller, method)
+        return await self._stored(await self._gallery.seen(caller, content), method)
+
+    async def _newest(self, caller: Caller, method: StyleMethod) -> Found:
+        """The caller's newest picture; of a restyle what it was before, where that is kept."""
+        newest = await self._gallery.newest(caller)
+        if newest.row.operation == Operation.STYLIZE:
+            with suppress(UnreadableRequest, NotFound):
+                return await self._before(caller, newest, method)
+        return await self._stored(newest, method)
+
+    async def _before(self, caller: Caller, restyled: SeenImage, method: StyleMethod) -> Found:
+        """What an own restyle began with.
+
+        Raises:
+            UnreadableRequest: its job is of another version.
+            NotFound: the picture is gone.
+        """
+        row = restyled.row
+        job = await self._jobs.by_id(row.job_id)
+        files = {key: await self._files.read(key) for key in set(file_keys(job.request))}
+        request = decode_request(job.request, files)
+        assert isinstance(request, Stylize)
+        if request.frames:
+            _require_moving(method)
+        width, height = (await asyncio.to_thread(image_of, request.content)).size
+        content = Content(
+            request.content,
+            width,
+            height,
+            _words_of(row),
+            request.frames,
+            request.durations_ms,
+        )
+        seen = None
+        if row.parent_id is not None:
+            with suppress(NotFound):  # deleted since, or hidden by its owner
+                seen = await self._gallery.seen(caller, row.parent_id)
+        return Found(content, seen, restyled)
+
+    async def _stored(self, seen: SeenImage, method: StyleMethod) -> Found:
         row = seen.row
-        words = restyling.without_style(" ".join(shown_words(row.prompt).split()))
+        words = _words_of(row)
         if row.animation_key:
             moving = await self._files.read(row.animation_key)
             return Found(await self._uploaded(moving, method, words), seen)
@@ -145,10 +193,8 @@ class Ingredients:
         """A picture or animation from outside; only the fast method restyles what moves."""
         is_fast = method is StyleMethod.FAST
         upload = await self.clean(data, "the picture", all_frames=is_fast)
-        if upload.is_animated and not is_fast:
-            raise LimitReached(
-                "an animation is restyled by the fast method; choose it, or send a still picture"
-            )
+        if upload.is_animated:
+            _require_moving(method)
         return restyling.content_of(upload, words)
 
     async def mask(self, content: Content, asked: Restyling) -> bytes:
@@ -161,12 +207,6 @@ class Ingredients:
             return b""
         cells = read_cells(asked.cells)
         return await asyncio.to_thread(cells_mask, cells, content.width, content.height)
-
-    async def _newest(self, caller: Caller) -> str:
-        page = await self._gallery.page(caller, GalleryQuery(limit=1))
-        if not page.images:
-            raise NotFound("there is no picture of yours yet; attach one")
-        return page.images[0].id
 
     async def look(self, caller: Caller, choice: StyleChoice) -> Look:
         """A style by upload or name."""
@@ -198,6 +238,23 @@ class Ingredients:
                 "only links to pictures in Discord are fetched; attach the file instead"
             )
         return await self.fetch_picture(link)
+
+
+def _require_moving(method: StyleMethod) -> None:
+    """Refuse methods that restyle still pictures alone.
+
+    Raises:
+        LimitReached: it is one.
+    """
+    if method is not StyleMethod.FAST:
+        raise LimitReached(
+            "an animation is restyled by the fast method; choose it, or send a still picture"
+        )
+
+
+def _words_of(row: ImageRow) -> str:
+    """What an image shows, without the styles that it was given."""
+    return restyling.without_style(" ".join(shown_words(row.prompt).split()))
 
 
 def _beginning(sources: Sources, picture: Content | Upload) -> Sources:

@@ -102,6 +102,7 @@ async def open_studio(
         )
         acceptance = Acceptance(jobs, files, house, training, now)
         ingredients = Ingredients(
+            jobs=jobs,
             files=files,
             gallery=gallery,
             house=house,

@@ -40,6 +40,11 @@ class Operation(StrEnum):
     DREAM = "dream"
     MORPH = "morph"
 
+    @property
+    def is_training(self) -> bool:
+        """Its image is a sheet of what was learnt, to look at."""
+        return self in (Operation.TRAIN_STYLE, Operation.TRAIN_GAN)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageView:

@@ -158,7 +158,7 @@ class Studio(Protocol):
     ) -> JobView:
         """Five steps from one style to another, `share` of the second in the middle one.
 
-        Without content they are shown on the caller's newest image.
+        Without content they are shown on the caller's newest image, as it was before a restyle.
         """
         ...
 

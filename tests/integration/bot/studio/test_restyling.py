@@ -13,6 +13,7 @@ from bot.studio.contract import (
     Caller,
     GuildRules,
     JobState,
+    JobView,
     Operation,
     Preferences,
     Restyling,
@@ -195,6 +196,61 @@ async def test_a_blend_shows_five_steps_on_the_newest_image(
     request = engine.requests[-1]
     assert isinstance(request, Stylize)
     assert request.image_weights[2] == (0.7, 0.3)
+
+
+async def newest_in_steps(studio: Atelier) -> JobView:
+    """The steps of a blend that nothing was given to."""
+    return await ended(studio, await studio.blend_styles(MEMBER, None, PAIR, WEB))
+
+
+async def test_a_blend_goes_on_from_what_was_restyled_not_from_the_result(
+    studio: Atelier, engine: FakeEngine
+) -> None:
+    drawn = (await made(studio, "a red fox")).images[-1]
+    for _ in range(2):
+        job = await newest_in_steps(studio)
+        request = engine.requests[-1]
+        assert isinstance(request, Stylize)
+        assert request.content == await studio.image_png(MEMBER, drawn.id)
+        assert job.parent_id == drawn.id
+        assert job.prompt == "a red fox, in the style of Udnie and The Great Wave off Kanagawa"
+    await studio.delete(MEMBER, drawn.id)
+    job = await newest_in_steps(studio)
+    assert isinstance(engine.requests[-1], Stylize)
+    assert engine.requests[-1].content == request.content
+    assert job.parent_id is None
+
+
+async def test_a_blend_goes_on_from_an_upload_and_keeps_it_secret(
+    studio: Atelier, engine: FakeEngine
+) -> None:
+    await restyled(studio, picture(), is_private=True)
+    job = await newest_in_steps(studio)
+    first, second = engine.requests
+    assert isinstance(first, Stylize)
+    assert isinstance(second, Stylize)
+    assert second.content == first.content
+    assert (job.parent_id, job.is_private) == (None, True)
+
+
+async def test_a_blend_goes_on_from_what_moves(studio: Atelier, engine: FakeEngine) -> None:
+    await restyled(studio, moving(3))
+    job = await newest_in_steps(studio)
+    assert all(image.is_animated for image in job.images)
+    first, second = engine.requests
+    assert isinstance(first, Stylize)
+    assert isinstance(second, Stylize)
+    assert (second.content, second.frames) == (first.content, first.frames)
+    assert second.durations_ms == first.durations_ms
+
+
+async def test_a_blend_takes_no_sheet_of_a_training(studio: Atelier, engine: FakeEngine) -> None:
+    await ended(studio, await studio.train_style(MEMBER, "wave", picture(), WEB))
+    with pytest.raises(NotFound, match="attach one"):
+        await newest_in_steps(studio)
+    drawn = await made(studio)
+    await ended(studio, await studio.train_style(MEMBER, "sea", picture(), WEB))
+    assert (await newest_in_steps(studio)).parent_id == drawn.images[-1].id
 
 
 async def test_only_some_cells_are_restyled(studio: Atelier, engine: FakeEngine) -> None:
