@@ -24,6 +24,7 @@ from bot.storage.database import open_database
 from bot.storage.waiting import wait_for
 from bot.storage.wildcards import wildcard_texts
 from bot.studio.contract import JobView, Limits
+from bot.studio.moderation import OperatorRules
 from bot.studio.opening import open_studio
 from bot.studio.studio import Atelier
 from bot.studio.training import TrainingRules
@@ -71,6 +72,10 @@ async def open_studio_of(settings: Settings, *, with_engine: bool = True) -> Asy
                 training_rules=TrainingRules(
                     minutes=settings.gan_training_minutes,
                     is_open=settings.gan_training_by == "members",
+                ),
+                everywhere=OperatorRules(
+                    blocked_members=frozenset(settings.moderation.blocked_members),
+                    forbidden_words=settings.moderation.forbidden_words,
                 ),
                 is_running=with_engine,
                 wildcards=Wildcards.from_texts(lists),
@@ -223,6 +228,7 @@ def _discord_options(settings: Settings, token: str) -> DiscordOptions:
         sync_commands=settings.discord.sync_commands,
         test_guild_id=settings.discord.test_guild_id,
         is_age_restricted_only=settings.discord.age_restricted_only,
+        is_servers_only=settings.discord.servers_only,
         upload_max_bytes=settings.upload_max_mb * 2**20,
         picture_link=picture_links(_web_config(settings)) if settings.web.enabled else None,
     )

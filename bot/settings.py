@@ -50,6 +50,7 @@ class DiscordSettings(_Section):
     test_guild_id: int | None = None  # commands appear there at once
     sync_commands: bool = True
     age_restricted_only: bool = False  # pictures are made in age-restricted channels alone
+    servers_only: bool = False  # neither in direct messages nor where a member brings the bot along
 
 
 class EngineSettings(_Section):
@@ -78,6 +79,13 @@ class LimitSettings(_Section):
     guild_running: int = Field(default=8, ge=1)
     guild_waiting: int = Field(default=200, ge=1)
     permutations: int = Field(default=10, ge=1, le=100)
+
+
+class ModerationSettings(_Section):
+    """What is forbidden everywhere, beside what the admins of a server forbid in it."""
+
+    blocked_members: tuple[int, ...] = ()  # ids of accounts
+    forbidden_words: tuple[str, ...] = ()  # in prompts; whole words
 
 
 class Settings(BaseSettings):
@@ -110,6 +118,7 @@ class Settings(BaseSettings):
     discord: DiscordSettings = DiscordSettings()
     engine: EngineSettings = EngineSettings()
     limits: LimitSettings = LimitSettings()
+    moderation: ModerationSettings = ModerationSettings()
 
     @field_validator("database_url")
     @classmethod

@@ -7,11 +7,13 @@ from bot.storage.files import ImageFiles
 from bot.storage.images import ImageRow, SeenImage
 from bot.storage.jobs import JobRow, Jobs, NewJob
 from bot.storage.tables import new_id
-from bot.studio import policy
+from bot.studio import moderation, policy
 from bot.studio.clock import Clock
 from bot.studio.codec import encode_request
 from bot.studio.contract import Caller, Destination, Limits, Operation, Preferences
 from bot.studio.house import House, Terms
+from bot.studio.moderation import OperatorRules
+from bot.studio.pictures import shown_words
 from bot.studio.speeds import work_of
 from bot.studio.training import Training
 from bot.wording import Said, as_plain
@@ -46,21 +48,29 @@ class Acceptance:
     """Knows the terms of those who ask, and commits what they ask for."""
 
     def __init__(
-        self, jobs: Jobs, files: ImageFiles, house: House, training: Training, now: Clock
+        self,
+        jobs: Jobs,
+        files: ImageFiles,
+        house: House,
+        training: Training,
+        now: Clock,
+        everywhere: OperatorRules,
     ) -> None:
         self._jobs = jobs
         self._training = training
         self._files = files
         self._house = house
         self._now = now
+        self._everywhere = everywhere
 
     async def terms(self, caller: Caller) -> Terms:
         """What counts for the caller here and now.
 
         Raises:
-            NotAllowed: pictures can't be made in this channel.
+            NotAllowed: pictures can't be made in this channel, or not by this member.
         """
         terms = await self._house.terms(caller)
+        moderation.require_welcome(caller, terms.rules, self._everywhere)
         policy.require_place(caller, terms.rules)
         return terms
 
@@ -70,7 +80,7 @@ class Acceptance:
         """Accept one job.
 
         Raises:
-            NotAllowed: a model may not be used here, or its generator is not of this place.
+            NotAllowed: a model or word may not be used here, or a generator is not of this place.
             LimitReached: too many would wait.
         """
         for model in models_of(commission.request):
@@ -80,7 +90,15 @@ class Acceptance:
     async def accept(
         self, caller: Caller, commissions: list[Commission], destination: Destination, terms: Terms
     ) -> list[JobRow]:
-        """Keep the files of requests, then the rows: from then on the jobs are promised."""
+        """Keep the files of requests, then the rows: from then on the jobs are promised.
+
+        Raises:
+            NotAllowed: a prompt holds a word that is forbidden here.
+            LimitReached: too many would wait.
+        """
+        for one in commissions:
+            texts = (shown_words(one.prompt), *moderation.drawn_words(one.request))
+            moderation.require_allowed_words(texts, terms.rules, self._everywhere)
         new: list[NewJob] = []
         for commission in commissions:
             if weights := _own_weights(commission.request):

@@ -30,6 +30,7 @@ from bot.studio.gallery import Gallery
 from bot.studio.house import House
 from bot.studio.ingredients import LINK_HOSTS, Ingredients
 from bot.studio.janitor import Janitor
+from bot.studio.moderation import NOTHING_FORBIDDEN, OperatorRules
 from bot.studio.pictures import Pictures
 from bot.studio.policy import DEFAULT_LIMITS
 from bot.studio.repeats import Repeats
@@ -58,6 +59,7 @@ async def open_studio(
     training_steps: int = TRAINING_STEPS,
     optimiser: str = OPTIMISER,
     training_rules: TrainingRules = ADMINS_ALONE,
+    everywhere: OperatorRules = NOTHING_FORBIDDEN,
     now: Clock = utc_now,
 ) -> AsyncIterator[Atelier]:
     """Open files and database, bring the latter up to date, and run the studio's tasks.
@@ -100,7 +102,7 @@ async def open_studio(
             rules=training_rules,
             folder=images_dir,
         )
-        acceptance = Acceptance(jobs, files, house, training, now)
+        acceptance = Acceptance(jobs, files, house, training, now, everywhere)
         ingredients = Ingredients(
             jobs=jobs,
             files=files,

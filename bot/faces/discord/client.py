@@ -19,7 +19,7 @@ from bot.faces.discord.forms import answer_form
 from bot.faces.discord.localisation import CommandTranslator
 from bot.faces.discord.options import DiscordOptions
 from bot.faces.discord.progress import EarlierProgress
-from bot.faces.discord.register import BUTTONS, COMMANDS, FORMS
+from bot.faces.discord.register import BUTTONS, FORMS, commands_for
 from bot.faces.discord.uploads import fetch_link
 from bot.studio.contract import Studio
 
@@ -57,7 +57,7 @@ class AtelierClient(FaceClient):
     async def setup_hook(self) -> None:
         """Prepare everything between login and the first event."""
         await self.tree.set_translator(CommandTranslator())
-        for command in COMMANDS:
+        for command in commands_for(servers_only=self.options.is_servers_only):
             self.tree.add_command(command, override=True)
         self.add_dynamic_items(*BUTTONS)
         if self.options.sync_commands:

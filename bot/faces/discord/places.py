@@ -13,9 +13,11 @@ def check_place(interaction: Interaction) -> None:
     """Refuse where the result could not be shown.
 
     Raises:
-        NotAllowed: a permission is missing, or pictures are for age-restricted channels alone.
+        NotAllowed: a permission is missing, or pictures are for other places alone.
     """
     words = Words(interaction.locale.value)
+    if interaction.client.options.is_servers_only and not _is_in_server(interaction):
+        raise NotAllowed(words("place.servers_only"))
     missing = missing_permissions(interaction)
     if missing:
         names = ", ".join(words(f"permissions.{name}") for name in missing)
@@ -42,6 +44,11 @@ def missing_permissions(interaction: Interaction) -> tuple[str, ...]:
         needed -= {"send_messages"}
         needed |= {"send_messages_in_threads"}
     return tuple(sorted(name for name in needed if not getattr(may, name)))
+
+
+def _is_in_server(interaction: Interaction) -> bool:
+    """In a server whose admins have invited the bot, and whose rules hold."""
+    return interaction.guild_id is not None and is_installed_here(interaction)
 
 
 def _is_age_restricted(interaction: Interaction) -> bool:

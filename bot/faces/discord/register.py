@@ -1,5 +1,7 @@
 """Everything members can type, press and fill in; a new command is one more line here."""
 
+import copy
+from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 import discord
@@ -64,6 +66,19 @@ COMMANDS: tuple[Command, ...] = (
     use_as_style,
     message_info,
 )
+
+
+def commands_for(*, servers_only: bool) -> Iterator[Command]:
+    """All commands; with `servers_only` none of them can be typed anywhere else."""
+    for command in COMMANDS:
+        if not servers_only:
+            yield command
+            continue
+        limited = copy.copy(command)  # others may offer the same ones everywhere
+        limited.allowed_contexts = app_commands.AppCommandContext(guild=True)
+        limited.allowed_installs = app_commands.AppInstallationType(guild=True)
+        yield limited
+
 
 BUTTONS: tuple[type[discord.ui.DynamicItem[Any]], ...] = (
     AllFlagsButton,

@@ -35,3 +35,5 @@ class GuildRules:
     role_limits: Mapping[int, Limits] = field(default_factory=dict)
     allowed_channels: tuple[int, ...] = ()  # empty: all
     allowed_models: tuple[str, ...] = ()  # empty: all
+    blocked_members: tuple[int, ...] = ()
+    forbidden_words: tuple[str, ...] = ()  # in prompts, found as `bot.studio.moderation` says

@@ -274,7 +274,7 @@ class Studio(Protocol):
         ...
 
     async def rules(self, caller: Caller) -> GuildRules:
-        """Limits, channels and models of the caller's guild."""
+        """Limits, channels, models, blocked members and forbidden words of the caller's guild."""
         ...
 
     async def set_rules(self, caller: Caller, rules: GuildRules) -> None:

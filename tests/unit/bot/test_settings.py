@@ -52,6 +52,14 @@ def test_addresses_of_databases_get_their_async_driver(monkeypatch, given, used)
     assert read_settings().resolved_database_url == used
 
 
+def test_lists_are_written_as_json(monkeypatch):
+    monkeypatch.setenv("ATELIER_MODERATION__BLOCKED_MEMBERS", "[1234567890123456789, 2]")
+    monkeypatch.setenv("ATELIER_MODERATION__FORBIDDEN_WORDS", '["gore", "two words"]')
+    moderation = read_settings().moderation
+    assert moderation.blocked_members == (1234567890123456789, 2)
+    assert moderation.forbidden_words == ("gore", "two words")
+
+
 def test_the_databases_password_is_not_shown(monkeypatch):
     monkeypatch.setenv("ATELIER_DATABASE_URL", "postgresql://ada:secret@host:5432/name")
     assert shown_database_url(read_settings()) == "postgresql+asyncpg://ada@host:5432/name"

@@ -1,4 +1,4 @@
-"""/admin: what a server's admins decide: limits, channels, models, defaults."""
+"""/admin: what a server's admins decide: limits, channels, models, members, words, defaults."""
 
 from collections.abc import Iterable
 from dataclasses import fields, replace
@@ -7,7 +7,7 @@ from typing import TypeVar
 import discord
 from discord import app_commands
 
-from bot.errors import NotAllowed
+from bot.errors import NotAllowed, NotFound
 from bot.faces.discord.commands.choices import (
     aspects,
     choice_of,
@@ -27,8 +27,10 @@ from bot.faces.discord.localisation import Words, described, phrase
 from bot.studio.contract import Caller, GuildRules, Limits, Preferences
 
 LIMIT_MAX = 1000  # jobs
+WORDS_MAX = 200  # characters
 T = TypeVar("T")
 _ACTIONS = ("allow", "remove", "clear")
+_BLOCKS = ("block", "unblock", "clear")
 
 
 class AdminCommands(app_commands.Group):
@@ -141,6 +143,45 @@ class AdminCommands(app_commands.Group):
         await _save(interaction, rules, replace(rules, allowed_models=allowed))
 
     @app_commands.command(
+        name=phrase("commands.admin-members.name"),
+        description=phrase("commands.admin-members.description"),
+    )
+    @app_commands.describe(**described("admin-members", "action", "member"))
+    @app_commands.choices(action=choice_of(*_BLOCKS, prefix="commands.admin-blocks"))
+    async def members(
+        self,
+        interaction: Interaction,
+        action: app_commands.Choice[str],
+        member: discord.User | None = None,
+    ) -> None:
+        """Block a member from making pictures in this server, or no more."""
+        await _begin(interaction)
+        named = [member.id] if member else []
+        rules = await _rules(interaction)
+        blocked = _blocked(interaction, rules.blocked_members, action.value, named)
+        await _save(interaction, rules, replace(rules, blocked_members=blocked))
+
+    @app_commands.command(
+        name=phrase("commands.admin-words.name"),
+        description=phrase("commands.admin-words.description"),
+    )
+    @app_commands.describe(**described("admin-words", "action", "words"))
+    @app_commands.choices(action=choice_of(*_BLOCKS, prefix="commands.admin-blocks"))
+    async def words(
+        self,
+        interaction: Interaction,
+        action: app_commands.Choice[str],
+        words: app_commands.Range[str, 1, WORDS_MAX] | None = None,
+    ) -> None:
+        """Forbid words in prompts, with commas between several, or no more."""
+        await _begin(interaction)
+        typed = (word.strip().casefold() for word in (words or "").split(","))
+        named = [word for word in typed if word]
+        rules = await _rules(interaction)
+        forbidden = _blocked(interaction, rules.forbidden_words, action.value, named)
+        await _save(interaction, rules, replace(rules, forbidden_words=forbidden))
+
+    @app_commands.command(
         name=phrase("commands.admin-defaults.name"),
         description=phrase("commands.admin-defaults.description"),
     )
@@ -203,6 +244,8 @@ async def _show(interaction: Interaction, rules: GuildRules) -> None:
     words = Words(interaction.locale.value)
     caller: Caller = caller_of(interaction)
     preferences = await interaction.client.studio.guild_preferences(caller)
+    members = (f"<@{member}>" for member in rules.blocked_members)
+    forbidden = (f"||{discord.utils.escape_markdown(word)}||" for word in rules.forbidden_words)
     lines = [
         words("admin.limits", **_limit_values(words, rules.limits)),
         *(
@@ -211,6 +254,8 @@ async def _show(interaction: Interaction, rules: GuildRules) -> None:
         ),
         words("admin.channels", names=_listed(words, (f"<#{c}>" for c in rules.allowed_channels))),
         words("admin.models", names=_listed(words, (f"`{m}`" for m in rules.allowed_models))),
+        words("admin.members", names=_listed(words, members, "admin.none")),
+        words("admin.words", names=_listed(words, forbidden, "admin.none")),
         words("settings.guild_title"),
         *preference_lines(words, preferences),
     ]
@@ -224,8 +269,8 @@ def _limit_values(words: Words, limits: Limits) -> dict[str, object]:
     }
 
 
-def _listed(words: Words, names: Iterable[str]) -> str:
-    return ", ".join(names) or words("admin.all")
+def _listed(words: Words, names: Iterable[str], nothing: str = "admin.all") -> str:
+    return ", ".join(names) or words(nothing)
 
 
 def _merged(known: Limits, given: Limits) -> Limits:
@@ -238,3 +283,20 @@ def _edited(names: tuple[T, ...], action: str, named: T) -> tuple[T, ...]:
         return ()
     others = tuple(name for name in names if name != named)
     return (*others, named) if action == "allow" else others
+
+
+def _blocked(
+    interaction: Interaction, known: tuple[T, ...], action: str, named: Iterable[T]
+) -> tuple[T, ...]:
+    """What is blocked after an action.
+
+    Raises:
+        NotFound: nothing is named.
+    """
+    if action == "clear":
+        return ()
+    chosen = tuple(named)
+    if not chosen:
+        raise NotFound(Words(interaction.locale.value)("admin.unnamed"))
+    others = tuple(one for one in known if one not in chosen)
+    return (*others, *dict.fromkeys(chosen)) if action == "block" else others

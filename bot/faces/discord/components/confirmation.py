@@ -17,6 +17,7 @@ from bot.faces.discord.components.identifiers import IMAGE
 from bot.faces.discord.components.lasting import LastingButton
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words
+from bot.faces.discord.places import check_place
 from bot.faces.discord.submission import Answer, stated_privacy
 from bot.faces.discord.uploads import fetch_picture, pictures_of
 from bot.prompts import PromptError, count_expansions, expand, parse
@@ -191,6 +192,7 @@ class ConfirmButton(
     async def pressed(self, interaction: Interaction) -> None:
         """Submit what the message holds, and turn the question into progress."""
         _require_asker(interaction, self.owner_id)
+        check_place(interaction)
         await interaction.response.defer()  # first: to fetch the uploads takes its time
         wish = await _wish_of(interaction, is_private=self.is_private, source_id=self.source_id)
         message = interaction.message

@@ -31,6 +31,8 @@ def test_rules_and_preferences_survive_json() -> None:
         role_limits={2**62: Limits(waiting=5)},
         allowed_channels=(1, 2),
         allowed_models=("tiny",),
+        blocked_members=(2**62,),
+        forbidden_words=("gore",),
     )
     assert policy.read_rules(json.loads(json.dumps(policy.stored_rules(rules)))) == rules
     assert policy.read_rules({}) == GuildRules()

@@ -92,6 +92,22 @@ async def test_buttons_in_direct_messages_make_private_pictures(stage):
         assert (await newest_job(stage, user)).is_private
 
 
+async def test_earlier_buttons_in_direct_messages_make_nothing_where_servers_alone_are_served(
+    stage,
+):
+    user = stage.env.create_user("dora")
+    single = await stage.delivered(await user.slash("imagine", prompt="a fox", count=1))
+    question = await user.slash("imagine", prompt="a {fox, owl, bear, cat, dog}")
+    await stage.answered(question, "5 jobs")
+    stage.options = stage.replaced_options(is_servers_only=True)
+    await stage.connect()
+    for message, label in ((single, "Vary"), (question.response, "Start 5 jobs")):
+        refused = await user.click(message, label=label)
+        assert "servers alone" in text(refused.response)
+    favourite = await user.click(single, label="Favourite")
+    assert "favourite" in text(favourite.response)
+
+
 async def test_a_public_button_of_a_picture_made_private_answers_its_owner_alone(stage):
     grid = await stage.imagine(count=1)
     image = (await newest_job(stage, stage.alice)).images[0]
@@ -177,6 +193,17 @@ async def test_only_who_may_delete_a_picture_brings_it_back(stage):
     assert "no deleted image" in text(refused.followups[0])
     assert refused.followups[0].ephemeral
     assert labels(stage.messages()[0]) == ["Undo"]
+
+
+async def test_what_an_admin_deleted_is_brought_back_by_admins_alone(stage):
+    single = await stage.imagine(stage.alice, count=1)
+    await stage.admin.click(single.message, label="Delete")
+    refused = await stage.alice.click(stage.messages()[-1], label="Undo")
+    assert "only an admin may bring it back" in text(refused.followups[0])
+    assert refused.followups[0].ephemeral
+    assert labels(stage.messages()[-1]) == ["Undo"]
+    await stage.admin.click(stage.messages()[-1], label="Undo")
+    assert len(gallery_items(stage.messages()[-1])) == 1
 
 
 async def test_a_grid_stays_until_the_last_of_its_pictures_is_deleted(stage):

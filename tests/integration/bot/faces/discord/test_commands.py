@@ -125,6 +125,20 @@ async def test_pictures_can_be_asked_for_in_direct_messages_and_by_members_who_b
     assert int(admin["default_member_permissions"]) == discord.Permissions.manage_guild.flag
 
 
+async def test_commands_can_be_kept_to_servers_that_invited_the_bot(stage):
+    stage.options = stage.replaced_options(is_servers_only=True)
+    await stage.connect()
+    assert {tuple(c["contexts"]) for c in sent_commands(stage)} == {(0,)}
+    assert {tuple(c["integration_types"]) for c in sent_commands(stage)} == {(0,)}
+    shown = await stage.admin.slash(stage.channel, "admin show")
+    assert "**Limits**" in text(shown.response)
+    await stage.imagine()
+    stage.options = stage.replaced_options(is_servers_only=False)
+    await stage.connect()
+    imagine = next(c for c in sent_commands(stage) if c["name"] == "imagine")
+    assert sorted(imagine["contexts"]) == [0, 1, 2], "others are not limited with them"
+
+
 async def test_the_bot_asks_for_no_privileged_intent(stage):
     intents = stage.clients[-1].intents
     assert [name for name, is_on in intents if is_on] == ["guilds"]

@@ -92,6 +92,38 @@ async def test_rules_can_be_taken_back(stage):
     assert rules.allowed_channels == ()
 
 
+async def test_admins_block_members_and_let_them_in_again(stage):
+    shown = await stage.admin.slash(
+        stage.channel, "admin members", action="block", member=stage.alice
+    )
+    assert f"**Blocked members**: <@{stage.alice.id}>" in text(shown.response)
+    refused = await stage.alice.slash(stage.channel, "imagine", prompt="a fox")
+    assert "ask its admins" in text(refused.response)
+    await stage.imagine(stage.bob)
+    shown = await stage.admin.slash(
+        stage.channel, "admin members", action="unblock", member=stage.alice
+    )
+    assert "**Blocked members**: none" in text(shown.response)
+    await stage.imagine(stage.alice)
+    unnamed = await stage.admin.slash(stage.channel, "admin members", action="block")
+    assert "say whom" in text(unnamed.response)
+
+
+async def test_admins_forbid_words_and_allow_them_again(stage):
+    shown = await stage.admin.slash(
+        stage.channel, "admin words", action="block", words="Gore, nude"
+    )
+    assert "||gore||, ||nude||" in text(shown.response)
+    refused = await stage.alice.slash(stage.channel, "imagine", prompt="a NÜDE fox")
+    assert "the word nude is forbidden here" in text(refused.response)
+    await stage.admin.slash(stage.channel, "admin words", action="unblock", words="nude")
+    await stage.imagine(prompt="a nude fox")
+    refused = await stage.admin.slash(stage.channel, "admin words", action="block", words="!!")
+    assert "can't be forbidden" in text(refused.response)
+    shown = await stage.admin.slash(stage.channel, "admin words", action="clear")
+    assert "**Words forbidden in prompts**: none" in text(shown.response)
+
+
 async def test_the_servers_defaults_hold_for_its_members(stage):
     await stage.admin.slash(stage.channel, "admin defaults", count=1)
     message = await stage.imagine(stage.bob)
