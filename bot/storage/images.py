@@ -105,6 +105,7 @@ class ImageRow(Base):
     video_key: Mapped[str | None] = mapped_column(String(80))  # the same as MP4
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    deleted_by: Mapped[int | None] = mapped_column(Number)  # unknown of what was deleted long ago
 
 
 class FavouriteRow(Base):
@@ -274,9 +275,9 @@ class Images:
         """Change who may see an image."""
         await self._set(image_id, is_private=is_private)
 
-    async def delete(self, image_id: str, now: datetime) -> None:
+    async def delete(self, image_id: str, now: datetime, *, by: int) -> None:
         """Take an image out of the gallery; `restore` undoes it for 24 hours."""
-        await self._set(image_id, deleted_at=now)
+        await self._set(image_id, deleted_at=now, deleted_by=by)
 
     async def deleted(self, image_id: str, now: datetime) -> ImageRow:
         """A deleted image that can still be restored.
@@ -297,7 +298,7 @@ class Images:
 
     async def restore(self, image_id: str) -> None:
         """Undo a deletion."""
-        await self._set(image_id, deleted_at=None)
+        await self._set(image_id, deleted_at=None, deleted_by=None)
 
     async def _one(self, viewer: Viewer, condition: ColumnElement[bool]) -> SeenImage:
         found = await self._seen(_seen_by(viewer.owner_id).where(condition, is_shown_to(viewer)))

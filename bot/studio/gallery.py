@@ -169,12 +169,13 @@ class Gallery:
         row = (await self.seen(caller, image_id)).row
         if not policy.may_remove_image(caller, row.owner_id, row.guild_id):
             raise NotAllowed("only its owner or an admin of this server may delete an image")
-        await self._images.delete(row.id, self._now())
+        await self._images.delete(row.id, self._now(), by=caller.owner_id)
 
     async def restore(self, caller: Caller, image_id: str) -> ImageView:
         """Undo a deletion within 24 hours.
 
         Raises:
+            NotAllowed: an admin deleted it, and the caller is none.
             NotFound: there is nothing that the caller could restore.
         """
         row = await self._images.deleted(image_id.strip().lower(), self._now())
@@ -183,6 +184,8 @@ class Gallery:
             raise NotFound(
                 Said("there is no deleted image {id} that could be restored", id=image_id)
             )
+        if not policy.may_undo_deletion(caller, row):
+            raise NotAllowed("an admin deleted this image; only an admin may bring it back")
         await self._images.restore(row.id)
         return await self.view(caller, row.id)
 

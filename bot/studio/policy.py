@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from bot.errors import LimitReached, NotAllowed
-from bot.storage.images import Viewer
+from bot.storage.images import ImageRow, Viewer
 from bot.storage.jobs import JobRow
 from bot.studio.contract import Caller, GuildRules, Limits, Preferences
 from bot.wording import Said, said
@@ -141,13 +141,18 @@ def owner_of(job: JobRow) -> Viewer:
 
 def may_end_job(caller: Caller, job: JobRow) -> bool:
     """Their own, or one in the guild they administer."""
-    is_theirs = job.owner_id == caller.owner_id
-    return is_theirs or is_operator(caller) or _administers(caller, job.guild_id)
+    return job.owner_id == caller.owner_id or _moderates(caller, job.guild_id)
 
 
 def may_remove_image(caller: Caller, owner_id: int, guild_id: int | None) -> bool:
     """Their own, or one in the guild they administer."""
-    return owner_id == caller.owner_id or is_operator(caller) or _administers(caller, guild_id)
+    return owner_id == caller.owner_id or _moderates(caller, guild_id)
+
+
+def may_undo_deletion(caller: Caller, image: ImageRow) -> bool:
+    """Of those who may remove it: an owner what they deleted themselves, an admin any deletion."""
+    is_owners = image.deleted_by in (None, image.owner_id)
+    return is_owners or _moderates(caller, image.guild_id)
 
 
 def read_rules(stored: Mapping[str, Any]) -> GuildRules:
@@ -180,6 +185,10 @@ def _rules_adapter() -> TypeAdapter[GuildRules]:
 @cache
 def _preferences_adapter() -> TypeAdapter[Preferences]:
     return TypeAdapter(Preferences)
+
+
+def _moderates(caller: Caller, guild_id: int | None) -> bool:
+    return is_operator(caller) or _administers(caller, guild_id)
 
 
 def _administers(caller: Caller, guild_id: int | None) -> bool:

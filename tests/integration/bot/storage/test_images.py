@@ -156,12 +156,15 @@ async def test_pages_of_a_word_that_is_too_common_to_count_show_the_newest_first
 
 async def test_a_deleted_image_can_be_restored_for_a_day(jobs, images) -> None:
     [row] = await prompts(jobs, "gone")
-    await images.delete(row.id, NOON)
+    await images.delete(row.id, NOON, by=3)
     assert await found(images) == []
     with pytest.raises(NotFound):
         await images.by_id(ME, row.id)
-    assert (await images.deleted(row.id, NOON + timedelta(hours=23))).id == row.id
+    deleted = await images.deleted(row.id, NOON + timedelta(hours=23))
+    assert (deleted.id, deleted.deleted_by) == (row.id, 3)
     with pytest.raises(NotFound):
         await images.deleted(row.id, NOON + timedelta(hours=25))
     await images.restore(row.id)
     assert await found(images, "gone") == ["gone"]
+    restored = (await images.by_id(ME, row.id)).row
+    assert (restored.deleted_at, restored.deleted_by) == (None, None)

@@ -202,6 +202,6 @@ async def test_a_finished_job_is_seen_by_who_may_see_one_of_its_pictures(
         [shown] = (await images.of_jobs(viewer, [job_id]))[job_id]
         assert shown.row.id == made[1].id
     assert not await sees(jobs, STRANGER, job_id)
-    await images.delete(made[1].id, NOON)
+    await images.delete(made[1].id, NOON, by=1)
     assert not await sees(jobs, NEIGHBOUR, job_id)
     assert await sees(jobs, OWNER, job_id)

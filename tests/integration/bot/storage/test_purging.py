@@ -27,7 +27,7 @@ async def deleted_images(jobs: Jobs, images: Images, *keys: str) -> None:
     made = [image_row(job.row.id, place, file_key=key) for place, key in enumerate(keys)]
     await jobs.finish(job.row.id, 1, Outcome(images=made, device_s=1), now=NOON)
     for row in made:
-        await images.delete(row.id, NOON)
+        await images.delete(row.id, NOON, by=row.owner_id)
 
 
 async def keep(jobs: Jobs, file_key: str) -> None:

@@ -1,5 +1,6 @@
 """The gallery's use-cases."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -146,13 +147,29 @@ async def test_owner_and_admin_may_delete_and_restore(studio: Atelier) -> None:
     image_id = job.images[0].id
     with pytest.raises(NotAllowed):
         await studio.delete(OTHER, image_id)
-    await studio.delete(ADMIN, image_id)
-    assert len(await prompts(studio, MEMBER)) == 1
-    assert len((await studio.job(MEMBER, job.id)).images) == 1
-    with pytest.raises(NotFound):
-        await studio.restore(OTHER, image_id)
+    for deleting, restoring in ((MEMBER, MEMBER), (MEMBER, ADMIN), (ADMIN, ADMIN)):
+        await studio.delete(deleting, image_id)
+        assert len(await prompts(studio, MEMBER)) == 1
+        assert len((await studio.job(MEMBER, job.id)).images) == 1
+        with pytest.raises(NotFound):
+            await studio.restore(OTHER, image_id)
+        assert (await studio.restore(restoring, image_id)).id == image_id
+        assert len(await prompts(studio, MEMBER)) == 2
+
+
+async def test_an_owner_does_not_undo_what_an_admin_deleted(studio: Atelier) -> None:
+    image_id = (await made(studio)).images[0].id
+    elsewhere = replace(ADMIN, owner_id=MEMBER.owner_id, guild_id=10)
+    for admin in (ADMIN, OPERATOR):
+        await studio.delete(admin, image_id)
+        for caller in (MEMBER, elsewhere):
+            with pytest.raises(NotAllowed, match="an admin deleted"):
+                await studio.restore(caller, image_id)
+            with pytest.raises(NotFound):
+                await studio.image(caller, image_id)
+        assert (await studio.restore(admin, image_id)).id == image_id
+    await studio.delete(MEMBER, image_id)
     assert (await studio.restore(MEMBER, image_id)).id == image_id
-    assert len(await prompts(studio, MEMBER)) == 2
 
 
 async def test_only_its_owner_restores_a_private_image(studio: Atelier) -> None:

@@ -206,6 +206,17 @@ async def test_what_an_admin_deleted_is_brought_back_by_admins_alone(stage):
     assert len(gallery_items(stage.messages()[-1])) == 1
 
 
+async def test_what_an_admin_deleted_is_brought_back_by_admins_alone(stage):
+    single = await stage.imagine(stage.alice, count=1)
+    await stage.admin.click(single.message, label="Delete")
+    refused = await stage.alice.click(stage.messages()[0], label="Undo")
+    assert "only an admin may bring it back" in text(refused.followups[0])
+    assert refused.followups[0].ephemeral
+    assert labels(stage.messages()[0]) == ["Undo"]
+    await stage.admin.click(stage.messages()[0], label="Undo")
+    assert len(gallery_items(stage.messages()[0])) == 1
+
+
 async def test_a_grid_stays_until_the_last_of_its_pictures_is_deleted(stage):
     grid = await stage.imagine(count=2)
     which = await stage.alice.click(grid.message, label="Delete")
