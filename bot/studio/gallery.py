@@ -88,19 +88,6 @@ class Gallery:
             raise NotFound("there is no picture of yours yet; attach one")
         return found.images[0]
 
-    async def newest(self, caller: Caller) -> SeenImage:
-        """The caller's newest image but for sheets of trainings.
-
-        Raises:
-            NotFound: there is none.
-        """
-        pictures = tuple(one.value for one in Operation if not one.is_training)
-        wanted = ImageFilter(owner_id=caller.owner_id, operations=pictures)
-        found = await self._images.page(policy.viewer(caller), wanted, below=None, limit=1)
-        if not found.images:
-            raise NotFound("there is no picture of yours yet; attach one")
-        return found.images[0]
-
     async def of_job(self, job: JobRow) -> list[SeenImage]:
         """All images of a job, whoever asks."""
         return (await self._images.of_jobs(policy.owner_of(job), [job.id]))[job.id]
