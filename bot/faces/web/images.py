@@ -10,7 +10,6 @@ from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from bot.errors import NotAllowed, NotFound, UserError
-from bot.faces.web.archives import write_archive
 from bot.faces.web.context import caller_of, destination_of, studio_of
 from bot.faces.web.jobs import accepted
 from bot.faces.web.restyles import restyle as started_restyle
@@ -28,6 +27,7 @@ from bot.faces.web.submissions import (
     query_of,
 )
 from bot.faces.web.views import image_json, page_json
+from bot.studio.archives import write_archive
 from bot.studio.contract import GalleryQuery, GalleryScope, ImageView
 from bot.studio.gallery import MAX_PAGE
 

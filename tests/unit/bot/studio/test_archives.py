@@ -1,7 +1,7 @@
 import io
 import zipfile
 
-from bot.faces.web.archives import write_archive
+from bot.studio.archives import write_archive
 
 
 async def files(*entries):
