@@ -102,7 +102,7 @@ class JobRow(Base):
     guild_running_cap: Mapped[int | None]
     is_relaxed: Mapped[bool] = mapped_column(default=False)  # runs when no other job may
     attempt: Mapped[int] = mapped_column(default=0)
-    deaths: Mapped[int] = mapped_column(default=0)  # workers that died of it
+    deaths: Mapped[int] = mapped_column(default=0)  # of workers and bots while it ran
     not_before: Mapped[datetime | None] = mapped_column(UtcDateTime)
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     step: Mapped[int] = mapped_column(default=0)
@@ -370,11 +370,20 @@ class Jobs:
         async with self._database.writing() as session:
             await _change(session, JobRow.id == job_id, address=dict(address))
 
+    async def orphans(self, *, keep: Collection[str] = ()) -> list[JobRow]:
+        """What an earlier scheduler died of, or near to; without requests."""
+        query = select(JobRow).options(defer(JobRow.request)).where(_is_orphan(keep))
+        async with self._database.reading() as session:
+            return list(await session.scalars(query))
+
     async def recover(self, *, keep: Collection[str] = ()) -> int:
-        """Queue again what was running, except `keep`; for whoever became the only scheduler."""
-        orphaned = and_(JobRow.state == RUNNING, JobRow.id.not_in(keep))
+        """Queue the orphans again, except `keep`; for whoever became the only scheduler.
+
+        Who closes in peace gives back what runs. So each of these has seen a death.
+        """
+        again = {"state": QUEUED, "lease_until": None, "deaths": JobRow.deaths + 1}
         async with self._database.writing() as session:
-            return await _count_changed(session, orphaned, state=QUEUED, lease_until=None)
+            return await _count_changed(session, _is_orphan(keep), **again)
 
     async def recover_expired(self, *, now: datetime, keep: Collection[str]) -> int:
         """Queue again what runs without a valid lease, except `keep`."""
@@ -474,6 +483,10 @@ def _visible_to(viewer: Viewer) -> ColumnElement[bool]:
 def _of_request(owner_id: int, key: str) -> Select[JobRow]:
     found = select(JobRow).where(JobRow.owner_id == owner_id, JobRow.request_key == key)
     return found.order_by(JobRow.request_place)
+
+
+def _is_orphan(keep: Collection[str]) -> ColumnElement[bool]:
+    return and_(JobRow.state == RUNNING, JobRow.id.not_in(keep))
 
 
 def _is_attempt(job_id: str, attempt: int) -> ColumnElement[bool]:

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -38,13 +39,12 @@ from engine.api import (
 
 logger = logging.getLogger(__name__)
 
-MAX_DEATHS = 3  # workers that may die of one job
-GIVEN_UP = Said(
-    "the process that draws died {times} times while it made this, so it was given up; "
-    "try another size or model",
-    times=MAX_DEATHS,
-)
+MAX_DEATHS = 3  # after which a job is given up: the last one was of a worker that it had alone
+# The same, where the last one was of this whole process, which has other enemies: who stops it,
+# and who cuts the power. But a job may take all of a container with it.
+MAX_DEATHS_OF_ALL = 6
 SOLO_DEATHS = 2  # after so many, a job runs alone: was it the culprit, or only near?
+GIVE_BACK_S = 2.0  # a process that closes is not given much more time
 LEASE = timedelta(seconds=30)
 TRAINING_PAUSE_S = 5.0  # between looks whether another training has ended
 RENEWAL_S = 5.0
@@ -192,7 +192,11 @@ class Scheduler:
 
     async def _take_over(self) -> None:
         """Queue again what nobody works on; learn how long things take."""
-        recovered = await self._parts.jobs.recover(keep=set(self._running))
+        mine = set(self._running)
+        for row in await self._parts.jobs.orphans(keep=mine):
+            if row.deaths + 1 >= MAX_DEATHS_OF_ALL:
+                await self._fail(row, _given_up(row.deaths + 1))
+        recovered = await self._parts.jobs.recover(keep=mine)
         if recovered:
             logger.info("%d jobs that were running are queued again", recovered)
         recent = await self._parts.jobs.recently_finished()
@@ -318,8 +322,20 @@ class Scheduler:
         except asyncio.CancelledError:
             # Its row has ended, or this process is closing and the next start runs it again.
             logger.debug("the attempt is stopped")
-            return self._running[ticket.job_id].used_s(ticket.cost_s)
+            running = self._running[ticket.job_id]
+            if running.row is not None:
+                await self._give_back(running.row)
+            return running.used_s(ticket.cost_s)
         return 0.0
+
+    async def _give_back(self, row: JobRow) -> None:
+        """Let a job wait again whose attempt is stopped, if it is still to be done."""
+        now = self._parts.now()
+        with suppress(StorageUnavailable, TimeoutError):  # then it counts as a death
+            async with asyncio.timeout(GIVE_BACK_S):
+                await self._parts.jobs.requeue(
+                    row.id, row.attempt, not_before=now, worker_died=False
+                )
 
     async def _claimed(self, ticket: Ticket) -> JobRow | None:
         now = self._parts.now()
@@ -373,7 +389,7 @@ class Scheduler:
         """Run a job again whose worker died, unless it seems to be what kills them."""
         deaths = row.deaths + 1
         if deaths >= MAX_DEATHS:
-            await self._fail(row, GIVEN_UP)
+            await self._fail(row, _given_up(deaths))
             return
         logger.warning("its worker died (%d of %d)", deaths, MAX_DEATHS)
         not_before = self._parts.now() + DEATH_PAUSE
@@ -433,6 +449,14 @@ class Scheduler:
 
     def _moment(self) -> float:
         return self._parts.now().timestamp()
+
+
+def _given_up(deaths: int) -> Said:
+    return Said(
+        "the process that draws died {times} times while it made this, so it was given up; "
+        "try another size or model",
+        times=deaths,
+    )
 
 
 def _pace(row: JobRow) -> str:

@@ -289,9 +289,9 @@ class Chaos:
             fault(f"job {row.id}: the chat shows something else than the database")
         if promised and row.seed != promised.seed:
             fault(f"job {row.id} has another seed than promised")
-        if row.state == FAILED and "3 times" in row.reason:
-            # Three workers were killed under it. Such a job is given up, because it might be what
-            # kills them: that is an ending, and says so.
+        if row.state == FAILED and "so it was given up" in row.reason:
+            # Workers and bots were killed under it. Such a job is given up, because it might be
+            # what kills them: that is an ending, and says so.
             return
         count = row.request["fields"]["image_count"]
         if row.state != "finished" or seeds != [row.seed + i for i in range(count)]:

@@ -104,9 +104,11 @@ async def test_a_cancelled_job_stays_cancelled(jobs: Jobs) -> None:
 
 async def test_recovery_leaves_alone_what_this_process_works_on(jobs: Jobs) -> None:
     mine, other = await claimed(jobs), await claimed(jobs)
+    assert [row.id for row in await jobs.orphans(keep={mine})] == [other]
     assert await jobs.recover(keep={mine}) == 1
-    assert (await jobs.by_id(mine)).state == "running"
-    assert (await jobs.by_id(other)).state == "queued"
+    left, recovered = await jobs.by_id(mine), await jobs.by_id(other)
+    assert (left.state, left.deaths) == ("running", 0)
+    assert (recovered.state, recovered.deaths) == ("queued", 1)
 
 
 async def test_a_lease_that_is_renewed_does_not_expire(jobs: Jobs) -> None:

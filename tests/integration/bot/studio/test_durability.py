@@ -11,17 +11,29 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from bot.errors import StorageUnavailable
+from bot.storage.database import open_database
 from bot.storage.files import DiskFull, ImageFolder
+from bot.storage.jobs import Jobs
 from bot.studio import patience
+from bot.studio.codec import encode_request
 from bot.studio.contract import JobState, JobView
 from bot.studio.opening import open_studio
 from bot.studio.studio import Atelier
 from bot.wording import translated
-from engine.api import Defect, EngineError, ModelUnavailable, UnsafeCheckpoint, WorkerDied
+from engine.api import (
+    Defect,
+    EngineError,
+    ModelUnavailable,
+    TextToImage,
+    UnsafeCheckpoint,
+    WorkerDied,
+    plain,
+)
 from engine.testing import FakeEngine
 from tests.conftest import skip_aloud
 from tests.integration.bot.studio.conftest import MEMBER, QUICK, WEB, Open, ended, made
 from tests.postgres_server import NoPostgres, free_port, started
+from tests.rows import NOON, new_job
 
 
 class SmallDisk(ImageFolder):
@@ -54,6 +66,7 @@ async def test_a_job_running_when_the_bot_ends_is_run_again_with_its_seed(
     async with open_either(slots=1) as studio:
         jobs = await studio.imagine(MEMBER, "{a, b, c}" + QUICK, WEB)
         await running(engine)
+    assert [await deaths_of(open_either, job) for job in jobs] == [0, 0, 0]
     engine.stuck = False
     async with open_either() as studio:
         for job in jobs:
@@ -61,6 +74,46 @@ async def test_a_job_running_when_the_bot_ends_is_run_again_with_its_seed(
             assert (again.state, again.seed) == (JobState.FINISHED, job.seed)
             assert [image.seed for image in again.images] == [job.seed, job.seed + 1]
     assert engine.requests[0] in engine.requests[1:]
+
+
+async def deaths_of(open_here: Open, job: JobView) -> int:
+    async with open_database(open_here.keywords["database_url"]) as database:
+        return (await Jobs(database).by_id(job.id)).deaths
+
+
+async def bot_died_of(open_here: Open, deaths: int) -> str:
+    """A job that was under way at the end of so many bots, one after the other."""
+    request, _ = encode_request(TextToImage(model="atelier-pack", prompt=plain("poison"), seed=1))
+    job = new_job(request=request, prompt="poison", face="web", deaths=deaths - 1)
+    async with open_database(open_here.keywords["database_url"]) as database:
+        await Jobs(database).add([job])
+        await Jobs(database).claim(job.row.id, now=NOON, lease_until=NOON)
+    return job.row.id
+
+
+async def test_a_job_that_was_under_way_when_bots_died_runs_alone(
+    open_either: Open, engine: FakeEngine
+) -> None:
+    engine.step_delay_s = 0.01
+    died = [await bot_died_of(open_either, deaths=2) for _ in range(2)]
+    async with open_either() as studio:
+        for job_id in died:
+            job = await ended(studio, await studio.job(MEMBER, job_id))
+            assert job.state is JobState.FINISHED
+    assert engine.most_running == 1
+
+
+async def test_a_job_of_which_whole_bots_die_again_and_again_is_given_up(
+    open_either: Open, engine: FakeEngine
+) -> None:
+    spared, fatal = [await bot_died_of(open_either, deaths) for deaths in (5, 6)]
+    async with open_either() as studio:
+        fatal_job = await ended(studio, await studio.job(MEMBER, fatal))
+        assert fatal_job.state is JobState.FAILED
+        assert "6 times" in fatal_job.reason
+        spared_job = await ended(studio, await studio.job(MEMBER, spared))
+        assert spared_job.state is JobState.FINISHED
+    assert len(engine.requests) == 1
 
 
 async def test_a_job_whose_worker_died_is_run_again(studio, engine, monkeypatch) -> None:
