@@ -432,6 +432,12 @@ class Jobs:
                 delivery_attempts=JobRow.delivery_attempts + 1,
             )
 
+    async def hold_deliveries(self, job_ids: Collection[str], *, until: datetime) -> None:
+        """Keep the right to deliver for longer."""
+        is_held = and_(JobRow.id.in_(job_ids), JobRow.delivered_at.is_(None))
+        async with self._database.writing() as session:
+            await _change(session, is_held, deliver_after=until)
+
     async def delivered(self, job_id: str, *, now: datetime) -> None:
         """Remember that the ending was shown."""
         async with self._database.writing() as session:

@@ -6,6 +6,8 @@ shows it again, which a deliverer makes the same message.
 
 import asyncio
 import logging
+import time
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -23,6 +25,9 @@ logger = logging.getLogger(__name__)
 
 AT_ONCE = 8  # deliveries
 TIMEOUT = timedelta(seconds=120)  # of one delivery
+LEASE = timedelta(seconds=20)  # renewed while a delivery is under way: none outlives its process
+RENEWAL_S = 5.0
+GIVE_BACK_S = 2.0  # a process that closes is not given much more time
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 600.0
 GIVEN_UP_AFTER = timedelta(days=3)
 _POLL_S = 1.0
@@ -38,6 +43,7 @@ class Delivery:
         self._now = now
         self._deliverers: dict[str, Deliverer] = {}
         self._under_way: set[str] = set()
+        self._held: set[str] = set()  # of those, what no other process may deliver now
         self._news = asyncio.Event()
 
     def register(self, face: str, deliverer: Deliverer) -> None:
@@ -51,13 +57,22 @@ class Delivery:
 
     async def run(self) -> None:
         """Deliver until cancelled."""
+        renew_at = time.monotonic() + RENEWAL_S
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self._news.clear()
+                if time.monotonic() >= renew_at:
+                    await self._renew()
+                    renew_at = time.monotonic() + RENEWAL_S
                 for row in await self._due():
                     self._under_way.add(row.id)
                     tasks.create_task(self._deliver_one(row))
                 await self._wait()
+
+    async def _renew(self) -> None:
+        if self._held:
+            with suppress(StorageUnavailable):  # it is tried again soon
+                await self._jobs.hold_deliveries(self._held, until=self._now() + LEASE)
 
     async def _due(self) -> list[JobRow]:
         room = AT_ONCE - len(self._under_way)
@@ -86,15 +101,20 @@ class Delivery:
                 logger.warning("its delivery waits for the database")
             finally:
                 self._under_way.discard(row.id)
+                self._held.discard(row.id)
                 self._news.set()
 
     async def _deliver(self, row: JobRow) -> None:
         now = self._now()
-        if not await self._jobs.claim_delivery(row.id, now=now, until=now + 2 * TIMEOUT):
+        if not await self._jobs.claim_delivery(row.id, now=now, until=now + LEASE):
             return
+        self._held.add(row.id)
         try:
             await self._show(row)
         except StorageUnavailable:
+            raise
+        except asyncio.CancelledError:
+            await self._give_back(row)
             raise
         except Exception:  # whatever a chat does, the ending is shown later
             logger.warning("could not be delivered", exc_info=True)
@@ -116,6 +136,12 @@ class Delivery:
         view = replace(view, is_private=is_private)
         async with asyncio.timeout(TIMEOUT.total_seconds()):
             await self._deliverers[row.face].deliver(view, tuple(files))
+
+    async def _give_back(self, row: JobRow) -> None:
+        """Let the next process deliver at once what this one can't any more."""
+        with suppress(StorageUnavailable, TimeoutError):  # then its lease ends soon
+            async with asyncio.timeout(GIVE_BACK_S):
+                await self._jobs.deliver_again(row.id, after=self._now())
 
     async def _postpone(self, row: JobRow) -> None:
         now = self._now()

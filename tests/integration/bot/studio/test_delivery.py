@@ -1,9 +1,12 @@
 """Endings reach the chats they belong to."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
+from bot.storage.database import open_database
+from bot.storage.jobs import Jobs
 from bot.studio import delivery
 from bot.studio.contract import Destination, JobState, JobView
 from engine.api import ModelUnavailable
@@ -28,6 +31,18 @@ class Chat:
             raise ConnectionError("the chat is away")
         self.shown.append((job, pngs))
         self.news.set()
+
+
+class SlowChat:
+    """Takes as long as it is let."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+        self.may_end = asyncio.Event()
+
+    async def deliver(self, job: JobView, pngs: tuple[bytes, ...]) -> None:
+        self.begun.set()
+        await self.may_end.wait()
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +85,57 @@ async def test_what_was_not_delivered_is_delivered_after_a_restart(open_here: Op
         studio.register_deliverer("discord", chat)
         await asyncio.sleep(0.3)
     assert len(chat.shown) == 1
+
+
+async def test_what_was_being_shown_when_the_bot_closed_is_shown_at_once_by_the_next(
+    open_here: Open,
+) -> None:
+    async with open_here() as studio:
+        slow = SlowChat()
+        studio.register_deliverer("discord", slow)
+        await studio.imagine(MEMBER, "a fox" + QUICK, CHAT)
+        await asyncio.wait_for(slow.begun.wait(), 50)
+    chat = Chat()
+    async with open_here() as studio:
+        studio.register_deliverer("discord", chat)
+        await asyncio.wait_for(chat.news.wait(), delivery.LEASE.total_seconds() / 2)
+
+
+async def test_what_was_being_shown_when_the_bot_was_killed_is_shown_soon(
+    open_here: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "LEASE", timedelta(seconds=2))
+    async with open_here() as studio:
+        slow = SlowChat()
+        studio.register_deliverer("discord", slow)
+        [job] = await studio.imagine(MEMBER, "a fox" + QUICK, CHAT)
+        await asyncio.wait_for(slow.begun.wait(), 50)
+        row = await studio._jobs.by_id(job.id)  # as a process that is killed leaves it
+    async with open_database(open_here.keywords["database_url"]) as database:
+        await Jobs(database).deliver_again(job.id, after=row.deliver_after)
+    chat = Chat()
+    async with open_here() as studio:
+        studio.register_deliverer("discord", chat)
+        await asyncio.wait_for(chat.news.wait(), 10)
+
+
+async def test_two_processes_show_an_ending_once_though_it_takes_long(
+    open_here: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "LEASE", timedelta(seconds=1.5))
+    monkeypatch.setattr(delivery, "RENEWAL_S", 0.1)
+    monkeypatch.setattr(delivery, "_POLL_S", 0.1)
+    slow, other = SlowChat(), Chat()
+    async with open_here() as first, open_here() as second:
+        first.register_deliverer("discord", slow)
+        [job] = await first.imagine(MEMBER, "a fox" + QUICK, CHAT)
+        await asyncio.wait_for(slow.begun.wait(), 50)
+        second.register_deliverer("discord", other)
+        await asyncio.sleep(4)
+        slow.may_end.set()
+        await asyncio.sleep(0.5)
+        assert other.calls == 0
+        assert (await first._jobs.by_id(job.id)).delivered_at is not None
 
 
 async def test_a_picture_that_was_locked_before_its_delivery_is_delivered_in_private(
