@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -77,6 +78,7 @@ async def open_studio_of(settings: Settings, *, with_engine: bool = True) -> Asy
                     blocked_members=frozenset(settings.moderation.blocked_members),
                     forbidden_words=settings.moderation.forbidden_words,
                 ),
+                jobs_kept=timedelta(days=settings.forget_jobs_after_days) or None,
                 is_running=with_engine,
                 wildcards=Wildcards.from_texts(lists),
             )

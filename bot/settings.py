@@ -113,6 +113,7 @@ class Settings(BaseSettings):
     style_training_steps: int = Field(default=200, ge=0, le=5000)  # 0: styles are not trained
     gan_training_minutes: float = Field(default=20.0, ge=0, le=24 * 60)  # 0: none are trained
     gan_training_by: Literal["admins", "members"] = "admins"
+    forget_jobs_after_days: int = Field(default=90, ge=0, le=36500)  # no picture left; 0: never
     upload_max_mb: int = Field(default=25, ge=1, le=512)
     web: WebSettings = WebSettings()
     discord: DiscordSettings = DiscordSettings()

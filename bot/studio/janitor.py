@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from bot.errors import StorageUnavailable
@@ -18,10 +19,19 @@ GRACE = timedelta(hours=24)  # a file may be so much older than its row, while t
 class Janitor:
     """Looks now and then for images to forget, and removes the files that nothing needs."""
 
-    def __init__(self, purging: Purging, files: ImageFiles, now: Clock) -> None:
+    def __init__(
+        self,
+        purging: Purging,
+        files: ImageFiles,
+        now: Clock,
+        *,
+        jobs_kept: timedelta | None = None,
+    ) -> None:
+        """Jobs that ended are kept for `jobs_kept` (None: for ever) once no picture is left."""
         self._purging = purging
         self._files = files
         self._now = now
+        self._jobs_kept = jobs_kept
 
     async def run(self) -> None:
         """Sweep once, then clear away until cancelled."""
@@ -67,6 +77,22 @@ class Janitor:
             for key in keys:
                 removed += await self._remove(key)
                 await self._remove(thumbnail_key(key))
+        begun = self._now()
+        while self._jobs_kept:
+            forgotten = await self._purging.forget_ended(begun - self._jobs_kept)
+            removed += await self.free(forgotten.keys, written_before=begun)
+            if not forgotten.jobs:
+                break
+        return removed
+
+    async def free(self, keys: Sequence[str], *, written_before: datetime) -> int:
+        """Remove files that nothing needs, but for those put again since; returns how many.
+
+        One that can't be removed is swept at a later start.
+        """
+        removed = sum([await self._remove(key, written_before=written_before) for key in keys])
+        for key in keys:
+            await self._remove(thumbnail_key(key))
         return removed
 
     async def _remove(self, key: str, *, written_before: datetime | None = None) -> bool:

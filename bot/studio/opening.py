@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from bot.studio.janitor import Janitor
 from bot.studio.moderation import NOTHING_FORBIDDEN, OperatorRules
 from bot.studio.pictures import Pictures
 from bot.studio.policy import DEFAULT_LIMITS
+from bot.studio.privacy import Privacy
 from bot.studio.repeats import Repeats
 from bot.studio.scheduler import Parts
 from bot.studio.studio import Atelier
@@ -60,13 +62,15 @@ async def open_studio(
     optimiser: str = OPTIMISER,
     training_rules: TrainingRules = ADMINS_ALONE,
     everywhere: OperatorRules = NOTHING_FORBIDDEN,
+    jobs_kept: timedelta | None = None,
     now: Clock = utc_now,
 ) -> AsyncIterator[Atelier]:
     """Open files and database, bring the latter up to date, and run the studio's tasks.
 
     Pictures are kept in `files`, else in the folder `images_dir`. Jobs that were running when an
     earlier process ended are run again. Without `is_running` nothing is run or delivered: such a
-    studio shows what there is, and what it accepts waits for another process.
+    studio shows what there is, and what it accepts waits for another process. Jobs that ended are
+    forgotten `jobs_kept` later (None: never) once no picture of theirs is left.
 
     Raises:
         BadConfiguration: the database's address can't be used.
@@ -131,6 +135,8 @@ async def open_studio(
             ingredients=ingredients,
             wildcards=wildcards,
         )
+        purging = Purging(database)
+        janitor = Janitor(purging, files, now, jobs_kept=jobs_kept)
         studio = Atelier(
             parts=Parts(engine, jobs, Attempts(files, pictures, training, now), lock, now),
             database=database,
@@ -142,7 +148,8 @@ async def open_studio(
             training=training,
             repeats=repeats,
             delivery=Delivery(jobs, images, pictures, now),
-            janitor=Janitor(Purging(database), files, now),
+            janitor=janitor,
+            privacy=Privacy(database, files, purging, janitor, now),
             wildcards=wildcards,
             slots=slots,
         )

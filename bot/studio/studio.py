@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
-from bot.errors import NotAllowed, StorageUnavailable
+from bot.errors import NotAllowed, NotFound, StorageUnavailable
 from bot.prompts import Wildcards
 from bot.storage.database import Database
 from bot.storage.images import Images
@@ -18,6 +18,7 @@ from bot.studio.contract import (
     Deliverer,
     Destination,
     Dreaming,
+    Erased,
     GalleryPage,
     GalleryQuery,
     GeneratorView,
@@ -41,6 +42,7 @@ from bot.studio.gallery import Gallery
 from bot.studio.house import House
 from bot.studio.ingredients import FetchPicture, Ingredients
 from bot.studio.janitor import Janitor
+from bot.studio.privacy import Privacy
 from bot.studio.repeats import Repeats
 from bot.studio.scheduler import Parts, Running, Scheduler
 from bot.studio.training import Training, ending_of
@@ -71,6 +73,7 @@ class Atelier:
         repeats: Repeats,
         delivery: Delivery,
         janitor: Janitor,
+        privacy: Privacy,
         wildcards: Wildcards,
         slots: int,
     ) -> None:
@@ -86,6 +89,7 @@ class Atelier:
         self._repeats = repeats
         self._delivery = delivery
         self._janitor = janitor
+        self._privacy = privacy
         self._wildcards = wildcards
         self._updates = Updates()
         self._observers: list[Callable[[JobEnding], None]] = []
@@ -274,12 +278,16 @@ class Atelier:
         if not policy.may_end_job(caller, row):
             await self._watching.visible(caller, row.id)  # whether there is a secret one is one
             raise NotAllowed("only its owner or an admin of this server may cancel a job")
-        if not await self._ended_early(row) and await self._jobs.cancel(row.id, now=self._now()):
+        if not await self._ended_early(row):
+            await self._stop(row)
+        view = await self._watching.view(await self._jobs.by_id(row.id))
+        return view if row.owner_id == caller.owner_id else outline(view)
+
+    async def _stop(self, row: JobRow) -> None:
+        if await self._jobs.cancel(row.id, now=self._now()):
             self.scheduler.stop(row.id)
             self._tell_ending(job_ending(row, JobState.CANCELLED))
             self._changed.put_nowait(row.id)
-        view = await self._watching.view(await self._jobs.by_id(row.id))
-        return view if row.owner_id == caller.owner_id else outline(view)
 
     async def _ended_early(self, row: JobRow) -> bool:
         """Have a training make its result of what it has learnt; False where that is nothing."""
@@ -389,6 +397,17 @@ class Atelier:
         """Replace the guild's defaults."""
         await self._house.set_guild_preferences(caller, preferences)
 
+    def export(self, caller: Caller) -> AsyncIterator[tuple[str, bytes]]:
+        """All that is kept of the caller, as named files."""
+        return self._privacy.export(caller.owner_id)
+
+    async def erase(self, caller: Caller) -> Erased:
+        """Forget all that is kept of the caller, for good; stops their jobs first."""
+        for row in await self._jobs.open_jobs(owner_id=caller.owner_id):
+            await self._stop(row)
+            self._updates.publish(await self._watching.view(await self._jobs.by_id(row.id)))
+        return await self._privacy.erase(caller.owner_id)
+
     async def rules(self, caller: Caller) -> GuildRules:
         """Limits, channels and models of the caller's guild."""
         return await self._house.rules(caller)
@@ -478,6 +497,8 @@ class Atelier:
                 self._changed.put_nowait(job_id)
                 await asyncio.sleep(_ANNOUNCE_PAUSE_S)
                 continue
+            except NotFound:
+                continue  # erased meanwhile
             self._updates.publish(view)
             if view.state.is_final:
                 self._delivery.hurry()

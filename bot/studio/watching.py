@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
-from bot.errors import StorageUnavailable
+from bot.errors import NotFound, StorageUnavailable
 from bot.storage.images import Images, Viewer
 from bot.storage.jobs import QUEUED, JobRow, Jobs
 from bot.studio import policy
@@ -132,6 +133,8 @@ class Watching:
             view = await self.view(await self._jobs.by_id(job_id), viewer)
         except StorageUnavailable:
             return None  # asked again soon
+        except NotFound:  # erased with all else of its owner
+            view = replace(last, state=JobState.CANCELLED)
         return None if view == last else view
 
     async def _views(self, rows: Sequence[JobRow], viewer: Viewer) -> tuple[JobView, ...]:

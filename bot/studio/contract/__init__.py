@@ -16,6 +16,7 @@ from bot.studio.contract.jobs import (
     QueueView,
 )
 from bot.studio.contract.mixtures import Blending, Dreaming, Morphing, MorphStop
+from bot.studio.contract.privacy import Erased
 from bot.studio.contract.restyles import AS_USUAL, Detail, Restyling, StyleChoice, StyleView
 from bot.studio.contract.rules import GuildRules, Limits, Preferences
 from bot.studio.contract.trainings import GeneratorView, Teaching
@@ -30,6 +31,7 @@ __all__ = [
     "Destination",
     "Detail",
     "Dreaming",
+    "Erased",
     "GalleryPage",
     "GalleryQuery",
     "GalleryScope",

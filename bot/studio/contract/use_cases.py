@@ -8,6 +8,7 @@ from bot.studio.contract.callers import Caller, Destination
 from bot.studio.contract.gallery import GalleryPage, GalleryQuery
 from bot.studio.contract.jobs import ImageView, JobEnding, JobUpdate, JobView, QueueView
 from bot.studio.contract.mixtures import Blending, Dreaming, Morphing, MorphStop
+from bot.studio.contract.privacy import Erased
 from bot.studio.contract.restyles import AS_USUAL, Restyling, StyleChoice, StyleView
 from bot.studio.contract.rules import GuildRules, Preferences
 from bot.studio.contract.trainings import GeneratorView, Teaching
@@ -271,6 +272,14 @@ class Studio(Protocol):
 
     async def set_guild_preferences(self, caller: Caller, preferences: Preferences) -> None:
         """Replace the guild's defaults; admins only."""
+        ...
+
+    def export(self, caller: Caller) -> AsyncIterator[tuple[str, bytes]]:
+        """All that is kept of the caller, as named files: `bot.studio.privacy` says which."""
+        ...
+
+    async def erase(self, caller: Caller) -> Erased:
+        """Forget all that is kept of the caller, for good; stops their jobs first."""
         ...
 
     async def rules(self, caller: Caller) -> GuildRules:
