@@ -5,6 +5,7 @@
     ├── NotFound             no such job, image or name (or not theirs to see)
     ├── NotAllowed           somebody else's, or forbidden here
     ├── LimitReached         a value or a size that is beyond what can be made
+    │   ├── NameTaken        what has that name would be lost, or mean something else
     │   ├── OutOfRange       the same, of a field that it names
     │   └── TooManyWaiting   a cap on waiting jobs: later
     ├── ConfirmationNeeded   many jobs at once: ask first
@@ -39,6 +40,10 @@ class NotAllowed(UserError):
 
 class LimitReached(UserError):
     """A value, a size or a number is beyond what can be made here."""
+
+
+class NameTaken(LimitReached):
+    """Something has that name, and would be lost or be meant no more."""
 
 
 class OutOfRange(LimitReached):

@@ -6,7 +6,7 @@ from bot.storage.guilds import GuildRow
 from bot.storage.images import FavouriteRow, ImageRow, TagRow
 from bot.storage.jobs import JobFileRow, JobRow
 from bot.storage.members import MemberRow
-from bot.storage.styles import StyleRow
+from bot.storage.styles import StyleRow, StyleShareRow
 from bot.storage.tables import Base
 
 ROWS: tuple[type[Base], ...] = (
@@ -17,6 +17,7 @@ ROWS: tuple[type[Base], ...] = (
     JobRow,
     MemberRow,
     StyleRow,
+    StyleShareRow,
     TagRow,
 )
 METADATA: MetaData = Base.metadata

@@ -2,10 +2,20 @@
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, CursorResult, Index, String, delete, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    ForeignKeyConstraint,
+    Index,
+    String,
+    and_,
+    delete,
+    exists,
+    or_,
+    select,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
-from bot.errors import NotFound
+from bot.errors import NameTaken, NotFound
 from bot.storage.database import Database
 from bot.storage.tables import Base, Number, UtcDateTime
 from bot.wording import Said
@@ -16,17 +26,34 @@ class StyleRow(Base):
 
     __tablename__ = "styles"
     __table_args__ = (
-        Index("ix_styles_guild", "guild_id"),
         Index("ix_styles_file", "file_key"),
         Index("ix_styles_learnt", "learnt_key"),
     )
 
     owner_id: Mapped[int] = mapped_column(Number, primary_key=True, autoincrement=False)
     name: Mapped[str] = mapped_column(String(40), primary_key=True)
-    guild_id: Mapped[int | None] = mapped_column(Number)  # shared with this guild
     file_key: Mapped[str] = mapped_column(String(80))
     learnt_key: Mapped[str | None] = mapped_column(String(80))  # of what a training made of it
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class StyleShareRow(Base):
+    """A guild whose members may use a style; there its name means this one."""
+
+    __tablename__ = "style_shares"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["owner_id", "name"],
+            ["styles.owner_id", "styles.name"],
+            onupdate="CASCADE",
+            ondelete="CASCADE",
+        ),
+        Index("ix_style_shares_style", "owner_id", "name"),
+    )
+
+    guild_id: Mapped[int] = mapped_column(Number, primary_key=True, autoincrement=False)
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    owner_id: Mapped[int] = mapped_column(Number)
 
 
 class Styles:
@@ -49,7 +76,7 @@ class Styles:
         query = (
             select(StyleRow)
             .where(StyleRow.name == name, _usable_by(owner_id, guild_id))
-            .order_by((StyleRow.owner_id == owner_id).desc(), StyleRow.created_at)
+            .order_by((StyleRow.owner_id == owner_id).desc())
             .limit(1)
         )
         async with self._database.reading() as session:
@@ -68,18 +95,58 @@ class Styles:
         async with self._database.reading() as session:
             return list(await session.scalars(query))
 
-    async def share(self, owner_id: int, name: str, guild_id: int | None) -> None:
-        """Let a guild use a member's own style; None: nobody else.
+    async def own(self, owner_id: int, name: str) -> StyleRow:
+        """A member's own style.
 
         Raises:
             NotFound: the member keeps none of that name.
         """
-        own = update(StyleRow).where(StyleRow.owner_id == owner_id, StyleRow.name == name)
+        async with self._database.reading() as session:
+            row = await session.get(StyleRow, (owner_id, name))
+        if row is None:
+            raise NotFound(Said("you keep no style called {name}", name=name[:40]))
+        return row
+
+    async def shared(self, guild_id: int | None) -> dict[str, int]:
+        """The names of styles that a guild may use, and whose each is."""
+        query = select(StyleShareRow).where(StyleShareRow.guild_id == guild_id)
+        async with self._database.reading() as session:
+            return {row.name: row.owner_id for row in await session.scalars(query)}
+
+    async def guilds_of(self, owner_id: int, name: str) -> list[int]:
+        """The guilds that may use a member's style."""
+        query = select(StyleShareRow.guild_id).where(
+            StyleShareRow.owner_id == owner_id, StyleShareRow.name == name
+        )
+        async with self._database.reading() as session:
+            return list(await session.scalars(query))
+
+    async def share(self, owner_id: int, name: str, guild_id: int) -> None:
+        """Let a guild, too, use a member's own style.
+
+        Raises:
+            NameTaken: somebody else's style of that name is shared there.
+        """
         async with self._database.writing() as session:
-            result = await session.execute(own.values(guild_id=guild_id))
-            assert isinstance(result, CursorResult)
-            if not result.rowcount:
-                raise NotFound(Said("you keep no style called {name}", name=name))
+            there = await session.get(StyleShareRow, (guild_id, name))
+            if there is None:
+                session.add(StyleShareRow(guild_id=guild_id, name=name, owner_id=owner_id))
+            elif there.owner_id != owner_id:
+                raise NameTaken(
+                    Said(
+                        "somebody else shares a style called {name} with this server; "
+                        "rename yours first",
+                        name=name,
+                    )
+                )
+
+    async def take_back(self, guild_id: int, name: str) -> None:
+        """Let a guild use a style no more; one that it does not use is no error."""
+        there = delete(StyleShareRow).where(
+            StyleShareRow.guild_id == guild_id, StyleShareRow.name == name
+        )
+        async with self._database.writing() as session:
+            await session.execute(there)
 
     async def remove(self, owner_id: int, name: str) -> None:
         """Forget a member's own style; an unknown one is no error."""
@@ -90,4 +157,7 @@ class Styles:
 
 def _usable_by(owner_id: int, guild_id: int | None) -> ColumnElement[bool]:
     own = StyleRow.owner_id == owner_id
-    return own if guild_id is None else or_(own, StyleRow.guild_id == guild_id)
+    if guild_id is None:
+        return own
+    of_row = and_(StyleShareRow.owner_id == StyleRow.owner_id, StyleShareRow.name == StyleRow.name)
+    return or_(own, exists().where(of_row, StyleShareRow.guild_id == guild_id))

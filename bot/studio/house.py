@@ -166,13 +166,14 @@ class House:
     async def styles(self, caller: Caller) -> tuple[StyleView, ...]:
         """Styles the caller may name; of several with one name, the one that is meant by it."""
         views = {}
+        shared = await self._styles.shared(caller.guild_id)
         for row in await self._usable(caller):
             if row.name not in views or row.owner_id == caller.owner_id:
                 views[row.name] = StyleView(
                     name=row.name,
                     title=row.name,
                     owner_id=row.owner_id,
-                    is_shared=row.guild_id is not None,
+                    is_shared=shared.get(row.name) == row.owner_id,
                     is_trained=row.learnt_key is not None,
                     is_outdated=await self._is_outdated(row),
                     saved_at=row.created_at,
@@ -226,16 +227,24 @@ class House:
         return await Pictures(self._files).thumbnail(row.file_key)
 
     async def share_style(self, caller: Caller, name: str, *, on: bool) -> None:
-        """Let the caller's guild use one of their styles, or no more.
+        """Let the caller's guild use one of their styles, or no more; admins may end it, too.
 
         Raises:
             NotAllowed: this is no guild.
-            NotFound: the caller keeps none of that name.
+            NotFound: the caller keeps none of that name, or it is not shared here.
+            NameTaken: somebody else's style of that name is shared here.
         """
-        if on and caller.guild_id is None:
-            raise NotAllowed("a style is shared with a server; share it there")
-        guild_id = caller.guild_id if on else None
-        await self._styles.share(caller.owner_id, as_style_name(name), guild_id)
+        if caller.guild_id is None:
+            raise NotAllowed("a style is shared with a server; share it or take it back there")
+        wanted = as_style_name(name)
+        if on:
+            row = await self._styles.own(caller.owner_id, wanted)
+            await self._styles.share(row.owner_id, row.name, caller.guild_id)
+            return
+        owner_id = (await self._styles.shared(caller.guild_id)).get(wanted)
+        if owner_id is None or not policy.may_take_back_style(caller, owner_id, caller.guild_id):
+            raise await self._not_shared(caller, wanted)
+        await self._styles.take_back(caller.guild_id, wanted)
 
     async def delete_style(self, caller: Caller, name: str) -> None:
         """Forget one of the caller's styles.
@@ -243,11 +252,22 @@ class House:
         Raises:
             NotFound: the caller keeps none of that name.
         """
-        wanted = as_style_name(name)
-        rows = await self._styles.usable(caller.owner_id, None)
-        if wanted not in {row.name for row in rows}:
-            raise NotFound(Said("you keep no style called {name}", name=wanted[:40]))
-        await self._styles.remove(caller.owner_id, wanted)
+        row = await self._styles.own(caller.owner_id, as_style_name(name))
+        await self._styles.remove(row.owner_id, row.name)
+
+    async def _not_shared(self, caller: Caller, wanted: str) -> NotFound:
+        """Why a style of the caller's can't be taken back here, and where it can."""
+        row = await self._styles.own(caller.owner_id, wanted)
+        if count := len(await self._styles.guilds_of(row.owner_id, row.name)):
+            return NotFound(
+                Said(
+                    "{name} is not shared with this server but with others ({count}); "
+                    "take it back there",
+                    name=wanted,
+                    count=count,
+                )
+            )
+        return NotFound(Said("{name} is shared with nobody", name=wanted))
 
     async def _guild(self, caller: Caller) -> tuple[Preferences, GuildRules]:
         if caller.guild_id is None:

@@ -155,6 +155,11 @@ def may_undo_deletion(caller: Caller, image: ImageRow) -> bool:
     return is_owners or _moderates(caller, image.guild_id)
 
 
+def may_take_back_style(caller: Caller, owner_id: int, guild_id: int) -> bool:
+    """Their own, or one that is shared with the guild they administer."""
+    return owner_id == caller.owner_id or _administers(caller, guild_id)
+
+
 def read_rules(stored: Mapping[str, Any]) -> GuildRules:
     """Rules as a row keeps them."""
     return _rules_adapter().validate_python(dict(stored)) if stored else GuildRules()

@@ -465,7 +465,7 @@ class Atelier:
         return await self._house.style_png(caller, name)
 
     async def share_style(self, caller: Caller, name: str, *, on: bool) -> None:
-        """Let the caller's guild use one of their styles, or no more."""
+        """Let the caller's guild use one of their styles, or no more; admins may end it, too."""
         await self._house.share_style(caller, name, on=on)
 
     async def delete_style(self, caller: Caller, name: str) -> None:

@@ -54,7 +54,7 @@ class StyleView:
     name: str
     title: str  # of a painting: with artist and year, in the caller's language
     owner_id: int | None = None  # None: it ships
-    is_shared: bool = False  # with the guild
+    is_shared: bool = False  # with the caller's guild
     is_trained: bool = False  # the fast network has learnt it
     is_outdated: bool = False  # what was learnt is left out: the network is a newer one
     saved_at: datetime | None = None  # None: it ships

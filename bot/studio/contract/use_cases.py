@@ -342,7 +342,7 @@ class Studio(Protocol):
         ...
 
     async def share_style(self, caller: Caller, name: str, *, on: bool) -> None:
-        """Let the caller's guild use one of their styles, or no more."""
+        """Let the caller's guild use one of their styles, or no more; admins may end it, too."""
         ...
 
     async def delete_style(self, caller: Caller, name: str) -> None:

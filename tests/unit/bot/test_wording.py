@@ -29,6 +29,7 @@ ERRORS = {
     "NotFound",
     "NotAllowed",
     "LimitReached",
+    "NameTaken",
     "UnusablePicture",
     "StorageUnavailable",
     "DiskFull",

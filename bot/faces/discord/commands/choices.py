@@ -104,6 +104,19 @@ async def complete_own_style(
     return [_choice(style.name, style.name) for style in own[:CHOICES_MAX]]
 
 
+async def complete_shared_style(
+    interaction: Interaction, current: str
+) -> list[app_commands.Choice[str]]:
+    """Styles that the member may share or take back: own ones, for admins all of the server."""
+    caller = caller_of(interaction)
+    found = [
+        style
+        for style in await _styles_like(interaction, current)
+        if style.owner_id == caller.owner_id or (style.is_shared and caller.is_admin)
+    ]
+    return [_choice(style.name, style.name) for style in found[:CHOICES_MAX]]
+
+
 async def _styles_like(interaction: Interaction, typed: str) -> list[StyleView]:
     wanted = typed.strip().casefold()
     styles = await interaction.client.studio.styles(caller_of(interaction))

@@ -6,7 +6,11 @@ import discord
 from discord import app_commands
 
 from bot.faces.discord.cards import TEXT_MAX, Shown, card, lines_within
-from bot.faces.discord.commands.choices import complete_own_style, complete_style
+from bot.faces.discord.commands.choices import (
+    complete_own_style,
+    complete_shared_style,
+    complete_style,
+)
 from bot.faces.discord.commands.stylize import STYLE_LENGTH_MAX, choice_named
 from bot.faces.discord.components.restyle import blend_in, saved_styles
 from bot.faces.discord.components.style import DrawInStyleButton
@@ -133,7 +137,7 @@ class StyleCommands(app_commands.Group):
         description=phrase("commands.style-share.description"),
     )
     @app_commands.describe(**described("style-share", "name", "shared"))
-    @app_commands.autocomplete(name=complete_own_style)
+    @app_commands.autocomplete(name=complete_shared_style)
     async def share(
         self,
         interaction: Interaction,

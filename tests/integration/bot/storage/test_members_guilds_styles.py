@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.errors import NotFound
+from bot.errors import NameTaken, NotFound
 from bot.storage.database import Database
 from bot.storage.guilds import Guilds
 from bot.storage.members import Members
@@ -25,7 +25,8 @@ async def test_what_is_set_replaces_what_was_set(database: Database) -> None:
 async def test_an_own_style_counts_more_than_a_shared_one(database: Database) -> None:
     styles = Styles(database)
     values = {"name": "wave", "created_at": NOON}
-    await styles.save(StyleRow(owner_id=2, guild_id=9, file_key="theirs", **values))
+    await styles.save(StyleRow(owner_id=2, file_key="theirs", **values))
+    await styles.share(2, "wave", 9)
     assert (await styles.named(1, 9, "wave")).file_key == "theirs"
     with pytest.raises(NotFound, match="wave"):
         await styles.named(1, 8, "wave")
@@ -34,3 +35,21 @@ async def test_an_own_style_counts_more_than_a_shared_one(database: Database) ->
     assert len(await styles.usable(1, 9)) == 2
     await styles.remove(1, "wave")
     assert (await styles.named(1, 9, "wave")).file_key == "theirs"
+    await styles.remove(2, "wave")
+    assert await styles.shared(9) == {}, "what is gone is shared no more"
+
+
+async def test_a_name_means_one_style_in_a_guild_and_may_be_shared_with_several(
+    database: Database,
+) -> None:
+    styles = Styles(database)
+    for owner_id in (1, 2):
+        await styles.save(StyleRow(owner_id=owner_id, name="w", file_key="a", created_at=NOON))
+    for guild_id in (8, 9, 9):
+        await styles.share(1, "w", guild_id)
+    with pytest.raises(NameTaken, match="somebody else shares a style called w"):
+        await styles.share(2, "w", 9)
+    assert await styles.guilds_of(1, "w") == [8, 9]
+    await styles.take_back(8, "w")
+    await styles.share(2, "w", 8)
+    assert (await styles.shared(8), await styles.shared(9)) == ({"w": 2}, {"w": 1})

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from bot.errors import BadConfiguration
 from bot.storage import migration
 from bot.storage.database import open_database
+from bot.storage.styles import Styles
 
 ROOT = Path(__file__).parents[4]
 
@@ -26,6 +27,31 @@ async def test_all_migrations_can_be_undone_and_run_again(database_url: str) -> 
         assert not await migration.is_current(database)
         await migration.upgrade(database)
         await migration.check(database)
+
+
+async def test_what_was_shared_with_one_server_stays_shared_and_a_name_means_the_oldest(
+    database_url: str,
+) -> None:
+    async with open_database(database_url) as database:
+        await migration.downgrade(database, "0009")
+        async with database.writing() as session:
+            for owner_id, guild_id, day in ((1, 9, 2), (2, 9, 1), (3, None, 1), (4, 8, 3)):
+                await session.execute(
+                    text(
+                        "INSERT INTO styles (owner_id, name, guild_id, file_key, created_at)"
+                        f" VALUES ({owner_id}, 'wave', {guild_id or 'NULL'}, 'a',"
+                        f" '2026-01-0{day} 12:00:00')"
+                    )
+                )
+        await migration.upgrade(database)
+        styles = Styles(database)
+        assert (await styles.shared(9), await styles.shared(8)) == ({"wave": 2}, {"wave": 4})
+        assert (await styles.own(1, "wave")).file_key == "a"
+        await migration.downgrade(database, "0009")
+        async with database.reading() as session:
+            rows = await session.execute(text("SELECT owner_id, guild_id FROM styles"))
+            assert {row.owner_id: row.guild_id for row in rows} == {1: None, 2: 9, 3: None, 4: 8}
+        await migration.upgrade(database)
 
 
 async def test_a_database_that_is_up_to_date_is_left_alone(database_url: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from bot.errors import LimitReached, NotAllowed, NotFound, UnusablePicture, UserError
+from bot.errors import LimitReached, NameTaken, NotAllowed, NotFound, UnusablePicture, UserError
 from bot.studio.contract import (
     Caller,
     GuildRules,
@@ -487,8 +487,44 @@ async def test_a_style_is_shared_with_a_server_and_taken_back(studio: Atelier) -
         await studio.share_style(OTHER, "wave", on=False)
     await studio.share_style(MEMBER, "wave", on=False)
     assert all(style.is_preset for style in await studio.styles(OTHER))
-    with pytest.raises(NotAllowed, match="server"):
-        await studio.share_style(Caller(owner_id=1), "wave", on=True)
+    for on in (True, False):
+        with pytest.raises(NotAllowed, match="server"):
+            await studio.share_style(Caller(owner_id=1), "wave", on=on)
+
+
+async def test_sharing_with_one_server_takes_nothing_from_another(studio: Atelier) -> None:
+    elsewhere = replace(MEMBER, guild_id=10)
+    await studio.save_style(MEMBER, "wave", picture())
+    with pytest.raises(NotFound, match="shared with nobody"):
+        await studio.share_style(MEMBER, "wave", on=False)
+    await studio.share_style(MEMBER, "wave", on=True)
+    with pytest.raises(NotFound, match=r"not shared with this server but with others \(1\)"):
+        await studio.share_style(elsewhere, "wave", on=False)
+    assert not (await studio.styles(elsewhere))[0].is_shared
+    await studio.share_style(elsewhere, "wave", on=True)
+    await studio.share_style(elsewhere, "wave", on=False)
+    await studio.style_png(OTHER, "wave")
+
+
+async def test_admins_take_a_style_out_of_their_server_alone(studio: Atelier) -> None:
+    stranger = replace(ADMIN, guild_id=10)
+    await studio.save_style(MEMBER, "wave", picture())
+    for caller in (MEMBER, replace(MEMBER, guild_id=10)):
+        await studio.share_style(caller, "wave", on=True)
+    await studio.share_style(ADMIN, "wave", on=False)
+    with pytest.raises(NotFound):
+        await studio.style_png(OTHER, "wave")
+    await studio.style_png(stranger, "wave")
+    await studio.style_png(MEMBER, "wave")
+
+
+async def test_a_name_that_is_shared_here_already_can_not_be_shared_again(studio: Atelier) -> None:
+    for caller in (MEMBER, OTHER):
+        await studio.save_style(caller, "wave", picture((90, 60 + caller.owner_id)))
+    await studio.share_style(MEMBER, "wave", on=True)
+    with pytest.raises(NameTaken, match="rename yours first"):
+        await studio.share_style(OTHER, "wave", on=True)
+    assert await studio.style_png(ADMIN, "wave") == await studio.style_png(MEMBER, "wave")
 
 
 async def test_a_deleted_style_is_gone_but_what_it_made_can_be_made_again(

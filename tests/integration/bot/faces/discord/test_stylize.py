@@ -179,6 +179,22 @@ async def test_the_library_saves_lists_shows_shares_and_deletes(stage):
     assert "no style called" in text(gone.response)
 
 
+async def test_an_admin_takes_back_what_a_member_shared(stage):
+    await stage.alice.slash(
+        stage.channel, "style save", name="wave", picture=("wave.png", png_bytes())
+    )
+    await stage.alice.slash(stage.channel, "style share", name="wave")
+    offered = await stage.admin.autocomplete(stage.channel, "style share", "name", "")
+    assert [choice["value"] for choice in offered] == ["wave"]
+    assert await stage.bob.autocomplete(stage.channel, "style share", "name", "") == []
+    refused = await stage.bob.slash(stage.channel, "style share", name="wave", shared=False)
+    assert "keep no style" in text(refused.response)
+    taken = await stage.admin.slash(stage.channel, "style share", name="wave", shared=False)
+    assert "can't use `wave` any more" in text(taken.response)
+    gone = await stage.bob.slash(stage.channel, "style show", name="wave")
+    assert "no style called" in text(gone.response)
+
+
 async def test_a_list_of_many_styles_keeps_discords_limit_and_counts_the_rest(stage):
     caller = Caller(owner_id=stage.alice.id)
     for number in range(90):
