@@ -34,7 +34,7 @@ from bot.errors import AskedBefore, NotFound, TooManyWaiting
 from bot.storage.database import Database
 from bot.storage.generators import GeneratorRow
 from bot.storage.images import ImageRow, Viewer, is_open_to, is_shown_to
-from bot.storage.styles import StyleRow
+from bot.storage.styles import StyleRow, keep_style
 from bot.storage.tables import Base, Number, UtcDateTime
 from bot.wording import Said, as_plain, from_plain
 
@@ -318,7 +318,7 @@ class Jobs:
             if changed:
                 session.add_all(outcome.images)
                 if outcome.style is not None:
-                    await session.merge(outcome.style)
+                    await keep_style(session, outcome.style)
                 if outcome.generator is not None:
                     session.add(outcome.generator)
         return changed

@@ -13,6 +13,7 @@ from sqlalchemy import (
     or_,
     select,
 )
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bot.errors import NameTaken, NotFound
@@ -65,7 +66,7 @@ class Styles:
     async def save(self, row: StyleRow) -> None:
         """Keep a style, in place of an older one of the same owner and name."""
         async with self._database.writing() as session:
-            await session.merge(row)
+            await keep_style(session, row)
 
     async def named(self, owner_id: int, guild_id: int | None, name: str) -> StyleRow:
         """The member's own style of that name, else one shared with the guild.
@@ -153,6 +154,23 @@ class Styles:
         own = delete(StyleRow).where(StyleRow.owner_id == owner_id, StyleRow.name == name)
         async with self._database.writing() as session:
             await session.execute(own)
+
+
+async def keep_style(session: AsyncSession, row: StyleRow) -> None:
+    """Keep a style, in place of an older one of the same owner and name.
+
+    Another picture is shared with nobody, and nothing was learnt from it; with the same picture
+    both stay.
+    """
+    old = await session.get(StyleRow, (row.owner_id, row.name))
+    if old is not None and old.file_key == row.file_key:
+        row.learnt_key = row.learnt_key or old.learnt_key
+    elif old is not None:
+        shares = delete(StyleShareRow).where(
+            StyleShareRow.owner_id == row.owner_id, StyleShareRow.name == row.name
+        )
+        await session.execute(shares)
+    await session.merge(row)
 
 
 def _usable_by(owner_id: int, guild_id: int | None) -> ColumnElement[bool]:

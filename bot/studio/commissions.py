@@ -186,7 +186,13 @@ class Commissions:
         return await self._acceptance.accept_one(caller, commission, destination, terms)
 
     async def train_style(
-        self, caller: Caller, name: str, picture: bytes, destination: Destination
+        self,
+        caller: Caller,
+        name: str,
+        picture: bytes,
+        destination: Destination,
+        *,
+        replacing: bool,
     ) -> JobRow:
         """A style that the fast network learns when nothing else is to be done."""
         terms = await self._acceptance.terms(caller)
@@ -194,6 +200,7 @@ class Commissions:
             raise NotAllowed("styles are not trained here; save the style, it works without")
         wanted = await self._house.free_style_name(caller, name)
         upload = await self._ingredients.clean(picture, "the style")
+        lost = await self._house.lost_by(caller, wanted, upload.png, replacing=replacing)
         commission = Commission(
             request=TrainStyle(style=upload.png, name=wanted, steps=self._training_steps),
             prompt=wanted,
@@ -201,6 +208,7 @@ class Commissions:
             operation=Operation.TRAIN_STYLE,
             is_private=True,
             is_relaxed=True,
+            remark=replace(lost, lesson=False).remark,
         )
         return await self._acceptance.accept_one(caller, commission, destination, terms)
 

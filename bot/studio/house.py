@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bot.errors import LimitReached, NotAllowed, NotFound, UserError
+from bot.errors import LimitReached, NameTaken, NotAllowed, NotFound, UserError
 from bot.prompts import NO_PRESET, ParsedPrompt, load_presets, parse, preset_named
 from bot.storage.files import ImageFiles, content_key
 from bot.storage.guilds import Guilds
@@ -41,6 +41,32 @@ class Terms:
     preferences: Preferences
     rules: GuildRules
     limits: Limits
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lost:
+    """What a style had that its new picture has not."""
+
+    sharing: bool = False
+    lesson: bool = False
+
+    @property
+    def remark(self) -> Said | str:
+        """What to say of it; empty where nothing is lost."""
+        match self:
+            case Lost(sharing=True, lesson=True):
+                return Said(
+                    "Its picture is another one: it is shared with nobody any more, "
+                    "and what was learned from the old one is gone."
+                )
+            case Lost(sharing=True):
+                return Said("Its picture is another one: it is shared with nobody any more.")
+            case Lost(lesson=True):
+                return Said(
+                    "Its picture is another one: what was learned from the old one is gone."
+                )
+            case _:
+                return ""
 
 
 class House:
@@ -123,13 +149,17 @@ class House:
             policy.require_usable(limits)
         await self._guilds.set_rules(guild_id, policy.stored_rules(rules), self._now())
 
-    async def save_style(self, caller: Caller, name: str, png: bytes) -> None:
-        """Keep a cleaned picture as a style reference.
+    async def save_style(
+        self, caller: Caller, name: str, png: bytes, *, replacing: bool = False
+    ) -> Said | str:
+        """Keep a cleaned picture as a style reference; says what was lost by it.
 
         Raises:
+            NameTaken: what was learnt from another picture would be lost.
             UserError: the name can't be used, or there are too many styles.
         """
         wanted = await self.free_style_name(caller, name)
+        lost = await self.lost_by(caller, wanted, png, replacing=replacing)
         key = content_key(png)
         await self._files.put(key, png)
         row = StyleRow(
@@ -140,6 +170,30 @@ class House:
             created_at=self._now(),
         )
         await self._styles.save(row)
+        return lost.remark
+
+    async def lost_by(self, caller: Caller, name: str, png: bytes, *, replacing: bool) -> Lost:
+        """What goes with the picture that a style's name has, where another one takes its place.
+
+        Raises:
+            NameTaken: something was learnt from it, and nobody said that it may go.
+        """
+        try:
+            old = await self._styles.own(caller.owner_id, name)
+        except NotFound:
+            return Lost()
+        if old.file_key == content_key(png):
+            return Lost()
+        if old.learnt_key and not replacing:
+            raise NameTaken(
+                Said(
+                    "{name} was learned from another picture, and that would be lost; "
+                    "choose another name, or say that it may be replaced",
+                    name=name,
+                )
+            )
+        guilds = await self._styles.guilds_of(caller.owner_id, name)
+        return Lost(sharing=bool(guilds), lesson=bool(old.learnt_key))
 
     async def free_style_name(self, caller: Caller, name: str) -> str:
         """The name under which a style of the caller's will be kept.

@@ -417,16 +417,26 @@ class Atelier:
         moderation.require_findable(rules.forbidden_words)
         await self._house.set_rules(caller, rules)
 
-    async def save_style(self, caller: Caller, name: str, picture: bytes) -> None:
+    async def save_style(
+        self, caller: Caller, name: str, picture: bytes, *, replacing: bool = False
+    ) -> str:
         """Keep a style reference under a name of the member's."""
         upload = await self._ingredients.clean(picture, "the style")
-        await self._house.save_style(caller, name, upload.png)
+        return await self._house.save_style(caller, name, upload.png, replacing=replacing)
 
     async def train_style(
-        self, caller: Caller, name: str, picture: bytes, destination: Destination
+        self,
+        caller: Caller,
+        name: str,
+        picture: bytes,
+        destination: Destination,
+        *,
+        replacing: bool = False,
     ) -> JobView:
         """Let the fast network learn a style; once the job is finished it is kept as `name`."""
-        row = await self._commissions.train_style(caller, name, picture, destination)
+        row = await self._commissions.train_style(
+            caller, name, picture, destination, replacing=replacing
+        )
         return self._accepted([row])[0]
 
     async def train_gan(

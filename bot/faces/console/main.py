@@ -52,6 +52,9 @@ err = Console(stderr=True)
 log = logging.getLogger(__name__)
 SEVERAL = "What is there is replaced; several get -1, -2 ... added. Else a name that is free."
 ONE = "What is there is replaced. Else a name that is free."
+Replacing = Annotated[
+    bool, typer.Option("--replace", help="Lose what was learned from another picture of the name.")
+]
 
 
 class PromptCommand(TyperCommand):
@@ -303,12 +306,17 @@ def list_styles(context: typer.Context) -> None:
 
 
 @styles.command("save")
-def save_style(context: typer.Context, name: str, picture: Path) -> None:
+def save_style(
+    context: typer.Context,
+    name: str,
+    picture: Path,
+    replace: Replacing = False,  # noqa: FBT002
+) -> None:
     """Keep a picture's look under a name."""
     with _complaints():
         data = drawing.read_file(picture)
         studio = _application(context).open_studio_of(_quiet_settings(), with_engine=False)
-        asyncio.run(restyling.save_style(studio, name, data))
+        asyncio.run(restyling.save_style(studio, name, data, err, replacing=replace))
 
 
 @styles.command("train")
@@ -316,6 +324,7 @@ def train_style(
     context: typer.Context,
     name: str,
     picture: Path,
+    replace: Replacing = False,  # noqa: FBT002
     out: Annotated[
         Path | None, typer.Option(help=f"Where before and after are shown. {ONE}")
     ] = None,
@@ -325,7 +334,8 @@ def train_style(
         data = drawing.read_file(picture)
         studio = _application(context).open_studio_of(_quiet_settings())
         place = drawing.out_of(out, "trained.png")
-        for path in asyncio.run(restyling.train_style(studio, name, data, place, err)):
+        making = restyling.train_style(studio, name, data, place, err, replacing=replace)
+        for path in asyncio.run(making):
             typer.echo(path)
 
 

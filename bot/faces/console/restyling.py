@@ -86,11 +86,18 @@ async def list_styles(opening: AbstractAsyncContextManager[Studio], console: Con
 
 
 async def save_style(
-    opening: AbstractAsyncContextManager[Studio], name: str, picture: bytes
+    opening: AbstractAsyncContextManager[Studio],
+    name: str,
+    picture: bytes,
+    console: Console,
+    *,
+    replacing: bool,
 ) -> None:
-    """Keep a picture's look under a name."""
+    """Keep a picture's look under a name, and tell what is lost by it."""
     async with opening as studio:
-        await studio.save_style(OPERATOR, name, picture)
+        lost = await studio.save_style(OPERATOR, name, picture, replacing=replacing)
+        if lost:
+            console.print(lost, markup=False, highlight=False)
 
 
 async def train_style(
@@ -99,6 +106,8 @@ async def train_style(
     picture: bytes,
     out: Out,
     console: Console,
+    *,
+    replacing: bool,
 ) -> list[Path]:
     """Let the fast network learn a look, and write the picture that shows what it did.
 
@@ -107,7 +116,8 @@ async def train_style(
     """
 
     async def ordered(studio: Studio) -> Sequence[JobView]:
-        return (await studio.train_style(OPERATOR, name, picture, NOWHERE),)
+        job = await studio.train_style(OPERATOR, name, picture, NOWHERE, replacing=replacing)
+        return (job,)
 
     return await submit(opening, ordered, out, console)
 

@@ -5,11 +5,12 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.faces.web.context import caller_of, destination_of, studio_of
+from bot.faces.web.context import caller_of, destination_of, locale_of, studio_of
 from bot.faces.web.submissions import Look, NamedStyle, Restyle, body_of
 from bot.faces.web.views import jobs_json
 from bot.studio.contract import Detail, JobView, Restyling, StyleChoice, StyleView
 from bot.studio.restyling import BLEND_STEPS
+from bot.wording import translated
 from engine.api import KeepColour, StyleMethod
 
 
@@ -56,32 +57,26 @@ async def list_styles(request: web.Request) -> web.Response:
 
     Titled in the `language` of the query, else in the browser's.
     """
-    caller = caller_of(request)
-    caller = replace(caller, locale=request.query.get("language", caller.locale))
-    styles = await studio_of(request).styles(caller)
-    return web.json_response(
-        {
-            "styles": [_style_json(style) for style in styles],
-            "methods": list(StyleMethod),
-            "colours": list(KeepColour),
-            "details": list(Detail),
-            "blend_steps": BLEND_STEPS,
-        }
-    )
+    return web.json_response(await _styles_json(request))
 
 
 async def save_style(request: web.Request) -> web.Response:
     """`POST /api/styles`: keep a picture's look under a name."""
     body = await body_of(request, NamedStyle)
-    await studio_of(request).save_style(caller_of(request), body.name, body.picture)
-    return await list_styles(request)
+    lost = await studio_of(request).save_style(
+        caller_of(request), body.name, body.picture, replacing=body.replace
+    )
+    told = {"remark": translated(lost, locale_of(request))}
+    return web.json_response(await _styles_json(request) | told)
 
 
 async def train_style(request: web.Request) -> web.Response:
     """`POST /api/styles/train`: a job after which the fast method knows a picture's look."""
     body = await body_of(request, NamedStyle)
     studio, caller = studio_of(request), caller_of(request)
-    job = await studio.train_style(caller, body.name, body.picture, destination_of(request))
+    job = await studio.train_style(
+        caller, body.name, body.picture, destination_of(request), replacing=body.replace
+    )
     return web.json_response(jobs_json((job,)), status=202)
 
 
@@ -106,6 +101,19 @@ async def style_thumbnail(request: web.Request) -> web.Response:
 
 def _choice(look: Look) -> StyleChoice:
     return StyleChoice(upload=look.picture or b"", name=look.name, weight=look.weight)
+
+
+async def _styles_json(request: web.Request) -> dict[str, Any]:
+    caller = caller_of(request)
+    caller = replace(caller, locale=request.query.get("language", caller.locale))
+    styles = await studio_of(request).styles(caller)
+    return {
+        "styles": [_style_json(style) for style in styles],
+        "methods": list(StyleMethod),
+        "colours": list(KeepColour),
+        "details": list(Detail),
+        "blend_steps": BLEND_STEPS,
+    }
 
 
 def _style_json(style: StyleView) -> dict[str, Any]:

@@ -72,6 +72,7 @@ class NamedStyle(Body):
 
     name: Annotated[str, Field(min_length=1, max_length=40)]
     picture: Picture
+    replace: bool = False  # lose what was learnt from another picture of that name
 
 
 class Imagine(Body):

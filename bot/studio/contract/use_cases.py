@@ -290,14 +290,29 @@ class Studio(Protocol):
         """Replace them; admins only."""
         ...
 
-    async def save_style(self, caller: Caller, name: str, picture: bytes) -> None:
-        """Keep a style reference under a name of the member's, for `--sref NAME`."""
+    async def save_style(
+        self, caller: Caller, name: str, picture: bytes, *, replacing: bool = False
+    ) -> str:
+        """Keep a style reference under a name of the member's, for `--sref NAME`.
+
+        Says what an older picture of that name had that is lost, if anything. Where something was
+        learnt from it, only `replacing` lets it go; else this raises `NameTaken`.
+        """
         ...
 
     async def train_style(
-        self, caller: Caller, name: str, picture: bytes, destination: Destination
+        self,
+        caller: Caller,
+        name: str,
+        picture: bytes,
+        destination: Destination,
+        *,
+        replacing: bool = False,
     ) -> JobView:
-        """Let the fast network learn a style; once the job is finished it is kept as `name`."""
+        """Let the fast network learn a style; once the job is finished it is kept as `name`.
+
+        Where something was learnt from another picture, `NameTaken` as in `save_style`.
+        """
         ...
 
     async def train_gan(

@@ -20,6 +20,7 @@ from bot.faces.discord.pictures import fitting_upload, small_sheet
 from bot.faces.discord.submission import acknowledge
 from bot.faces.discord.uploads import fetch_upload
 from bot.studio.contract import Caller, Destination, JobView, Restyling, StyleView
+from bot.wording import translated
 
 NAME_MAX = 40  # characters
 PICTURED = 16  # saved styles of a list with a picture
@@ -42,33 +43,37 @@ class StyleCommands(app_commands.Group):
         name=phrase("commands.style-save.name"),
         description=phrase("commands.style-save.description"),
     )
-    @app_commands.describe(**described("style-save", "name", "picture"))
+    @app_commands.describe(**described("style-save", "name", "picture", "replace"))
     async def save(
         self,
         interaction: Interaction,
         name: app_commands.Range[str, 1, NAME_MAX],
         picture: discord.Attachment,
+        replace: bool = False,  # noqa: FBT001, FBT002
     ) -> None:
         """Keep a picture's look, in place of an older one of that name."""
         await interaction.response.defer(thinking=True, ephemeral=True)
         words, caller = Words(interaction.locale.value), caller_of(interaction)
         data = await fetch_upload(interaction, picture)
-        await interaction.client.studio.save_style(caller, name, data)
+        studio = interaction.client.studio
+        lost = await studio.save_style(caller, name, data, replacing=replace)
         kept = "-".join(name.casefold().split())
         button = DrawInStyleButton(kept, words("buttons.draw_in_style"))
-        view = card(words("style.kept", name=kept), rows=[[button]])
+        texts = [words("style.kept", name=kept), translated(lost, words.language)]
+        view = card(*filter(None, texts), rows=[[button]])
         await interaction.edit_original_response(view=view)
 
     @app_commands.command(
         name=phrase("commands.style-train.name"),
         description=phrase("commands.style-train.description"),
     )
-    @app_commands.describe(**described("style-train", "name", "picture"))
+    @app_commands.describe(**described("style-train", "name", "picture", "replace"))
     async def train(
         self,
         interaction: Interaction,
         name: app_commands.Range[str, 1, NAME_MAX],
         picture: discord.Attachment,
+        replace: bool = False,  # noqa: FBT001, FBT002
     ) -> None:
         """Let the fast network learn a look, with progress, while nothing else is to be done."""
         answer = await acknowledge(interaction, is_secret=True)
@@ -76,7 +81,8 @@ class StyleCommands(app_commands.Group):
         studio = interaction.client.studio
 
         async def submit(caller: Caller, destination: Destination) -> tuple[JobView, ...]:
-            return (await studio.train_style(caller, name, data, destination),)
+            job = await studio.train_style(caller, name, data, destination, replacing=replace)
+            return (job,)
 
         await answer.run(submit)
 

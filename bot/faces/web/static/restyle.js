@@ -32,16 +32,26 @@ export async function askLook(content, { deeds, models }) {
 export async function keepLook(file, onjobs) {
   const field = h("input", { type: "text", class: "named", maxLength: 40, required: true, autofocus: true, "aria-label": t("lookName"), placeholder: t("lookName") });
   const learning = h("input", { type: "checkbox" });
-  const keep = () => send(learning.checked ? "/api/styles/train" : "/api/styles", form({ name: field.value, picture: file }));
+  const replacing = h("input", { type: "checkbox" });
+  const offer = h("label", { class: "pairing", hidden: true }, replacing, h("span", {}, t("replaceLook")));
+  const keep = async () => {
+    const wish = form({ name: field.value, picture: file, replace: replacing.checked });
+    try {
+      return await send(learning.checked ? "/api/styles/train" : "/api/styles", wish);
+    } catch (error) {
+      offer.hidden &&= error.kind !== "NameTaken";
+      throw error;
+    }
+  };
   const answer = await ask(t("forKeep"), (close) => {
     const { footer, deliver } = sendingFooter(close, button("check", t("keepLook"), null, { kind: "primary", type: "submit" }));
     return [h("form", { onsubmit: (event) => (event.preventDefault(), deliver(keep)) },
-      h("div", { class: "naming" }, field, h("label", { class: "pairing" }, learning, h("span", {}, t("learnLook")))),
+      h("div", { class: "naming" }, field, h("label", { class: "pairing" }, learning, h("span", {}, t("learnLook"))), offer),
       footer)];
   });
   if (!answer) return;
   if (answer.jobs) onjobs(answer.jobs);
-  notice(answer.jobs ? t("started") : t("lookKept", { name: field.value }));
+  notice(answer.jobs ? t("started") : [t("lookKept", { name: field.value }), answer.remark].filter(Boolean).join(". "));
 }
 
 class Wish {

@@ -138,6 +138,7 @@ const WORDS = {
   lookName: ["What is this look called?", "这种画风叫什么？"],
   keepLook: ["Keep", "保存"],
   learnLook: ["Learn it too: closer to it, takes minutes", "同时专门学习：更像，需要几分钟"],
+  replaceLook: ["Replace it, and lose what was learned", "替换它，放弃已学到的内容"],
   learnedLook: ["learned", "已学习"],
   outdatedLook: ["learned for an older network: keep and learn it again", "为旧版网络学习的：请重新保存并学习"],
   forgetLook: ["Forget {name}", "忘掉 {name}"],

@@ -39,6 +39,21 @@ async def test_an_own_style_counts_more_than_a_shared_one(database: Database) ->
     assert await styles.shared(9) == {}, "what is gone is shared no more"
 
 
+@pytest.mark.parametrize(
+    ("file_key", "learnt_key", "guilds"), [("a", "lesson", [9]), ("b", None, [])]
+)
+async def test_another_picture_of_a_name_is_neither_shared_nor_learnt(
+    database: Database, file_key: str, learnt_key: str | None, guilds: list[int]
+) -> None:
+    styles = Styles(database)
+    values = {"owner_id": 1, "name": "w", "created_at": NOON}
+    await styles.save(StyleRow(file_key="a", learnt_key="lesson", **values))
+    await styles.share(1, "w", 9)
+    await styles.save(StyleRow(file_key=file_key, learnt_key=None, **values))
+    assert (await styles.own(1, "w")).learnt_key == learnt_key
+    assert await styles.guilds_of(1, "w") == guilds
+
+
 async def test_a_name_means_one_style_in_a_guild_and_may_be_shared_with_several(
     database: Database,
 ) -> None:

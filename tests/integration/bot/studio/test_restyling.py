@@ -406,8 +406,40 @@ async def test_a_style_is_trained_and_named_afterwards(studio: Atelier, engine: 
     assert fits_shipped(reference.learnt)
     assert reference.is_kept
     assert reference.image == await studio.style_png(MEMBER, "my-wave")
-    await studio.save_style(MEMBER, "my wave", picture((20, 20)))
-    assert not (await studio.styles(MEMBER))[0].is_trained, "another picture is not learnt yet"
+
+
+async def test_a_learned_style_is_replaced_only_if_that_is_meant(studio: Atelier) -> None:
+    await ended(studio, await studio.train_style(MEMBER, "wave", picture(), WEB))
+    await studio.share_style(MEMBER, "wave", on=True)
+    assert await studio.save_style(MEMBER, "wave", picture()) == "", "it is the same picture"
+    other = picture((20, 20))
+    with pytest.raises(NameTaken, match="wave was learned from another picture"):
+        await studio.save_style(MEMBER, "wave", other)
+    with pytest.raises(NameTaken, match="wave was learned from another picture"):
+        await studio.train_style(MEMBER, "wave", other, WEB)
+    [style] = [one for one in await studio.styles(MEMBER) if not one.is_preset]
+    assert (style.is_trained, style.is_shared) == (True, True)
+    told = await studio.save_style(MEMBER, "wave", other, replacing=True)
+    assert "shared with nobody any more" in told
+    assert "learned from the old one is gone" in told
+    assert "不再分享" in translated(told, "zh")
+    [style] = [one for one in await studio.styles(MEMBER) if not one.is_preset]
+    assert (style.is_trained, style.is_shared) == (False, False)
+    with pytest.raises(NotFound):
+        await studio.style_png(OTHER, "wave")
+
+
+async def test_a_shared_style_that_learns_another_picture_is_shared_no_more_and_says_so(
+    studio: Atelier,
+) -> None:
+    await studio.save_style(MEMBER, "wave", picture())
+    await studio.share_style(MEMBER, "wave", on=True)
+    job = await ended(studio, await studio.train_style(MEMBER, "wave", picture(), WEB))
+    assert job.reason == ""
+    assert (await studio.styles(OTHER))[0].is_shared
+    again = await studio.train_style(MEMBER, "wave", picture((20, 20)), WEB, replacing=True)
+    assert "shared with nobody any more" in (await ended(studio, again)).reason
+    assert all(style.is_preset for style in await studio.styles(OTHER))
 
 
 async def test_a_training_waits_for_all_else_and_can_be_cancelled(

@@ -358,6 +358,18 @@ def test_a_saved_style_is_listed_beside_the_paintings(atelier, tmp_path):
     assert "Vincent van Gogh" in listed
 
 
+def test_a_learned_style_is_replaced_only_if_told_to(atelier, tmp_path):
+    Image.new("RGB", (40, 30), "teal").save(tmp_path / "old.jpg")
+    Image.new("RGB", (40, 30), "navy").save(tmp_path / "new.jpg")
+    assert atelier("style", "train", "wave", "old.jpg").returncode == 0
+    refused = atelier("style", "save", "wave", "new.jpg")
+    assert refused.returncode == 1
+    assert "was learned from another picture" in refused.stderr
+    saved = atelier("style", "save", "wave", "new.jpg", "--replace")
+    assert saved.returncode == 0, saved.stderr
+    assert "what was learned from the old one is gone" in saved.stderr
+
+
 def test_a_blend_is_five_pictures(atelier, tmp_path):
     Image.new("RGB", (40, 30), "teal").save(tmp_path / "photo.jpg")
     done = atelier(

@@ -317,6 +317,19 @@ async def test_a_style_is_trained_for_its_owner_and_named_afterwards(stage):
     assert stage.engine.requests[-1].styles[0].learnt
 
 
+async def test_a_learned_style_is_replaced_only_when_that_is_said(stage):
+    old, new = ("wave.png", png_bytes()), ("wave.png", png_bytes(32, "blue"))
+    await stage.delivered(
+        await stage.alice.slash(stage.channel, "style train", name="wave", picture=old)
+    )
+    refused = await stage.alice.slash(stage.channel, "style save", name="wave", picture=new)
+    assert "was learned from another picture" in text(refused.response)
+    saved = await stage.alice.slash(
+        stage.channel, "style save", name="wave", picture=new, replace=True
+    )
+    assert "what was learned from the old one is gone" in text(saved.response)
+
+
 async def test_four_strengths_are_one_job_of_which_one_is_chosen_even_after_a_restart(stage):
     result = await stage.alice.slash(
         stage.channel, "stylize", content=PHOTO, style="udnie", strengths=True

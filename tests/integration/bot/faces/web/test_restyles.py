@@ -147,3 +147,19 @@ async def test_a_look_is_learned_as_a_job_and_says_so_afterwards(client, finish)
     )
     assert refused.status == 400
     assert "ships" in (await refused.json())["error"]
+
+
+async def test_what_was_learned_is_replaced_only_if_asked_to(client, finish):
+    learnt = {"name": "wave", "picture": data_url(picture())}
+    job = await start(client, finish, learnt, "/api/styles/train")
+    assert job["status"] == "finished"
+    other = {"name": "wave", "picture": data_url(picture(size=(20, 20)))}
+    for address in ("/api/styles", "/api/styles/train"):
+        refused = await client.post(address, json=other)
+        assert refused.status == 409
+        assert (await refused.json())["kind"] == "NameTaken"
+    chinese = {"Accept-Language": "zh"}
+    saved = await client.post("/api/styles", json=other | {"replace": True}, headers=chinese)
+    told = await saved.json()
+    assert "从旧图片学到的内容没有了" in told["remark"]
+    assert not told["styles"][0]["trained"]
