@@ -174,7 +174,9 @@ def _told_belongings(belongings: Belongings) -> dict[str, Any]:
         "styles": [
             {
                 "name": style.name,
-                "shared_with": _id(style.guild_id),
+                "shared_with": [
+                    _id(share.guild_id) for share in belongings.shares if share.name == style.name
+                ],
                 "created_at": _moment(style.created_at),
             }
             for style in belongings.styles

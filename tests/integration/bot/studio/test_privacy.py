@@ -34,6 +34,7 @@ async def furnished(studio: Atelier) -> JobView:
     """A job that began with an upload; a style, a default and a mark."""
     job = await made(studio, "a fox", source=picture())
     await studio.save_style(MEMBER, "Wave", picture())
+    await studio.share_style(MEMBER, "wave", on=True)
     await studio.set_preferences(MEMBER, Preferences(aspect="3:2"))
     theirs = await made(studio, "an owl", OTHER)
     await studio.favourite(MEMBER, theirs.images[0].id, on=True)
@@ -53,7 +54,7 @@ async def test_an_export_has_pictures_uploads_styles_and_a_record_of_the_rest(
     for image in one["images"]:
         assert files.pop(image["file"]) == await studio.image_png(MEMBER, image["id"])
         assert "Steps: 3" in image["parameters"]
-    assert [style["name"] for style in told["styles"]] == ["wave"]
+    assert [(style["name"], style["shared_with"]) for style in told["styles"]] == [("wave", ["9"])]
     assert len(told["favourites"]) == 1
     assert files.pop("styles/wave.png").startswith(b"\x89PNG")
     source = one["request"]["fields"]["source"]["file"]
