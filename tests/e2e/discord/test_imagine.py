@@ -1,5 +1,6 @@
 """From /imagine to the grid, over the wire: progress, uploads, refusals."""
 
+import asyncio
 import io
 
 from PIL import Image
@@ -106,6 +107,20 @@ async def test_many_jobs_are_asked_about_first_and_keep_their_upload(loopback, a
     details = await alice.presses(seen["followups"][0], "info:")
     # What began with an upload says how far it left it.
     await details.says("Denoising strength")
+
+
+async def test_many_jobs_start_once_though_the_button_is_pressed_twice(alice):
+    prompt = "a {red, blue, green, black, white} fox --images 1"
+    question = await (await alice.types("imagine", prompt=prompt)).says("5 jobs")
+    presses = [await alice.presses(question, "Start 5 jobs") for _ in range(2)]
+
+    async def results() -> int:
+        return sum([len((await press.seen())["followups"]) for press in presses])
+
+    while await results() < 5:
+        await asyncio.sleep(0.1)
+    await asyncio.sleep(2.0)
+    assert await results() == 5
 
 
 async def test_a_private_picture_is_seen_by_its_owner_alone(alice, bob):

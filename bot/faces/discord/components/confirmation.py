@@ -5,13 +5,13 @@ The question holds all it asks about: the prompt as a numbered text, uploads as 
 
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any, Self
 
 import discord
 
-from bot.errors import ConfirmationNeeded, NotAllowed, UserError
+from bot.errors import AskedBefore, ConfirmationNeeded, NotAllowed, UserError
 from bot.faces.discord.cards import BLUE, GREY, PROMPT_TEXT_ID, card, text_of
 from bot.faces.discord.components.identifiers import IMAGE
 from bot.faces.discord.components.lasting import LastingButton
@@ -48,8 +48,12 @@ class Wish:
     is_private: bool | None = None  # None: flags and preferences decide
 
 
-async def imagine_in(answer: Answer, wish: Wish, *, is_confirmed: bool = False) -> None:
-    """Submit a wish and show its progress; ask first where it makes many jobs."""
+async def imagine_in(answer: Answer, wish: Wish, *, question_id: int | None = None) -> None:
+    """Submit a wish and show its progress; ask first where it makes many jobs.
+
+    `question_id` is the message of the question, once its answer is yes; a second yes is ignored.
+    """
+    key = f"question:{question_id}" if question_id else ""
     interaction = answer.interaction
     said = stated_privacy(wish.text)
     is_hidden = await resolved_privacy(interaction, wish.is_private if said is None else said)
@@ -60,15 +64,17 @@ async def imagine_in(answer: Answer, wish: Wish, *, is_confirmed: bool = False) 
         return await interaction.client.studio.imagine(
             caller,
             wish.text,
-            destination,
+            replace(destination, key=key),
             source=wish.source.data if wish.source else wish.source_id or None,
             style=wish.style.data if wish.style else None,
             is_private=True if is_hidden else wish.is_private,
-            confirmed=is_confirmed,
+            confirmed=question_id is not None,
         )
 
     try:
         await answer.run(submit, has_several=may_make_several(wish.text))
+    except AskedBefore:  # the button was pressed twice, and the first one shows the progress
+        return
     except ConfirmationNeeded as question:
         if question.is_private:
             await answer.hide()
@@ -154,7 +160,12 @@ async def _kept_upload(
     return None
 
 
-def _require_asker(interaction: Interaction, owner_id: int) -> None:
+def require_asker(interaction: Interaction, owner_id: int) -> None:
+    """Refuse whoever was not asked.
+
+    Raises:
+        NotAllowed: it is somebody else's question.
+    """
     if interaction.user.id != owner_id:
         raise NotAllowed(Words(interaction.locale.value)("confirm.not_yours"))
 
@@ -191,14 +202,14 @@ class ConfirmButton(
 
     async def pressed(self, interaction: Interaction) -> None:
         """Submit what the message holds, and turn the question into progress."""
-        _require_asker(interaction, self.owner_id)
+        require_asker(interaction, self.owner_id)
         check_place(interaction)
         await interaction.response.defer()  # first: to fetch the uploads takes its time
         wish = await _wish_of(interaction, is_private=self.is_private, source_id=self.source_id)
         message = interaction.message
         if message is not None:
             answer = Answer(interaction, message.id, message.flags.ephemeral)
-            await imagine_in(answer, wish, is_confirmed=True)
+            await imagine_in(answer, wish, question_id=message.id)
 
 
 class DismissButton(LastingButton, template=r"dismiss:(?P<owner>\d{1,20})"):
@@ -216,6 +227,6 @@ class DismissButton(LastingButton, template=r"dismiss:(?P<owner>\d{1,20})"):
     async def pressed(self, interaction: Interaction) -> None:
         """Close the question."""
         words = Words(interaction.locale.value)
-        _require_asker(interaction, self.owner_id)
+        require_asker(interaction, self.owner_id)
         view = card(words("confirm.dismissed"), colour=GREY)
         await interaction.response.edit_message(view=view, attachments=[])
