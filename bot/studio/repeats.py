@@ -146,7 +146,7 @@ class Repeats:
             request=request if is_own else _as_shown(request, seen),
             prompt=parent.prompt,
             model=parent.model,
-            operation=Operation.REROLL,
+            operation=_again(parent, Operation.REROLL),
             is_private=await self._hides(caller, parent, terms),
             parent_image_id=parent.parent_image_id,
             parent_job_id=parent.id,
@@ -330,7 +330,7 @@ class Repeats:
             request=request,
             prompt=parent.prompt,
             model=parent.model,
-            operation=Operation.MAKE_AGAIN,
+            operation=_again(parent, Operation.MAKE_AGAIN),
             is_private=await self._hides(caller, parent, terms),
             parent_image_id=parent.parent_image_id,
             parent_job_id=parent.id,
@@ -364,6 +364,12 @@ class Repeats:
             is_private=hides(caller, wish.is_private, terms.preferences),
             remark=told.remark,
         )
+
+
+def _again(job: JobRow, usual: Operation) -> Operation:
+    """What a job is that runs another one again: a training stays one."""
+    operation = Operation(job.operation)
+    return operation if operation.is_training else usual
 
 
 def _anew(request: Request, job: JobRow) -> Request:

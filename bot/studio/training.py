@@ -53,7 +53,6 @@ LEAST_STEPS = 20  # of a training that is cancelled, for its result to be worth 
 ROOM_BYTES = 200 * 2**20  # that a training wants free on the disk
 _PAGE = 100  # images read at once
 _NAME = re.compile(r"[^\W_][\w-]{0,38}")
-_TRAININGS = frozenset({Operation.TRAIN_STYLE.value, Operation.TRAIN_GAN.value})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -338,7 +337,7 @@ def ending_of(job: JobRow, steps: tuple[int, int]) -> dict[str, Any] | None:
 def _may_teach(row: ImageRow, guild_id: int | None) -> bool:
     """What all members of a server may dream from must not be anybody's secret."""
     is_secret = row.is_private and guild_id is not None
-    return not is_secret and row.operation not in _TRAININGS
+    return not is_secret and not Operation(row.operation).is_training
 
 
 def _require_different(found: int, different: int) -> None:

@@ -10,7 +10,7 @@ from bot.faces.discord.components.keeping import PickButton
 from bot.faces.discord.components.reroll import RemixButton, RerollButton
 from bot.faces.discord.components.restyle import RestylePickButton
 from bot.faces.discord.components.strength_menu import StrengthMenu
-from bot.faces.discord.components.variations import UpscaleButton, VaryButton
+from bot.faces.discord.components.variations import UpscaleButton, VaryButton, VaryMenu
 from bot.faces.discord.image_controls import image_controls
 from bot.faces.discord.localisation import Words
 from bot.studio.contract import JobView
@@ -29,7 +29,8 @@ def job_controls(words: Words, job: JobView) -> list[Row]:
     larger = [UpscaleButton(image.id, f"U{image.index + 1}") for image in job.images]
     nearer = [VaryButton(image.id, f"V{image.index + 1}", is_strong=True) for image in job.images]
     restyle = RestylePickButton(job.id, words("buttons.restyle"))
-    return [*_rows(larger), *_rows([*nearer, restyle]), _of_whole(words, job)]
+    varying: list[Row] = [*_rows([*nearer, restyle]), [VaryMenu.of(words, job)]]
+    return [*_rows(larger), *varying, _of_whole(words, job)]
 
 
 def _of_animations(words: Words, job: JobView) -> Row:

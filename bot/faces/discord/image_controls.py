@@ -20,7 +20,7 @@ def image_controls(words: Words, image: ImageView) -> list[Row]:
     """Under a single picture, or one that moves."""
     if image.is_animated:
         return [_animation_controls(words, image), [_lock(words, image)]]
-    if image.operation is Operation.TRAIN_GAN:  # a sheet of samples, to look at
+    if image.operation.is_training:
         return [[*_keeping(words, image), _lock(words, image)]]
     making = [
         UpscaleButton(image.id, words("buttons.upscale", factor=2), factor=2),

@@ -36,7 +36,7 @@ from bot.faces.discord.components.restyle import LookMenu, RestyleButton, Restyl
 from bot.faces.discord.components.strength_menu import StrengthMenu
 from bot.faces.discord.components.strengths import StrengthsButton
 from bot.faces.discord.components.style import STYLE_FORM, DrawInStyleButton
-from bot.faces.discord.components.variations import UpscaleButton, VaryButton
+from bot.faces.discord.components.variations import UpscaleButton, VaryButton, VaryMenu
 from bot.faces.discord.forms import FormAnswer
 
 Command: TypeAlias = (
@@ -107,6 +107,7 @@ BUTTONS: tuple[type[discord.ui.DynamicItem[Any]], ...] = (
     TurnButton,
     UpscaleButton,
     VaryButton,
+    VaryMenu,
 )
 
 FORMS: tuple[FormAnswer, ...] = (REMIX_FORM, STYLE_FORM)

@@ -1,14 +1,16 @@
-"""The buttons that make more pictures from one: upscale and vary."""
+"""What makes more pictures from one: buttons to upscale and vary, and a menu under a grid."""
 
 import re
 from typing import Self
 
 import discord
 
-from bot.faces.discord.components.identifiers import IMAGE
-from bot.faces.discord.components.lasting import LastingButton
+from bot.faces.discord.components.identifiers import IMAGE, JOB
+from bot.faces.discord.components.lasting import LastingButton, LastingMenu
 from bot.faces.discord.face import Interaction
+from bot.faces.discord.localisation import Words
 from bot.faces.discord.submission import submit_one
+from bot.studio.contract import JobView
 
 
 class UpscaleButton(LastingButton, template=f"upscale:{IMAGE}:(?P<factor>[24])"):
@@ -60,4 +62,39 @@ class VaryButton(
             lambda caller, destination: studio.vary(
                 caller, self.image_id, destination, is_strong=self.is_strong
             ),
+        )
+
+
+class VaryMenu(LastingMenu, template=f"vary-one:{JOB}"):
+    """Makes images near one of a job's, a little only; its buttons make stronger variations."""
+
+    def __init__(
+        self, job_id: str, options: list[discord.SelectOption], placeholder: str = ""
+    ) -> None:
+        super().__init__(
+            discord.ui.Select(
+                custom_id=f"vary-one:{job_id}", options=options, placeholder=placeholder or None
+            )
+        )
+
+    @classmethod
+    def of(cls, words: Words, job: JobView) -> Self:
+        """The menu of a job's images."""
+        options = [
+            discord.SelectOption(label=words("vary.one", number=image.index + 1), value=image.id)
+            for image in job.images
+        ]
+        return cls(job.id, options, words("vary.choose"))
+
+    @classmethod
+    def restored(cls, match: re.Match[str], options: list[discord.SelectOption]) -> Self:
+        """The menu of an earlier message."""
+        return cls(match["job"], options)
+
+    async def chosen(self, interaction: Interaction, value: str) -> None:
+        """Submit the job; it belongs to whoever chose."""
+        studio = interaction.client.studio
+        await submit_one(
+            interaction,
+            lambda caller, destination: studio.vary(caller, value, destination, is_strong=False),
         )

@@ -262,7 +262,7 @@ class JobCard {
       image.private ? h("span", { class: "badge", title: t("private") }, icon("lock")) : null,
       image.animation ? h("span", { class: "badge", title: t("moves") }, icon("play")) : null,
     ];
-    const isToLookAt = image.animation || image.operation === "train-gan"; // a sheet of samples
+    const isToLookAt = image.animation || image.operation.startsWith("train-"); // a sheet
     if (isToLookAt) return h("div", { class: "quick" }, badges, heart);
     const run = (path, body) => () => this.act.start(`/api/images/${image.id}/${path}`, body);
     return h("div", { class: "quick" },

@@ -138,7 +138,7 @@ export class Lightbox {
           button("copy", t("copyPrompt"), () => this.deeds.copyPrompt(image), { kind: "small" }),
           button("link", t("copyLink"), () => this.deeds.copyLink(image), { kind: "small" }))),
       this.keepers(image),
-      image.operation === "train-gan" ? null : h("section", {}, h("h3", {}, t("change")), this.changes(image)), // samples are to look at
+      image.operation.startsWith("train-") ? null : h("section", {}, h("h3", {}, t("change")), this.changes(image)), // a sheet is to look at
       this.lineage,
       image.own ? this.tags(image) : null,
       h("section", {}, h("h3", {}, t("details")), facts(image), recipe(image)));

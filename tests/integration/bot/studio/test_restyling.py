@@ -249,7 +249,9 @@ async def test_a_blend_takes_no_sheet_of_a_training(studio: Atelier, engine: Fak
     with pytest.raises(NotFound, match="attach one"):
         await newest_in_steps(studio)
     drawn = await made(studio)
-    await ended(studio, await studio.train_style(MEMBER, "sea", picture(), WEB))
+    sea = await ended(studio, await studio.train_style(MEMBER, "sea", picture(), WEB))
+    again = await ended(studio, await studio.reroll(MEMBER, sea.id, WEB))
+    assert again.operation is Operation.TRAIN_STYLE
     assert (await newest_in_steps(studio)).parent_id == drawn.images[-1].id
 
 

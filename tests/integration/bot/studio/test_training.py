@@ -185,7 +185,7 @@ async def test_a_training_is_repeated_once_its_generator_is_deleted(
         await studio.reroll(ADMIN, job.id, WEB)
     await studio.delete_generator(ADMIN, "red-foxes")
     again = await ended(studio, await studio.reroll(ADMIN, job.id, WEB), ADMIN)
-    assert again.state is JobState.FINISHED
+    assert (again.state, again.operation) == (JobState.FINISHED, Operation.TRAIN_GAN)
     first, second = trainings(engine)
     assert first.seed != second.seed
     assert [view.job_id for view in await studio.generators(ADMIN)] == [again.id]

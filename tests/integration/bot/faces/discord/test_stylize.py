@@ -305,9 +305,11 @@ async def test_a_style_is_trained_for_its_owner_and_named_afterwards(stage):
     result = await stage.alice.slash(
         stage.channel, "style train", name="My Wave", picture=("wave.png", png_bytes())
     )
-    message = await stage.delivered(result)
+    await stage.until(lambda: "Favourite" in labels(result.response))
+    message = result.response
     assert message.ephemeral
     assert "learned" in text(message)
+    assert labels(message) == ["Favourite", "Delete", "", "Private or public"], "to look at"
     assert attached(stage, message).size == (96, 96)
     listed = await stage.alice.slash(stage.channel, "style list")
     assert "`my-wave` (learned)" in text(listed.response)
