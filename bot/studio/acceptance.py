@@ -28,6 +28,11 @@ from engine.api import (
     Upscale,
 )
 
+_SECLUDED = (
+    "This channel is not for everybody of the server, so the gallery shows this to you alone; "
+    "--public shows it to all."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Commission:
@@ -37,7 +42,7 @@ class Commission:
     prompt: str  # as typed
     model: str
     operation: Operation
-    is_private: bool
+    is_private: bool | None  # None: as is usual in the channel
     parent_image_id: str | None = None
     parent_job_id: str | None = None
     is_relaxed: bool = False
@@ -127,18 +132,21 @@ class Acceptance:
         limits: Limits,
     ) -> JobRow:
         now = self._now()
+        is_secluded = commission.is_private is None and caller.is_secluded
+        remark = commission.remark or (Said(_SECLUDED) if is_secluded else "")
+        address = (is_secluded and destination.secluded_address) or destination.address
         return JobRow(
             id=new_id(),
             owner_id=caller.owner_id,
             guild_id=caller.guild_id,
             channel_id=caller.channel_id,
-            is_private=commission.is_private,
+            is_private=is_secluded or bool(commission.is_private),
             operation=commission.operation.value,
             prompt=commission.prompt,
             model=commission.model,
             seed=commission.request.seed,
-            reason=str(commission.remark),
-            reason_parts=as_plain(commission.remark),
+            reason=str(remark),
+            reason_parts=as_plain(remark),
             request=dict(stored),
             parent_image_id=commission.parent_image_id,
             parent_job_id=commission.parent_job_id,
@@ -148,7 +156,7 @@ class Acceptance:
             guild_running_cap=limits.guild_running if caller.guild_id else None,
             is_relaxed=commission.is_relaxed,
             face=destination.face,
-            address=dict(destination.address),
+            address=dict(address),
             deliver_after=now,
         )
 
@@ -209,12 +217,13 @@ def hides(
     asked: bool | None,  # noqa: FBT001
     preferences: Preferences,
     sources: Iterable[ImageRow | JobRow] = (),
-) -> bool:
+) -> bool | None:
     """Whether others shall not see a result: what was typed or asked decides, else what is set.
 
-    Unless it is asked for, a secret of one's own stays one in what is made from it.
+    Unless it is asked for, a secret of one's own stays one in what is made from it. None: it may
+    be seen by all whom the channel is for.
     """
     if asked is not None:
         return asked
     has_secret = any(one.is_private and one.owner_id == caller.owner_id for one in sources)
-    return has_secret or bool(preferences.is_private)
+    return True if has_secret or preferences.is_private else None

@@ -176,7 +176,7 @@ class Repeats:
             commission = self._described(caller, parameters, terms)
         return await self._acceptance.accept_one(caller, commission, destination, terms)
 
-    async def _hides(self, caller: Caller, parent: JobRow, terms: Terms) -> bool:
+    async def _hides(self, caller: Caller, parent: JobRow, terms: Terms) -> bool | None:
         """Whether others shall not see a job run again: a secret, too, once all images are."""
         images = await self._gallery.of_job(parent)
         most_public = sorted((seen.row for seen in images), key=lambda row: row.is_private)[:1]

@@ -1,7 +1,7 @@
 """Where in Discord a result goes, as it is kept with the job, and how it gets there."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import discord
 
@@ -35,6 +35,7 @@ class ChatAddress:
     # The message of our own that shows a training's sheets once the answer can't be edited.
     sheets_channel_id: int | None = None
     sheets_id: int | None = None
+    is_secluded: bool = False  # a channel where a result is shown that is private elsewhere
 
     @classmethod
     def of(
@@ -67,12 +68,13 @@ class ChatAddress:
 
     def destination(self) -> Destination:
         """The address as it is stored with a job."""
-        return Destination(face=FACE, address=asdict(self))
+        secluded = asdict(replace(self, is_secluded=True))
+        return Destination(face=FACE, address=asdict(self), secluded_address=secluded)
 
     @property
     def is_public(self) -> bool:
-        """Others see what is shown there."""
-        return self.guild_id is not None and not self.is_ephemeral
+        """Others see what is shown there, and shall not see what is private."""
+        return self.guild_id is not None and not self.is_ephemeral and not self.is_secluded
 
     def is_open(self) -> bool:
         """The interaction can still be answered."""

@@ -59,6 +59,7 @@ def caller_of(interaction: Interaction) -> Caller:
         name=user.display_name,
         guild_id=interaction.guild_id,
         channel_id=_ruled_channel(interaction),
+        is_secluded=_is_secluded(interaction),
         role_ids=tuple(role.id for role in user.roles) if isinstance(user, discord.Member) else (),
         is_admin=interaction.guild_id is not None and interaction.permissions.manage_guild,
         locale=interaction.locale.value,
@@ -70,6 +71,27 @@ def is_installed_here(interaction: Interaction) -> bool:
     if interaction.guild_id is None:
         return not interaction.context.private_channel  # a group of members, without the bot
     return interaction.is_guild_integration() or not interaction.is_user_integration()
+
+
+def is_age_restricted(interaction: Interaction) -> bool:
+    """The channel is for adults alone."""
+    is_nsfw = getattr(interaction.channel, "is_nsfw", None)  # direct messages have no such thing
+    return bool(is_nsfw and is_nsfw())
+
+
+def _is_secluded(interaction: Interaction) -> bool:
+    """Not everybody of the server may look into the channel, as far as the bot can tell."""
+    if is_age_restricted(interaction) and not interaction.client.options.is_age_restricted_only:
+        return True
+    channel, guild = interaction.channel, interaction.guild
+    if isinstance(channel, discord.Thread):
+        if channel.is_private():
+            return True
+        channel = channel.parent
+    everyone = guild.get_role(guild.id) if guild else None
+    if everyone is None or not isinstance(channel, discord.abc.GuildChannel):
+        return False  # only a member brought the bot along
+    return not channel.permissions_for(everyone).view_channel
 
 
 def _ruled_channel(interaction: Interaction) -> int | None:

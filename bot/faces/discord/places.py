@@ -3,7 +3,7 @@
 import discord
 
 from bot.errors import NotAllowed
-from bot.faces.discord.face import Interaction, is_installed_here
+from bot.faces.discord.face import Interaction, is_age_restricted, is_installed_here
 from bot.faces.discord.localisation import Words
 
 NEEDED = ("view_channel", "send_messages", "attach_files", "embed_links")
@@ -22,7 +22,7 @@ def check_place(interaction: Interaction) -> None:
     if missing:
         names = ", ".join(words(f"permissions.{name}") for name in missing)
         raise NotAllowed(words("place.missing", names=names))
-    if interaction.client.options.is_age_restricted_only and not _is_age_restricted(interaction):
+    if interaction.client.options.is_age_restricted_only and not is_age_restricted(interaction):
         raise NotAllowed(words("place.age_restricted"))
 
 
@@ -49,8 +49,3 @@ def missing_permissions(interaction: Interaction) -> tuple[str, ...]:
 def _is_in_server(interaction: Interaction) -> bool:
     """In a server whose admins have invited the bot, and whose rules hold."""
     return interaction.guild_id is not None and is_installed_here(interaction)
-
-
-def _is_age_restricted(interaction: Interaction) -> bool:
-    is_nsfw = getattr(interaction.channel, "is_nsfw", None)  # direct messages have no such thing
-    return bool(is_nsfw and is_nsfw())

@@ -66,7 +66,7 @@ class Answer:
             )
         caller = caller_of(interaction)
         jobs = await submit(caller, place.destination())
-        if address.is_public and any(job.is_private for job in jobs):
+        if any(job.is_private and ChatAddress.read(job.destination).is_public for job in jobs):
             # What made it private was not known before; the deliverer shows it to its owner alone.
             await edit_answer(interaction.client, address, secret_card(Words(address.locale)))
             return

@@ -14,6 +14,7 @@ class Caller:
     name: str = ""
     guild_id: int | None = None  # None: direct message, web or console
     channel_id: int | None = None
+    is_secluded: bool = False  # a channel that is not for everybody of the guild
     role_ids: tuple[int, ...] = ()
     is_admin: bool = False  # may use /admin in this guild; the operator on web and console
     locale: str = "en-US"
@@ -26,3 +27,5 @@ class Destination:
     face: str  # "discord", "web", "console"; the deliverer registered under this name
     address: Mapping[str, str | int | None] = field(default_factory=dict)
     key: str = ""  # of the request, chosen by the caller; one of a kind makes jobs once
+    # In place of `address` for a result that is private only since its channel is secluded.
+    secluded_address: Mapping[str, str | int | None] = field(default_factory=dict)

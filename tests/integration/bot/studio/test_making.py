@@ -18,6 +18,9 @@ from bot.errors import (
 from bot.prompts import PromptError, parse
 from bot.studio.contract import (
     Caller,
+    Destination,
+    GalleryQuery,
+    GalleryScope,
     GuildRules,
     JobState,
     JobView,
@@ -312,6 +315,41 @@ async def test_what_is_made_in_direct_messages_is_private_unless_said_otherwise(
     assert not any(one.is_private for one in await more_of(studio, direct, job))
     operator = Caller(owner_id=0, is_admin=True)
     assert not (await made(studio, caller=operator)).is_private
+
+
+async def test_what_is_made_in_a_secluded_channel_is_not_for_the_whole_server(
+    studio: Atelier,
+) -> None:
+    job, secluded = await restyled(studio), replace(MEMBER, channel_id=71, is_secluded=True)
+    await studio.set_preferences(MEMBER, Preferences(is_private=False))
+    drawn = await made(studio, "for some", caller=secluded)
+    for one in (drawn, *await more_of(studio, secluded, job)):
+        assert one.is_private
+        assert "not for everybody" in one.reason
+        with pytest.raises(NotFound):
+            await studio.job(OTHER, one.id)
+    shown = await studio.gallery(OTHER, GalleryQuery(scope=GalleryScope.GUILD, text="some"))
+    assert shown.images == ()
+    for text, asked in (("a fox --public", None), ("a fox", False)):
+        public = await made(studio, text, caller=secluded, is_private=asked)
+        assert (public.is_private, public.reason) == (False, "")
+    secret = await made(studio, "a secret --private", caller=secluded)
+    assert (secret.is_private, secret.reason) == (True, "")
+
+
+async def test_a_job_that_only_its_channel_makes_private_goes_to_an_address_of_its_own(
+    studio: Atelier,
+) -> None:
+    place = Destination(face="web", address={"to": "all"}, secluded_address={"to": "some"})
+    secluded = replace(MEMBER, is_secluded=True)
+    for caller, text, told in (
+        (secluded, "a fox", "some"),
+        (secluded, "a fox --private", "all"),
+        (secluded, "a fox --public", "all"),
+        (MEMBER, "a fox", "all"),
+    ):
+        [job] = await studio.imagine(caller, text + QUICK, place)
+        assert job.destination == Destination(face="web", address={"to": told})
 
 
 @pytest.mark.parametrize("caller", [MEMBER, OTHER])

@@ -6,7 +6,7 @@ import sqlite3
 import discord
 import pytest
 
-from bot.studio.contract import Caller, GalleryQuery
+from bot.studio.contract import Caller, GalleryQuery, GalleryScope
 from engine.api import ImageToImage
 from tests.integration.bot.faces.discord.stage import (
     attached,
@@ -345,6 +345,59 @@ async def test_pictures_can_be_kept_to_age_restricted_channels(stage):
     stage.env.bot.get_channel(adult.id).nsfw = True  # the simulation knows no such channels
     allowed = await stage.alice.slash(adult, "imagine", prompt="a fox")
     await stage.delivered(allowed)
+
+
+async def closed_channel(stage):
+    """One for alice and the bot alone."""
+    everyone, shown = stage.guild.default_role, discord.PermissionOverwrite(view_channel=True)
+    hidden = discord.PermissionOverwrite(view_channel=False)
+    overwrites = {everyone: hidden, stage.alice: shown, stage.guild.me: shown}
+    return stage.guild.create_text_channel("staff", overwrites=overwrites)
+
+
+async def age_restricted_channel(stage):
+    adult = stage.guild.create_text_channel("adult")
+    stage.env.bot.get_channel(adult.id).nsfw = True  # the simulation knows no such channels
+    return adult
+
+
+@pytest.mark.parametrize("secluded", [closed_channel, age_restricted_channel])
+async def test_what_is_made_in_a_secluded_channel_is_shown_there_alone(stage, secluded):
+    channel = await secluded(stage)
+    result = await stage.alice.slash(channel, "imagine", prompt="a fox", count=1)
+    shown = await stage.delivered(result)
+    assert not shown.ephemeral
+    assert len(gallery_items(shown)) == 1
+    assert "not for everybody of the server" in text(shown)
+    for told, words in (({}, "an owl --private"), ({"private": True}, "an owl")):
+        hidden = await stage.alice.slash(channel, "imagine", prompt=words, count=1, **told)
+        assert (await stage.delivered(hidden)).ephemeral
+    public = await stage.alice.slash(channel, "imagine", prompt="a cat --public", count=1)
+    assert "not for everybody" not in text(await stage.delivered(public))
+    neighbour = Caller(owner_id=stage.bob.id, guild_id=stage.guild.id)
+    page = await stage.studio.gallery(neighbour, GalleryQuery(scope=GalleryScope.GUILD))
+    assert [image.prompt for image in page.images] == ["a cat --public --images 1"]
+
+
+async def test_a_secret_is_not_shown_in_a_secluded_channel_either(stage):
+    channel = await age_restricted_channel(stage)
+    secret = await stage.imagine(prompt="a secret", private=True, count=1)
+    [image] = (await stage.studio.history(Caller(owner_id=stage.alice.id), limit=1))[0][0].images
+    assert secret.ephemeral
+    result = await stage.alice.slash(channel, "upscale", id=image.id)
+    await stage.until(lambda: result.followups and gallery_items(result.followups[-1]))
+    assert result.followups[-1].ephemeral
+    assert gallery_items(result.response) == []
+
+
+async def test_a_studio_for_age_restricted_channels_alone_has_one_gallery_for_all_of_them(stage):
+    stage.options = stage.replaced_options(is_age_restricted_only=True)
+    await stage.connect()
+    adult = await age_restricted_channel(stage)
+    await stage.delivered(await stage.alice.slash(adult, "imagine", prompt="a fox", count=1))
+    neighbour = Caller(owner_id=stage.bob.id, guild_id=stage.guild.id)
+    page = await stage.studio.gallery(neighbour, GalleryQuery(scope=GalleryScope.GUILD))
+    assert page.total == 1
 
 
 async def test_the_gallery_holds_what_was_imagined(stage):
