@@ -67,6 +67,7 @@ async def open_studio_of(settings: Settings, *, with_engine: bool = True) -> Asy
                 database_url=settings.resolved_database_url,
                 images_dir=settings.data_dir / "images",
                 limits=Limits(**settings.limits.model_dump()),
+                slots=settings.engine.slots,
                 upload_limits=UploadLimits(max_bytes=settings.upload_max_mb * 2**20),
                 training_steps=settings.style_training_steps,
                 optimiser="vgg19" if settings.engine.vgg19_file else "style",

@@ -60,6 +60,7 @@ class EngineSettings(_Section):
     devices: tuple[str, ...] = ("auto",)
     catalogue_files: tuple[Path, ...] = ()
     memory_budget_mb: int = Field(default=0, ge=0)
+    slots: int = Field(default=4, ge=1, le=64)  # jobs that each device is given at once
     max_rows: int = Field(default=0, ge=0, le=256)
     profile_s: float = Field(default=1.5, ge=0, le=60)
     exact: bool = False

@@ -41,7 +41,7 @@ from bot.studio.studio import Atelier
 from bot.studio.training import ADMINS_ALONE, Training, TrainingRules
 from engine.api import Engine, UploadDecoder, UploadLimits
 
-DEFAULT_SLOTS = 4  # jobs the engine is given at once, for it to run steps of them together
+DEFAULT_SLOTS = 4  # jobs each device is given at once, for it to run steps of them together
 
 
 @asynccontextmanager

@@ -103,7 +103,7 @@ class Parts:
 
 
 class Scheduler:
-    """Runs jobs in the order of the fair queue.
+    """Runs jobs in the order of the fair queue, `slots` at once for each device of the engine.
 
     `on_change` hears of jobs whose row changed, `on_progress` of steps and previews, `on_ending`
     once of each job that ended here.
@@ -166,7 +166,7 @@ class Scheduler:
         running = self._running.get(row.id)
         if own_s is None:
             return running.left_s() if running else None
-        workers = max(1, sum(worker.is_alive for worker in self._parts.engine.status().workers))
+        workers = self._workers()
         if running:
             return own_s * running.share_left * max(1.0, len(self._running) / workers)
         ahead_s = sum(map(self._left_s, self._running.values())) + self._ahead_s(row.id)
@@ -236,7 +236,8 @@ class Scheduler:
 
     def _fill_slots(self, attempts: asyncio.TaskGroup) -> None:
         resident = self._resident_models()
-        while self._taken() < self._slots and not self._runs_alone():
+        slots = self._slots * self._workers()
+        while self._taken() < slots and not self._runs_alone():
             ticket = self.queue.pick(self._moment(), resident)
             if ticket is None:
                 return
@@ -267,6 +268,10 @@ class Scheduler:
 
     def _runs_alone(self) -> bool:
         return any(ticket.is_solo for ticket in self.queue.running)
+
+    def _workers(self) -> int:
+        """How many are there now: some come later than others, or die."""
+        return max(1, sum(worker.is_alive for worker in self._parts.engine.status().workers))
 
     def _resident_models(self) -> frozenset[str]:
         workers = self._parts.engine.status().workers

@@ -1,10 +1,11 @@
 """Who is served, and who is not: the share of the device, and jobs that run alone."""
 
 import asyncio
+from dataclasses import replace
 
-from bot.studio.contract import JobState, Teaching
+from bot.studio.contract import JobState, Limits, Teaching
 from bot.studio.studio import Atelier
-from engine.api import Finished, OnEvent, Request, TextToImage, TrainGan, WorkerDied
+from engine.api import EngineStatus, Finished, OnEvent, Request, TextToImage, TrainGan, WorkerDied
 from engine.testing import FakeEngine, steps_of
 from tests.integration.bot.studio.conftest import (
     ADMIN,
@@ -79,6 +80,31 @@ async def test_a_job_that_must_run_alone_does_not_wait_for_the_end_of_a_training
         await engine.learns()
         engine.deaths[TextToImage] = 2
         assert (await made(studio)).state is JobState.FINISHED
+
+
+class Fleet(FakeEngine):
+    """Has several devices."""
+
+    devices = 1
+
+    def status(self) -> EngineStatus:
+        """As many workers, and one that is dead."""
+        [worker] = super().status().workers
+        return EngineStatus((worker,) * self.devices + (replace(worker, is_alive=False),))
+
+
+async def test_each_device_is_given_jobs_also_those_that_come_later(open_here: Open) -> None:
+    fleet = Fleet(stuck=True)
+    limits = Limits(running=20, guild_running=20, permutations=10)
+    async with open_here.func(fleet, slots=2, limits=limits, **open_here.keywords) as studio:
+        await studio.imagine(MEMBER, "{a, b, c, d, e, f, g, h}" + QUICK, WEB, confirmed=True)
+        await asyncio.sleep(1.5)
+        assert fleet.running == 2
+        fleet.devices = 3
+        while fleet.running < 6:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(1.5)
+        assert fleet.running == 6
 
 
 async def _train(studio: Atelier) -> None:
