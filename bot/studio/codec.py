@@ -72,7 +72,7 @@ def decode_request(stored: Mapping[str, Any], files: Mapping[str, bytes]) -> Req
     try:
         return _adapters()[kind].validate_python(_with_bytes(stored["fields"], files))
     except (ValidationError, InvalidRequest, KeyError) as error:
-        logger.error("a stored %s can't be read: %s", kind.__name__, error)
+        logger.error("a stored %s can't be read: %s", kind.__name__, _without_values(error))
         raise UnreadableRequest(
             "this job is stored in a way that can't be read here; ask for it again"
         ) from error
@@ -94,6 +94,14 @@ def file_keys(stored: Any) -> Iterator[str]:
 @cache
 def _adapters() -> Mapping[type[Request], TypeAdapter[Request]]:
     return {kind: TypeAdapter(kind) for kind in _KINDS.values()}
+
+
+def _without_values(error: ValidationError | InvalidRequest | KeyError) -> str:
+    """What is wrong, for the log; the values may be somebody's prompt."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in found)
 
 
 def _is_reference(value: Mapping[str, Any]) -> bool:

@@ -73,3 +73,14 @@ def test_a_value_out_of_range_is_named_in_the_log(caplog: pytest.LogCaptureFixtu
     with pytest.raises(UnreadableRequest, match="ask for it again"):
         decode_request(stored, files)
     assert "steps" in caplog.text
+
+
+def test_the_log_says_which_field_cannot_be_read_and_tells_no_prompt(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stored, files = encode_request(REQUESTS[1])
+    stored["fields"]["prompt"][0]["spans"][0] = {"text": {"secret": "words"}, "weight": "secret"}
+    with pytest.raises(UnreadableRequest):
+        decode_request(stored, files)
+    assert "prompt.0.spans.0.text: Input should be a valid string" in caplog.text
+    assert "secret" not in caplog.text
