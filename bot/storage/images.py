@@ -261,6 +261,7 @@ class Images:
         """Mark or unmark an image; doing it twice changes nothing."""
         mark = and_(FavouriteRow.owner_id == owner_id, FavouriteRow.image_id == image_id)
         async with self._database.writing() as session:
+            await _take_turn(session, image_id)
             await session.execute(delete(FavouriteRow).where(mark))
             if on:
                 session.add(FavouriteRow(owner_id=owner_id, image_id=image_id))
@@ -268,6 +269,7 @@ class Images:
     async def set_tags(self, image_id: str, tags: Sequence[str]) -> None:
         """Replace the tags of an image."""
         async with self._database.writing() as session:
+            await _take_turn(session, image_id)
             await session.execute(delete(TagRow).where(TagRow.image_id == image_id))
             session.add_all(TagRow(image_id=image_id, tag=tag) for tag in dict.fromkeys(tags))
 
@@ -341,6 +343,12 @@ class Images:
             return query.where(match, *conditions)
         tsquery = func.to_tsquery(text("'simple'::regconfig"), postgres_match(terms))
         return query.where(_search_vector.bool_op("@@")(tsquery), *conditions)
+
+
+async def _take_turn(session: AsyncSession, image_id: str) -> None:
+    """Let what belongs to an image be replaced by one after the other; SQLite does so anyway."""
+    image = select(ImageRow.number).where(ImageRow.id == image_id)
+    await session.execute(image.with_for_update(key_share=True))
 
 
 async def _newest(

@@ -1,5 +1,6 @@
 """Images in the database: who sees them, search, pages, deletion."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -112,6 +113,21 @@ async def test_images_are_filtered_by_what_made_them(jobs, images) -> None:
     assert await found(images, parameters=("chaos: 5",)) == []
     assert await found(images, before=NOON - timedelta(days=1)) == ["old"]
     assert await found(images, after=NOON - timedelta(days=1)) == ["two", "one"]
+
+
+async def test_an_image_that_is_marked_many_times_at_once_is_marked_once(jobs, images) -> None:
+    [row] = await prompts(jobs, "a fox")
+    await asyncio.gather(*(images.favourite(1, row.id, on=True) for _ in range(8)))
+    assert (await images.by_id(ME, row.id)).is_favourite
+    await asyncio.gather(*(images.favourite(1, row.id, on=False) for _ in range(8)))
+    assert not (await images.by_id(ME, row.id)).is_favourite
+
+
+async def test_of_tags_that_are_set_at_once_the_last_ones_hold(jobs, images) -> None:
+    [row] = await prompts(jobs, "a fox")
+    asked = [("fox", f"tag{number}") for number in range(8)]
+    await asyncio.gather(*(images.set_tags(row.id, tags) for tags in asked))
+    assert (await images.by_id(ME, row.id)).tags in asked
 
 
 async def test_favourites_and_tags_are_per_viewer_and_per_image(jobs, images) -> None:
