@@ -18,7 +18,7 @@ from typer.core import TyperCommand
 
 from bot.errors import BadConfiguration, UserError
 from bot.faces.console import doctor as diagnosis
-from bot.faces.console import drawing, gallery_table, mixing, restyling, teaching
+from bot.faces.console import drawing, gallery_table, mixing, privacy, restyling, teaching
 from bot.faces.console.application import Application
 from bot.logs import start_logging
 from bot.prompts import FLAGS
@@ -48,10 +48,15 @@ styles = typer.Typer(help="Keep pictures as styles, by name.", no_args_is_help=T
 commands.add_typer(styles, name="style")
 generators = typer.Typer(help="Generators that learn from your gallery.", no_args_is_help=True)
 commands.add_typer(generators, name="generator")
+of_members = typer.Typer(help="What is kept of a member: all of it, or none.", no_args_is_help=True)
+commands.add_typer(of_members, name="privacy")
 err = Console(stderr=True)
 log = logging.getLogger(__name__)
 SEVERAL = "What is there is replaced; several get -1, -2 ... added. Else a name that is free."
 ONE = "What is there is replaced. Else a name that is free."
+Member = Annotated[
+    int, typer.Argument(min=0, max=2**63 - 1, help="The id of an account; 0: web and command line.")
+]
 Replacing = Annotated[
     bool, typer.Option("--replace", help="Lose what was learned from another picture of the name.")
 ]
@@ -420,6 +425,34 @@ def gallery(
     with _complaints():
         studio = _application(context).open_studio_of(_quiet_settings(), with_engine=False)
         asyncio.run(gallery_table.show(studio, query, limit, save, Console()))
+
+
+@of_members.command("export")
+def export_member(
+    context: typer.Context,
+    member: Member,
+    out: Annotated[Path | None, typer.Option(help="What is there is replaced.")] = None,
+) -> None:
+    """Write all that is kept of a member into a zip: pictures, uploads, prompts, settings."""
+    with _complaints():
+        studio = _application(context).open_studio_of(_quiet_settings(), with_engine=False)
+        path = out or Path(f"atelier-{member}.zip")
+        asyncio.run(privacy.export(studio, member, path))
+        typer.echo(path)
+
+
+@of_members.command("delete")
+def delete_member(
+    context: typer.Context,
+    member: Member,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,  # noqa: FBT002
+) -> None:
+    """Delete all that is kept of a member, for good; the service may run meanwhile."""
+    with _complaints():
+        if not yes:
+            typer.confirm(f"Delete all that is kept of {member}, for good?", abort=True)
+        studio = _application(context).open_studio_of(_quiet_settings(), with_engine=False)
+        asyncio.run(privacy.erase(studio, member, Console()))
 
 
 @commands.command()

@@ -14,6 +14,7 @@ from bot.faces.discord.commands.info import help_command, info
 from bot.faces.discord.commands.jobs import cancel, history, queue
 from bot.faces.discord.commands.menus import make_again, message_info, restyle, use_as_style
 from bot.faces.discord.commands.mixing import blend, dream, morph, upscale
+from bot.faces.discord.commands.privacy import PrivacyCommands
 from bot.faces.discord.commands.settings import settings
 from bot.faces.discord.commands.styles import StyleCommands
 from bot.faces.discord.commands.stylize import stylize
@@ -21,6 +22,7 @@ from bot.faces.discord.commands.training import TrainCommands
 from bot.faces.discord.components.cancel import CancelButton
 from bot.faces.discord.components.confirmation import ConfirmButton, DismissButton
 from bot.faces.discord.components.details import InfoButton, JobInfoButton
+from bot.faces.discord.components.erasing import EraseButton
 from bot.faces.discord.components.flags_page import AllFlagsButton
 from bot.faces.discord.components.gallery_pages import OpenMenu, PageMenu, TurnButton
 from bot.faces.discord.components.history_pages import OlderJobsButton
@@ -60,6 +62,7 @@ COMMANDS: tuple[Command, ...] = (
     help_command,
     StyleCommands(),
     TrainCommands(),
+    PrivacyCommands(),
     AdminCommands(),
     make_again,
     restyle,
@@ -87,6 +90,7 @@ BUTTONS: tuple[type[discord.ui.DynamicItem[Any]], ...] = (
     DeleteButton,
     DismissButton,
     DrawInStyleButton,
+    EraseButton,
     FavouriteButton,
     HideButton,
     InfoButton,

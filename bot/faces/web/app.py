@@ -23,6 +23,7 @@ from bot.faces.web import (
     observation,
     openapi,
     pages,
+    privacy,
     restyles,
     words,
 )
@@ -89,6 +90,8 @@ _ROUTES = (
     web.post("/api/generators", generators.train_generator),
     web.get("/api/generators/{name}.png", generators.generator_png),
     web.delete("/api/generators/{name}", generators.delete_generator),
+    web.get("/api/privacy/export.zip", privacy.export),
+    web.post("/api/privacy/delete", privacy.erase),
     web.get("/api/models", words.models),
     web.get("/api/presets", words.presets),
     web.get("/api/flags", words.flags),

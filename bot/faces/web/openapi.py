@@ -12,7 +12,7 @@ from aiohttp import web
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from bot.faces.web import generators, images, jobs, restyles, submissions, words
+from bot.faces.web import generators, images, jobs, privacy, restyles, submissions, words
 
 BODIES: Mapping[Callable[..., Any], type[BaseModel]] = MappingProxyType(
     {
@@ -35,6 +35,7 @@ BODIES: Mapping[Callable[..., Any], type[BaseModel]] = MappingProxyType(
         restyles.save_style: submissions.NamedStyle,
         restyles.train_style: submissions.NamedStyle,
         generators.train_generator: generators.Teach,
+        privacy.erase: privacy.Erase,
         words.check: submissions.Typed,
         words.parameters: submissions.Upload,
     }

@@ -123,7 +123,7 @@ async def test_only_the_member_who_was_asked_may_start_many_jobs(alice, bob):
     question = await (await alice.types("imagine", prompt=prompt)).says("5 jobs")
     await (await bob.presses(question, "Start 5 jobs")).says("was asked")
     dismissed = await alice.presses(question, "No")
-    assert "Nothing was started" in text((await dismissed.answered())["original"])
+    assert "Nothing was done" in text((await dismissed.answered())["original"])
 
 
 async def test_what_nobody_expected_is_answered_with_a_number_that_is_in_the_log(alice, bot, grid):

@@ -1,7 +1,7 @@
 // The status page: queue, workers, memory, errors by class, versions.
-import { fill, h } from "./dom.js";
-import { complain } from "./notices.js";
-import { read } from "./server.js";
+import { button, fill, h, icon } from "./dom.js";
+import { complain, confirmed } from "./notices.js";
+import { read, send } from "./server.js";
 import { duration, t } from "./words.js";
 
 const AGAIN_MS = 3000;
@@ -29,7 +29,8 @@ export class Status {
           figure(t("workers"), alive), figure(t("uptime"), duration(uptime_s))),
         section(t("workers"), table(workerHead(), workers.map(workerRow))),
         section(t("errors"), Object.keys(errors).length ? table([], Object.entries(errors)) : h("p", {}, t("noErrors"))),
-        section(t("versions"), table([], Object.entries(versions)))));
+        section(t("versions"), table([], Object.entries(versions))),
+        section(t("ownData"), ownData())));
   }
 }
 
@@ -39,6 +40,22 @@ const workerHead = () =>
 function workerRow({ device, alive, running, restarts, memory_bytes, models }) {
   const state = t(alive ? "alive" : "dead");
   return [device, state, running, restarts, bytes(memory_bytes), models.join(", ") || "–"];
+}
+
+function ownData() {
+  return h("p", {},
+    h("a", { class: "button", href: "/api/privacy/export.zip", download: "" }, icon("download"), h("span", {}, t("exportData"))), " ",
+    button("bin", t("eraseData"), erase));
+}
+
+async function erase() {
+  if (!(await confirmed(t("eraseTitle"), t("eraseText"), t("eraseYes")))) return;
+  try {
+    await send("/api/privacy/delete", { confirmed: true });
+    location.assign("/");
+  } catch (error) {
+    complain(error);
+  }
 }
 
 function figure(name, value) {

@@ -13,6 +13,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+import zipfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -115,6 +116,22 @@ def test_ctrl_c_keeps_the_last_preview(env, tmp_path):
     assert "Traceback" not in out
     with Image.open(tmp_path / "a-fox-unfinished.webp") as image:
         assert image.format == "WEBP"
+
+
+def test_an_operator_gives_out_what_is_kept_and_deletes_it(atelier, tmp_path):
+    atelier("imagine", "a fox --images 1 --seed 3", "--out", "fox.png")
+    done = atelier("privacy", "export", "0", "--out", "all.zip")
+    assert (done.returncode, done.stdout.strip()) == (0, "all.zip"), done.stderr
+    with zipfile.ZipFile(tmp_path / "all.zip") as archive:
+        assert len(archive.namelist()) == 2
+        [job] = json.loads(archive.read("atelier.json"))["jobs"]
+    assert job["prompt"] == "a fox --images 1 --seed 3"
+    refused = atelier("privacy", "delete", "0")
+    assert refused.returncode == 1, "nobody said yes"
+    assert "0 jobs, 0 pictures, 0 files" in atelier("privacy", "delete", "7", "--yes").stdout
+    done = atelier("privacy", "delete", "0", "--yes")
+    assert "Erased: 1 jobs, 1 pictures, 1 files." in done.stdout, done.stderr
+    assert list((tmp_path / "data" / "images").rglob("*.png*")) == []
 
 
 def test_a_mistake_in_the_prompt_ends_with_a_line_and_code_1(atelier):

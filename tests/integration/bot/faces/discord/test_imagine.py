@@ -274,7 +274,7 @@ async def test_only_the_member_who_was_asked_may_start_many_jobs(stage):
     assert refused.ephemeral
     assert "was asked" in text(refused.response)
     await stage.alice.click(result.response.message, label="No")
-    assert "Nothing was started" in text(result.response)
+    assert "Nothing was done" in text(result.response)
     assert stage.engine.requests == []
 
 

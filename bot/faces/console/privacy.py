@@ -1,0 +1,36 @@
+"""`atelier privacy`: what is kept of a member, for an operator who was asked for it."""
+
+import asyncio
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+from rich.console import Console
+
+from bot.errors import UserError
+from bot.studio.archives import write_archive
+from bot.studio.contract import Caller, Studio
+
+Opening = AbstractAsyncContextManager[Studio]
+
+
+async def export(opening: Opening, member_id: int, path: Path) -> None:
+    """Write all that is kept of a member as an archive.
+
+    Raises:
+        UserError: it can't be written there.
+    """
+    async with opening as studio:
+        try:
+            with await asyncio.to_thread(path.open, "wb") as file:
+                async for piece in write_archive(studio.export(Caller(owner_id=member_id))):
+                    await asyncio.to_thread(file.write, piece)
+        except OSError as error:
+            raise UserError(f"{path} can't be written: {error.strerror}") from error
+
+
+async def erase(opening: Opening, member_id: int, console: Console) -> None:
+    """Forget all that is kept of a member, and say how much it was."""
+    async with opening as studio:
+        erased = await studio.erase(Caller(owner_id=member_id))
+    told = f"Erased: {erased.jobs} jobs, {erased.images} pictures, {erased.files} files."
+    console.print(told, highlight=False)

@@ -1,0 +1,38 @@
+"""What is kept of whoever uses the web studio: all of it in one archive, or none any more."""
+
+from typing import Literal
+
+from aiohttp import web
+
+from bot.faces.web.context import caller_of, studio_of
+from bot.faces.web.shapes import Body
+from bot.faces.web.submissions import body_of
+from bot.studio.archives import write_archive
+
+
+class Erase(Body):
+    """`POST /api/privacy/delete`."""
+
+    confirmed: Literal[True]
+
+
+async def export(request: web.Request) -> web.StreamResponse:
+    """`GET /api/privacy/export.zip`: pictures, uploads, prompts and settings."""
+    response = web.StreamResponse(
+        headers={
+            "Content-Type": "application/zip",
+            "Content-Disposition": 'attachment; filename="atelier-export.zip"',
+            "Cache-Control": "no-store",
+        }
+    )
+    await response.prepare(request)
+    async for chunk in write_archive(studio_of(request).export(caller_of(request))):
+        await response.write(chunk)
+    return response
+
+
+async def erase(request: web.Request) -> web.Response:
+    """`POST /api/privacy/delete`: forget all that is the web studio's, for good."""
+    await body_of(request, Erase)
+    erased = await studio_of(request).erase(caller_of(request))
+    return web.json_response({"jobs": erased.jobs, "images": erased.images, "files": erased.files})

@@ -1,0 +1,32 @@
+"""What is kept of the studio, taken away and deleted on the status page, in a real browser."""
+
+import zipfile
+
+import pytest
+from playwright.async_api import expect
+
+from tests.e2e.web.test_studio_page import FINISHED, make_and_wait
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.timeout(300),
+]
+
+
+async def test_everything_is_downloaded_and_then_deleted_once_it_is_confirmed(page, tmp_path):
+    await make_and_wait(page, "a fox --size 64x64 --steps 2 --images 1")
+    await page.get_by_role("link", name="Status").click()
+    async with page.expect_download() as begun:
+        await page.get_by_role("link", name="Download everything").click()
+    await (await begun.value).save_as(tmp_path / "all.zip")
+    with zipfile.ZipFile(tmp_path / "all.zip") as archive:
+        assert len(archive.namelist()) == 2
+    await page.get_by_role("button", name="Delete everything").click()
+    dialog = page.get_by_role("dialog", name="Delete everything?")
+    await dialog.get_by_role("button", name="Cancel").click()
+    await page.get_by_role("button", name="Delete everything").click()
+    await dialog.get_by_role("button", name="Delete for good").click()
+    await expect(page.locator("#prompt")).to_be_visible()
+    await page.wait_for_url("**/")
+    await expect(page.locator(FINISHED)).to_have_count(0)
