@@ -7,6 +7,7 @@ import discord
 from bot.faces.discord.cards import Row
 from bot.faces.discord.components.details import JobInfoButton
 from bot.faces.discord.components.keeping import PickButton
+from bot.faces.discord.components.privacy import LockAllButton
 from bot.faces.discord.components.reroll import RemixButton, RerollButton
 from bot.faces.discord.components.restyle import RestylePickButton
 from bot.faces.discord.components.strength_menu import StrengthMenu
@@ -23,14 +24,14 @@ def job_controls(words: Words, job: JobView) -> list[Row]:
     if len(job.images) == 1:
         return image_controls(words, job.images[0])
     if job.images[0].is_animated:
-        return [_of_animations(words, job)]
+        return [_of_animations(words, job), _lock(words, job)]
     if job.strengths:
-        return [[StrengthMenu.of(words, job)], _of_whole(words, job)]
+        return [[StrengthMenu.of(words, job)], _of_whole(words, job), _lock(words, job)]
     larger = [UpscaleButton(image.id, f"U{image.index + 1}") for image in job.images]
     nearer = [VaryButton(image.id, f"V{image.index + 1}", is_strong=True) for image in job.images]
     restyle = RestylePickButton(job.id, words("buttons.restyle"))
     varying: list[Row] = [*_rows([*nearer, restyle]), [VaryMenu.of(words, job)]]
-    return [*_rows(larger), *varying, _of_whole(words, job)]
+    return [*_rows(larger), *varying, _of_whole(words, job), _lock(words, job)]
 
 
 def _of_animations(words: Words, job: JobView) -> Row:
@@ -52,6 +53,10 @@ def _of_whole(words: Words, job: JobView) -> Row:
         PickButton("delete", job.id, words("buttons.delete")),
         JobInfoButton(job.id),
     ]
+
+
+def _lock(words: Words, job: JobView) -> Row:
+    return [LockAllButton(job.id, words("buttons.lock_all"))]
 
 
 def ending_controls(words: Words, job: JobView) -> list[Row]:

@@ -27,12 +27,19 @@ from bot.faces.discord.components.flags_page import AllFlagsButton
 from bot.faces.discord.components.gallery_pages import OpenMenu, PageMenu, TurnButton
 from bot.faces.discord.components.history_pages import OlderJobsButton
 from bot.faces.discord.components.keeping import (
+    DeleteAllButton,
     DeleteButton,
     FavouriteButton,
     PickButton,
+    RestoreAllButton,
     RestoreButton,
 )
-from bot.faces.discord.components.privacy import HideButton, LockButton
+from bot.faces.discord.components.privacy import (
+    HideAllButton,
+    HideButton,
+    LockAllButton,
+    LockButton,
+)
 from bot.faces.discord.components.reroll import REMIX_FORM, RemixButton, RerollButton
 from bot.faces.discord.components.restyle import LookMenu, RestyleButton, RestylePickButton
 from bot.faces.discord.components.strength_menu import StrengthMenu
@@ -87,14 +94,17 @@ BUTTONS: tuple[type[discord.ui.DynamicItem[Any]], ...] = (
     AllFlagsButton,
     CancelButton,
     ConfirmButton,
+    DeleteAllButton,
     DeleteButton,
     DismissButton,
     DrawInStyleButton,
     EraseButton,
     FavouriteButton,
+    HideAllButton,
     HideButton,
     InfoButton,
     JobInfoButton,
+    LockAllButton,
     LockButton,
     LookMenu,
     OlderJobsButton,
@@ -103,6 +113,7 @@ BUTTONS: tuple[type[discord.ui.DynamicItem[Any]], ...] = (
     PickButton,
     RemixButton,
     RerollButton,
+    RestoreAllButton,
     RestoreButton,
     RestyleButton,
     RestylePickButton,

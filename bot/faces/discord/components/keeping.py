@@ -52,8 +52,11 @@ class PickButton(
         words = Words(interaction.locale.value)
         await interaction.response.defer(thinking=True, ephemeral=True)
         job = await interaction.client.studio.job(caller_of(interaction), self.job_id)
-        choices = self._choices(job.images, public_id(interaction))
-        view = card(words(f"pick.{self.purpose}"), rows=_in_rows(choices))
+        message_id = public_id(interaction)
+        rows = _in_rows(self._choices(job.images, message_id))
+        if self.purpose == "delete" and len(job.images) > 1:
+            rows.append([DeleteAllButton(self.job_id, words("buttons.delete_all"), message_id)])
+        view = card(words(f"pick.{self.purpose}"), rows=rows)
         await interaction.edit_original_response(view=view)
 
     def _choices(
@@ -121,6 +124,73 @@ class DeleteButton(LastingButton, template=rf"delete:{IMAGE}(?::(?P<message>\d{{
         view = card(words("delete.all"), colour=GREY)
         is_gone = await take_down(interaction, message_id, f"details:{image.job_id}", view)
         return "" if is_gone else words("delete.stays")
+
+
+class DeleteAllButton(LastingButton, template=rf"delete-all:{JOB}(?::(?P<message>\d{{1,20}}))?"):
+    """Deletes all images of a job; the studio allows it to its owner and to admins.
+
+    The custom_id names the message that shows them, where others see it.
+    """
+
+    def __init__(self, job_id: str, label: str, message_id: int | None) -> None:
+        custom_id = f"delete-all:{job_id}"
+        if message_id is not None:
+            custom_id += f":{message_id}"
+        look = discord.ButtonStyle.danger
+        super().__init__(discord.ui.Button(label=label, emoji="🗑️", style=look, custom_id=custom_id))
+        self.job_id = job_id
+        self.message_id = message_id
+
+    @classmethod
+    def restored(cls, match: re.Match[str], label: str) -> Self:
+        """The button of an earlier message."""
+        message = match["message"]
+        return cls(match["job"], label, int(message) if message else None)
+
+    async def pressed(self, interaction: Interaction) -> None:
+        """Delete them, empty the message that shows them, and offer to undo it."""
+        words, caller = Words(interaction.locale.value), caller_of(interaction)
+        studio = interaction.client.studio
+        await interaction.response.defer()
+        images = (await studio.job(caller, self.job_id)).images
+        if not images:
+            raise NotFound(words("pick.none"))
+        for image in images:
+            await studio.delete(caller, image.id)
+        note = ""
+        if self.message_id is not None:
+            view = card(words("delete.all"), colour=GREY)
+            custom_id = f"details:{self.job_id}"
+            is_gone = await take_down(interaction, self.message_id, custom_id, view)
+            note = "" if is_gone else words("delete.stays")
+        undo = RestoreAllButton([image.id for image in images], words("buttons.restore"))
+        view = card(words("delete.all_done", count=len(images)), note, rows=[[undo]])
+        await interaction.edit_original_response(view=view)
+
+
+class RestoreAllButton(
+    LastingButton, template=r"undo:(?P<images>[0-9a-z]{8,12}(?:\.[0-9a-z]{8,12})*)"
+):
+    """Brings the images back that were deleted together, within 24 hours."""
+
+    def __init__(self, image_ids: Sequence[str], label: str) -> None:
+        custom_id = f"undo:{'.'.join(image_ids)}"  # at most 8 of 10 characters, of 100 in all
+        super().__init__(discord.ui.Button(label=label, emoji="↩️", custom_id=custom_id))
+        self.image_ids = image_ids
+
+    @classmethod
+    def restored(cls, match: re.Match[str], label: str) -> Self:
+        """The button of an earlier message."""
+        return cls(match["images"].split("."), label)
+
+    async def pressed(self, interaction: Interaction) -> None:
+        """Restore them, and say that they are back, in place of the offer."""
+        words, caller = Words(interaction.locale.value), caller_of(interaction)
+        await interaction.response.defer()
+        for image_id in self.image_ids:
+            await interaction.client.studio.restore(caller, image_id)
+        view = card(words("restore.all_done", count=len(self.image_ids)))
+        await interaction.edit_original_response(view=view)
 
 
 class RestoreButton(LastingButton, template=rf"restore:{IMAGE}(?P<here>:here)?"):

@@ -13,6 +13,8 @@ from tests.integration.bot.faces.discord.stage import (
     text,
 )
 
+ALL_LOCKED = "All private or public"
+
 
 async def newest_job(stage, member):
     jobs, _ = await stage.studio.history(Caller(owner_id=member.id), limit=1)
@@ -247,6 +249,68 @@ async def test_a_grid_goes_with_the_last_picture_that_an_admin_deletes(stage):
         last = await stage.admin.click(which.response, label=label)
     assert "is deleted" in text(last.response)
     assert "are deleted" in text(stage.messages()[0])
+
+
+async def test_all_pictures_of_a_grid_go_at_once_and_come_back(stage):
+    grid = await stage.imagine(stage.alice, prompt="a fox --images 8")
+    images = (await newest_job(stage, stage.alice)).images
+    caller = Caller(owner_id=stage.alice.id, guild_id=stage.guild.id)
+    which = await stage.bob.click(grid.message, label="Delete")
+    refused = await stage.bob.click(which.response, label="All of them")
+    assert "only its owner or an admin" in text(refused.followups[0])
+    assert len((await stage.studio.job(caller, images[0].job_id)).images) == 8
+    which = await stage.admin.click(grid.message, label="Delete")
+    gone = await stage.admin.click(which.response, label="All of them")
+    assert "8 pictures are deleted" in text(which.response)
+    emptied = stage.messages()[0]
+    assert "are deleted" in text(emptied)
+    assert (labels(emptied), emptied.attachments) == ([], [])
+    assert (await stage.studio.job(caller, images[0].job_id)).images == ()
+    again = await stage.admin.click(which.response, label="Undo")
+    assert "8 pictures are back" in text(again.response or gone.response or which.response)
+    assert (await stage.studio.job(caller, images[0].job_id)).images == images
+
+
+async def test_all_pictures_of_a_grid_are_made_private_and_taken_off_its_message(stage):
+    grid = await stage.imagine(stage.alice, count=4)
+    job = await newest_job(stage, stage.alice)
+    neighbour = Caller(owner_id=stage.bob.id, guild_id=stage.guild.id)
+    refused = await stage.bob.click(grid.message, label=ALL_LOCKED)
+    assert "only its owner may change" in text(refused.response)
+    locked = await stage.alice.click(grid.message, label=ALL_LOCKED)
+    assert locked.ephemeral
+    assert "All 4 pictures are private now" in text(locked.response)
+    assert "shows it to everybody" in text(locked.response)
+    for image in job.images:
+        with pytest.raises(NotFound):
+            await stage.studio.image(neighbour, image.id)
+    with pytest.raises(NotFound):
+        await stage.studio.job(neighbour, job.id)
+    await stage.connect()
+    await stage.alice.click(locked.response, label="Take it off that message")
+    emptied = stage.messages()[0]
+    assert "This is private" in text(emptied)
+    assert (labels(emptied), emptied.attachments, gallery_items(emptied)) == ([], [], [])
+
+
+async def test_all_pictures_of_a_grid_are_made_public_again_once_all_are_private(stage):
+    grid = await stage.imagine(stage.alice, count=2)
+    first, second = (await newest_job(stage, stage.alice)).images
+    owner = Caller(owner_id=stage.alice.id, guild_id=stage.guild.id)
+    neighbour = Caller(owner_id=stage.bob.id, guild_id=stage.guild.id)
+    await stage.studio.publish(owner, first.id, is_private=True)
+    locked = await stage.alice.click(grid.message, label=ALL_LOCKED)
+    with pytest.raises(NotFound):
+        await stage.studio.job(neighbour, first.job_id)
+    offered = await stage.alice.click(grid.message, label=ALL_LOCKED)
+    assert "are private now" in text(offered.response), "what others see is no secret by a slip"
+    opened = await stage.alice.click(locked.response, label=ALL_LOCKED)
+    assert "All 2 pictures are public now" in text(opened.response)
+    assert len((await stage.studio.job(neighbour, first.job_id)).images) == 2
+    for image in (first, second):
+        await stage.studio.delete(owner, image.id)
+    gone = await stage.alice.click(grid.message, label=ALL_LOCKED)
+    assert "no picture of it left" in text(gone.response)
 
 
 async def test_a_picture_deleted_where_it_was_opened_says_that_other_messages_stay(stage):

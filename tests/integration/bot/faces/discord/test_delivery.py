@@ -133,7 +133,7 @@ async def test_a_picture_over_the_limit_is_a_link_where_the_web_studio_has_one(s
     assert "U1" in labels(message)
 
 
-MOVING = ["Reroll", "Restyle", "Favourite", "Delete", ""]
+MOVING = ["Reroll", "Restyle", "Favourite", "Delete", "", "All private or public"]
 
 
 @pytest.mark.parametrize(

@@ -384,8 +384,11 @@ async def test_a_button_under_a_restyle_shows_its_strengths(stage):
     await stage.connect()
     strip = await stage.delivered(await stage.bob.click(restyled, label="Strengths"))
     assert len(choices(strip)) == 5
-    first, second = stage.engine.requests
-    assert (second.styles, second.content) == (first.styles, first.content)
+    own = await stage.delivered(await stage.alice.click(restyled, label="Strengths"))
+    assert len(choices(own)) == 5
+    first, second, third = stage.engine.requests
+    assert second.styles == third.styles == first.styles
+    assert (third.content, second.content == first.content) == (first.content, False)
     assert second.image_strengths
     plain = await stage.alice.slash(stage.channel, "imagine", prompt="a red fox", count=1)
     assert "Strengths" not in labels(await stage.delivered(plain))
