@@ -232,6 +232,7 @@ def _discord_options(settings: Settings, token: str) -> DiscordOptions:
         test_guild_id=settings.discord.test_guild_id,
         is_age_restricted_only=settings.discord.age_restricted_only,
         is_servers_only=settings.discord.servers_only,
+        announce_after_s=settings.discord.announce_after_s,
         upload_max_bytes=settings.upload_max_mb * 2**20,
         picture_link=picture_links(_web_config(settings)) if settings.web.enabled else None,
     )

@@ -51,6 +51,7 @@ class DiscordSettings(_Section):
     sync_commands: bool = True
     age_restricted_only: bool = False  # pictures are made in age-restricted channels alone
     servers_only: bool = False  # neither in direct messages nor where a member brings the bot along
+    announce_after_s: float = Field(default=60.0, ge=0, le=900)  # 0: results edit the answer
 
 
 class EngineSettings(_Section):

@@ -9,6 +9,7 @@ from bot.faces.discord.face import FaceClient, Interaction, is_installed_here
 from bot.studio.contract import Destination
 
 FACE = "discord"
+TOKEN_S = 15 * 60.0  # that an interaction's token lives
 TOKEN_MARGIN_S = 15.0  # an interaction's token is not used this close to its end
 DEFAULT_LIMIT_BYTES = 10 * 2**20  # of a file, where no interaction says its own
 CLOSED_THREAD = frozenset({50083, 160005})  # archived, where nothing is edited; locked
@@ -75,6 +76,10 @@ class ChatAddress:
     def is_public(self) -> bool:
         """Others see what is shown there, and shall not see what is private."""
         return self.guild_id is not None and not self.is_ephemeral and not self.is_secluded
+
+    def waited_s(self) -> float:
+        """Seconds since the interaction."""
+        return discord.utils.utcnow().timestamp() - self.expires_at + TOKEN_S
 
     def is_open(self) -> bool:
         """The interaction can still be answered."""

@@ -61,6 +61,8 @@ class Ending:
 class DiscordDeliverer:
     """Edits the answer while its token lives; then posts to the channel; else writes to the member.
 
+    Discord tells nobody of an edit: for a result that took long, a post comes first.
+
     Repeatable: an edit changes the same message, a post carries the job's id as enforced nonce.
     """
 
@@ -81,14 +83,23 @@ class DiscordDeliverer:
             await self._close(sheets_message(self._client, address), address)
 
     async def _deliver(self, job: JobView, files: tuple[bytes, ...], address: ChatAddress) -> None:
+        is_secret = address.is_ephemeral or (job.is_private and address.is_public)
+        is_announced = self._is_worth_a_post(address) and not is_secret
+        if is_announced and await self._post(job, files, address):
+            return
         if address.is_open() and await self._answer(job, files, address):
             return
-        is_secret = address.is_ephemeral or (job.is_private and address.is_public)
         is_posted = False
         if address.channel_id is not None and not is_secret:
             is_posted = await self._post(job, files, address)
         if not is_posted:
             await self._write_to_member(job, files, address)
+
+    def _is_worth_a_post(self, address: ChatAddress) -> bool:
+        """Whether the member has looked away by now, and an edit would change an old message."""
+        after_s = self._client.options.announce_after_s
+        is_edit = address.message_id is not None and address.channel_id is not None
+        return is_edit and 0 < after_s <= address.waited_s()
 
     async def _answer(self, job: JobView, files: tuple[bytes, ...], address: ChatAddress) -> bool:
         """Use the interaction; False where that is over or not allowed."""
@@ -155,7 +166,15 @@ class DiscordDeliverer:
         """Take the cancel button off the message that can't become the result any more."""
         if address.message_id is None or address.is_ephemeral:
             return
-        await self._close(channel.get_partial_message(address.message_id), address)
+        message = channel.get_partial_message(address.message_id)
+        if address.is_open():
+            try:
+                await message.delete()
+            except discord.HTTPException as error:
+                log.debug("a progress message is closed, for it can't be deleted: %s", error)
+            else:
+                return
+        await self._close(message, address)
 
     async def _close(self, message: discord.PartialMessage | None, address: ChatAddress) -> None:
         """Leave a word in place of progress whose result is another message."""

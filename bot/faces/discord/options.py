@@ -22,5 +22,6 @@ class DiscordOptions:
     picture_link: Callable[[ImageView], str] | None = None  # signed link of the web studio
     is_age_restricted_only: bool = False  # pictures are made in age-restricted channels alone
     is_servers_only: bool = False  # neither in direct messages nor where a member brings it along
+    announce_after_s: float = 60.0  # slower results come as messages of their own; 0: none
     edit_interval_s: float = 1.5  # between two edits of a progress message
     guild_ready_timeout_s: float = 2.0

@@ -62,6 +62,37 @@ async def test_a_late_result_tells_its_owner_and_nobody_else(stage):
     assert allowed == {"parse": [], "users": [stage.alice.id]}
 
 
+async def test_a_result_that_took_a_minute_is_a_message_that_tells_its_owner(stage):
+    before = (await begun(stage)).response.id
+    await stage.env.advance_time(90)
+    stage.engine.stuck = False
+    await stage.until(lambda: has_ending(stage.messages()[-1]))
+    posted = stage.messages()[-1]
+    assert posted.id != before
+    assert f"<@{stage.alice.id}>" in text(posted)
+    await stage.until(lambda: before not in {message.id for message in stage.messages()})
+
+
+async def test_a_result_that_was_quick_takes_the_place_of_its_progress(stage):
+    result = await begun(stage)
+    await stage.env.advance_time(20)
+    stage.engine.stuck = False
+    await stage.until(lambda: has_ending(stage.messages()[-1]))
+    assert stage.messages()[-1].id == result.response.id
+
+
+async def test_where_the_bot_may_not_post_a_slow_result_takes_the_place_too(stage):
+    channel = stage.guild.create_text_channel("read-only")
+    result = await begun(stage, channel)
+    await stage.env.advance_time(90)
+    stage.env.inject_error(
+        "POST", f"/channels/{channel.id}/messages", status=403, code=50013, times=None
+    )
+    stage.engine.stuck = False
+    await stage.until(lambda: has_ending(stage.messages(channel.id)[-1]))
+    assert stage.messages(channel.id)[-1].id == result.response.id
+
+
 async def test_a_private_result_that_is_late_is_a_direct_message(stage):
     await ended_late(stage, private=True)
     await stage.until(lambda: direct_messages(stage, stage.alice))
