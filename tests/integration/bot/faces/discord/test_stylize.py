@@ -321,9 +321,8 @@ async def test_a_style_is_trained_for_its_owner_and_named_afterwards(stage):
 
 async def test_a_learned_style_is_replaced_only_when_that_is_said(stage):
     old, new = ("wave.png", png_bytes()), ("wave.png", png_bytes(32, "blue"))
-    await stage.delivered(
-        await stage.alice.slash(stage.channel, "style train", name="wave", picture=old)
-    )
+    result = await stage.alice.slash(stage.channel, "style train", name="wave", picture=old)
+    await stage.until(lambda: "Favourite" in labels(result.response))
     refused = await stage.alice.slash(stage.channel, "style save", name="wave", picture=new)
     assert "was learned from another picture" in text(refused.response)
     saved = await stage.alice.slash(
