@@ -12,6 +12,7 @@ from sqlalchemy import (
     exists,
     or_,
     select,
+    update,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
@@ -148,6 +149,40 @@ class Styles:
         )
         async with self._database.writing() as session:
             await session.execute(there)
+
+    async def rename(self, owner_id: int, name: str, new_name: str) -> None:
+        """Call a member's own style otherwise, wherever it is shared.
+
+        Raises:
+            NotFound: the member keeps none of the old name.
+            NameTaken: the new one means another style, of the member or where it is shared.
+        """
+        own = and_(StyleRow.owner_id == owner_id, StyleRow.name == name)
+        shares = select(StyleShareRow.guild_id).where(
+            StyleShareRow.owner_id == owner_id, StyleShareRow.name == name
+        )
+        there = select(StyleShareRow).where(
+            StyleShareRow.name == new_name, StyleShareRow.guild_id.in_(shares)
+        )
+        async with self._database.writing() as session:
+            if await session.get(StyleRow, (owner_id, name)) is None:
+                raise NotFound(Said("you keep no style called {name}", name=name[:40]))
+            if await session.get(StyleRow, (owner_id, new_name)) is not None:
+                raise NameTaken(
+                    Said("you keep a style called {name}; choose another name", name=new_name)
+                )
+            if await session.scalar(there.limit(1)) is not None:
+                raise NameTaken(
+                    Said(
+                        "somebody else shares a style called {name} where yours is shared; "
+                        "choose another name",
+                        name=new_name,
+                    )
+                )
+            await session.execute(
+                update(StyleRow).where(own).values(name=new_name),
+                execution_options={"synchronize_session": False},
+            )
 
     async def remove(self, owner_id: int, name: str) -> None:
         """Forget a member's own style; an unknown one is no error."""

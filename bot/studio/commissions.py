@@ -189,20 +189,26 @@ class Commissions:
         self,
         caller: Caller,
         name: str,
-        picture: bytes,
+        picture: bytes | None,
         destination: Destination,
         *,
         replacing: bool,
     ) -> JobRow:
-        """A style that the fast network learns when nothing else is to be done."""
+        """A style that the fast network learns when nothing else is to be done.
+
+        Without a picture it is the one that is kept under the name.
+        """
         terms = await self._acceptance.terms(caller)
         if not self._training_steps:
             raise NotAllowed("styles are not trained here; save the style, it works without")
         wanted = await self._house.free_style_name(caller, name)
-        upload = await self._ingredients.clean(picture, "the style")
-        lost = await self._house.lost_by(caller, wanted, upload.png, replacing=replacing)
+        if picture is None:
+            png = await self._house.own_style_png(caller, name)
+        else:
+            png = (await self._ingredients.clean(picture, "the style")).png
+        lost = await self._house.lost_by(caller, wanted, png, replacing=replacing)
         commission = Commission(
-            request=TrainStyle(style=upload.png, name=wanted, steps=self._training_steps),
+            request=TrainStyle(style=png, name=wanted, steps=self._training_steps),
             prompt=wanted,
             model=STYLE_MODEL,
             operation=Operation.TRAIN_STYLE,

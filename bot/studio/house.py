@@ -300,6 +300,34 @@ class House:
             raise await self._not_shared(caller, wanted)
         await self._styles.take_back(caller.guild_id, wanted)
 
+    async def own_style_png(self, caller: Caller, name: str) -> bytes:
+        """The picture of a style that the caller keeps, to be learnt.
+
+        Raises:
+            NotFound: the caller keeps none of that name.
+        """
+        wanted = as_style_name(name)
+        try:
+            row = await self._styles.own(caller.owner_id, wanted)
+        except NotFound as error:
+            raise NotFound(
+                Said(
+                    "you keep no style called {name}; send the picture that is to be learned",
+                    name=wanted[:40],
+                )
+            ) from error
+        return await self._files.read(row.file_key)
+
+    async def rename_style(self, caller: Caller, name: str, new_name: str) -> None:
+        """Call one of the caller's styles otherwise; it stays shared and learnt.
+
+        Raises:
+            NotFound: the caller keeps none of the old name.
+            NameTaken: the new name means another style.
+            UserError: the new name can't be one.
+        """
+        await self._styles.rename(caller.owner_id, as_style_name(name), style_name(new_name))
+
     async def delete_style(self, caller: Caller, name: str) -> None:
         """Forget one of the caller's styles.
 

@@ -418,24 +418,26 @@ class Atelier:
         await self._house.set_rules(caller, rules)
 
     async def save_style(
-        self, caller: Caller, name: str, picture: bytes, *, replacing: bool = False
+        self, caller: Caller, name: str, picture: bytes | str, *, replacing: bool = False
     ) -> str:
         """Keep a style reference under a name of the member's."""
-        upload = await self._ingredients.clean(picture, "the style")
+        data = await self._data_of(caller, picture)
+        upload = await self._ingredients.clean(data, "the style")
         return await self._house.save_style(caller, name, upload.png, replacing=replacing)
 
     async def train_style(
         self,
         caller: Caller,
         name: str,
-        picture: bytes,
+        picture: bytes | str | None,
         destination: Destination,
         *,
         replacing: bool = False,
     ) -> JobView:
         """Let the fast network learn a style; once the job is finished it is kept as `name`."""
+        data = None if picture is None else await self._data_of(caller, picture)
         row = await self._commissions.train_style(
-            caller, name, picture, destination, replacing=replacing
+            caller, name, data, destination, replacing=replacing
         )
         return self._accepted([row])[0]
 
@@ -478,9 +480,17 @@ class Atelier:
         """Let the caller's guild use one of their styles, or no more; admins may end it, too."""
         await self._house.share_style(caller, name, on=on)
 
+    async def rename_style(self, caller: Caller, name: str, new_name: str) -> None:
+        """Call one of the caller's styles otherwise."""
+        await self._house.rename_style(caller, name, new_name)
+
     async def delete_style(self, caller: Caller, name: str) -> None:
         """Forget one of the caller's styles."""
         await self._house.delete_style(caller, name)
+
+    async def _data_of(self, caller: Caller, picture: bytes | str) -> bytes:
+        """An upload, or the file of an image of the gallery."""
+        return picture if isinstance(picture, bytes) else await self._gallery.png(caller, picture)
 
     def _accepted(self, rows: Sequence[JobRow]) -> tuple[JobView, ...]:
         self.scheduler.accept(rows)

@@ -85,7 +85,12 @@ async def draw(
         try:
             return await imagined(studio, confirmed=ask.confirmed)
         except ConfirmationNeeded as question:
-            await _require_yes(question.count, console)
+            await require_yes(
+                f"this prompt makes {question.count} jobs",
+                "--yes starts them all",
+                "Start them all?",
+                console,
+            )
             return await imagined(studio, confirmed=True)
 
     return await submit(opening, ordered, out, console)
@@ -138,20 +143,30 @@ def read_file(path: Path) -> bytes:
         raise UserError(msg) from None
 
 
-async def _require_yes(count: int, console: Console) -> None:
-    """Ask whether many jobs are meant.
+async def require_yes(fact: str, cure: str, question: str, console: Console) -> None:
+    """Ask whether something is meant; `cure` is for those who can't be asked.
 
     Raises:
-        UserError: they are not, or nobody is there to be asked.
+        UserError: it is not meant, or nobody is there to be asked.
     """
     if not (sys.stdin.isatty() and console.is_terminal):
-        msg = f"this prompt makes {count} jobs; --yes starts them all"
+        msg = f"{fact}; {cure}"
         raise UserError(msg)
-    question = f"This prompt makes {count} jobs. Start them all? (y/N)"
-    console.print(question, end=" ", highlight=False)
+    told = f"{fact[0].upper()}{fact[1:]}. {question} (y/N)"
+    console.print(told, end=" ", markup=False, highlight=False)
     if (await _typed_line()).strip().lower() not in ("y", "yes"):
-        msg = "nothing was started"
+        msg = "nothing was done"
         raise UserError(msg)
+
+
+async def require_forgettable(name: str, console: Console) -> None:
+    """Ask whether what was learnt shall be forgotten for good.
+
+    Raises:
+        UserError: it shall not, or nobody is there to be asked.
+    """
+    fact = f"what {name} has learned can't be brought back"
+    await require_yes(fact, "--yes forgets it", "Forget it?", console)
 
 
 async def _typed_line() -> str:

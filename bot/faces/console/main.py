@@ -57,6 +57,7 @@ ONE = "What is there is replaced. Else a name that is free."
 Member = Annotated[
     int, typer.Argument(min=0, max=2**63 - 1, help="The id of an account; 0: web and command line.")
 ]
+Meant = Annotated[bool, typer.Option("--yes", help="Do not ask before what was learned is lost.")]
 Replacing = Annotated[
     bool, typer.Option("--replace", help="Lose what was learned from another picture of the name.")
 ]
@@ -314,21 +315,24 @@ def list_styles(context: typer.Context) -> None:
 def save_style(
     context: typer.Context,
     name: str,
-    picture: Path,
+    picture: Annotated[str, typer.Argument(help="A picture's file, or the id of an image.")],
     replace: Replacing = False,  # noqa: FBT002
 ) -> None:
     """Keep a picture's look under a name."""
     with _complaints():
-        data = drawing.read_file(picture)
+        look = restyling.read_content(picture)
         studio = _application(context).open_studio_of(_quiet_settings(), with_engine=False)
-        asyncio.run(restyling.save_style(studio, name, data, err, replacing=replace))
+        asyncio.run(restyling.save_style(studio, name, look, err, replacing=replace))
 
 
 @styles.command("train")
 def train_style(
     context: typer.Context,
     name: str,
-    picture: Path,
+    picture: Annotated[
+        str | None,
+        typer.Argument(help="A picture's file, or the id of an image; else the one of that name."),
+    ] = None,
     replace: Replacing = False,  # noqa: FBT002
     out: Annotated[
         Path | None, typer.Option(help=f"Where before and after are shown. {ONE}")
@@ -336,10 +340,10 @@ def train_style(
 ) -> None:
     """Let the fast method learn a picture's look, in minutes, and keep it under a name."""
     with _complaints():
-        data = drawing.read_file(picture)
+        look = restyling.read_content(picture) if picture else None
         studio = _application(context).open_studio_of(_quiet_settings())
         place = drawing.out_of(out, "trained.png")
-        making = restyling.train_style(studio, name, data, place, err, replacing=replace)
+        making = restyling.train_style(studio, name, look, place, err, replacing=replace)
         for path in asyncio.run(making):
             typer.echo(path)
 
@@ -357,12 +361,20 @@ def show_style(
         typer.echo(asyncio.run(restyling.show_style(studio, name, place)))
 
 
+@styles.command("rename")
+def rename_style(context: typer.Context, name: str, new_name: str) -> None:
+    """Call a saved style otherwise."""
+    with _complaints():
+        studio = _application(context).open_studio_of(_quiet_settings(), with_engine=False)
+        asyncio.run(restyling.rename_style(studio, name, new_name))
+
+
 @styles.command("delete")
-def delete_style(context: typer.Context, name: str) -> None:
+def delete_style(context: typer.Context, name: str, yes: Meant = False) -> None:  # noqa: FBT002
     """Forget a saved style."""
     with _complaints():
         studio = _application(context).open_studio_of(_quiet_settings(), with_engine=False)
-        asyncio.run(restyling.delete_style(studio, name))
+        asyncio.run(restyling.delete_style(studio, name, err, confirmed=yes))
 
 
 @generators.command("list")
@@ -405,11 +417,11 @@ def show_generator(
 
 
 @generators.command("delete")
-def delete_generator(context: typer.Context, name: str) -> None:
+def delete_generator(context: typer.Context, name: str, yes: Meant = False) -> None:  # noqa: FBT002
     """Forget a generator."""
     with _complaints():
         studio = _application(context).open_studio_of(_quiet_settings(), with_engine=False)
-        asyncio.run(teaching.delete(studio, name))
+        asyncio.run(teaching.delete(studio, name, err, confirmed=yes))
 
 
 @commands.command()

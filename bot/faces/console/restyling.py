@@ -9,8 +9,17 @@ from rich.console import Console
 from rich.table import Table
 
 from bot.errors import UserError
-from bot.faces.console.drawing import NOWHERE, OPERATOR, Out, read_file, save_picture, submit
+from bot.faces.console.drawing import (
+    NOWHERE,
+    OPERATOR,
+    Out,
+    read_file,
+    require_forgettable,
+    save_picture,
+    submit,
+)
 from bot.studio.contract import JobView, Restyling, Studio, StyleChoice
+from bot.studio.house import as_style_name
 from bot.studio.restyling import read_weighted
 
 _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif"})
@@ -88,7 +97,7 @@ async def list_styles(opening: AbstractAsyncContextManager[Studio], console: Con
 async def save_style(
     opening: AbstractAsyncContextManager[Studio],
     name: str,
-    picture: bytes,
+    picture: bytes | str,
     console: Console,
     *,
     replacing: bool,
@@ -103,7 +112,7 @@ async def save_style(
 async def train_style(
     opening: AbstractAsyncContextManager[Studio],
     name: str,
-    picture: bytes,
+    picture: bytes | str | None,
     out: Out,
     console: Console,
     *,
@@ -127,9 +136,23 @@ async def show_style(opening: AbstractAsyncContextManager[Studio], name: str, ou
     return await save_picture(opening, lambda studio: studio.style_png(OPERATOR, name), out)
 
 
-async def delete_style(opening: AbstractAsyncContextManager[Studio], name: str) -> None:
-    """Forget a style."""
+async def rename_style(
+    opening: AbstractAsyncContextManager[Studio], name: str, new_name: str
+) -> None:
+    """Call a style otherwise."""
     async with opening as studio:
+        await studio.rename_style(OPERATOR, name, new_name)
+
+
+async def delete_style(
+    opening: AbstractAsyncContextManager[Studio], name: str, console: Console, *, confirmed: bool
+) -> None:
+    """Forget a style; where something was learnt from it, ask first."""
+    async with opening as studio:
+        wanted = as_style_name(name)
+        trained = {style.name for style in await studio.styles(OPERATOR) if style.is_trained}
+        if wanted in trained and not confirmed:
+            await require_forgettable(wanted, console)
         await studio.delete_style(OPERATOR, name)
 
 

@@ -7,7 +7,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bot.faces.console.drawing import NOWHERE, OPERATOR, Out, save_picture, submit
+from bot.faces.console.drawing import (
+    NOWHERE,
+    OPERATOR,
+    Out,
+    require_forgettable,
+    save_picture,
+    submit,
+)
 from bot.studio.contract import JobView, Studio, Teaching
 
 Opening = AbstractAsyncContextManager[Studio]
@@ -40,7 +47,10 @@ async def show(opening: Opening, name: str, out: Out) -> Path:
     return await save_picture(opening, lambda studio: studio.generator_png(OPERATOR, name), out)
 
 
-async def delete(opening: Opening, name: str) -> None:
-    """Forget a generator."""
+async def delete(opening: Opening, name: str, console: Console, *, confirmed: bool) -> None:
+    """Ask whether a generator shall be forgotten, and forget it."""
     async with opening as studio:
+        await studio.generator_png(OPERATOR, name)  # or there is nothing to ask about
+        if not confirmed:
+            await require_forgettable(name, console)
         await studio.delete_generator(OPERATOR, name)

@@ -24,6 +24,11 @@ from bot.faces.discord.components.confirmation import ConfirmButton, DismissButt
 from bot.faces.discord.components.details import InfoButton, JobInfoButton
 from bot.faces.discord.components.erasing import EraseButton
 from bot.faces.discord.components.flags_page import AllFlagsButton
+from bot.faces.discord.components.forgetting import (
+    ForgetGeneratorButton,
+    ForgetStyleButton,
+    SpareButton,
+)
 from bot.faces.discord.components.gallery_pages import OpenMenu, PageMenu, TurnButton
 from bot.faces.discord.components.history_pages import OlderJobsButton
 from bot.faces.discord.components.keeping import (
@@ -100,6 +105,8 @@ BUTTONS: tuple[type[discord.ui.DynamicItem[Any]], ...] = (
     DrawInStyleButton,
     EraseButton,
     FavouriteButton,
+    ForgetGeneratorButton,
+    ForgetStyleButton,
     HideAllButton,
     HideButton,
     InfoButton,
@@ -117,6 +124,7 @@ BUTTONS: tuple[type[discord.ui.DynamicItem[Any]], ...] = (
     RestoreButton,
     RestyleButton,
     RestylePickButton,
+    SpareButton,
     StrengthMenu,
     StrengthsButton,
     TurnButton,

@@ -85,6 +85,7 @@ _ROUTES = (
     web.post("/api/styles/train", restyles.train_style),
     web.get("/api/styles/{name}.png", restyles.style_png),
     web.get("/api/styles/{name}.webp", restyles.style_thumbnail),
+    web.post("/api/styles/{name}/rename", restyles.rename_style),
     web.delete("/api/styles/{name}", restyles.delete_style),
     web.get("/api/generators", generators.list_generators),
     web.post("/api/generators", generators.train_generator),

@@ -6,7 +6,7 @@ from typing import Any
 from aiohttp import web
 
 from bot.faces.web.context import caller_of, destination_of, locale_of, studio_of
-from bot.faces.web.submissions import Look, NamedStyle, Restyle, body_of
+from bot.faces.web.submissions import Lesson, Look, NamedStyle, NewName, Restyle, body_of
 from bot.faces.web.views import jobs_json
 from bot.studio.contract import Detail, JobView, Restyling, StyleChoice, StyleView
 from bot.studio.restyling import BLEND_STEPS
@@ -63,8 +63,9 @@ async def list_styles(request: web.Request) -> web.Response:
 async def save_style(request: web.Request) -> web.Response:
     """`POST /api/styles`: keep a picture's look under a name."""
     body = await body_of(request, NamedStyle)
+    assert body.look is not None
     lost = await studio_of(request).save_style(
-        caller_of(request), body.name, body.picture, replacing=body.replace
+        caller_of(request), body.name, body.look, replacing=body.replace
     )
     told = {"remark": translated(lost, locale_of(request))}
     return web.json_response(await _styles_json(request) | told)
@@ -72,12 +73,20 @@ async def save_style(request: web.Request) -> web.Response:
 
 async def train_style(request: web.Request) -> web.Response:
     """`POST /api/styles/train`: a job after which the fast method knows a picture's look."""
-    body = await body_of(request, NamedStyle)
+    body = await body_of(request, Lesson)
     studio, caller = studio_of(request), caller_of(request)
     job = await studio.train_style(
-        caller, body.name, body.picture, destination_of(request), replacing=body.replace
+        caller, body.name, body.look, destination_of(request), replacing=body.replace
     )
     return web.json_response(jobs_json((job,)), status=202)
+
+
+async def rename_style(request: web.Request) -> web.Response:
+    """`POST /api/styles/{name}/rename`: call a saved look otherwise."""
+    body = await body_of(request, NewName)
+    name = request.match_info["name"]
+    await studio_of(request).rename_style(caller_of(request), name, body.name)
+    return await list_styles(request)
 
 
 async def delete_style(request: web.Request) -> web.Response:

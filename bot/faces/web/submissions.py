@@ -67,12 +67,42 @@ class Restyle(Body):
         return self
 
 
-class NamedStyle(Body):
-    """`POST /api/styles`."""
+class Lesson(Body):
+    """`POST /api/styles/train`; without a picture the one that is kept under the name is learnt."""
 
     name: Annotated[str, Field(min_length=1, max_length=40)]
-    picture: Picture
+    picture: Picture | None = None
+    image: Annotated[str, Field(min_length=1)] | None = None  # of the gallery, in its place
     replace: bool = False  # lose what was learnt from another picture of that name
+
+    @model_validator(mode="after")
+    def _has_one_picture_at_most(self) -> Self:
+        if None not in (self.picture, self.image):
+            msg = "a picture is an upload or the id of an image"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def look(self) -> bytes | str | None:
+        """The picture as the studio takes it."""
+        return self.picture or self.image
+
+
+class NamedStyle(Lesson):
+    """`POST /api/styles`."""
+
+    @model_validator(mode="after")
+    def _has_a_picture(self) -> Self:
+        if self.look is None:
+            msg = "a picture is an upload or the id of an image"
+            raise ValueError(msg)
+        return self
+
+
+class NewName(Body):
+    """`POST /api/styles/{name}/rename`."""
+
+    name: Annotated[str, Field(min_length=1, max_length=40)]
 
 
 class Imagine(Body):

@@ -291,9 +291,9 @@ class Studio(Protocol):
         ...
 
     async def save_style(
-        self, caller: Caller, name: str, picture: bytes, *, replacing: bool = False
+        self, caller: Caller, name: str, picture: bytes | str, *, replacing: bool = False
     ) -> str:
-        """Keep a style reference under a name of the member's, for `--sref NAME`.
+        """Keep an upload, or an image of the gallery, as a style, for `--sref NAME`.
 
         Says what an older picture of that name had that is lost, if anything. Where something was
         learnt from it, only `replacing` lets it go; else this raises `NameTaken`.
@@ -304,13 +304,14 @@ class Studio(Protocol):
         self,
         caller: Caller,
         name: str,
-        picture: bytes,
+        picture: bytes | str | None,
         destination: Destination,
         *,
         replacing: bool = False,
     ) -> JobView:
         """Let the fast network learn a style; once the job is finished it is kept as `name`.
 
+        The picture is an upload, an image's id, or None: the one that is kept under the name.
         Where something was learnt from another picture, `NameTaken` as in `save_style`.
         """
         ...
@@ -358,6 +359,10 @@ class Studio(Protocol):
 
     async def share_style(self, caller: Caller, name: str, *, on: bool) -> None:
         """Let the caller's guild use one of their styles, or no more; admins may end it, too."""
+        ...
+
+    async def rename_style(self, caller: Caller, name: str, new_name: str) -> None:
+        """Call one of the caller's styles otherwise; it stays shared and learnt."""
         ...
 
     async def delete_style(self, caller: Caller, name: str) -> None:

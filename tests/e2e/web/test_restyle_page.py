@@ -266,6 +266,11 @@ async def test_a_look_is_learned_from_the_page_and_forgotten_again(page, engine,
     await learned.click()
     await page.screenshot(path=artefacts / "restyle-forget.png")
     await forget.click()
+    question = page.get_by_role("dialog", name="Forget my-wave")
+    await question.get_by_role("button", name="Cancel").click()
+    await forget.click()
+    await expect(question).to_contain_text("can't be brought back")
+    await question.get_by_role("button", name="Forget my-wave").click()
     await expect(page.locator(".notice").last).to_contain_text("my-wave")
     await expect(forget).to_be_hidden()
     await expect(bench(page).locator(".look").first).not_to_contain_text("my-wave")
@@ -275,6 +280,32 @@ async def test_a_look_is_learned_from_the_page_and_forgotten_again(page, engine,
     await drop(page, gradient())
     await page.get_by_role("button", name="Restyle it").click()
     await expect(bench(page).locator(".look:not(.add)")).to_have_count(8)
+
+
+async def test_a_kept_look_is_learned_where_it_is_chosen_and_replaced_only_if_told(page, engine):
+    async def keep(picture):
+        await drop(page, picture)
+        await page.get_by_role("button", name="Keep its look").click()
+        await page.get_by_label("What is this look called?").fill("wave")
+        await page.keyboard.press("Enter")
+
+    await keep(gradient())
+    await expect(page.locator(".notice").last).to_contain_text("Kept as wave")
+    await drop(page, gradient())
+    await page.get_by_role("button", name="Restyle it").click()
+    await bench(page).locator(".look").first.click()
+    await bench(page).get_by_role("button", name="Learn wave").click()
+    await expect(page.locator(FINISHED)).to_have_count(1)
+    [request] = engine.requests
+    assert isinstance(request, TrainStyle)
+    file = io.BytesIO()
+    Image.new("RGB", (40, 30), "teal").save(file, "PNG")
+    await keep(file.getvalue())
+    dialog = page.get_by_role("dialog", name="Keep its look")
+    await expect(dialog.get_by_role("alert")).to_contain_text("was learned from another picture")
+    await dialog.get_by_role("checkbox", name="Replace it").check()
+    await dialog.get_by_role("button", name="Keep", exact=True).click()
+    await expect(page.locator(".notice").last).to_contain_text("what was learned from the old one")
 
 
 async def test_the_bench_fits_a_small_phone_in_chinese(phone, artefacts):

@@ -12,14 +12,16 @@ from bot.faces.discord.commands.choices import (
     complete_style,
 )
 from bot.faces.discord.commands.stylize import STYLE_LENGTH_MAX, choice_named
+from bot.faces.discord.components.forgetting import ForgetStyleButton, ask_to_forget
 from bot.faces.discord.components.restyle import blend_in, saved_styles
 from bot.faces.discord.components.style import DrawInStyleButton
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words, described, phrase
 from bot.faces.discord.pictures import fitting_upload, small_sheet
 from bot.faces.discord.submission import acknowledge
-from bot.faces.discord.uploads import fetch_upload
+from bot.faces.discord.uploads import ID_MAX, fetch_upload, picture_of, require_one_of
 from bot.studio.contract import Caller, Destination, JobView, Restyling, StyleView
+from bot.studio.house import as_style_name
 from bot.wording import translated
 
 NAME_MAX = 40  # characters
@@ -43,21 +45,22 @@ class StyleCommands(app_commands.Group):
         name=phrase("commands.style-save.name"),
         description=phrase("commands.style-save.description"),
     )
-    @app_commands.describe(**described("style-save", "name", "picture", "replace"))
+    @app_commands.describe(**described("style-save", "name", "picture", "id", "replace"))
     async def save(
         self,
         interaction: Interaction,
         name: app_commands.Range[str, 1, NAME_MAX],
-        picture: discord.Attachment,
+        picture: discord.Attachment | None = None,
+        id: app_commands.Range[str, 1, ID_MAX] | None = None,  # noqa: A002
         replace: bool = False,  # noqa: FBT001, FBT002
     ) -> None:
         """Keep a picture's look, in place of an older one of that name."""
+        require_one_of(interaction, picture=picture, id=id)
         await interaction.response.defer(thinking=True, ephemeral=True)
         words, caller = Words(interaction.locale.value), caller_of(interaction)
-        data = await fetch_upload(interaction, picture)
-        studio = interaction.client.studio
-        lost = await studio.save_style(caller, name, data, replacing=replace)
-        kept = "-".join(name.casefold().split())
+        look = await picture_of(interaction, picture, id)
+        lost = await interaction.client.studio.save_style(caller, name, look, replacing=replace)
+        kept = as_style_name(name)
         button = DrawInStyleButton(kept, words("buttons.draw_in_style"))
         texts = [words("style.kept", name=kept), translated(lost, words.language)]
         view = card(*filter(None, texts), rows=[[button]])
@@ -67,21 +70,27 @@ class StyleCommands(app_commands.Group):
         name=phrase("commands.style-train.name"),
         description=phrase("commands.style-train.description"),
     )
-    @app_commands.describe(**described("style-train", "name", "picture", "replace"))
+    @app_commands.describe(**described("style-train", "name", "picture", "id", "replace"))
+    @app_commands.autocomplete(name=complete_own_style)
     async def train(
         self,
         interaction: Interaction,
         name: app_commands.Range[str, 1, NAME_MAX],
-        picture: discord.Attachment,
+        picture: discord.Attachment | None = None,
+        id: app_commands.Range[str, 1, ID_MAX] | None = None,  # noqa: A002
         replace: bool = False,  # noqa: FBT001, FBT002
     ) -> None:
-        """Let the fast network learn a look, with progress, while nothing else is to be done."""
+        """Let the fast network learn a look, with progress, while nothing else is to be done.
+
+        Without a picture it is the one that is kept under the name.
+        """
+        require_one_of(interaction, picture=picture, id=id)
         answer = await acknowledge(interaction, is_secret=True)
-        data = await fetch_upload(interaction, picture)
+        look = await picture_of(interaction, picture, id) if picture or id else None
         studio = interaction.client.studio
 
         async def submit(caller: Caller, destination: Destination) -> tuple[JobView, ...]:
-            job = await studio.train_style(caller, name, data, destination, replacing=replace)
+            job = await studio.train_style(caller, name, look, destination, replacing=replace)
             return (job,)
 
         await answer.run(submit)
@@ -125,7 +134,7 @@ class StyleCommands(app_commands.Group):
         words, caller = Words(interaction.locale.value), caller_of(interaction)
         studio = interaction.client.studio
         png = await studio.style_png(caller, name)
-        named = "-".join(name.casefold().split())
+        named = as_style_name(name)
         titles = {style.name: style.title for style in await studio.styles(caller)}
         title = titles.get(named, named)
         upload = await fitting_upload(png, interaction.filesize_limit)
@@ -158,16 +167,41 @@ class StyleCommands(app_commands.Group):
         await interaction.edit_original_response(content=text)
 
     @app_commands.command(
+        name=phrase("commands.style-rename.name"),
+        description=phrase("commands.style-rename.description"),
+    )
+    @app_commands.describe(**described("style-rename", "name", "new_name"))
+    @app_commands.autocomplete(name=complete_own_style)
+    async def rename(
+        self,
+        interaction: Interaction,
+        name: str,
+        new_name: app_commands.Range[str, 1, NAME_MAX],
+    ) -> None:
+        """Call a style otherwise; it stays shared and learnt."""
+        await interaction.response.defer(thinking=True, ephemeral=True)
+        words = Words(interaction.locale.value)
+        await interaction.client.studio.rename_style(caller_of(interaction), name, new_name)
+        text = words("style.renamed", name=name, new_name=as_style_name(new_name))
+        await interaction.edit_original_response(content=text)
+
+    @app_commands.command(
         name=phrase("commands.style-delete.name"),
         description=phrase("commands.style-delete.description"),
     )
     @app_commands.describe(**described("style-delete", "name"))
     @app_commands.autocomplete(name=complete_own_style)
     async def delete(self, interaction: Interaction, name: str) -> None:
-        """Forget a style."""
+        """Forget a style; where something was learnt from it, ask first."""
         await interaction.response.defer(thinking=True, ephemeral=True)
-        words = Words(interaction.locale.value)
-        await interaction.client.studio.delete_style(caller_of(interaction), name)
+        words, caller = Words(interaction.locale.value), caller_of(interaction)
+        studio, wanted = interaction.client.studio, as_style_name(name)
+        own = [one for one in await studio.styles(caller) if one.owner_id == caller.owner_id]
+        if any(one.name == wanted and one.is_trained for one in own):
+            button = ForgetStyleButton(wanted, words("buttons.forget"))
+            await ask_to_forget(interaction, button, wanted)
+            return
+        await studio.delete_style(caller, name)
         await interaction.edit_original_response(content=words("style.deleted", name=name))
 
     @app_commands.command(

@@ -3,8 +3,10 @@
 import discord
 from discord import app_commands
 
+from bot.errors import NotFound
 from bot.faces.discord.cards import Shown, card
 from bot.faces.discord.commands.choices import choice_of, complete_generator
+from bot.faces.discord.components.forgetting import ForgetGeneratorButton, ask_to_forget
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words, described, phrase
 from bot.faces.discord.pictures import fitting_upload
@@ -113,11 +115,15 @@ class TrainCommands(app_commands.Group):
     @app_commands.describe(**described("train-delete", "name"))
     @app_commands.autocomplete(name=complete_generator)
     async def delete(self, interaction: Interaction, name: str) -> None:
-        """Forget a generator."""
+        """Ask whether a generator shall be forgotten; the button does it."""
         await interaction.response.defer(thinking=True, ephemeral=True)
         words = Words(interaction.locale.value)
-        await interaction.client.studio.delete_generator(caller_of(interaction), name)
-        await interaction.edit_original_response(content=words("train.deleted", name=name))
+        found = await interaction.client.studio.generators(caller_of(interaction))
+        named = [one.name for one in found if one.name == name.strip().casefold()]
+        if not named:
+            raise NotFound(words("train.unknown", name=name))
+        button = ForgetGeneratorButton(named[0], words("buttons.forget"))
+        await ask_to_forget(interaction, button, named[0])
 
 
 def _line(words: Words, generator: GeneratorView) -> str:

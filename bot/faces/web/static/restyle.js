@@ -1,7 +1,7 @@
 // Giving a picture another look: which looks, how strongly, by which method.
 import { button, fill, h, icon, paint } from "./dom.js";
 import { ACCEPTED, modelField, more, numberField, seedField } from "./fields.js";
-import { ask, complain, notice, sendingFooter } from "./notices.js";
+import { ask, complain, confirmed, notice, sendingFooter } from "./notices.js";
 import { dataUrl, form, read, remove, send } from "./server.js";
 import { percent } from "./strengths.js";
 import { language, t } from "./words.js";
@@ -76,6 +76,7 @@ class Wish {
     this.shelf = h("div", { class: "looks", role: "group", "aria-label": t("looks") });
     this.weights = h("div", { class: "weights" });
     this.forgetting = h("button", { type: "button", class: "button forgetting", hidden: true, onclick: () => this.forgetLook(this.chosen[0]) }, icon("bin"), h("span", {}));
+    this.learning = h("button", { type: "button", class: "button forgetting", hidden: true, onclick: () => deliver(() => send("/api/styles/train", { name: this.chosen[0].name })) }, icon("brush"), h("span", {}));
     this.detail = this.choice("detail", t("detail"), DETAILS);
     this.images = this.choice("variations", t("images"), { 1: null, 2: null, 3: null, 4: null }, Number);
     this.strength = this.slider("strength", t("strength"));
@@ -98,7 +99,7 @@ class Wish {
           h("div", { class: "plan" }, h("img", { src: url, alt: this.content.image?.alt ?? "" }), this.grid),
           h("label", { class: "pairing" }, this.limiting, h("span", {}, t("someCells")))),
         h("div", { class: "how" },
-          this.shelf, this.forgetting, this.weights, this.steps,
+          this.shelf, this.learning, this.forgetting, this.weights, this.steps,
           this.strength, this.comparing,
           h("div", { class: "choices" },
             this.choice("method", t("method"), METHODS), this.detail,
@@ -119,7 +120,11 @@ class Wish {
     if (held) this.shelf.querySelector(`[data-look="${CSS.escape(held)}"]`)?.focus();
     const isOwn = this.chosen.length === 1 && this.chosen[0].preset === false && !this.chosen[0].shared;
     this.forgetting.hidden = !isOwn;
-    if (isOwn) fill(this.forgetting.lastChild, t("forgetLook", { name: this.chosen[0].name }));
+    this.learning.hidden = !isOwn || (this.chosen[0].trained && !this.chosen[0].outdated);
+    if (isOwn) {
+      fill(this.forgetting.lastChild, t("forgetLook", { name: this.chosen[0].name }));
+      fill(this.learning.lastChild, t("learnNamed", { name: this.chosen[0].name }));
+    }
     const isPair = this.chosen.length === 2;
     this.isBlend &&= isPair;
     this.steps.hidden = !isPair;
@@ -153,6 +158,8 @@ class Wish {
   }
 
   async forgetLook(look) {
+    const forget = t("forgetLook", { name: look.name });
+    if (look.trained && !(await confirmed(forget, t("forgetForGood", { name: look.name }), forget))) return;
     try {
       await remove(`/api/styles/${encodeURIComponent(look.name)}`);
       notice(t("lookForgotten", { name: look.name }));

@@ -1,6 +1,6 @@
 // Generators that learn from the gallery: those there are, and a form that trains another.
 import { button, h } from "./dom.js";
-import { complain } from "./notices.js";
+import { complain, confirmed } from "./notices.js";
 import { read, remove } from "./server.js";
 import { t } from "./words.js";
 
@@ -49,6 +49,8 @@ function row(generator) {
 }
 
 async function forget(generator, item) {
+  const title = t("forget", { name: generator.name });
+  if (!(await confirmed(title, t("forgetForGood", { name: generator.name }), title))) return;
   try {
     await remove(`/api/generators/${encodeURIComponent(generator.name)}`);
     item.remove();

@@ -54,6 +54,28 @@ async def test_another_picture_of_a_name_is_neither_shared_nor_learnt(
     assert await styles.guilds_of(1, "w") == guilds
 
 
+async def test_a_renamed_style_stays_shared_and_learnt_and_takes_no_name_from_others(
+    database: Database,
+) -> None:
+    styles = Styles(database)
+    for owner_id, name in ((1, "old"), (1, "other"), (2, "theirs"), (3, "free")):
+        row = StyleRow(owner_id=owner_id, name=name, file_key="a", created_at=NOON)
+        row.learnt_key = f"{name}'s"
+        await styles.save(row)
+    await styles.share(1, "old", 9)
+    await styles.share(2, "theirs", 9)
+    with pytest.raises(NotFound, match="nothing"):
+        await styles.rename(1, "nothing", "new")
+    for taken in ("other", "theirs"):
+        with pytest.raises(NameTaken, match=taken):
+            await styles.rename(1, "old", taken)
+    await styles.rename(1, "old", "free")
+    assert (await styles.shared(9))["free"] == 1
+    assert (await styles.named(2, 9, "free")).learnt_key == "old's"
+    with pytest.raises(NotFound):
+        await styles.named(1, 9, "old")
+
+
 async def test_a_name_means_one_style_in_a_guild_and_may_be_shared_with_several(
     database: Database,
 ) -> None:

@@ -431,6 +431,52 @@ async def test_a_learned_style_is_replaced_only_if_that_is_meant(studio: Atelier
         await studio.style_png(OTHER, "wave")
 
 
+async def test_a_kept_style_is_learned_without_its_picture_and_stays_shared(
+    studio: Atelier,
+) -> None:
+    with pytest.raises(NotFound, match="send the picture"):
+        await studio.train_style(MEMBER, "My Wave", None, WEB)
+    await studio.save_style(MEMBER, "My Wave", picture())
+    await studio.share_style(MEMBER, "my wave", on=True)
+    before = await studio.style_png(MEMBER, "my-wave")
+    with pytest.raises(NotFound, match="you keep no style called my-wave"):
+        await studio.train_style(OTHER, "my-wave", None, WEB)
+    for _ in range(2):
+        job = await ended(studio, await studio.train_style(MEMBER, "My Wave", None, WEB))
+        assert (job.state, job.reason) == (JobState.FINISHED, "")
+    [style] = [one for one in await studio.styles(OTHER) if not one.is_preset]
+    assert (style.is_trained, style.is_shared) == (True, True)
+    assert await studio.style_png(MEMBER, "my-wave") == before
+
+
+async def test_images_of_the_gallery_are_kept_and_learned_without_what_they_say_of_themselves(
+    studio: Atelier,
+) -> None:
+    drawn = await made(studio, "a secret fox --private")
+    await studio.save_style(MEMBER, "fox", drawn.images[0].id)
+    kept = await studio.style_png(MEMBER, "fox")
+    assert b"secret" not in kept
+    assert Image.open(io.BytesIO(kept)).size == (64, 64)
+    job = await studio.train_style(MEMBER, "learnt", f"{drawn.id}:1", WEB)
+    assert (await ended(studio, job)).state is JobState.FINISHED
+    for attempt in (
+        studio.save_style(OTHER, "fox", drawn.images[0].id),
+        studio.train_style(OTHER, "fox", drawn.images[0].id, WEB),
+    ):
+        with pytest.raises(NotFound, match="no such image"):
+            await attempt
+
+
+async def test_a_style_is_renamed_to_what_can_be_a_name(studio: Atelier) -> None:
+    await studio.save_style(MEMBER, "wave", picture())
+    await studio.rename_style(MEMBER, "Wave", "High Tide")
+    assert await studio.style_names(MEMBER) == ("high-tide",)
+    with pytest.raises(UserError, match="ships"):
+        await studio.rename_style(MEMBER, "high-tide", "Udnie")
+    with pytest.raises(NotFound, match="keep no style"):
+        await studio.rename_style(OTHER, "high-tide", "mine")
+
+
 async def test_a_shared_style_that_learns_another_picture_is_shared_no_more_and_says_so(
     studio: Atelier,
 ) -> None:

@@ -385,6 +385,20 @@ def test_a_learned_style_is_replaced_only_if_told_to(atelier, tmp_path):
     saved = atelier("style", "save", "wave", "new.jpg", "--replace")
     assert saved.returncode == 0, saved.stderr
     assert "what was learned from the old one is gone" in saved.stderr
+    again = atelier("style", "train", "wave", "--out", "learned.png")
+    assert again.stdout.strip() == "learned.png", again.stderr
+
+
+def test_a_learned_style_is_renamed_and_deleted_only_if_that_is_meant(atelier, tmp_path):
+    Image.new("RGB", (40, 30), "teal").save(tmp_path / "wave.jpg")
+    assert atelier("style", "train", "wave", "wave.jpg").returncode == 0
+    assert atelier("style", "rename", "wave", "High Tide").returncode == 0
+    refused = atelier("style", "delete", "high tide")
+    assert refused.returncode == 1
+    assert "can't be brought back; --yes forgets it" in refused.stderr
+    assert re.search(r"high-tide\s+saved, learned", atelier("style", "list").stdout)
+    assert atelier("style", "delete", "high tide", "--yes").returncode == 0
+    assert "high-tide" not in atelier("style", "list").stdout
 
 
 def test_a_blend_is_five_pictures(atelier, tmp_path):

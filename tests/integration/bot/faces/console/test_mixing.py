@@ -75,5 +75,7 @@ def test_a_generator_learns_from_the_gallery_and_dreams(atelier, tmp_path):  # n
     assert "beasts" in atelier("generator", "list").stdout
     dreamt = atelier("dream", "--model", "beasts", "--count", "1")
     assert dreamt.returncode == 0, dreamt.stderr
+    kept = atelier("generator", "delete", "beasts")
+    assert (kept.returncode, "--yes forgets it" in kept.stderr) == (1, True)
     moved = atelier("morph", "1", "2", "--frames", "4", "--dreamer", "beasts")
     assert moved.returncode == 0, moved.stderr

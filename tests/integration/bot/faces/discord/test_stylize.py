@@ -319,6 +319,30 @@ async def test_a_style_is_trained_for_its_owner_and_named_afterwards(stage):
     assert stage.engine.requests[-1].styles[0].learnt
 
 
+async def test_a_kept_style_is_learned_renamed_and_forgotten_after_a_question(stage):
+    await stage.imagine(prompt="a fox", count=1)
+    fox = (await newest(stage, stage.alice)).images[0]
+    refused = await stage.alice.slash(stage.channel, "style save", name="fox")
+    assert "give the id of one" in text(refused.response)
+    refused = await stage.alice.slash(stage.channel, "style train", name="fox")
+    await stage.answered(refused, "send the picture")
+    await stage.alice.slash(stage.channel, "style save", name="fox", id=f"`{fox.id}`")
+    trained = await stage.alice.slash(stage.channel, "style train", name="fox")
+    await stage.until(lambda: "Favourite" in labels(trained.response))
+    renamed = await stage.alice.slash(stage.channel, "style rename", name="fox", new_name="Red Fox")
+    assert "`red-fox`" in text(renamed.response)
+    listed = await stage.alice.slash(stage.channel, "style list")
+    assert "`red-fox` (learned)" in text(listed.response)
+    for label, says in (("No", "`red-fox` stays"), ("Forget it", "`red-fox` is forgotten")):
+        asked = await stage.alice.slash(stage.channel, "style delete", name="red-fox")
+        assert "can't be brought back" in text(asked.response)
+        await stage.connect()
+        await stage.alice.click(asked.response, label=label)
+        await stage.answered(asked, says)
+        named = await stage.studio.style_names(Caller(owner_id=stage.alice.id))
+        assert named == (() if label == "Forget it" else ("red-fox",))
+
+
 async def test_a_learned_style_is_replaced_only_when_that_is_said(stage):
     old, new = ("wave.png", png_bytes()), ("wave.png", png_bytes(32, "blue"))
     result = await stage.alice.slash(stage.channel, "style train", name="wave", picture=old)

@@ -137,8 +137,12 @@ async def test_what_was_trained_is_listed_shown_and_deleted(stage: Stage) -> Non
     shown = await stage.admin.slash(stage.channel, "train show", name="red-foxes")
     assert "/dream model:red-foxes" in text(shown.response)
     assert len(shown.response.attachments) == 1
-    gone = await stage.admin.slash(stage.channel, "train delete", name="red-foxes")
-    assert "Forgotten" in text(gone.response)
+    unknown = await stage.admin.slash(stage.channel, "train delete", name="owls")
+    assert "no generator called owls" in text(unknown.response)
+    asked = await stage.admin.slash(stage.channel, "train delete", name="red-foxes")
+    assert "can't be brought back" in text(asked.response)
+    await stage.admin.click(asked.response, label="Forget it")
+    await stage.answered(asked, "Forgotten")
     listed = await stage.admin.slash(stage.channel, "train list")
     assert "None yet" in text(listed.response)
 

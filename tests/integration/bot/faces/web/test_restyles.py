@@ -163,3 +163,25 @@ async def test_what_was_learned_is_replaced_only_if_asked_to(client, finish):
     told = await saved.json()
     assert "从旧图片学到的内容没有了" in told["remark"]
     assert not told["styles"][0]["trained"]
+
+
+async def test_an_image_is_kept_learned_without_sending_it_again_and_renamed(
+    client, finish, imagine
+):
+    drawn = (await imagine("a red fox --images 1"))["images"][0]
+    saved = await client.post("/api/styles", json={"name": "fox", "image": drawn["id"]})
+    assert saved.status == 200, await saved.text()
+    job = await start(client, finish, {"name": "fox"}, "/api/styles/train")
+    assert job["status"] == "finished"
+    renamed = await client.post("/api/styles/fox/rename", json={"name": "Red Fox"})
+    told = (await renamed.json())["styles"][0]
+    assert (told["name"], told["trained"]) == ("red-fox", True)
+    assert (await client.post("/api/styles/fox/rename", json={"name": "owl"})).status == 404
+    await client.post("/api/styles", json={"name": "owl", "image": drawn["id"]})
+    taken = await client.post("/api/styles/owl/rename", json={"name": "red-fox"})
+    assert taken.status == 409
+    both = {"name": "fox", "image": drawn["id"], "picture": data_url(picture())}
+    for address, wrong in (("/api/styles", {"name": "fox"}), ("/api/styles/train", both)):
+        refused = await client.post(address, json=wrong)
+        assert refused.status == 400
+        assert "an upload or the id of an image" in (await refused.json())["error"]
