@@ -176,7 +176,7 @@ class Gateway:
         everyone = {
             "id": guild_id,
             "name": "@everyone",
-            "permissions": str(1 << 31),
+            "permissions": str(1 << 10 | 1 << 31),  # to see channels and use commands
             "color": 0,
             "colors": {"primary_color": 0, "secondary_color": None, "tertiary_color": None},
             "hoist": False,
