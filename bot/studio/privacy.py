@@ -26,7 +26,7 @@ from bot.storage.members import Members
 from bot.storage.purging import Purging
 from bot.studio.clock import Clock
 from bot.studio.codec import file_keys
-from bot.studio.contract import Erased
+from bot.studio.contract import Erased, Operation
 from bot.studio.janitor import Janitor
 from bot.studio.views import image_view
 
@@ -131,7 +131,8 @@ class _Told:
             name = f"pictures/{seen.row.id}.{image_view(seen).suffix}"
             self.keys[name] = seen.row.video_key or seen.row.animation_key or seen.row.file_key
             told.append(_told_image(seen) | {"file": name})
-        self.uploads |= set(file_keys(row.request))
+        if not Operation(row.operation).takes_over:  # else others may have sent them
+            self.uploads |= set(file_keys(row.request))
         self.jobs.append(_told_job(row) | {"images": told})
 
 

@@ -59,16 +59,6 @@ from engine.api import (
 
 SUBTLE, STRONG = 0.25, 0.6  # share of new noise in a variation
 SUBTLE_STRENGTH, STRONG_STRENGTH = 0.35, 0.65  # where a variation begins with the picture itself
-# What keeps the pictures that another job began with.
-_TAKING_OVER = frozenset(
-    {
-        Operation.REROLL,
-        Operation.REMIX,
-        Operation.VARY_SUBTLE,
-        Operation.VARY_STRONG,
-        Operation.MAKE_AGAIN,
-    }
-)
 
 
 class Repeats:
@@ -185,7 +175,7 @@ class Repeats:
     async def _is_own(self, caller: Caller, job: JobRow) -> bool:
         """Whether what a job began with is the caller's, not taken over from somebody else's."""
         while job.owner_id == caller.owner_id:
-            if job.parent_job_id is None or job.operation not in _TAKING_OVER:
+            if job.parent_job_id is None or not Operation(job.operation).takes_over:
                 return True
             try:
                 job = await self._jobs.by_id(job.parent_job_id)

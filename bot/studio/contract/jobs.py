@@ -45,6 +45,12 @@ class Operation(StrEnum):
         """Its image is a sheet of what was learnt, to look at."""
         return self in (Operation.TRAIN_STYLE, Operation.TRAIN_GAN)
 
+    @property
+    def takes_over(self) -> bool:
+        """It keeps the pictures that another job began with, which may be somebody else's."""
+        is_varied = self in (Operation.VARY_SUBTLE, Operation.VARY_STRONG)
+        return is_varied or self in (Operation.REROLL, Operation.REMIX, Operation.MAKE_AGAIN)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageView:

@@ -41,6 +41,22 @@ async def furnished(studio: Atelier) -> JobView:
     return job
 
 
+async def test_an_export_has_no_upload_of_somebody_whose_job_was_run_again(
+    studio: Atelier,
+) -> None:
+    job = await made(studio, "a fox", source=picture())
+    png = await studio.image_png(OTHER, job.images[0].id)
+    for again in (
+        await studio.reroll(OTHER, job.id, WEB),
+        await studio.make_again(OTHER, png, WEB),
+        await studio.vary(OTHER, job.images[0].id, WEB, is_strong=True),
+    ):
+        await ended(studio, again, OTHER)
+    files = await exported(studio, OTHER)
+    assert len([name for name in files if name.startswith("pictures/")]) == 6
+    assert not [name for name in files if name.startswith("uploads/")]
+
+
 async def test_an_export_has_pictures_uploads_styles_and_a_record_of_the_rest(
     studio: Atelier,
 ) -> None:
