@@ -38,12 +38,16 @@ SEEN_WEIGHT = 0.1  # of differences that a network sees, beside those of pixels
 SEEN = 64  # pixels on a side of the part that it is shown
 # Size of the critic's gradient, as a share of that of an absolute difference at every place: it
 # must not grow with the errors that it makes itself.
-CRITIC_SHARE_EXACT, CRITIC_SHARE_LEFT = 0.2, 1.0
+CRITIC_SHARE_EXACT, CRITIC_SHARE_LEFT = 0.1, 0.7
 GAMMA = 0.3  # of the critic's penalties
 
 
 class Critic(nn.Module):
-    """Tells true patches from decoded ones: pixels (B, 3, H, W) -> scores (B, H/8 * W/8)."""
+    """Tells true patches from decoded ones: pixels (B, 3, H, W) -> scores (B, H/8 * W/8).
+
+    It is shown what people see, in [0, 1]: else it would know decoded ones by what is beyond, and
+    teach strong colours a pattern of dots.
+    """
 
     def __init__(self, width: int = 32) -> None:
         super().__init__()
@@ -146,7 +150,7 @@ class Finish:
         with torch.autocast(device.type, torch.bfloat16):
             out = self._decoded(network.decoder, latents)
             gradient, error = self._gradient(network.critic, out, wanted, distance, draw)
-            judged = self._critic_loss(network.critic, out.detach(), wanted)
+            judged = self._critic_loss(network.critic, out.detach().clamp(0, 1), wanted)
         # Has the error's value and the wanted gradient.
         carried = (out * gradient).sum()
         loss: Tensor = error + carried - carried.detach() + judged - judged.detach()
@@ -183,7 +187,7 @@ class Finish:
         error = error + SEEN_WEIGHT * self._seen(pixels[window], wanted[window])
         with torch.no_grad():
             true = critic(wanted)
-        fooling = F.softplus(true - critic(pixels)).mean()
+        fooling = F.softplus(true - critic(pixels.clamp(0, 1))).mean()
         (by_error,) = torch.autograd.grad(error, pixels)
         (by_critic,) = torch.autograd.grad(fooling, pixels)
         total = by_error.clone()

@@ -85,7 +85,7 @@ class DiscordDeliverer:
     async def _deliver(self, job: JobView, files: tuple[bytes, ...], address: ChatAddress) -> None:
         is_secret = address.is_ephemeral or (job.is_private and address.is_public)
         is_announced = self._is_worth_a_post(address) and not is_secret
-        if is_announced and await self._post(job, files, address):
+        if is_announced and await self._post(job, files, address, is_in_time=True):
             return
         if address.is_open() and await self._answer(job, files, address):
             return
@@ -99,7 +99,7 @@ class DiscordDeliverer:
         """Whether the member has looked away by now, and an edit would change an old message."""
         after_s = self._client.options.announce_after_s
         is_edit = address.message_id is not None and address.channel_id is not None
-        return is_edit and 0 < after_s <= address.waited_s()
+        return is_edit and address.is_open() and 0 < after_s <= address.waited_s()
 
     async def _answer(self, job: JobView, files: tuple[bytes, ...], address: ChatAddress) -> bool:
         """Use the interaction; False where that is over or not allowed."""
@@ -127,8 +127,18 @@ class DiscordDeliverer:
         secretly = replace(address, is_ephemeral=True)
         await follow_up(self._client, secretly, ending.view(), ending.files())
 
-    async def _post(self, job: JobView, files: tuple[bytes, ...], address: ChatAddress) -> bool:
-        """Send a message of our own to the channel; False where the bot may not."""
+    async def _post(
+        self,
+        job: JobView,
+        files: tuple[bytes, ...],
+        address: ChatAddress,
+        *,
+        is_in_time: bool = False,
+    ) -> bool:
+        """Send a message of our own to the channel; False where the bot may not.
+
+        One that is in time takes the place of its progress; a late one is far below it.
+        """
         channel_id = address.channel_id
         if channel_id is None:
             return False
@@ -146,7 +156,10 @@ class DiscordDeliverer:
                 raise
             log.info("job %s can't be shown in channel %s: %s", job.id, channel_id, error)
             return False
-        await self._close_stale_progress(channel, address)
+        if address.message_id is not None and not address.is_ephemeral:
+            progress = channel.get_partial_message(address.message_id)
+            if not (is_in_time and await _deleted(progress)):
+                await self._close(progress, address)
         return True
 
     async def _write_to_member(
@@ -159,22 +172,6 @@ class DiscordDeliverer:
             await direct.send(view=ending.view(), files=ending.files(), nonce=job.id)
         except (discord.Forbidden, discord.NotFound) as error:
             log.warning("job %s is in the gallery alone, nobody can be told: %s", job.id, error)
-
-    async def _close_stale_progress(
-        self, channel: discord.PartialMessageable, address: ChatAddress
-    ) -> None:
-        """Take the cancel button off the message that can't become the result any more."""
-        if address.message_id is None or address.is_ephemeral:
-            return
-        message = channel.get_partial_message(address.message_id)
-        if address.is_open():
-            try:
-                await message.delete()
-            except discord.HTTPException as error:
-                log.debug("a progress message is closed, for it can't be deleted: %s", error)
-            else:
-                return
-        await self._close(message, address)
 
     async def _close(self, message: discord.PartialMessage | None, address: ChatAddress) -> None:
         """Leave a word in place of progress whose result is another message."""
@@ -243,6 +240,16 @@ def _is_closed(error: discord.HTTPException) -> bool:
     """The bot may not post there, or there is no such place any more."""
     is_refused = isinstance(error, discord.Forbidden | discord.NotFound)
     return is_refused or error.code in CLOSED_THREAD
+
+
+async def _deleted(message: discord.PartialMessage) -> bool:
+    """Take a progress message away; False where that can't be done."""
+    try:
+        await message.delete()
+    except discord.HTTPException as error:
+        log.debug("a progress message is closed, for it can't be deleted: %s", error)
+        return False
+    return True
 
 
 def _mentioning(owner_id: int) -> discord.AllowedMentions:
