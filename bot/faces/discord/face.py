@@ -5,6 +5,7 @@ from typing import Protocol, TypeAlias
 import discord
 
 from bot.faces.discord.options import DiscordOptions
+from bot.faces.discord.seclusion import is_closed
 from bot.faces.discord.turns import MessageTurns
 from bot.studio.contract import Caller, Studio
 
@@ -88,10 +89,10 @@ def _is_secluded(interaction: Interaction) -> bool:
         if channel.is_private():
             return True
         channel = channel.parent
-    everyone = guild.get_role(guild.id) if guild else None
-    if everyone is None or not isinstance(channel, discord.abc.GuildChannel):
+    is_known = guild is not None and guild.get_role(guild.id) is not None
+    if guild is None or not is_known or not isinstance(channel, discord.abc.GuildChannel):
         return False  # only a member brought the bot along
-    return not channel.permissions_for(everyone).view_channel
+    return is_closed(channel, guild)
 
 
 def _ruled_channel(interaction: Interaction) -> int | None:

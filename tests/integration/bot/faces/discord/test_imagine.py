@@ -379,6 +379,19 @@ async def test_what_is_made_in_a_secluded_channel_is_shown_there_alone(stage, se
     assert [image.prompt for image in page.images] == ["a cat --public --images 1"]
 
 
+async def test_where_members_are_let_in_by_a_role_their_channels_are_open(stage):
+    everyone, shown = stage.guild.default_role, discord.PermissionOverwrite(view_channel=True)
+    hidden = discord.PermissionOverwrite(view_channel=False)
+    role = stage.guild.create_role("Verified")
+    ours = {everyone: hidden, role: shown, stage.alice: shown, stage.guild.me: shown}
+    first, *_ = [stage.guild.create_text_channel(f"talk-{n}", overwrites=ours) for n in range(6)]
+    result = await stage.alice.slash(first, "imagine", prompt="a fox", count=1)
+    assert "not for everybody" not in text(await stage.delivered(result))
+    closed = await closed_channel(stage)
+    result = await stage.alice.slash(closed, "imagine", prompt="a cat", count=1)
+    assert "not for everybody" in text(await stage.delivered(result))
+
+
 async def test_a_secret_is_not_shown_in_a_secluded_channel_either(stage):
     channel = await age_restricted_channel(stage)
     secret = await stage.imagine(prompt="a secret", private=True, count=1)
