@@ -28,10 +28,6 @@ SIDE = 128  # pixels of what the judge looks at: looks differ in edges and grain
 NOUNS = 300  # it can name
 LOCAL = 3  # early stages that tell a look
 HEADS = 4  # maps of where they look
-# Pictures that are shown at a smaller size, enlarged again, and the deviation of their grain: an
-# autoencoder softens too, and what is soft is not another look.
-COARSER_SHARE, COARSEST = 0.35, 56
-GRAIN = 0.03
 # The look is what the judge is least sure of, by its own answers on real pictures.
 QUESTION_WEIGHTS = (1.0, 2.0, 1.0)
 # Stickers and doodles are one answer; each of the others is an answer of its own.
@@ -211,7 +207,7 @@ class Judging:
 
 
 def jittered(pixels: Tensor, draw: Draw) -> Tensor:
-    """Pictures (B, 3, H, W) each mirrored or not, moved, softer, with grain, and of other light.
+    """Pictures (B, 3, H, W) each mirrored or not, moved, a little softer, and of other light.
 
     A picture that is softer than a file of the data set does not have another look for that.
     """
@@ -224,14 +220,9 @@ def jittered(pixels: Tensor, draw: Draw) -> Tensor:
             for picture, shift, flip in zip(pixels, shifts.tolist(), mirrored, strict=True)
         ]
     )
-    change = torch.rand(4, count, 1, 1, 1, generator=draw.torch)
+    change = torch.rand(3, count, 1, 1, 1, generator=draw.torch)
     soft = F.avg_pool2d(F.pad(moved, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
     moved = moved.lerp(soft, (1.6 * change[2] - 0.6).clamp(min=0))
-    coarser = torch.from_numpy(draw.numpy.random(count) < COARSER_SHARE)
-    side = int(draw.numpy.integers(COARSEST, SIDE))
-    small = F.interpolate(moved[coarser], (side, side), mode="bilinear", antialias=True)
-    moved[coarser] = F.interpolate(small, (SIDE, SIDE), mode="bicubic")
-    moved = moved + GRAIN * change[3] * torch.randn(moved.shape, generator=draw.torch)
     contrast, brightness = 0.8 + 0.4 * change[0], 0.15 * (change[1] - 0.5)
     pixels = (moved - 0.5) * contrast + 0.5 + brightness
     return pixels.clamp(0, 1).to(memory_format=torch.channels_last)
