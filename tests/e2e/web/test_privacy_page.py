@@ -22,10 +22,17 @@ async def test_everything_is_downloaded_and_then_deleted_once_it_is_confirmed(pa
     await (await begun.value).save_as(tmp_path / "all.zip")
     with zipfile.ZipFile(tmp_path / "all.zip") as archive:
         assert len(archive.namelist()) == 2
-    await page.get_by_role("button", name="Delete everything").click()
+    erase = page.get_by_role("button", name="Delete everything")
+    await erase.focus()
+    for _ in range(2):  # of the second answer, the first is drawn
+        await page.wait_for_event("response", lambda told: told.url.endswith("/api/status"))
+    await expect(erase).to_be_focused()
+    await page.keyboard.press("Enter")
     dialog = page.get_by_role("dialog", name="Delete everything?")
-    await dialog.get_by_role("button", name="Cancel").click()
-    await page.get_by_role("button", name="Delete everything").click()
+    await expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
+    await page.keyboard.press("Escape")
+    await expect(erase).to_be_focused()
+    await erase.click()
     await dialog.get_by_role("button", name="Delete for good").click()
     await expect(page.locator("#prompt")).to_be_visible()
     await page.wait_for_url("**/")

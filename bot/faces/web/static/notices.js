@@ -108,15 +108,15 @@ export function sendingFooter(close, start) {
   return { footer, deliver };
 }
 
-/** Ask yes or no. */
-export function confirmed(title, text, yes) {
+/** Ask yes or no; of what is lost for good, Enter alone says no. */
+export function confirmed(title, text, yes, { isForGood = false } = {}) {
   return ask(title, (close) => [
     h("p", {}, text),
     h(
       "footer",
       {},
-      h("button", { type: "button", class: "button", onclick: () => close(false) }, t("cancel")),
-      h("button", { type: "button", class: "button primary", autofocus: true, onclick: () => close(true) }, icon("check"), yes),
+      h("button", { type: "button", class: "button", autofocus: isForGood, onclick: () => close(false) }, t("cancel")),
+      h("button", { type: "button", class: "button primary", autofocus: !isForGood, onclick: () => close(true) }, icon(isForGood ? "bin" : "check"), yes),
     ),
   ]);
 }

@@ -159,7 +159,7 @@ class Wish {
 
   async forgetLook(look) {
     const forget = t("forgetLook", { name: look.name });
-    if (look.trained && !(await confirmed(forget, t("forgetForGood", { name: look.name }), forget))) return;
+    if (look.trained && !(await confirmed(forget, t("forgetForGood", { name: look.name }), forget, { isForGood: true }))) return;
     try {
       await remove(`/api/styles/${encodeURIComponent(look.name)}`);
       notice(t("lookForgotten", { name: look.name }));

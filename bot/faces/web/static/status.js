@@ -1,4 +1,4 @@
-// The status page: queue, workers, memory, errors by class, versions.
+// The status page: queue, workers, memory, errors by class, versions; and what is kept of whoever looks at it.
 import { button, fill, h, icon } from "./dom.js";
 import { complain, confirmed } from "./notices.js";
 import { read, send } from "./server.js";
@@ -21,16 +21,18 @@ export class Status {
   }
 
   draw({ running, waiting, workers, uptime_s, errors, versions }) {
+    if (!this.news) { // what is pressed stays: drawn anew, it would lose the focus
+      this.news = h("div", { class: "news" });
+      fill(this.root, h("div", { class: "board" }, this.news, section(t("ownData"), ownData())));
+    }
     const alive = workers.filter((worker) => worker.alive).length;
-    fill(this.root,
-      h("div", { class: "board" },
-        h("div", { class: "figures" },
-          figure(t("running"), running), figure(t("waiting"), waiting),
-          figure(t("workers"), alive), figure(t("uptime"), duration(uptime_s))),
-        section(t("workers"), table(workerHead(), workers.map(workerRow))),
-        section(t("errors"), Object.keys(errors).length ? table([], Object.entries(errors)) : h("p", {}, t("noErrors"))),
-        section(t("versions"), table([], Object.entries(versions))),
-        section(t("ownData"), ownData())));
+    fill(this.news,
+      h("div", { class: "figures" },
+        figure(t("running"), running), figure(t("waiting"), waiting),
+        figure(t("workers"), alive), figure(t("uptime"), duration(uptime_s))),
+      section(t("workers"), table(workerHead(), workers.map(workerRow))),
+      section(t("errors"), Object.keys(errors).length ? table([], Object.entries(errors)) : h("p", {}, t("noErrors"))),
+      section(t("versions"), table([], Object.entries(versions))));
   }
 }
 
@@ -43,13 +45,13 @@ function workerRow({ device, alive, running, restarts, memory_bytes, models }) {
 }
 
 function ownData() {
-  return h("p", {},
-    h("a", { class: "button", href: "/api/privacy/export.zip", download: "" }, icon("download"), h("span", {}, t("exportData"))), " ",
+  return h("div", { class: "deeds" },
+    h("a", { class: "button", href: "/api/privacy/export.zip", download: "" }, icon("download"), h("span", {}, t("exportData"))),
     button("bin", t("eraseData"), erase));
 }
 
 async function erase() {
-  if (!(await confirmed(t("eraseTitle"), t("eraseText"), t("eraseYes")))) return;
+  if (!(await confirmed(t("eraseTitle"), t("eraseText"), t("eraseYes"), { isForGood: true }))) return;
   try {
     await send("/api/privacy/delete", { confirmed: true });
     location.assign("/");

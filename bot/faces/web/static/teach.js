@@ -50,7 +50,7 @@ function row(generator) {
 
 async function forget(generator, item) {
   const title = t("forget", { name: generator.name });
-  if (!(await confirmed(title, t("forgetForGood", { name: generator.name }), title))) return;
+  if (!(await confirmed(title, t("forgetForGood", { name: generator.name }), title, { isForGood: true }))) return;
   try {
     await remove(`/api/generators/${encodeURIComponent(generator.name)}`);
     item.remove();
