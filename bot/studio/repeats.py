@@ -140,7 +140,7 @@ class Repeats:
             is_private=await self._hides(caller, parent, terms),
             parent_image_id=parent.parent_image_id,
             parent_job_id=parent.id,
-            is_relaxed=parent.is_relaxed,
+            is_relaxed=_is_relaxed(parent),
         )
         if text is not None:
             shown = None if is_own else seen
@@ -316,6 +316,8 @@ class Repeats:
             return None
         if not await self._is_own(caller, parent):
             request = _as_shown(request, await self._gallery.shown_of(caller, parent))
+        if isinstance(request, TrainGan):
+            request = replace(request, is_ending=False)  # it goes on where it was
         return Commission(
             request=request,
             prompt=parent.prompt,
@@ -324,6 +326,7 @@ class Repeats:
             is_private=await self._hides(caller, parent, terms),
             parent_image_id=parent.parent_image_id,
             parent_job_id=parent.id,
+            is_relaxed=_is_relaxed(parent),
         )
 
     def _described(
@@ -360,6 +363,11 @@ def _again(job: JobRow, usual: Operation) -> Operation:
     """What a job is that runs another one again: a training stays one."""
     operation = Operation(job.operation)
     return operation if operation.is_training else usual
+
+
+def _is_relaxed(job: JobRow) -> bool:
+    """Whether a job waits for all others when it is run again; a training that ended early, too."""
+    return job.is_relaxed or Operation(job.operation).is_training
 
 
 def _anew(request: Request, job: JobRow) -> Request:

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -322,6 +323,39 @@ async def test_cancelling_keeps_what_was_learnt(studio: Atelier, engine: FakeEng
     await studio.delete_generator(ADMIN, "red-foxes")
     await ended(studio, await studio.reroll(ADMIN, job.id, WEB), ADMIN)
     assert trainings(engine)[-1] == first, "so that it goes on where it was"
+
+
+async def test_a_training_that_ended_early_and_is_run_again_waits_for_all_others(
+    studio: Atelier, engine: FakeEngine
+) -> None:
+    await draw(studio, ADMIN, 16)
+    engine.stuck = True
+    job = await studio.train_gan(ADMIN, FOXES, WEB)
+    async for update in studio.watch(ADMIN, job.id):
+        if update.job.step >= training.LEAST_STEPS:
+            break
+    await studio.cancel(ADMIN, job.id)
+    while len(trainings(engine)) < 2:
+        await asyncio.sleep(0.01)
+    engine.stuck = False
+    sheet = (await ended(studio, job, ADMIN)).images[0]
+    png = await studio.image_png(ADMIN, sheet.id)
+    await studio.delete_generator(ADMIN, "red-foxes")
+    engine.stuck = True
+    for run_again in (
+        partial(studio.reroll, ADMIN, job.id, WEB),
+        partial(studio.make_again, ADMIN, png, WEB),
+    ):
+        before = len(trainings(engine))
+        again = await run_again()
+        while len(trainings(engine)) == before:
+            await asyncio.sleep(0.01)
+        assert not trainings(engine)[-1].is_ending
+        assert [ticket.is_patient for ticket in studio.scheduler.queue.running] == [True]
+        while not (await studio.cancel(ADMIN, again.id)).state.is_final:
+            pass
+        while studio.scheduler.queue.running:
+            await asyncio.sleep(0.01)
 
 
 async def test_cancelling_twice_or_at_once_keeps_nothing(
