@@ -101,9 +101,12 @@ class Acceptance:
             NotAllowed: a prompt holds a word that is forbidden here.
             LimitReached: too many would wait.
         """
-        for one in commissions:
-            texts = (shown_words(one.prompt), *moderation.drawn_words(one.request))
-            moderation.require_allowed_words(texts, terms.rules, self._everywhere)
+        texts = [
+            text
+            for one in commissions
+            for text in (shown_words(one.prompt), *moderation.drawn_words(one.request))
+        ]
+        moderation.require_allowed_words(texts, terms.rules, self._everywhere)
         new: list[NewJob] = []
         for commission in commissions:
             if weights := _own_weights(commission.request):

@@ -12,7 +12,7 @@ from bot.storage.files import ImageFiles, content_key
 from bot.storage.guilds import Guilds
 from bot.storage.members import Members
 from bot.storage.styles import StyleRow, Styles
-from bot.studio import policy
+from bot.studio import moderation, policy
 from bot.studio.asking import model_named, read_aspect
 from bot.studio.clock import Clock
 from bot.studio.contract import Caller, GuildRules, Limits, Preferences, StyleView
@@ -140,9 +140,10 @@ class House:
         Raises:
             NotAllowed: the caller is no admin.
             NotFound: a model is unknown.
-            LimitReached: a cap is below 1.
+            LimitReached: a cap is below 1, or a forbidden word is none.
         """
         guild_id = policy.require_admin(caller)
+        moderation.require_findable(rules.forbidden_words)
         for model in rules.allowed_models:
             model_named(model, self._catalogue)
         for limits in (rules.limits, *rules.role_limits.values()):

@@ -56,9 +56,10 @@ def require_allowed_words(
     forbidden = (*everywhere.forbidden_words, *rules.forbidden_words)
     if not forbidden:
         return
-    read = [_as_words(text) for text in texts]
+    read = {_as_words(text) for text in texts}
     for word in forbidden:
-        if any(_as_words(word) in text for text in read):
+        wanted = _as_words(word)
+        if any(wanted in text for text in read):
             raise NotAllowed(Said("the word {word} is forbidden here; leave it out", word=word))
 
 

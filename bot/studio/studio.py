@@ -9,7 +9,7 @@ from bot.prompts import Wildcards
 from bot.storage.database import Database
 from bot.storage.images import Images
 from bot.storage.jobs import JobRow, Jobs
-from bot.studio import moderation, policy
+from bot.studio import policy
 from bot.studio.commissions import Commissions
 from bot.studio.contract import (
     AS_USUAL,
@@ -409,12 +409,11 @@ class Atelier:
         return await self._privacy.erase(caller.owner_id)
 
     async def rules(self, caller: Caller) -> GuildRules:
-        """Limits, channels and models of the caller's guild."""
+        """Limits, channels, models, blocked members and forbidden words of the caller's guild."""
         return await self._house.rules(caller)
 
     async def set_rules(self, caller: Caller, rules: GuildRules) -> None:
         """Replace them."""
-        moderation.require_findable(rules.forbidden_words)
         await self._house.set_rules(caller, rules)
 
     async def save_style(

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bot.errors import NotAllowed
+from bot.errors import LimitReached, NotAllowed
 from bot.prompts import Wildcards
 from bot.studio.contract import Caller, Dreaming, GuildRules, Morphing, MorphStop, Preferences
 from bot.studio.moderation import OperatorRules
@@ -58,6 +58,16 @@ async def test_a_forbidden_word_is_found_once_all_is_expanded(studio: Atelier) -
     assert (await studio.history(MEMBER))[0] == ()
     assert (await made(studio, "a denuded hill --no nude, gore")).images
     assert (await made(studio, "a nude", ELSEWHERE)).images
+
+
+async def test_what_is_no_word_can_not_be_forbidden_and_only_admins_are_told(
+    studio: Atelier,
+) -> None:
+    rules = GuildRules(forbidden_words=("fox", "!?"))
+    with pytest.raises(LimitReached, match="can't be forbidden"):
+        await studio.set_rules(ADMIN, rules)
+    with pytest.raises(NotAllowed, match="only admins"):
+        await studio.set_rules(MEMBER, rules)
 
 
 async def test_a_word_of_a_chosen_look_is_forbidden_too(studio: Atelier) -> None:
