@@ -17,6 +17,7 @@ class ForgetStyleButton(
 
     async def pressed(self, interaction: Interaction) -> None:
         """Forget it, in place of the question."""
+        await interaction.response.defer()
         await interaction.client.studio.delete_style(caller_of(interaction), self.subject)
         await _answer(interaction, "style.deleted", self.subject)
 
@@ -28,6 +29,7 @@ class ForgetGeneratorButton(
 
     async def pressed(self, interaction: Interaction) -> None:
         """Forget it, in place of the question."""
+        await interaction.response.defer()
         await interaction.client.studio.delete_generator(caller_of(interaction), self.subject)
         await _answer(interaction, "train.deleted", self.subject)
 
@@ -37,6 +39,7 @@ class SpareButton(SubjectButton, verb="spare", subject=_NAME):
 
     async def pressed(self, interaction: Interaction) -> None:
         """Close the question."""
+        await interaction.response.defer()
         await _answer(interaction, "forget.spared", self.subject)
 
 
@@ -50,4 +53,4 @@ async def ask_to_forget(interaction: Interaction, button: LastingButton, name: s
 
 async def _answer(interaction: Interaction, key: str, name: str) -> None:
     text = Words(interaction.locale.value)(key, name=name)
-    await interaction.response.edit_message(view=card(text, colour=GREY))
+    await interaction.edit_original_response(view=card(text, colour=GREY))
