@@ -16,6 +16,7 @@ from bot.faces.console.drawing import (
     submit,
 )
 from bot.studio.contract import JobView, Studio, Teaching
+from bot.studio.house import as_style_name
 
 Opening = AbstractAsyncContextManager[Studio]
 
@@ -50,7 +51,8 @@ async def show(opening: Opening, name: str, out: Out) -> Path:
 async def delete(opening: Opening, name: str, console: Console, *, confirmed: bool) -> None:
     """Ask whether a generator shall be forgotten, and forget it."""
     async with opening as studio:
-        await studio.generator_png(OPERATOR, name)  # or there is nothing to ask about
-        if not confirmed:
-            await require_forgettable(name, console)
+        wanted = as_style_name(name)
+        known = {generator.name for generator in await studio.generators(OPERATOR)}
+        if wanted in known and not confirmed:
+            await require_forgettable(wanted, console)
         await studio.delete_generator(OPERATOR, name)

@@ -3,7 +3,6 @@
 import discord
 from discord import app_commands
 
-from bot.errors import NotFound
 from bot.faces.discord.cards import Shown, card
 from bot.faces.discord.commands.choices import choice_of, complete_generator
 from bot.faces.discord.components.forgetting import ForgetGeneratorButton, ask_to_forget
@@ -19,6 +18,7 @@ from bot.studio.contract import (
     JobView,
     Teaching,
 )
+from bot.studio.house import as_style_name
 from bot.wording import translated
 
 NAME_MAX = 40  # characters
@@ -95,15 +95,16 @@ class TrainCommands(app_commands.Group):
         """Show what a generator dreams, and what the monitors say of it."""
         await interaction.response.defer(thinking=True, ephemeral=True)
         words, caller = Words(interaction.locale.value), caller_of(interaction)
-        studio = interaction.client.studio
+        studio, wanted = interaction.client.studio, as_style_name(name)
         png = await studio.generator_png(caller, name)
-        lines = [_line(words, one) for one in await studio.generators(caller) if one.name == name]
+        found = await studio.generators(caller)
+        lines = [_line(words, one) for one in found if one.name == wanted]
         upload = await fitting_upload(png, interaction.filesize_limit)
         shown = []
         if upload is not None:
-            alt_text = words("train.alt", name=name)
+            alt_text = words("train.alt", name=wanted)
             shown = [Shown(upload.data, f"generator.{upload.suffix}", alt_text)]
-        view = card(*lines, words("train.use", name=name), pictures=shown)
+        view = card(*lines, words("train.use", name=wanted), pictures=shown)
         await interaction.edit_original_response(
             view=view, attachments=[picture.file() for picture in shown]
         )
@@ -117,13 +118,13 @@ class TrainCommands(app_commands.Group):
     async def delete(self, interaction: Interaction, name: str) -> None:
         """Ask whether a generator shall be forgotten; the button does it."""
         await interaction.response.defer(thinking=True, ephemeral=True)
-        words = Words(interaction.locale.value)
-        found = await interaction.client.studio.generators(caller_of(interaction))
-        named = [one.name for one in found if one.name == name.strip().casefold()]
-        if not named:
-            raise NotFound(words("train.unknown", name=name))
-        button = ForgetGeneratorButton(named[0], words("buttons.forget"))
-        await ask_to_forget(interaction, button, named[0])
+        words, caller = Words(interaction.locale.value), caller_of(interaction)
+        studio, wanted = interaction.client.studio, as_style_name(name)
+        if any(one.name == wanted for one in await studio.generators(caller)):
+            button = ForgetGeneratorButton(wanted, words("buttons.forget"))
+            await ask_to_forget(interaction, button, wanted)
+            return
+        await studio.delete_generator(caller, name)  # says that there is none
 
 
 def _line(words: Words, generator: GeneratorView) -> str:
