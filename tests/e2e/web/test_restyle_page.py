@@ -303,7 +303,15 @@ async def test_a_kept_look_is_learned_where_it_is_chosen_and_replaced_only_if_to
     await keep(file.getvalue())
     dialog = page.get_by_role("dialog", name="Keep its look")
     await expect(dialog.get_by_role("alert")).to_contain_text("was learned from another picture")
-    await dialog.get_by_role("checkbox", name="Replace it").check()
+    replacing = dialog.get_by_role("checkbox", name="Replace it")
+    await replacing.check()
+    name = page.get_by_label("What is this look called?")
+    await name.fill("waves")
+    await expect(replacing).to_be_hidden()  # said of another name
+    await name.fill("wave")
+    await page.keyboard.press("Enter")
+    await expect(replacing).not_to_be_checked()
+    await replacing.check()
     await dialog.get_by_role("button", name="Keep", exact=True).click()
     await expect(page.locator(".notice").last).to_contain_text("what was learned from the old one")
 

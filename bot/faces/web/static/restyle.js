@@ -30,7 +30,8 @@ export async function askLook(content, { deeds, models }) {
 
 /** Ask what a picture's look shall be called, and keep it under that name; `onjobs(jobs)` hears of its training. */
 export async function keepLook(file, onjobs) {
-  const field = h("input", { type: "text", class: "named", maxLength: 40, required: true, autofocus: true, "aria-label": t("lookName"), placeholder: t("lookName") });
+  const field = h("input", { type: "text", class: "named", maxLength: 40, required: true, autofocus: true, "aria-label": t("lookName"), placeholder: t("lookName"),
+    oninput: () => (offer.hidden = true, replacing.checked = false) }); // what was said of one name is not said of another
   const learning = h("input", { type: "checkbox" });
   const replacing = h("input", { type: "checkbox" });
   const offer = h("label", { class: "pairing", hidden: true }, replacing, h("span", {}, t("replaceLook")));
@@ -51,7 +52,8 @@ export async function keepLook(file, onjobs) {
   });
   if (!answer) return;
   if (answer.jobs) onjobs(answer.jobs);
-  notice(answer.jobs ? t("started") : [t("lookKept", { name: field.value }), answer.remark].filter(Boolean).join(". "));
+  notice(answer.jobs ? t("started") : t("lookKept", { name: field.value }));
+  if (answer.remark) notice(answer.remark);
 }
 
 class Wish {
