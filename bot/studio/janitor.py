@@ -72,12 +72,9 @@ class Janitor:
         Raises:
             StorageUnavailable: the rest is forgotten at another time.
         """
-        removed = 0
-        while keys := await self._purging.forget_deleted(self._now()):
-            for key in keys:
-                removed += await self._remove(key)
-                await self._remove(thumbnail_key(key))
-        begun = self._now()
+        removed, begun = 0, self._now()
+        while keys := await self._purging.forget_deleted(begun):
+            removed += await self.free(keys, written_before=begun)
         while self._jobs_kept:
             forgotten = await self._purging.forget_ended(begun - self._jobs_kept)
             removed += await self.free(forgotten.keys, written_before=begun)

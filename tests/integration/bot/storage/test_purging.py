@@ -38,6 +38,12 @@ async def keep(jobs: Jobs, file_key: str) -> None:
     await jobs.finish(job.row.id, 1, Outcome(images=made, device_s=1), now=NOON)
 
 
+def age(root: Path) -> None:
+    """Let all files be as old as the rows."""
+    for path in root.rglob("*.*"):
+        os.utime(path, (NOON.timestamp(), NOON.timestamp()))
+
+
 async def test_files_are_named_once_nothing_needs_them(
     database: Database, jobs: Jobs, images: Images
 ) -> None:
@@ -111,6 +117,7 @@ async def test_the_janitor_removes_picture_and_thumbnail(
     key = content_key(b"picture")
     for name in (key, thumbnail_key(key)):
         await files.put(name, b"picture")
+    age(tmp_path)
     await deleted_images(jobs, images, key)
     assert await Janitor(Purging(database), files, lambda: NOON).clear() == 0
     assert await files.read(key) == b"picture"
@@ -118,6 +125,18 @@ async def test_the_janitor_removes_picture_and_thumbnail(
     for name in (key, thumbnail_key(key)):
         with pytest.raises(NotFound):
             await files.read(name)
+
+
+async def test_a_deleted_picture_that_somebody_sends_in_again_meanwhile_stays(
+    database: Database, jobs: Jobs, images: Images, tmp_path: Path
+) -> None:
+    files, key = ImageFolder(tmp_path), content_key(b"picture")
+    await files.put(key, b"picture")
+    age(tmp_path)
+    await deleted_images(jobs, images, key)
+    await files.put(key, b"picture")  # its job has no row yet
+    await Janitor(Purging(database), files, lambda: NEXT_DAY).clear()
+    assert await files.read(key) == b"picture"
 
 
 async def test_a_file_that_cannot_be_removed_does_not_keep_the_others(
@@ -132,6 +151,7 @@ async def test_a_file_that_cannot_be_removed_does_not_keep_the_others(
     for key in kept:
         await keep(jobs, key)
     (root / first[:2] / first[2:4] / first).mkdir(parents=True)  # no file: it can't be unlinked
+    age(root)
     await deleted_images(jobs, images, first, last)
     assert await Janitor(Purging(database), files, lambda: NEXT_DAY).clear() == 1
     with pytest.raises(NotFound):
