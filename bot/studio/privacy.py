@@ -10,6 +10,7 @@ An export is some files:
     MISSING.txt         what can't be found any more, if anything
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -67,7 +68,7 @@ class Privacy:
             "jobs": told.jobs,
             **_told_belongings(belongings),
         }
-        yield "atelier.json", json.dumps(about, ensure_ascii=False, indent=1).encode()
+        yield "atelier.json", await asyncio.to_thread(_as_json, about)
         lost = []
         for name, key in told.keys.items():
             try:
@@ -134,6 +135,10 @@ class _Told:
         if not Operation(row.operation).takes_over:  # else others may have sent them
             self.uploads |= set(file_keys(row.request))
         self.jobs.append(_told_job(row) | {"images": told})
+
+
+def _as_json(about: dict[str, Any]) -> bytes:
+    return json.dumps(about, ensure_ascii=False, indent=1).encode()
 
 
 def _told_job(row: JobRow) -> dict[str, Any]:
