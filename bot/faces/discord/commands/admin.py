@@ -1,5 +1,6 @@
 """/admin: what a server's admins decide: limits, channels, models, members, words, defaults."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import fields, replace
 from typing import TypeVar
@@ -28,9 +29,11 @@ from bot.studio.contract import Caller, GuildRules, Limits, Preferences
 
 LIMIT_MAX = 1000  # jobs
 WORDS_MAX = 200  # characters
+LISTED_MAX = 300  # characters of the names of a list
 T = TypeVar("T")
 _ACTIONS = ("allow", "remove", "clear")
 _BLOCKS = ("block", "unblock", "clear")
+_COMMAS = re.compile("[,，、]")
 
 
 class AdminCommands(app_commands.Group):
@@ -175,7 +178,7 @@ class AdminCommands(app_commands.Group):
     ) -> None:
         """Forbid words in prompts, with commas between several, or no more."""
         await _begin(interaction)
-        typed = (word.strip().casefold() for word in (words or "").split(","))
+        typed = (word.strip().casefold() for word in _COMMAS.split(words or ""))
         named = [word for word in typed if word]
         rules = await _rules(interaction)
         forbidden = _blocked(interaction, rules.forbidden_words, action.value, named)
@@ -270,7 +273,15 @@ def _limit_values(words: Words, limits: Limits) -> dict[str, object]:
 
 
 def _listed(words: Words, names: Iterable[str], nothing: str = "admin.all") -> str:
-    return ", ".join(names) or words(nothing)
+    """The names in one line, the oldest of them only counted where it would be too long."""
+    known = list(names)
+    newest = known
+    while len(", ".join(newest)) > LISTED_MAX:
+        newest = newest[1:]
+    shown = ", ".join(newest)
+    if count := len(known) - len(newest):
+        shown += " " + words("admin.more", count=count)
+    return shown or words(nothing)
 
 
 def _merged(known: Limits, given: Limits) -> Limits:

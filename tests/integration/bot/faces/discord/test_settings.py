@@ -124,6 +124,21 @@ async def test_admins_forbid_words_and_allow_them_again(stage):
     assert "**Words forbidden in prompts**: none" in text(shown.response)
 
 
+async def test_words_are_told_apart_by_chinese_commas_too(stage):
+    shown = await stage.admin.slash(
+        stage.channel, "admin words", action="block", words="血腥，裸体、gore"
+    )
+    assert "||血腥||, ||裸体||, ||gore||" in text(shown.response)
+
+
+async def test_a_long_list_of_words_leaves_the_rest_of_the_rules_in_sight(stage):
+    for start in range(0, 200, 25):
+        words = ",".join(f"bad{number}" for number in range(start, start + 25))
+        shown = await stage.admin.slash(stage.channel, "admin words", action="block", words=words)
+    assert "||bad199|| … and " in text(shown.response)
+    assert "Private: not set" in text(shown.response)
+
+
 async def test_the_servers_defaults_hold_for_its_members(stage):
     await stage.admin.slash(stage.channel, "admin defaults", count=1)
     message = await stage.imagine(stage.bob)
