@@ -84,7 +84,7 @@ class DiscordDeliverer:
 
     async def _deliver(self, job: JobView, files: tuple[bytes, ...], address: ChatAddress) -> None:
         is_secret = address.is_ephemeral or (job.is_private and address.is_public)
-        is_announced = self._is_worth_a_post(address) and not is_secret
+        is_announced = self._is_worth_a_post(job, address) and not is_secret
         if is_announced and await self._post(job, files, address, is_in_time=True):
             return
         if address.is_open() and await self._answer(job, files, address):
@@ -95,8 +95,10 @@ class DiscordDeliverer:
         if not is_posted:
             await self._write_to_member(job, files, address)
 
-    def _is_worth_a_post(self, address: ChatAddress) -> bool:
+    def _is_worth_a_post(self, job: JobView, address: ChatAddress) -> bool:
         """Whether the member has looked away by now, and an edit would change an old message."""
+        if job.state is JobState.CANCELLED:
+            return False  # whoever cancels looks at it
         after_s = self._client.options.announce_after_s
         is_edit = address.message_id is not None and address.channel_id is not None
         return is_edit and address.is_open() and 0 < after_s <= address.waited_s()

@@ -73,6 +73,14 @@ async def test_a_result_that_took_a_minute_is_a_message_that_tells_its_owner(sta
     await stage.until(lambda: before not in {message.id for message in stage.messages()})
 
 
+async def test_a_job_that_is_cancelled_after_a_minute_ends_where_it_was(stage):
+    result = await begun(stage)
+    await stage.env.advance_time(90)
+    await stage.alice.click(result.response, label="Cancel")
+    await stage.answered(result, "Cancelled")
+    assert [message.id for message in stage.messages()] == [result.response.id]
+
+
 async def test_a_result_that_was_quick_takes_the_place_of_its_progress(stage):
     result = await begun(stage)
     await stage.env.advance_time(20)
