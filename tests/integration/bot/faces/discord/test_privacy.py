@@ -31,6 +31,7 @@ async def test_a_member_gets_their_pictures_and_prompts_as_an_archive(stage):
     result = await stage.alice.slash(stage.channel, "privacy export")
     assert result.ephemeral
     await stage.answered(result, "all that is kept of you")
+    assert "`TOO-LARGE.txt`, if there is one" in text(result.response)
     [archive] = archives(stage, result)
     told = json.loads(archive.read("atelier.json"))
     assert told["member"] == str(stage.alice.id)
