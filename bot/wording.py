@@ -6,15 +6,23 @@ the English. A text without values is its own name there.
 
 import tomllib
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, reduce
 from importlib import resources
 from typing import Any
 
 from engine.api import Said, said
 
-__all__ = ["Said", "as_plain", "chinese", "from_plain", "said", "translated"]
+__all__ = ["Said", "as_plain", "chinese", "from_plain", "joined", "said", "translated"]
 
 CHINESE = "zh-CN"
+
+
+def joined(*texts: str) -> str:
+    """Texts one after the other; those that say nothing are left out."""
+    told = [said(text) for text in texts if text]
+    if not told:
+        return ""
+    return reduce(lambda first, second: Said("{first} {second}", first=first, second=second), told)
 
 
 def translated(text: str, locale: str) -> str:

@@ -16,7 +16,7 @@ from bot.studio.moderation import OperatorRules
 from bot.studio.pictures import shown_words
 from bot.studio.speeds import work_of
 from bot.studio.training import Training
-from bot.wording import Said, as_plain
+from bot.wording import Said, as_plain, joined
 from engine.api import (
     Diffusion,
     Dream,
@@ -136,7 +136,7 @@ class Acceptance:
     ) -> JobRow:
         now = self._now()
         is_secluded = commission.is_private is None and caller.is_secluded
-        remark = commission.remark or (Said(_SECLUDED) if is_secluded else "")
+        remark = joined(commission.remark, _SECLUDED if is_secluded else "")
         address = (is_secluded and destination.secluded_address) or destination.address
         return JobRow(
             id=new_id(),

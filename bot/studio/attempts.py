@@ -19,6 +19,7 @@ from bot.studio.pictures import Kept, Pictures, alt_text, shown_words
 from bot.studio.remarks import remark_on
 from bot.studio.training import Training
 from bot.studio.verdicts import remark_of
+from bot.wording import joined
 from engine.api import Finished, Request, TrainGan, TrainStyle
 
 
@@ -65,7 +66,7 @@ class Attempts:
         return Outcome(
             style=style,
             generator=generator,
-            remark=remark or row.told,
+            remark=joined(row.told, remark),
             images=[image_row(row, place, one, now) for place, one in enumerate(kept)],
             device_s=finished.timings.device_s or finished.timings.total_s,
             timings=asdict(finished.timings),

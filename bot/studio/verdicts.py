@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bot.storage.generators import GeneratorRow
-from bot.wording import Said
+from bot.wording import Said, joined
 
 _HEALTHY = "The dreams are varied, and none of your pictures is copied."
 _VERDICTS = {
@@ -25,7 +25,7 @@ def remark_of(row: GeneratorRow) -> Said:
     )
 
 
-def remark_so_far(report: Sequence[tuple[str, str]]) -> Said:
+def remark_so_far(report: Sequence[tuple[str, str]]) -> str:
     """What the monitors say of a training under way: three figures, and faults if there are any."""
     told = dict(report)
     figures = Said(
@@ -37,13 +37,10 @@ def remark_so_far(report: Sequence[tuple[str, str]]) -> Said:
     )
     if not told.get("Verdict"):
         return figures
-    return Said("{first} {second}", first=figures, second=verdict_of(told["Verdict"]))
+    return joined(figures, verdict_of(told["Verdict"]))
 
 
-def verdict_of(names: str) -> Said:
+def verdict_of(names: str) -> str:
     """What the monitors found, in words."""
     found = [_VERDICTS[name] for name in names.split(", ") if name in _VERDICTS]
-    said = Said(found[0] if found else _HEALTHY)
-    for sentence in found[1:]:
-        said = Said("{first} {second}", first=said, second=Said(sentence))
-    return said
+    return joined(*(found or [_HEALTHY]))

@@ -32,6 +32,7 @@ from bot.studio.contract import (
 )
 from bot.studio.pictures import JOB_KEY
 from bot.studio.studio import Atelier
+from bot.wording import translated
 from engine.api import (
     EngineError,
     GenerationParameters,
@@ -333,6 +334,9 @@ async def test_what_is_made_in_a_secluded_channel_is_not_for_the_whole_server(
     for text, asked in (("a fox --public", None), ("a fox", False)):
         public = await made(studio, text, caller=secluded, is_private=asked)
         assert (public.is_private, public.reason) == (False, "")
+    idle = await made(studio, "a fox --sw 50", caller=secluded)
+    assert all(told in idle.reason for told in ("not for everybody", "--sw had no effect"))
+    assert "--sw 没有作用" in translated(idle.reason, "zh-CN")
     secret = await made(studio, "a secret --private", caller=secluded)
     assert (secret.is_private, secret.reason) == (True, "")
 
