@@ -89,6 +89,16 @@ class ModerationSettings(_Section):
     blocked_members: tuple[int, ...] = ()  # ids of accounts
     forbidden_words: tuple[str, ...] = ()  # in prompts; whole words
 
+    @field_validator("forbidden_words")
+    @classmethod
+    def _are_words(cls, words: tuple[str, ...]) -> tuple[str, ...]:
+        """A sign or an emoji alone would be found in whatever has no prompt."""
+        for word in words:
+            if not any(map(str.isalnum, word)):
+                msg = f"{word!r} is no word of letters or digits"
+                raise ValueError(msg)
+        return words
+
 
 class Settings(BaseSettings):
     """Everything an operator can set."""

@@ -81,6 +81,7 @@ def test_the_token_does_not_leak_into_a_printed_setting(monkeypatch):
         ("ATELIER_ENGINE__SILENCE_TIMEOUT_S", "0", "ATELIER_ENGINE__SILENCE_TIMEOUT_S"),
         ("ATELIER_ENGINE__DEVICES", "[broken", "engine"),
         ("ATELIER_LOG_LEVEL", "LOUD", "ATELIER_LOG_LEVEL"),
+        ("ATELIER_MODERATION__FORBIDDEN_WORDS", '["gore", "!"]', "FORBIDDEN_WORDS: '!' is no word"),
     ],
 )
 def test_a_value_that_cannot_work_is_named_as_the_operator_wrote_it(monkeypatch, name, value, said):
