@@ -48,7 +48,7 @@ styles = typer.Typer(help="Keep pictures as styles, by name.", no_args_is_help=T
 commands.add_typer(styles, name="style")
 generators = typer.Typer(help="Generators that learn from your gallery.", no_args_is_help=True)
 commands.add_typer(generators, name="generator")
-of_members = typer.Typer(help="What is kept of a member: all of it, or none.", no_args_is_help=True)
+of_members = typer.Typer(help="Hand out or delete what is kept of a member.", no_args_is_help=True)
 commands.add_typer(of_members, name="privacy")
 err = Console(stderr=True)
 log = logging.getLogger(__name__)
@@ -461,10 +461,8 @@ def delete_member(
 ) -> None:
     """Delete all that is kept of a member, for good; the service may run meanwhile."""
     with _complaints():
-        if not yes:
-            typer.confirm(f"Delete all that is kept of {member}, for good?", abort=True)
         studio = _application(context).open_studio_of(_quiet_settings(), with_engine=False)
-        asyncio.run(privacy.erase(studio, member, Console()))
+        asyncio.run(privacy.erase(studio, member, Console(), err, confirmed=yes))
 
 
 @commands.command()

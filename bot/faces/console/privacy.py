@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bot.errors import UserError
+from bot.faces.console.drawing import require_yes
 from bot.studio.archives import write_archive
 from bot.studio.contract import Caller, Studio
 
@@ -25,11 +26,21 @@ async def export(opening: Opening, member_id: int, path: Path) -> None:
                 async for piece in write_archive(studio.export(Caller(owner_id=member_id))):
                     await asyncio.to_thread(file.write, piece)
         except OSError as error:
-            raise UserError(f"{path} can't be written: {error.strerror}") from error
+            msg = f"{path} can't be written: {error.strerror}"
+            raise UserError(msg) from None
 
 
-async def erase(opening: Opening, member_id: int, console: Console) -> None:
-    """Forget all that is kept of a member, and say how much it was."""
+async def erase(
+    opening: Opening, member_id: int, console: Console, questions: Console, *, confirmed: bool
+) -> None:
+    """Ask, forget all that is kept of a member, and say how much it was.
+
+    Raises:
+        UserError: it is not meant, or nobody is there to be asked.
+    """
+    if not confirmed:
+        fact = f"all that is kept of {member_id} can't be brought back"
+        await require_yes(fact, "--yes deletes it", "Delete it?", questions)
     async with opening as studio:
         erased = await studio.erase(Caller(owner_id=member_id))
     told = f"Erased: {erased.jobs} jobs, {erased.images} pictures, {erased.files} files."
