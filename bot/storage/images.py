@@ -38,6 +38,7 @@ from bot.wording import Said
 RESTORABLE = timedelta(hours=24)  # after a deletion
 COUNT_CAP = 2_000  # counting more would take most of the time of a page
 NEAR = 20_000  # images back from the newest among which common words are looked for first
+_NO_IMAGE = "there is no such image, or it is not yours to see"
 
 Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 
@@ -258,7 +259,11 @@ class Images:
             return await session.scalar(counted) or 0
 
     async def favourite(self, owner_id: int, image_id: str, *, on: bool) -> None:
-        """Mark or unmark an image; doing it twice changes nothing."""
+        """Mark or unmark an image; doing it twice changes nothing.
+
+        Raises:
+            NotFound: the image is gone.
+        """
         mark = and_(FavouriteRow.owner_id == owner_id, FavouriteRow.image_id == image_id)
         async with self._database.writing() as session:
             await _take_turn(session, image_id)
@@ -267,7 +272,11 @@ class Images:
                 session.add(FavouriteRow(owner_id=owner_id, image_id=image_id))
 
     async def set_tags(self, image_id: str, tags: Sequence[str]) -> None:
-        """Replace the tags of an image."""
+        """Replace the tags of an image.
+
+        Raises:
+            NotFound: the image is gone.
+        """
         async with self._database.writing() as session:
             await _take_turn(session, image_id)
             await session.execute(delete(TagRow).where(TagRow.image_id == image_id))
@@ -305,7 +314,7 @@ class Images:
     async def _one(self, viewer: Viewer, condition: ColumnElement[bool]) -> SeenImage:
         found = await self._seen(_seen_by(viewer.owner_id).where(condition, is_shown_to(viewer)))
         if not found:
-            raise NotFound("there is no such image, or it is not yours to see")
+            raise NotFound(_NO_IMAGE)
         return found[0]
 
     async def _seen(self, query: Select[ImageRow, bool]) -> list[SeenImage]:
@@ -348,7 +357,8 @@ class Images:
 async def _take_turn(session: AsyncSession, image_id: str) -> None:
     """Let what belongs to an image be replaced by one after the other; SQLite does so anyway."""
     image = select(ImageRow.number).where(ImageRow.id == image_id)
-    await session.execute(image.with_for_update(key_share=True))
+    if await session.scalar(image.with_for_update(key_share=True)) is None:
+        raise NotFound(_NO_IMAGE)
 
 
 async def _newest(

@@ -130,6 +130,13 @@ async def test_of_tags_that_are_set_at_once_the_last_ones_hold(jobs, images) -> 
     assert (await images.by_id(ME, row.id)).tags in asked
 
 
+async def test_what_is_gone_is_neither_marked_nor_tagged(images) -> None:
+    with pytest.raises(NotFound):
+        await images.favourite(1, "gone", on=True)
+    with pytest.raises(NotFound):
+        await images.set_tags("gone", ["a"])
+
+
 async def test_favourites_and_tags_are_per_viewer_and_per_image(jobs, images) -> None:
     first, second = await keep(
         jobs, {"prompt": "one", "guild_id": 9}, {"prompt": "two", "guild_id": 9}
