@@ -104,10 +104,7 @@ class Styles:
             NotFound: the member keeps none of that name.
         """
         async with self._database.reading() as session:
-            row = await session.get(StyleRow, (owner_id, name))
-        if row is None:
-            raise NotFound(Said("you keep no style called {name}", name=name[:40]))
-        return row
+            return await _own(session, owner_id, name)
 
     async def shared(self, guild_id: int | None) -> dict[str, int]:
         """The names of styles that a guild may use, and whose each is."""
@@ -127,9 +124,11 @@ class Styles:
         """Let a guild, too, use a member's own style.
 
         Raises:
+            NotFound: the member keeps none of that name.
             NameTaken: somebody else's style of that name is shared there.
         """
         async with self._database.writing() as session:
+            await _own(session, owner_id, name, is_held=True)
             there = await session.get(StyleShareRow, (guild_id, name))
             if there is None:
                 session.add(StyleShareRow(guild_id=guild_id, name=name, owner_id=owner_id))
@@ -165,8 +164,7 @@ class Styles:
             StyleShareRow.name == new_name, StyleShareRow.guild_id.in_(shares)
         )
         async with self._database.writing() as session:
-            if await session.get(StyleRow, (owner_id, name)) is None:
-                raise NotFound(Said("you keep no style called {name}", name=name[:40]))
+            await _own(session, owner_id, name, is_held=True)
             if await session.get(StyleRow, (owner_id, new_name)) is not None:
                 raise NameTaken(
                     Said("you keep a style called {name}; choose another name", name=new_name)
@@ -206,6 +204,16 @@ async def keep_style(session: AsyncSession, row: StyleRow) -> None:
         )
         await session.execute(shares)
     await session.merge(row)
+
+
+async def _own(
+    session: AsyncSession, owner_id: int, name: str, *, is_held: bool = False
+) -> StyleRow:
+    """A member's own style; `is_held`: nobody else changes it before the transaction ends."""
+    row = await session.get(StyleRow, (owner_id, name), with_for_update=is_held or None)
+    if row is None:
+        raise NotFound(Said("you keep no style called {name}", name=name[:40]))
+    return row
 
 
 def _usable_by(owner_id: int, guild_id: int | None) -> ColumnElement[bool]:

@@ -293,8 +293,7 @@ class House:
             raise NotAllowed("a style is shared with a server; share it or take it back there")
         wanted = as_style_name(name)
         if on:
-            row = await self._styles.own(caller.owner_id, wanted)
-            await self._styles.share(row.owner_id, row.name, caller.guild_id)
+            await self._styles.share(caller.owner_id, wanted, caller.guild_id)
             return
         owner_id = (await self._styles.shared(caller.guild_id)).get(wanted)
         if owner_id is None or not policy.may_take_back_style(caller, owner_id, caller.guild_id):

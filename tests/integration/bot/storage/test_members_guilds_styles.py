@@ -1,5 +1,7 @@
 """What members and guilds set."""
 
+import asyncio
+
 import pytest
 
 from bot.errors import NameTaken, NotFound
@@ -82,11 +84,12 @@ async def test_a_name_means_one_style_in_a_guild_and_may_be_shared_with_several(
     styles = Styles(database)
     for owner_id in (1, 2):
         await styles.save(StyleRow(owner_id=owner_id, name="w", file_key="a", created_at=NOON))
-    for guild_id in (8, 9, 9):
-        await styles.share(1, "w", guild_id)
+    await asyncio.gather(*(styles.share(1, "w", guild_id) for guild_id in (8, 9, 9, 8, 9)))
+    with pytest.raises(NotFound, match="you keep no style called x"):
+        await styles.share(1, "x", 9)
     with pytest.raises(NameTaken, match="somebody else shares a style called w"):
         await styles.share(2, "w", 9)
-    assert await styles.guilds_of(1, "w") == [8, 9]
+    assert sorted(await styles.guilds_of(1, "w")) == [8, 9]
     await styles.take_back(8, "w")
     await styles.share(2, "w", 8)
     assert (await styles.shared(8), await styles.shared(9)) == ({"w": 2}, {"w": 1})
