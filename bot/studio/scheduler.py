@@ -330,6 +330,7 @@ class Scheduler:
             running = self._running[ticket.job_id]
             if running.row is not None:
                 await self._give_back(running.row)
+                self._reads_all = True  # who looked for it meanwhile left it, as it still ran
             return running.used_s(ticket.cost_s)
         return 0.0
 

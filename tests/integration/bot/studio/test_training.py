@@ -7,7 +7,8 @@ from functools import partial
 import pytest
 
 from bot.errors import LimitReached, NotAllowed, NotFound, UserError
-from bot.studio import training, verdicts
+from bot.storage.jobs import Jobs
+from bot.studio import scheduler, training, verdicts
 from bot.studio.contract import (
     Caller,
     Dreaming,
@@ -323,6 +324,30 @@ async def test_cancelling_keeps_what_was_learnt(studio: Atelier, engine: FakeEng
     await studio.delete_generator(ADMIN, "red-foxes")
     await ended(studio, await studio.reroll(ADMIN, job.id, WEB), ADMIN)
     assert trainings(engine)[-1] == first, "so that it goes on where it was"
+
+
+async def test_a_training_that_is_to_end_early_does_so_soon_on_a_slow_database_too(
+    open_here: Open, engine: FakeEngine, monkeypatch
+) -> None:
+    requeue = Jobs.requeue
+
+    async def slow(*args, **values) -> bool:
+        await asyncio.sleep(0.3)
+        return await requeue(*args, **values)
+
+    monkeypatch.setattr(Jobs, "requeue", slow)
+    monkeypatch.setattr(scheduler, "RENEWAL_S", 600.0)  # then all jobs are read anyway
+    async with open_here() as studio:
+        await draw(studio, ADMIN, 16)
+        engine.stuck = True
+        job = await studio.train_gan(ADMIN, FOXES, WEB)
+        async for update in studio.watch(ADMIN, job.id):
+            if update.job.step >= training.LEAST_STEPS:
+                break
+        await studio.cancel(ADMIN, job.id)
+        async with asyncio.timeout(10):
+            while len(trainings(engine)) < 2:
+                await asyncio.sleep(0.01)
 
 
 async def test_a_training_that_ended_early_and_is_run_again_waits_for_all_others(
