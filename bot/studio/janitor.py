@@ -1,4 +1,4 @@
-"""Clears away what was deleted for good, and files that a crash left without a row."""
+"""Clears away what was deleted or ended long ago, and files that a crash left without a row."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ GRACE = timedelta(hours=24)  # a file may be so much older than its row, while t
 
 
 class Janitor:
-    """Looks now and then for images to forget, and removes the files that nothing needs."""
+    """Looks now and then for images and jobs to forget, and removes files that nothing needs."""
 
     def __init__(
         self,
