@@ -77,10 +77,10 @@ N = TypeVar("N", bound=nn.Module)
 PACK = Path(__file__).parents[1] / "models" / "pack"
 LEXICON = "lexicon_zh.tsv"
 LATENTS, CAPTIONS = ("latents",), ("tokens", "pooled")  # kinds of files in a store
-INTERRUPTED = 130  # exit status of a replica that was, as shells know it
-SCENES = ("scenes", *LATENTS, *CAPTIONS)
-DENOISER = DenoiserConfig(deeper=1, blueprint=2048, text_length=32)
 LEFT = ("left",)  # the same latents as the denoiser leaves them
+INTERRUPTED = 130  # exit status of a replica that was, as shells know it
+SCENES = ("scenes", *LATENTS, *CAPTIONS, *LEFT)
+DENOISER = DenoiserConfig(deeper=1, blueprint=2048, text_length=32)
 VAE_SHARDS = 6  # square shards whose pictures teach the autoencoder
 VAE_SIDE = 128  # pixels of the squares cut from pictures without captions
 # How a budget for the whole pack is shared out; measured on 2 CPU cores.
@@ -227,7 +227,7 @@ def train_decoder(job: Job) -> None:
     vae, words, denoiser = _trained_vae(job), _trained_words(job), _trained_denoiser(job)
     _prepare_latents(job)
     shards = _squares(prepare_scenes(job))
-    claim(job.store, LEFT, {"denoiser": digest(denoiser)})
+    claim(job.store, LEFT, {"denoiser": digest(denoiser), "encoder": digest(vae.encoder)})
     store = LatentStore(job.store, shards)
     for index in shards:
         if not left_file(job.store, index).exists():
