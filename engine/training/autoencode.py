@@ -17,20 +17,13 @@ KL_WEIGHT = 1e-4  # per latent value; keeps the latents near one another, far fr
 EDGE_WEIGHT = 0.5
 
 
-def pixel_loss(a: Tensor, b: Tensor) -> Tensor:
-    """Absolute and squared differences of pixels and absolute ones of edges, (B,)."""
-    error = a - b
-    main = error.abs() + 4 * error.square()
-    return main.flatten(1).mean(1) + EDGE_WEIGHT * edge_loss(a, b)
-
-
 def edge_loss(a: Tensor, b: Tensor) -> Tensor:
-    """Mean absolute difference of the pictures' slopes at full and half size, (B,)."""
-    total = torch.zeros(len(a), device=a.device)
+    """Mean absolute difference of the pictures' slopes at full and half size."""
+    total = torch.zeros((), device=a.device)
     for _ in range(2):
         error = a - b
-        total = total + (error[..., 1:] - error[..., :-1]).abs().flatten(1).mean(1)
-        total = total + (error[..., 1:, :] - error[..., :-1, :]).abs().flatten(1).mean(1)
+        total = total + (error[..., 1:] - error[..., :-1]).abs().mean()
+        total = total + (error[..., 1:, :] - error[..., :-1, :]).abs().mean()
         a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
     return total
 
@@ -55,8 +48,10 @@ class Autoencode:
             noise = torch.randn(mean.shape, generator=draw.torch).to(mean.device)
             out = network.decode_raw(reparametrised(mean.float(), log_variance.float(), noise))
         out, mean, log_variance = out.float(), mean.float(), log_variance.float()
+        error = out - pixels
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()
-        loss: Tensor = pixel_loss(out, pixels).mean() + KL_WEIGHT * kl
+        main = error.abs().mean() + 4 * error.square().mean()
+        loss: Tensor = main + EDGE_WEIGHT * edge_loss(out, pixels) + KL_WEIGHT * kl
         return loss
 
     def _crops(self, rng: np.random.Generator) -> Tensor:

@@ -79,10 +79,6 @@ class LatentStore:
         # "c": torch wants arrays that may be written to; nothing is written.
         return torch.from_numpy(np.load(path, mmap_mode="c")).to(self.device)
 
-    def shard(self, index: int) -> Shard:
-        """The shard of a number."""
-        return self._shards[index]
-
     def __len__(self) -> int:
         return sum(len(shard.pooled) for shard in self._shards.values())
 
@@ -187,33 +183,17 @@ def sample_pictures(
         for i in range(len(prompts))
     ]
     x = torch.stack(noises).to(device)
-    times = torch.linspace(1, 0, steps + 1, device=device)[:, None].expand(-1, len(x))
-    said = words.encode(prompts)
-    return vae.decode(denoised(network, x, times, said, words.encode([""]), guidance_scale).cpu())
-
-
-@torch.no_grad()
-def denoised(
-    network: Any,
-    x: Tensor,
-    times: Tensor,
-    said: tuple[Tensor, Tensor],
-    nothing: tuple[Tensor, Tensor],
-    guidance_scale: float,
-) -> Tensor:
-    """Latents (B, C, h, w) brought from the first of the times (S + 1, B) to the last by Euler.
-
-    `said` are the tokens and pooled vectors of the rows' prompts, `nothing` those of an empty one.
-    """
-    tokens, pooled = (part.to(x.device) for part in said)
-    no_tokens, no_pooled = (part.to(x.device) for part in nothing)
+    tokens, pooled = (part.to(device) for part in words.encode(prompts))
+    no_tokens, no_pooled = (part.to(device) for part in words.encode([""]))
+    times = torch.linspace(1, 0, steps + 1, device=device)
     for now, then in itertools.pairwise(times):
-        with torch.autocast(x.device.type, torch.bfloat16):
-            velocity = network(x, now, tokens, pooled).float()
+        t = now.expand(len(x))
+        with torch.autocast(device.type, torch.bfloat16):
+            velocity = network(x, t, tokens, pooled).float()
             if guidance_scale != 1:
                 blank = network(
-                    x, now, no_tokens.expand_as(tokens), no_pooled.expand_as(pooled)
+                    x, t, no_tokens.expand_as(tokens), no_pooled.expand_as(pooled)
                 ).float()
                 velocity = blank + guidance_scale * (velocity - blank)
-        x = x + (then - now)[:, None, None, None] * velocity
-    return x
+        x = x + (then - now) * velocity
+    return vae.decode(x.cpu())

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context, parent_process
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
@@ -28,7 +28,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from engine.models.families.pack import DRAFT
-from engine.models.families.style_files import read_style_transfer
 from engine.networks.denoiser import Denoiser, DenoiserConfig
 from engine.networks.lora import lora_of
 from engine.networks.text_encoder import TextEncoder, TextEncoderConfig, Tokenizer
@@ -41,7 +40,6 @@ from engine.training.denoise import Denoise, LatentStore, Words
 from engine.training.distil_text import DistilText, Lesson, Teacher
 from engine.training.enlarge import Enlarge, large_pictures
 from engine.training.few_steps import FewSteps, student_of
-from engine.training.finish import Finish, Finisher, leave_latents, left_file
 from engine.training.gan_pictures import folder_pictures
 from engine.training.loop import (
     AVERAGE,
@@ -77,17 +75,13 @@ N = TypeVar("N", bound=nn.Module)
 PACK = Path(__file__).parents[1] / "models" / "pack"
 LEXICON = "lexicon_zh.tsv"
 LATENTS, CAPTIONS = ("latents",), ("tokens", "pooled")  # kinds of files in a store
-LEFT = ("left",)  # the same latents as the denoiser leaves them
 INTERRUPTED = 130  # exit status of a replica that was, as shells know it
-SCENES = ("scenes", *LATENTS, *CAPTIONS, *LEFT)
+SCENES = ("scenes", *LATENTS, *CAPTIONS)
 DENOISER = DenoiserConfig(deeper=1, blueprint=2048, text_length=32)
 VAE_SHARDS = 6  # square shards whose pictures teach the autoencoder
 VAE_SIDE = 128  # pixels of the squares cut from pictures without captions
 # How a budget for the whole pack is shared out; measured on 2 CPU cores.
-SHARES = {
-    "vae": 0.08, "text": 0.06, "upscaler": 0.08, "denoiser": 0.60, "few-steps": 0.06,
-    "decoder": 0.12,
-}  # fmt: skip
+SHARES = {"vae": 0.11, "text": 0.06, "upscaler": 0.10, "denoiser": 0.65, "few-steps": 0.08}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,7 +94,7 @@ class Job:
     seed: int = 0
     resume: bool = False
     scenes: int = 60_000  # composed pictures in the store
-    replicas: int = 1  # processes that share the run of the denoiser, and of the decoder
+    replicas: int = 1  # processes that share the denoiser's run
     start: Path | None = None  # a pack: the run goes on from its networks
     teacher: Path | None = None  # folder of the sentence encoder
     recipe: str = "r3gan"  # of a pair of generator and discriminator
@@ -194,7 +188,8 @@ def train_vae(job: Job) -> Vae:
         NotSaved: there is no room for a file; the last checkpoint is kept.
     """
     try:
-        pictures = _stored(job, "scenes", _squares(prepare_scenes(job)))
+        shards = [index for index in prepare_scenes(job) if shard_size(index) == shard_size(0)]
+        pictures = _pictures(job, shards[:VAE_SHARDS])
     except NoPictures:
         pictures = folder_pictures(job.data, VAE_SIDE).pixels
         seed = split_seed(job.settings("vae"))
@@ -209,42 +204,8 @@ def train_vae(job: Job) -> Vae:
     return network
 
 
-def _squares(shards: Sequence[int]) -> list[int]:
-    """The first shards of square scenes: those that teach the autoencoder."""
-    return [index for index in shards if shard_size(index) == shard_size(0)][:VAE_SHARDS]
-
-
-def _stored(job: Job, kind: str, shards: Sequence[int]) -> NDArray[Any]:
-    return np.concatenate([np.load(job.store / f"{kind}_{index:05d}.npy") for index in shards])
-
-
-def train_decoder(job: Job) -> None:
-    """Finish the decoder on latents as the trained denoiser leaves them; the encoder stays.
-
-    Raises:
-        BrokenWeights: a network is missing, and the job names no pack.
-    """
-    vae, words, denoiser = _trained_vae(job), _trained_words(job), _trained_denoiser(job)
-    _prepare_latents(job)
-    shards = _squares(prepare_scenes(job))
-    claim(job.store, LEFT, {"denoiser": digest(denoiser), "encoder": digest(vae.encoder)})
-    store = LatentStore(job.store, shards)
-    for index in shards:
-        if not left_file(job.store, index).exists():
-            leave_latents(store, index, denoiser.to(job.device), words)
-    _by_replicas("decoder", job)
-    decoder = cast("Finisher", load_average(Finisher(vae.decoder), job.out / "decoder")).decoder
-    finished = {"encoder": digest(vae.encoder), **decoder.state_dict()}
-    replace_file(job.out / "decoder" / "finished.pt", partial(torch.save, finished))
-
-
-def _decoder(job: Job) -> Finish:
-    shards = whole_shards(job.store, *LEFT, "npy")
-    scenes, exact, left = (_stored(job, kind, shards) for kind in ("scenes", "latents", "left"))
-    with torch.random.fork_rng():
-        torch.default_generator.manual_seed(job.seed)  # of the critic
-        eye = read_style_transfer(PACK).encoder.to(job.device)
-        return Finish(_trained_vae(job), eye, scenes, exact, left)
+def _pictures(job: Job, shards: Sequence[int]) -> NDArray[np.uint8]:
+    return np.concatenate([np.load(job.store / f"scenes_{index:05d}.npy") for index in shards])
 
 
 def train_text(job: Job) -> TextEncoder:
@@ -271,22 +232,13 @@ def train_text(job: Job) -> TextEncoder:
 def train_denoiser(job: Job) -> None:
     """Train the denoiser on latents of the trained autoencoder and words of the text encoder."""
     _prepare_latents(job)
-    _by_replicas("denoiser", job)
-
-
-def _by_replicas(network: str, job: Job) -> None:
-    """Train a network of `SHARED` in as many processes as the job asks for.
-
-    Raises:
-        ReplicaFailed: one of them ended early.
-    """
     if job.replicas == 1:
-        _replica(0, network, job)
+        _denoiser_replica(0, job)
         return
     _meeting(job).unlink(missing_ok=True)  # of a run that was killed
     context = get_context("spawn")
     processes = [
-        context.Process(target=_replica, args=(rank, network, job)) for rank in range(job.replicas)
+        context.Process(target=_denoiser_replica, args=(rank, job)) for rank in range(job.replicas)
     ]
     for process in processes:
         process.start()
@@ -304,7 +256,7 @@ def _prepare_latents(job: Job) -> None:
     """Encode the store's scenes and captions that are not yet, by this run's networks."""
     vae, words = _trained_vae(job), _trained_words(job)
     shards = prepare_scenes(job)
-    claim(job.store, LATENTS, {"encoder": digest(vae.encoder)})
+    claim(job.store, LATENTS, {"autoencoder": digest(vae)})
     claim(job.store, CAPTIONS, {"text encoder": digest(words.encoder)})
     for index in shards:
         if not (job.store / f"latents_{index:05d}.npy").exists():
@@ -354,16 +306,17 @@ def _meeting(job: Job) -> Path:
     return job.out / "replicas"
 
 
-def _replica(rank: int, network: str, job: Job) -> None:
-    """One of the processes of a run, with a programme of its own."""
+def _denoiser_replica(rank: int, job: Job) -> None:
     if job.replicas > 1:
         torch.set_num_threads(1)
         meeting = _meeting(job).absolute()
         dist.init_process_group("gloo", f"file://{meeting}", world_size=job.replicas, rank=rank)
-    programme = SHARED[network](job)
+    network = _first(job, "denoiser", lambda: Denoiser(DENOISER))
+    store = LatentStore(job.store, device=job.device)
+    programme = Denoise(network, store, _trained_words(job), _trained_vae(job), sheet_prompts())
     programme.batch = max(1, programme.batch // job.replicas)
     try:
-        Run(programme, job.settings(network)).train(stop=_is_orphan)
+        Run(programme, job.settings("denoiser")).train(stop=_is_orphan)
     except KeyboardInterrupt:
         if job.replicas == 1:
             raise
@@ -371,12 +324,6 @@ def _replica(rank: int, network: str, job: Job) -> None:
     finally:
         if job.replicas > 1:
             dist.destroy_process_group()
-
-
-def _denoiser(job: Job) -> Denoise:
-    network = _first(job, "denoiser", lambda: Denoiser(DENOISER))
-    store = LatentStore(job.store, device=job.device)
-    return Denoise(network, store, _trained_words(job), _trained_vae(job), sheet_prompts())
 
 
 def _is_orphan(_: Progress) -> bool:
@@ -426,7 +373,7 @@ def export(job: Job) -> None:
         BrokenWeights: a network is missing, and the job names no pack that has it.
         NotSaved: there is no room; the pack that was there is kept.
     """
-    words, vae, denoiser = _trained_words(job), _finished_vae(job), _trained_denoiser(job)
+    words, vae, denoiser = _trained_words(job), _trained_vae(job), _trained_denoiser(job)
     upscaler, changes = _trained_upscaler(job), _trained_changes(job, denoiser)
 
     def write(folder: Path) -> None:
@@ -501,22 +448,6 @@ def _trained_vae(job: Job) -> Vae:
     return network.eval()
 
 
-def _finished_vae(job: Job) -> Vae:
-    """The same with its decoder finished, where that was done.
-
-    Raises:
-        BrokenWeights: it was done for another autoencoder.
-    """
-    network = _trained_vae(job)
-    kept = job.out / "decoder" / "finished.pt"
-    if kept.exists():
-        weights = torch.load(kept, weights_only=True)
-        if weights.pop("encoder") != digest(network.encoder):
-            raise BrokenWeights(str(kept), "the autoencoder is a new one: train the decoder anew")
-        network.decoder.load_state_dict(weights)
-    return network
-
-
 def _trained_words(job: Job) -> Words:
     """The text encoder of this run, else of the pack it goes on from, with its vocabulary."""
     kept = job.out / "text" / "finished.pt"
@@ -568,15 +499,12 @@ def _pack_of(job: Job, kept: Path) -> Path:
     return job.start
 
 
-SHARED: dict[str, Callable[[Job], Programme]] = {"denoiser": _denoiser, "decoder": _decoder}
-
 PROGRAMS: dict[str, Callable[[Job], object]] = {
     "vae": train_vae,
     "text": train_text,
     "upscaler": train_upscaler,
     "denoiser": train_denoiser,
     "few-steps": train_few_steps,
-    "decoder": train_decoder,
     "pack": train_pack,
     "export": export,
 }

@@ -91,25 +91,6 @@ def test_a_pack_is_distilled_into_few_steps_without_training_it_first(data, tmp_
 
 @pytest.mark.long
 @pytest.mark.timeout(280)
-@pytest.mark.parametrize("replicas", [1, 2])
-def test_the_decoder_of_a_pack_is_finished_and_its_encoder_stays(data, tmp_path, replicas):
-    torch.set_num_threads(1)
-    out, pack = tmp_path / "out", tmp_path / "pack"
-    arguments = ["--data", str(data), "--out", str(out), "--start", str(programs.PACK)]
-    arguments += ["--replicas", str(replicas), "--images", "48", "--scenes", "40"]
-    assert main(["decoder", *arguments]) == 0
-    assert len(list((out / "decoder").glob("sheet_*.png"))) == 1
-    assert main(["export", *arguments, "--pack", str(pack)]) == 0
-    before, after = (read_network(folder, "vae")[1] for folder in (programs.PACK, pack))
-    changed = {key.split(".")[0] for key in before if not torch.equal(before[key], after[key])}
-    assert changed == {"decoder"}
-    latents = (out / "store" / "latents_00000.npy").stat().st_mtime_ns
-    assert main(["denoiser", *arguments, "--replicas", "1", "--images", "16"]) == 0
-    assert (out / "store" / "latents_00000.npy").stat().st_mtime_ns == latents
-
-
-@pytest.mark.long
-@pytest.mark.timeout(280)
 @pytest.mark.parametrize("network", ["vae", "upscaler"])
 def test_pictures_with_captions_alone_teach_a_pack(tmp_path, network):
     torch.set_num_threads(1)

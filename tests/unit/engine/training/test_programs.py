@@ -15,7 +15,6 @@ from engine.training import programs
 from engine.training.distil_text import DistilText
 from engine.training.loop import AVERAGE, Budget, NotSaved, replace_weights
 from engine.training.programs import PACK, Job, MissingTeacher, export, prepare_scenes
-from engine.training.store import digest
 from tests.tiny_teacher import write_teacher
 from tests.unit.engine.training.test_own_data import picture
 
@@ -77,22 +76,6 @@ def test_a_pack_of_ones_own_is_offered_by_the_catalogue_it_comes_with(tmp_path):
     assert networks.tokenizer.pieces("小狗") == ["dog"]
     (folder / "lexicon_zh.tsv").unlink()
     assert "lexicon_zh.tsv" in inspection.problems(info, EngineConfig())[0]
-
-
-def test_a_finished_decoder_is_exported_with_the_autoencoder_it_was_finished_for(tmp_path):
-    shipped = read_networks(PACK).vae
-    finished = {key: value + 1 for key, value in shipped.decoder.state_dict().items()}
-    folder = tmp_path / "out" / "decoder"
-    folder.mkdir(parents=True)
-    torch.save({"encoder": digest(shipped.encoder), **finished}, folder / "finished.pt")
-    export(job(tmp_path, start=PACK))
-    vae = read_networks(tmp_path / "our pack").vae
-    for key, value in vae.decoder.state_dict().items():
-        torch.testing.assert_close(value, finished[key].half().float())
-    assert digest(vae.encoder) == digest(shipped.encoder)
-    torch.save({"encoder": "another", **finished}, folder / "finished.pt")
-    with pytest.raises(BrokenWeights, match="train the decoder anew"):
-        export(job(tmp_path, start=PACK))
 
 
 def test_a_new_denoiser_is_not_exported_with_the_drafts_of_another(tmp_path):
