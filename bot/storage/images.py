@@ -100,6 +100,7 @@ class ImageRow(Base):
     operation: Mapped[str] = mapped_column(String(24))
     parent_id: Mapped[str | None] = mapped_column(String(12))
     is_private: Mapped[bool]
+    shown_in: Mapped[int | None] = mapped_column(Number)  # a channel that sees what is private
     alt_text: Mapped[str] = mapped_column(String(1024))
     file_key: Mapped[str] = mapped_column(String(80))
     animation_key: Mapped[str | None] = mapped_column(String(80))  # of one that moves
@@ -140,6 +141,7 @@ class Viewer:
     owner_id: int
     guild_id: int | None
     sees_all_guilds: bool = False  # the operator; private images stay private even so
+    channel_id: int | None = None  # one that is not for everybody of the guild
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,8 +285,8 @@ class Images:
             session.add_all(TagRow(image_id=image_id, tag=tag) for tag in dict.fromkeys(tags))
 
     async def publish(self, image_id: str, *, is_private: bool) -> None:
-        """Change who may see an image."""
-        await self._set(image_id, is_private=is_private)
+        """Change who may see an image; of the channel it was made in nothing is left."""
+        await self._set(image_id, is_private=is_private, shown_in=None)
 
     async def delete(self, image_id: str, now: datetime, *, by: int) -> None:
         """Take an image out of the gallery; `restore` undoes it for 24 hours."""
@@ -393,19 +395,30 @@ def is_shown_to(viewer: Viewer) -> ColumnElement[bool]:
 
 
 def is_open_to(
-    viewer: Viewer, guild_id: ColumnElement[int | None], is_private: ColumnElement[bool]
+    viewer: Viewer,
+    guild_id: ColumnElement[int | None],
+    is_private: ColumnElement[bool],
+    shown_in: ColumnElement[int | None],
 ) -> ColumnElement[bool]:
-    """What somebody else made is public where the viewer is; outside of guilds nothing is."""
+    """What somebody else made may be seen where the viewer is; outside of guilds nothing may."""
     if viewer.sees_all_guilds:
         return is_private == false()
     if viewer.guild_id is None:
         return false()
-    return and_(is_private == false(), guild_id == viewer.guild_id)
+    is_shown = is_private == false()
+    if viewer.channel_id is not None:
+        is_shown = or_(is_shown, shown_in == viewer.channel_id)
+    return and_(is_shown, guild_id == viewer.guild_id)
 
 
 def _visible_to(viewer: Viewer) -> ColumnElement[bool]:
     own = ImageRow.owner_id == viewer.owner_id
-    is_open = is_open_to(viewer, ImageRow.guild_id.expression, ImageRow.is_private.expression)
+    is_open = is_open_to(
+        viewer,
+        ImageRow.guild_id.expression,
+        ImageRow.is_private.expression,
+        ImageRow.shown_in.expression,
+    )
     return or_(own, is_open)
 
 

@@ -81,6 +81,7 @@ class JobRow(Base):
     guild_id: Mapped[int | None] = mapped_column(Number)
     channel_id: Mapped[int | None] = mapped_column(Number)
     is_private: Mapped[bool]
+    shown_in: Mapped[int | None] = mapped_column(Number)  # a channel that sees what is private
     state: Mapped[str] = mapped_column(String(12), default=QUEUED)
     # Why it failed; what is to be said of the result.
     reason: Mapped[str] = mapped_column(default="")
@@ -482,7 +483,12 @@ async def _require_room(
 def _visible_to(viewer: Viewer) -> ColumnElement[bool]:
     own = JobRow.owner_id == viewer.owner_id
     shows_some = exists().where(ImageRow.job_id == JobRow.id, is_shown_to(viewer))
-    is_open = is_open_to(viewer, JobRow.guild_id.expression, JobRow.is_private.expression)
+    is_open = is_open_to(
+        viewer,
+        JobRow.guild_id.expression,
+        JobRow.is_private.expression,
+        JobRow.shown_in.expression,
+    )
     return or_(own, shows_some, and_(is_open, JobRow.state != FINISHED))
 
 

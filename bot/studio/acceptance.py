@@ -29,8 +29,8 @@ from engine.api import (
 )
 
 _SECLUDED = (
-    "This channel is not for everybody of the server, so the gallery shows this to you alone; "
-    "--public shows it to all."
+    "This channel is not for everybody of the server, so the gallery shows this to nobody outside "
+    "it but you; --public shows it to all."
 )
 
 
@@ -135,7 +135,8 @@ class Acceptance:
         limits: Limits,
     ) -> JobRow:
         now = self._now()
-        is_secluded = commission.is_private is None and caller.is_secluded
+        shown_in = caller.secluded_in if commission.is_private is None else None
+        is_secluded = shown_in is not None
         remark = joined(commission.remark, _SECLUDED if is_secluded else "")
         address = (is_secluded and destination.secluded_address) or destination.address
         return JobRow(
@@ -144,6 +145,7 @@ class Acceptance:
             guild_id=caller.guild_id,
             channel_id=caller.channel_id,
             is_private=is_secluded or bool(commission.is_private),
+            shown_in=shown_in,
             operation=commission.operation.value,
             prompt=commission.prompt,
             model=commission.model,
@@ -228,5 +230,10 @@ def hides(
     """
     if asked is not None:
         return asked
-    has_secret = any(one.is_private and one.owner_id == caller.owner_id for one in sources)
+    has_secret = any(
+        one.is_private
+        and one.owner_id == caller.owner_id
+        and (one.shown_in is None or one.shown_in != caller.secluded_in)
+        for one in sources
+    )
     return True if has_secret or preferences.is_private else None

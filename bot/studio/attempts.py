@@ -105,6 +105,7 @@ def image_row(job: JobRow, place: int, kept: Kept, now: datetime) -> ImageRow:
         operation=job.operation,
         parent_id=job.parent_image_id,
         is_private=job.is_private,
+        shown_in=job.shown_in,
         alt_text=alt_text(job.prompt, Operation(job.operation)),
         file_key=kept.file_key,
         animation_key=kept.animation_key,

@@ -131,7 +131,12 @@ def is_operator(caller: Caller) -> bool:
 
 def viewer(caller: Caller) -> Viewer:
     """Who looks, as the storage knows them."""
-    return Viewer(caller.owner_id, caller.guild_id, sees_all_guilds=is_operator(caller))
+    return Viewer(
+        caller.owner_id,
+        caller.guild_id,
+        sees_all_guilds=is_operator(caller),
+        channel_id=caller.secluded_in,
+    )
 
 
 def owner_of(job: JobRow) -> Viewer:

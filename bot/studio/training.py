@@ -30,6 +30,7 @@ from bot.studio.contract import (
     Teaching,
 )
 from bot.studio.gallery import read_query
+from bot.studio.house import as_style_name
 from bot.studio.pictures import Pictures
 from bot.studio.verdicts import verdict_of
 from bot.wording import Said
@@ -118,7 +119,7 @@ class Training:
             LimitReached: there are too few different pictures, too many generators or no room.
             UserError: the name can't be used.
         """
-        name = _as_name(asked.name)
+        name = as_style_name(asked.name)
         await self.require_trainable(caller, name)
         await self._require_room()
         rows = await self._chosen(caller, asked)
@@ -322,7 +323,7 @@ class Training:
         return await self._generators.usable(caller.owner_id, caller.guild_id)
 
     async def _named(self, caller: Caller, name: str) -> GeneratorRow:
-        return await self._generators.named(caller.owner_id, caller.guild_id, _as_name(name))
+        return await self._generators.named(caller.owner_id, caller.guild_id, as_style_name(name))
 
 
 def ending_of(job: JobRow, steps: tuple[int, int]) -> dict[str, Any] | None:
@@ -361,10 +362,6 @@ def _require_different(found: int, different: int) -> None:
             found=found,
         )
     )
-
-
-def _as_name(name: str) -> str:
-    return "-".join(name.casefold().split())
 
 
 def _existing(folder: Path | None) -> Path:

@@ -60,7 +60,7 @@ def caller_of(interaction: Interaction) -> Caller:
         name=user.display_name,
         guild_id=interaction.guild_id,
         channel_id=_ruled_channel(interaction),
-        is_secluded=_is_secluded(interaction),
+        secluded_in=interaction.channel_id if _is_secluded(interaction) else None,
         role_ids=tuple(role.id for role in user.roles) if isinstance(user, discord.Member) else (),
         is_admin=interaction.guild_id is not None and interaction.permissions.manage_guild,
         locale=interaction.locale.value,

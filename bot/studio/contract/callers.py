@@ -14,7 +14,7 @@ class Caller:
     name: str = ""
     guild_id: int | None = None  # None: direct message, web or console
     channel_id: int | None = None
-    is_secluded: bool = False  # a channel that is not for everybody of the guild
+    secluded_in: int | None = None  # the channel, if it is not for everybody of the guild
     role_ids: tuple[int, ...] = ()
     is_admin: bool = False  # may use /admin in this guild; the operator on web and console
     locale: str = "en-US"

@@ -321,7 +321,7 @@ async def test_what_is_made_in_direct_messages_is_private_unless_said_otherwise(
 async def test_what_is_made_in_a_secluded_channel_is_not_for_the_whole_server(
     studio: Atelier,
 ) -> None:
-    job, secluded = await restyled(studio), replace(MEMBER, channel_id=71, is_secluded=True)
+    job, secluded = await restyled(studio), replace(MEMBER, channel_id=71, secluded_in=71)
     await studio.set_preferences(MEMBER, Preferences(is_private=False))
     drawn = await made(studio, "for some", caller=secluded)
     for one in (drawn, *await more_of(studio, secluded, job)):
@@ -341,11 +341,34 @@ async def test_what_is_made_in_a_secluded_channel_is_not_for_the_whole_server(
     assert (secret.is_private, secret.reason) == (True, "")
 
 
+async def test_who_is_in_a_secluded_channel_sees_and_varies_what_is_made_there(
+    studio: Atelier,
+) -> None:
+    mine, theirs = (replace(who, channel_id=71, secluded_in=71) for who in (MEMBER, OTHER))
+    drawn = await made(studio, "for some", caller=mine)
+    assert (await studio.job(theirs, drawn.id)).images == drawn.images
+    query = GalleryQuery(scope=GalleryScope.GUILD, text="some")
+    assert len((await studio.gallery(theirs, query)).images) == len(drawn.images)
+    place = Destination(face="web", address={"to": "all"}, secluded_address={"to": "some"})
+    for caller in (mine, theirs):
+        again = await studio.reroll(caller, drawn.id, place)
+        assert again.destination.address == {"to": "some"}, "it goes to the channel as well"
+    elsewhere = replace(theirs, channel_id=72, secluded_in=72)
+    for caller in (elsewhere, OTHER, replace(theirs, guild_id=(MEMBER.guild_id or 0) + 1)):
+        with pytest.raises(NotFound):
+            await studio.image(caller, drawn.images[0].id)
+    moved = await studio.reroll(replace(mine, channel_id=72, secluded_in=72), drawn.id, place)
+    assert moved.destination.address == {"to": "all"}, "elsewhere it is one's own secret"
+    await studio.publish(MEMBER, drawn.images[0].id, is_private=True)
+    with pytest.raises(NotFound):
+        await studio.image(theirs, drawn.images[0].id)
+
+
 async def test_a_job_that_only_its_channel_makes_private_goes_to_an_address_of_its_own(
     studio: Atelier,
 ) -> None:
     place = Destination(face="web", address={"to": "all"}, secluded_address={"to": "some"})
-    secluded = replace(MEMBER, is_secluded=True)
+    secluded = replace(MEMBER, secluded_in=71)
     for caller, text, told in (
         (secluded, "a fox", "some"),
         (secluded, "a fox --private", "all"),
