@@ -103,7 +103,8 @@ class JobRow(Base):
     guild_running_cap: Mapped[int | None]
     is_relaxed: Mapped[bool] = mapped_column(default=False)  # runs when no other job may
     attempt: Mapped[int] = mapped_column(default=0)
-    deaths: Mapped[int] = mapped_column(default=0)  # of workers and bots while it ran
+    deaths: Mapped[int] = mapped_column(default=0)  # of workers while it ran
+    bot_deaths: Mapped[int] = mapped_column(default=0, server_default="0")  # of whole bots
     not_before: Mapped[datetime | None] = mapped_column(UtcDateTime)
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     step: Mapped[int] = mapped_column(default=0)
@@ -380,9 +381,9 @@ class Jobs:
     async def recover(self, *, keep: Collection[str] = ()) -> int:
         """Queue the orphans again, except `keep`; for whoever became the only scheduler.
 
-        Who closes in peace gives back what runs. So each of these has seen a death.
+        Who closes in peace gives back what runs. So each of these has seen a bot die.
         """
-        again = {"state": QUEUED, "lease_until": None, "deaths": JobRow.deaths + 1}
+        again = {"state": QUEUED, "lease_until": None, "bot_deaths": JobRow.bot_deaths + 1}
         async with self._database.writing() as session:
             return await _count_changed(session, _is_orphan(keep), **again)
 

@@ -39,10 +39,10 @@ from engine.api import (
 
 logger = logging.getLogger(__name__)
 
-MAX_DEATHS = 3  # after which a job is given up: the last one was of a worker that it had alone
-# The same, where the last one was of this whole process, which has other enemies: who stops it,
-# and who cuts the power. But a job may take all of a container with it.
-MAX_DEATHS_OF_ALL = 6
+MAX_DEATHS = 3  # of workers, after which a job is given up: it had the last one alone
+# The same of whole bots, which have other enemies: who stops them, and who cuts the power. But a
+# job may take all of a container with it.
+MAX_BOT_DEATHS = 6
 SOLO_DEATHS = 2  # after so many, a job runs alone: was it the culprit, or only near?
 GIVE_BACK_S = 2.0  # a process that closes is not given much more time
 LEASE = timedelta(seconds=30)
@@ -194,8 +194,8 @@ class Scheduler:
         """Queue again what nobody works on; learn how long things take."""
         mine = set(self._running)
         for row in await self._parts.jobs.orphans(keep=mine):
-            if row.deaths + 1 >= MAX_DEATHS_OF_ALL:
-                await self._fail(row, _given_up(row.deaths + 1))
+            if row.bot_deaths + 1 >= MAX_BOT_DEATHS:
+                await self._fail(row, _given_up(row.bot_deaths + 1))
         recovered = await self._parts.jobs.recover(keep=mine)
         if recovered:
             logger.info("%d jobs that were running are queued again", recovered)
@@ -448,7 +448,7 @@ class Scheduler:
             running_cap=row.running_cap,
             guild_running_cap=row.guild_running_cap,
             # A training alone would stop everybody for its whole length.
-            is_solo=row.deaths >= SOLO_DEATHS and not is_patient,
+            is_solo=max(row.deaths, row.bot_deaths) >= SOLO_DEATHS and not is_patient,
             is_relaxed=row.is_relaxed,
             is_patient=is_patient,
         )

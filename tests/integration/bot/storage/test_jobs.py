@@ -107,8 +107,8 @@ async def test_recovery_leaves_alone_what_this_process_works_on(jobs: Jobs) -> N
     assert [row.id for row in await jobs.orphans(keep={mine})] == [other]
     assert await jobs.recover(keep={mine}) == 1
     left, recovered = await jobs.by_id(mine), await jobs.by_id(other)
-    assert (left.state, left.deaths) == ("running", 0)
-    assert (recovered.state, recovered.deaths) == ("queued", 1)
+    assert (left.state, left.bot_deaths) == ("running", 0)
+    assert (recovered.state, recovered.bot_deaths) == ("queued", 1)
 
 
 async def test_a_lease_that_is_renewed_does_not_expire(jobs: Jobs) -> None:

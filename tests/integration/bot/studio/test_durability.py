@@ -78,13 +78,13 @@ async def test_a_job_running_when_the_bot_ends_is_run_again_with_its_seed(
 
 async def deaths_of(open_here: Open, job: JobView) -> int:
     async with open_database(open_here.keywords["database_url"]) as database:
-        return (await Jobs(database).by_id(job.id)).deaths
+        return (await Jobs(database).by_id(job.id)).bot_deaths
 
 
 async def bot_died_of(open_here: Open, deaths: int) -> str:
     """A job that was under way at the end of so many bots, one after the other."""
     request, _ = encode_request(TextToImage(model="atelier-pack", prompt=plain("poison"), seed=1))
-    job = new_job(request=request, prompt="poison", face="web", deaths=deaths - 1)
+    job = new_job(request=request, prompt="poison", face="web", bot_deaths=deaths - 1)
     async with open_database(open_here.keywords["database_url"]) as database:
         await Jobs(database).add([job])
         await Jobs(database).claim(job.row.id, now=NOON, lease_until=NOON)
@@ -114,6 +114,18 @@ async def test_a_job_of_which_whole_bots_die_again_and_again_is_given_up(
         spared_job = await ended(studio, await studio.job(MEMBER, spared))
         assert spared_job.state is JobState.FINISHED
     assert len(engine.requests) == 1
+
+
+async def test_ends_of_bots_do_not_make_a_worker_s_death_the_last(
+    open_either: Open, engine: FakeEngine
+) -> None:
+    engine.error = WorkerDied("the worker ended")
+    job_id = await bot_died_of(open_either, deaths=5)
+    async with open_either() as studio:
+        async for update in studio.watch(MEMBER, job_id):
+            if update.job.state is JobState.QUEUED and len(engine.requests) == 2:
+                engine.error = None
+    assert update.job.state is JobState.FINISHED
 
 
 async def test_a_job_whose_worker_died_is_run_again(studio, engine, monkeypatch) -> None:
