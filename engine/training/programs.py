@@ -411,11 +411,11 @@ def _first(job: Job, name: str, build: Callable[[], N]) -> N:
         torch.default_generator.manual_seed(job.seed)
         network = build()
     if job.start is not None:
-        _fill(network, job.start, name)
+        fill(network, job.start, name)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
-def _fill(network: nn.Module, pack: Path, name: str) -> None:
+def fill(network: nn.Module, pack: Path, name: str) -> None:
     """Give a network its weights in a pack.
 
     Raises:
@@ -444,7 +444,7 @@ def _trained_vae(job: Job) -> Vae:
     if kept.exists():
         network.load_state_dict(torch.load(kept, weights_only=True))
     else:
-        _fill(network, _pack_of(job, kept), "vae")
+        fill(network, _pack_of(job, kept), "vae")
     return network.eval()
 
 
@@ -456,7 +456,7 @@ def _trained_words(job: Job) -> Words:
     if kept.exists():
         network.load_state_dict(torch.load(kept, weights_only=True))
     else:
-        _fill(network, _pack_of(job, kept), "text_encoder")
+        fill(network, _pack_of(job, kept), "text_encoder")
     return Words(Tokenizer(pieces, {}, network.config.length), network.eval())
 
 
@@ -474,7 +474,7 @@ def _averaged(job: Job, name: str, network: nn.Module) -> nn.Module:
     kept = job.out / name / AVERAGE
     if kept.exists():
         return load_average(network, kept.parent)
-    _fill(network, _pack_of(job, kept), name)
+    fill(network, _pack_of(job, kept), name)
     return network
 
 

@@ -21,10 +21,10 @@ from engine.calls import DescribeStyle, NetworkRef
 from engine.models.families.style import StyleNetworks
 from engine.models.families.style_files import PRESETS, preset_tensors
 from engine.networks.style import StyleConfig, StyleEncoder, StyleTransfer
-from engine.networks.weights import BrokenWeights, read_network, save_network
+from engine.networks.weights import BrokenWeights, save_network
 from engine.training.loop import Run, load_average, replace_weights
 from engine.training.pictures import BrokenSet, read_pictures
-from engine.training.programs import PACK, Job
+from engine.training.programs import PACK, Job, fill
 from engine.training.style_encoder import StyleClassifier, TrainStyleEncoder, equalise
 from engine.training.style_pictures import UNKNOWN, Labelled, labelled_pictures
 from engine.training.style_transfer import TrainStyleTransfer
@@ -50,7 +50,9 @@ def train_style_encoder(job: Job) -> StyleEncoder:
     torch.default_generator.manual_seed(job.seed)
     network = StyleClassifier(StyleConfig(), pictures.counts)
     if job.start is not None:
-        network.encoder = shipped(job.start).encoder
+        begun = StyleTransfer(StyleConfig())
+        fill(begun, job.start, "style")
+        network.encoder = begun.encoder
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     Run(TrainStyleEncoder(network, pictures), job.settings("style-encoder")).train()
     encoder = network.cpu().encoder
@@ -72,28 +74,13 @@ def train_style(job: Job) -> StyleTransfer:
     if finished.exists():
         network.encoder.load_state_dict(torch.load(finished, weights_only=True))
     elif job.start is not None:
-        network = shipped(job.start)
+        fill(network, job.start, "style")
     else:
         raise BrokenWeights(str(finished), "train style-encoder first, or name a pack with --start")
     pictures = labelled_pictures(read_pictures(job.data), job.seed)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     contents, styles = contents_and_styles(pictures, job.seed)
     Run(TrainStyleTransfer(network, contents, styles), job.settings("style")).train()
-    return network
-
-
-def shipped(pack: Path) -> StyleTransfer:
-    """The style networks of a pack, to go on from.
-
-    Raises:
-        BrokenWeights: they are missing, damaged or of another size.
-    """
-    _, weights = read_network(pack, "style")
-    network = StyleTransfer(StyleConfig())
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        raise BrokenWeights(str(pack / "style"), f"the weights do not fit ({error})") from error
     return network
 
 

@@ -23,32 +23,23 @@ def job_controls(words: Words, job: JobView) -> list[Row]:
     """Under a result: upscale and vary for each image, and what concerns the whole job."""
     if len(job.images) == 1:
         return image_controls(words, job.images[0])
+    restyle = RestylePickButton(job.id, words("buttons.restyle"))
     if job.images[0].is_animated:
-        return [_of_animations(words, job), _lock(words, job)]
+        return [_of_whole(words, job, restyle), _lock(words, job)]
+    whole = _of_whole(words, job, RemixButton(job.id, words("buttons.remix")))
     if job.strengths:
-        return [[StrengthMenu.of(words, job)], _of_whole(words, job), _lock(words, job)]
+        return [[StrengthMenu.of(words, job)], whole, _lock(words, job)]
     larger = [UpscaleButton(image.id, f"U{image.index + 1}") for image in job.images]
     nearer = [VaryButton(image.id, f"V{image.index + 1}", is_strong=True) for image in job.images]
-    restyle = RestylePickButton(job.id, words("buttons.restyle"))
     varying: list[Row] = [*_rows([*nearer, restyle]), [VaryMenu.of(words, job)]]
-    return [*_rows(larger), *varying, _of_whole(words, job), _lock(words, job)]
+    return [*_rows(larger), *varying, whole, _lock(words, job)]
 
 
-def _of_animations(words: Words, job: JobView) -> Row:
-    """What a single animation has, too; which one is asked."""
+def _of_whole(words: Words, job: JobView, changing: discord.ui.Item[Any]) -> Row:
+    """What concerns a whole job; `changing` is how it is made otherwise."""
     return [
         RerollButton(job.id, words("buttons.reroll")),
-        RestylePickButton(job.id, words("buttons.restyle")),
-        PickButton("favourite", job.id, words("buttons.favourite")),
-        PickButton("delete", job.id, words("buttons.delete")),
-        JobInfoButton(job.id),
-    ]
-
-
-def _of_whole(words: Words, job: JobView) -> Row:
-    return [
-        RerollButton(job.id, words("buttons.reroll")),
-        RemixButton(job.id, words("buttons.remix")),
+        changing,
         PickButton("favourite", job.id, words("buttons.favourite")),
         PickButton("delete", job.id, words("buttons.delete")),
         JobInfoButton(job.id),
