@@ -15,6 +15,7 @@ from bot.studio.contract import (
     GalleryScope,
     GuildRules,
     JobState,
+    JobView,
     Morphing,
     MorphStop,
     Operation,
@@ -45,6 +46,17 @@ async def draw(studio: Atelier, caller: Caller, count: int, text: str = "a fox",
 
 async def trained(studio: Atelier, caller: Caller = ADMIN, asked: Teaching = FOXES):
     return await ended(studio, await studio.train_gan(caller, asked, WEB), caller)
+
+
+async def learnt_enough(studio: Atelier, engine: FakeEngine) -> JobView:
+    """A training that goes on, and has learnt something that is worth keeping."""
+    await draw(studio, ADMIN, 16)
+    engine.stuck = True
+    job = await studio.train_gan(ADMIN, FOXES, WEB)
+    async for update in studio.watch(ADMIN, job.id):
+        if update.job.step >= training.LEAST_STEPS:
+            break
+    return job
 
 
 def trainings(engine: FakeEngine) -> list[TrainGan]:
@@ -305,12 +317,7 @@ async def test_names_minutes_and_room_are_checked(studio: Atelier, monkeypatch) 
 
 
 async def test_cancelling_keeps_what_was_learnt(studio: Atelier, engine: FakeEngine) -> None:
-    await draw(studio, ADMIN, 16)
-    engine.stuck = True
-    job = await studio.train_gan(ADMIN, FOXES, WEB)
-    async for update in studio.watch(ADMIN, job.id):
-        if update.job.step >= training.LEAST_STEPS:
-            break
+    job = await learnt_enough(studio, engine)
     still = await studio.cancel(ADMIN, job.id)
     assert not still.state.is_final
     while len(trainings(engine)) < 2:
@@ -338,12 +345,7 @@ async def test_a_training_that_is_to_end_early_does_so_soon_on_a_slow_database_t
     monkeypatch.setattr(Jobs, "requeue", slow)
     monkeypatch.setattr(scheduler, "RENEWAL_S", 600.0)  # then all jobs are read anyway
     async with open_here() as studio:
-        await draw(studio, ADMIN, 16)
-        engine.stuck = True
-        job = await studio.train_gan(ADMIN, FOXES, WEB)
-        async for update in studio.watch(ADMIN, job.id):
-            if update.job.step >= training.LEAST_STEPS:
-                break
+        job = await learnt_enough(studio, engine)
         await studio.cancel(ADMIN, job.id)
         async with asyncio.timeout(10):
             while len(trainings(engine)) < 2:
@@ -353,12 +355,7 @@ async def test_a_training_that_is_to_end_early_does_so_soon_on_a_slow_database_t
 async def test_a_training_that_ended_early_and_is_run_again_waits_for_all_others(
     studio: Atelier, engine: FakeEngine
 ) -> None:
-    await draw(studio, ADMIN, 16)
-    engine.stuck = True
-    job = await studio.train_gan(ADMIN, FOXES, WEB)
-    async for update in studio.watch(ADMIN, job.id):
-        if update.job.step >= training.LEAST_STEPS:
-            break
+    job = await learnt_enough(studio, engine)
     await studio.cancel(ADMIN, job.id)
     while len(trainings(engine)) < 2:
         await asyncio.sleep(0.01)
@@ -386,12 +383,7 @@ async def test_a_training_that_ended_early_and_is_run_again_waits_for_all_others
 async def test_cancelling_twice_or_at_once_keeps_nothing(
     studio: Atelier, engine: FakeEngine
 ) -> None:
-    await draw(studio, ADMIN, 16)
-    engine.stuck = True
-    job = await studio.train_gan(ADMIN, FOXES, WEB)
-    async for update in studio.watch(ADMIN, job.id):
-        if update.job.step >= training.LEAST_STEPS:
-            break
+    job = await learnt_enough(studio, engine)
     await studio.cancel(ADMIN, job.id)
     assert (await studio.cancel(ADMIN, job.id)).state is JobState.CANCELLED
     other = await studio.train_gan(ADMIN, replace(FOXES, name="b"), WEB)
