@@ -240,10 +240,13 @@ class Jobs:
         guild_id: int | None = None,
         above: int = 0,
         limit: int | None = None,
+        with_requests: bool = False,
     ) -> list[JobRow]:
-        """Queued and running jobs with numbers over `above`, oldest first, without requests."""
+        """Queued and running jobs with numbers over `above`, oldest first."""
         is_open = JobRow.state.in_((QUEUED, RUNNING))
-        query = select(JobRow).options(defer(JobRow.request)).where(is_open, JobRow.number > above)
+        query = select(JobRow).where(is_open, JobRow.number > above)
+        if not with_requests:
+            query = query.options(defer(JobRow.request))
         if owner_id is not None:
             query = query.where(JobRow.owner_id == owner_id)
         if guild_id is not None:

@@ -108,7 +108,7 @@ class Watching:
     async def queue(self, caller: Caller) -> QueueView:
         """What runs and waits."""
         counts = await self._jobs.counts()
-        own = await self._jobs.open_jobs(owner_id=caller.owner_id)
+        own = await self._jobs.open_jobs(owner_id=caller.owner_id, with_requests=True)
         views = await self._views(own, policy.viewer(caller))
         waiting = [view for view in views if view.state is JobState.QUEUED]
         return QueueView(

@@ -135,6 +135,13 @@ async def test_the_queue_tells_admins_alone_whose_jobs_their_server_has(
         assert (await studio.queue(caller)).others == ()
 
 
+async def test_the_queue_tells_how_many_pictures_a_job_will_have(studio, engine) -> None:
+    engine.stuck = True
+    await studio.imagine(MEMBER, "a fox --images 2", WEB)
+    queue = await studio.queue(MEMBER)
+    assert [job.expected for job in (*queue.running, *queue.waiting)] == [2]
+
+
 async def test_the_queue_shows_position_and_an_estimate_once_measured(open_here, engine) -> None:
     engine.step_delay_s = 0.02
     async with open_here(slots=1) as studio:
