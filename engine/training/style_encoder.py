@@ -1,4 +1,7 @@
-"""Training of the style encoder: name the concept, the look and the very painting of a crop."""
+"""Training of the style encoder: name a crop's concept, look, material and very painting."""
+
+import math
+from collections.abc import Sequence
 
 import torch
 from PIL import Image
@@ -9,15 +12,17 @@ from engine.networks.style import StyleConfig, StyleEncoder
 from engine.training.loop import Draw
 from engine.training.style_pictures import UNKNOWN, Labelled
 
+QUESTIONS = ("concept", "look", "material", "painting")
+
 
 class StyleClassifier(nn.Module):
-    """The encoder and three heads on its deepest means and all its statistics."""
+    """The encoder and four heads on its deepest features and all its statistics."""
 
-    def __init__(self, config: StyleConfig, counts: tuple[int, int, int]) -> None:
+    def __init__(self, config: StyleConfig, counts: Sequence[int]) -> None:
         super().__init__()
         self.encoder = StyleEncoder(config)
         # Of what the pictures don't tell there is one answer, which is never asked for.
-        concepts, looks, paintings = (max(1, count) for count in counts)
+        concepts, looks, materials, paintings = (max(1, count) for count in counts)
         deepest, code = config.widths[-1], 2 * sum(config.widths)
         self.concept = nn.Sequential(
             nn.Conv2d(deepest, 256, 3, stride=2, padding=1), nn.ReLU(),
@@ -25,13 +30,15 @@ class StyleClassifier(nn.Module):
             nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(1024, concepts),
         )  # fmt: skip
         self.look = nn.Linear(code, looks)
+        self.material = nn.Linear(code, materials)
         self.painting = nn.Linear(code, paintings)
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
-        """Logits of concept, look and painting."""
+        """Logits of concept, look, material and painting."""
         features = self.encoder(pixels)
         code = torch.cat([_moments(level) for level in features], dim=1)
-        return [self.concept(features[-1]), self.look(code), self.painting(code)]
+        of_all = [head(code) for head in (self.look, self.material, self.painting)]
+        return [self.concept(features[-1]), *of_all]
 
 
 class TrainStyleEncoder:
@@ -46,7 +53,7 @@ class TrainStyleEncoder:
         self.pictures = pictures
 
     def loss(self, network: nn.Module, draw: Draw) -> Tensor:
-        """Cross-entropy of the three labels, each over the rows that have it."""
+        """Cross-entropy of the four labels, each over the rows that have it."""
         pixels, labels = self.pictures.batch(draw.numpy, self.batch, self.crop)
         device = next(network.parameters()).device
         with torch.autocast(device.type, torch.bfloat16):
@@ -64,6 +71,21 @@ class TrainStyleEncoder:
         """A classifier draws nothing."""
         del network
         return None
+
+
+@torch.no_grad()
+def shares_named(network: StyleClassifier, pictures: Labelled) -> dict[str, float]:
+    """How many of the labels of pictures the network names, by what they say; NaN for none."""
+    pixels = torch.from_numpy(pictures.pixels).permute(0, 3, 1, 2)
+    answers = [network(part.float() / 255) for part in torch.split(pixels, 32)]
+    shares = {}
+    for said, wanted, logits in zip(
+        QUESTIONS, pictures.labels, zip(*answers, strict=True), strict=True
+    ):
+        named = torch.cat(logits).argmax(1).numpy()
+        asked = wanted != UNKNOWN
+        shares[said] = float((named == wanted)[asked].mean()) if asked.any() else math.nan
+    return shares
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""Labelled pictures for the style networks: what is shown, in which look, of which painting."""
+"""Labelled pictures for the style networks: what is shown, in which look, made of what."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from engine.training.materials import material_of
 from engine.training.pictures import BrokenSet, Picture
 
 SIDE = 128  # pixels of a stored picture
@@ -27,21 +28,33 @@ class Labelled:
     pixels: NDArray[np.uint8]
     concepts: NDArray[np.int64]
     looks: NDArray[np.int64]
+    materials: NDArray[np.int64]
     paintings: NDArray[np.int64]
 
     @property
-    def counts(self) -> tuple[int, int, int]:
-        """How many concepts, looks and paintings there are."""
-        return tuple(int(part.max()) + 1 for part in (self.concepts, self.looks, self.paintings))  # type: ignore[return-value]
+    def labels(self) -> tuple[NDArray[np.int64], ...]:
+        """The rows of labels: concepts, looks, materials, paintings."""
+        return (self.concepts, self.looks, self.materials, self.paintings)
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """How many of each there are."""
+        return tuple(int(part.max()) + 1 for part in self.labels)
 
     def batch(self, rng: np.random.Generator, count: int, crop: int) -> tuple[Tensor, list[Tensor]]:
-        """Random crops (B, 3, crop, crop) in [0, 1], and their three rows of labels."""
+        """Random crops (B, 3, crop, crop) in [0, 1], and their rows of labels."""
         chosen = rng.integers(0, len(self.pixels), count)
         pixels = random_crops(self.pixels, chosen, crop, rng)
-        labels = [
-            torch.from_numpy(part[chosen]) for part in (self.concepts, self.looks, self.paintings)
-        ]
-        return pixels, labels
+        return pixels, [torch.from_numpy(part[chosen]) for part in self.labels]
+
+    def parted(self, seed: int, left_out: int) -> tuple["Labelled", "Labelled"]:
+        """All but `left_out` pictures, and these."""
+        order = np.random.default_rng([seed, 79]).permutation(len(self.pixels))
+        parts = (np.sort(order[left_out:]), np.sort(order[:left_out]))
+        kept, out = (
+            Labelled(self.pixels[rows], *(part[rows] for part in self.labels)) for rows in parts
+        )
+        return kept, out
 
 
 def random_crops(
@@ -112,16 +125,21 @@ def labelled_pictures(pictures: Sequence[Picture], seed: int = 0) -> Labelled:
     common = Counter(p.name for p in drawn)
     concepts = _numbers(name for name, count in common.items() if count >= CONCEPT_LOOKS)
     looks = _numbers(look_of(p) for p in [*drawn, *painted])
-    rows: list[tuple[NDArray[np.uint8], int, int, int]] = []
+    made_of = {id(p): material_of(p) for p in [*drawn, *painted]}
+    materials = _numbers(material for material in made_of.values() if material)
+    rows: list[tuple[NDArray[np.uint8], int, int, int, int]] = []
+
+    def row(picture: Picture, tile: NDArray[np.uint8], painting: int) -> None:
+        concept = UNKNOWN if is_painting(picture) else concepts.get(picture.name, UNKNOWN)
+        material = materials.get(made_of[id(picture)] or "", UNKNOWN)
+        rows.append((tile, concept, looks[look_of(picture)], material, painting))
+
     for picture in drawn:
-        tile = _square(_on_background(picture.open(), rng))
-        rows.append((tile, concepts.get(picture.name, UNKNOWN), looks[look_of(picture)], UNKNOWN))
+        row(picture, _square(_on_background(picture.open(), rng)), UNKNOWN)
     for number, picture in enumerate(painted):
         image = picture.open().convert("RGB")
-        rows += [
-            (_painting_crop(image, rng), UNKNOWN, looks[look_of(picture)], number)
-            for _ in range(PAINTING_CROPS)
-        ]
+        for _ in range(PAINTING_CROPS):
+            row(picture, _painting_crop(image, rng), number)
     if not rows:
         raise BrokenSet(str(pictures[0].source) if pictures else "", "has no pictures to train on")
     tiles, *labels = zip(*rows, strict=True)

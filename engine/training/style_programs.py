@@ -25,10 +25,11 @@ from engine.networks.weights import BrokenWeights, save_network
 from engine.training.loop import Run, load_average, replace_weights
 from engine.training.pictures import BrokenSet, read_pictures
 from engine.training.programs import PACK, Job, fill
-from engine.training.style_encoder import StyleClassifier, TrainStyleEncoder, equalise
+from engine.training.style_encoder import StyleClassifier, TrainStyleEncoder, equalise, shares_named
 from engine.training.style_pictures import UNKNOWN, Labelled, labelled_pictures
 from engine.training.style_transfer import TrainStyleTransfer
 
+LEFT_OUT = 768  # pictures by which a trained encoder is asked what it names
 OTHER_STYLES = 1500  # drawings and photographs among the styles, beside all paintings
 PAINTINGS = PACK / "style-presets" / "whole"
 PRESET_SIDE = 512  # pixels of the longer side
@@ -54,8 +55,12 @@ def train_style_encoder(job: Job) -> StyleEncoder:
         fill(begun, job.start, "style")
         network.encoder = begun.encoder
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    pictures, left_out = pictures.parted(job.seed, min(LEFT_OUT, len(pictures.pixels) // 8))
     Run(TrainStyleEncoder(network, pictures), job.settings("style-encoder")).train()
-    encoder = network.cpu().encoder
+    shares = shares_named(network.cpu(), left_out)
+    named = ", ".join(f"{share:.0%} of {said}s" for said, share in shares.items())
+    print(f"style-encoder: of pictures that were left out it names {named}")
+    encoder = network.encoder
     equalise(encoder, pictures)
     torch.save(encoder.state_dict(), job.out / "style-encoder" / "finished.pt")
     return encoder

@@ -1,5 +1,7 @@
 """The style networks' data and programmes, on pictures that the test draws."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +11,8 @@ from engine.networks.style import StyleConfig, StyleTransfer
 from engine.training import style_pictures
 from engine.training.loop import Draw
 from engine.training.pictures import read_pictures
-from engine.training.style_encoder import StyleClassifier, TrainStyleEncoder, equalise
-from engine.training.style_pictures import UNKNOWN, labelled_pictures, split_paintings
+from engine.training.style_encoder import StyleClassifier, TrainStyleEncoder, equalise, shares_named
+from engine.training.style_pictures import UNKNOWN, Labelled, labelled_pictures, split_paintings
 from engine.training.style_transfer import TrainStyleTransfer, restyle_loss
 
 CONFIG = StyleConfig(widths=(4, 6, 8, 8))
@@ -33,11 +35,12 @@ def pictures(tmp_path_factory):
     (emoji / "captions.tsv").write_text("\n".join(lines) + "\n")
     paintings = folder / "paintings"
     paintings.mkdir()
-    lines = ["file\ttitle\tartist\tcolour"]
+    lines = ["file\ttitle\tartist\tmedium\tcolour"]
     for number in range(20):
         values = rng.integers(0, 256, (160, 200, 3), dtype=np.uint8)
         Image.fromarray(values).save(paintings / f"{number}.png")
-        lines.append(f"{number}.png\tUntitled\tSomebody\t{'grey' if number == 3 else 'colour'}")
+        medium, colour = "Tempera" if number % 2 else "Oil", "grey" if number == 3 else "colour"
+        lines.append(f"{number}.png\tUntitled\tSomebody\t{medium} on panel\t{colour}")
     (paintings / "captions.tsv").write_text("\n".join(lines) + "\n")
     return read_pictures(folder)
 
@@ -47,12 +50,14 @@ def labelled(pictures):
     return labelled_pictures(pictures)
 
 
-def test_labels_name_concept_look_and_painting_where_there_is_one(labelled):
+def test_labels_name_concept_look_material_and_painting_where_there_is_one(labelled):
     drawn = labelled.paintings == UNKNOWN
     assert drawn.sum() == 8  # the validation row stays out
     assert set(labelled.concepts[drawn]) == {0, 1}
     assert set(labelled.concepts[~drawn]) == {UNKNOWN}
-    assert labelled.counts == (2, 5, len(split_paintings_of(labelled)))
+    assert set(labelled.materials[drawn]) == {UNKNOWN}
+    assert set(labelled.materials[~drawn]) == {0, 1}
+    assert labelled.counts == (2, 5, 2, len(split_paintings_of(labelled)))
 
 
 def split_paintings_of(labelled):
@@ -71,13 +76,37 @@ def test_crops_are_pixels_in_the_unit_range(labelled):
     pixels, labels = labelled.batch(np.random.default_rng(1), 5, 64)
     assert pixels.shape == (5, 3, 64, 64)
     assert 0 <= pixels.min() < pixels.max() <= 1
-    assert [len(part) for part in labels] == [5, 5, 5]
+    assert [len(part) for part in labels] == [5, 5, 5, 5]
 
 
 def test_the_same_step_draws_the_same_pictures(labelled):
     programme = TrainStyleEncoder(StyleClassifier(CONFIG, labelled.counts), labelled)
     losses = [float(programme.loss(programme.network, Draw.of_step(3, 7)).detach()) for _ in "ab"]
     assert losses[0] == losses[1]
+
+
+def test_what_is_left_out_is_asked_by_its_own_labels(labelled):
+    kept, out = labelled.parted(1, 16)
+    assert (len(kept.pixels), len(out.pixels)) == (len(labelled.pixels) - 16, 16)
+    both = np.concatenate([kept.pixels, out.pixels]).reshape(len(labelled.pixels), -1)
+    assert len(np.unique(both, axis=0)) == len(labelled.pixels)
+
+    row_of = {picture.tobytes(): row for row, picture in enumerate(labelled.pixels)}
+
+    def knows(pixels):
+        tiles = (pixels * 255).round().byte().permute(0, 2, 3, 1).numpy()
+        rows = [row_of[tile.tobytes()] for tile in tiles]
+        answers = [torch.zeros(len(rows), 30) for _ in labelled.labels]
+        for answer, labels in zip(answers, labelled.labels, strict=True):
+            answer[range(len(rows)), labels[rows]] = 1
+        answers[1] = -answers[1]
+        return answers
+
+    out = labelled.parted(1, len(labelled.pixels))[1]
+    shares = shares_named(knows, out)
+    assert shares == {"concept": 1, "look": 0, "material": 1, "painting": 1}
+    unknown = Labelled(out.pixels[:1], *(np.array([UNKNOWN]) for _ in out.labels))
+    assert all(math.isnan(share) for share in shares_named(knows, unknown).values())
 
 
 def test_equalised_channels_have_one_mean(labelled):
