@@ -16,7 +16,8 @@ from engine.training.gan_programs import GAN_PROGRAMS
 from engine.training.gan_recipes import RECIPES
 from engine.training.loop import Budget, Diverged, NotSaved
 from engine.training.pictures import BrokenSet, NoPictures
-from engine.training.programs import PACK, PROGRAMS, Job, MissingTeacher, ReplicaFailed
+from engine.training.programs import PACK, PROGRAMS, Job, MissingTeacher
+from engine.training.replicas import ReplicaFailed
 from engine.training.style_programs import STYLE_PROGRAMS
 
 ALL = PROGRAMS | STYLE_PROGRAMS | GAN_PROGRAMS
@@ -48,7 +49,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     budget.add_argument("--images", type=_count, help="stop after so many pictures")
     parser.add_argument("--scenes", type=_count, default=60_000, help="composed training pictures")
     parser.add_argument("--seed", type=_seed, default=0, help="the same seed, the same run")
-    parser.add_argument("--replicas", type=_count, default=1, help="processes for the denoiser")
+    parser.add_argument(
+        "--replicas",
+        type=_count,
+        default=1,
+        help="processes that share the run of a denoiser or a style network",
+    )
     parser.add_argument("--recipe", default="r3gan", choices=sorted(RECIPES), help="of a GAN")
     parser.add_argument("--teacher", type=Path, help="folder of the sentence encoder")
     parser.add_argument("--device", type=_device, default="cpu", help="cpu or cuda")

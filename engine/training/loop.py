@@ -308,7 +308,7 @@ class Course(ABC, Generic[S, N]):
         saved = drawn = started
         recent: list[N] = []
         silent = not (self.settings.bar and self.is_first)
-        has_to_stop = stop()
+        _, has_to_stop = self._agreed(before, stop())
         with tqdm(total=1000, disable=silent, unit="‰", mininterval=2) as bar:
             while self._share() < 1 and not has_to_stop:
                 recent.append(self._step())

@@ -13,17 +13,15 @@ import math
 import os
 import re
 import shutil
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar, cast
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -45,16 +43,15 @@ from engine.training.loop import (
     AVERAGE,
     Budget,
     Programme,
-    Progress,
     Run,
     Settings,
     load_average,
-    patient,
     replace_file,
     replace_weights,
     split_seed,
 )
 from engine.training.pictures import NoPictures, read_pictures
+from engine.training.replicas import shared, train_a_share
 from engine.training.store import (
     SHARD,
     claim,
@@ -75,7 +72,6 @@ N = TypeVar("N", bound=nn.Module)
 PACK = Path(__file__).parents[1] / "models" / "pack"
 LEXICON = "lexicon_zh.tsv"
 LATENTS, CAPTIONS = ("latents",), ("tokens", "pooled")  # kinds of files in a store
-INTERRUPTED = 130  # exit status of a replica that was, as shells know it
 SCENES = ("scenes", *LATENTS, *CAPTIONS)
 DENOISER = DenoiserConfig(deeper=1, blueprint=2048, text_length=32)
 VAE_SHARDS = 6  # square shards whose pictures teach the autoencoder
@@ -94,7 +90,7 @@ class Job:
     seed: int = 0
     resume: bool = False
     scenes: int = 60_000  # composed pictures in the store
-    replicas: int = 1  # processes that share the denoiser's run
+    replicas: int = 1  # processes that share the run of a denoiser or a style network
     start: Path | None = None  # a pack: the run goes on from its networks
     teacher: Path | None = None  # folder of the sentence encoder
     recipe: str = "r3gan"  # of a pair of generator and discriminator
@@ -132,13 +128,6 @@ class MissingTeacher(Exception):
             "all-MiniLM-L6-v2) with --teacher."
         )
         return f"{self.lacking} is not there. {need}" if self.lacking else need
-
-
-class ReplicaFailed(Exception):
-    """One of the processes that share a run ended before it was over."""
-
-    def __str__(self) -> str:
-        return "A replica of the run failed: what it said stands above. Go on with --resume."
 
 
 def prepare_scenes(job: Job) -> list[int]:
@@ -232,24 +221,14 @@ def train_text(job: Job) -> TextEncoder:
 def train_denoiser(job: Job) -> None:
     """Train the denoiser on latents of the trained autoencoder and words of the text encoder."""
     _prepare_latents(job)
-    if job.replicas == 1:
-        _denoiser_replica(0, job)
-        return
-    _meeting(job).unlink(missing_ok=True)  # of a run that was killed
-    context = get_context("spawn")
-    processes = [
-        context.Process(target=_denoiser_replica, args=(rank, job)) for rank in range(job.replicas)
-    ]
-    for process in processes:
-        process.start()
-    with patient():  # the replicas hear it themselves, and save first
-        for process in processes:
-            process.join()
-    codes = {process.exitcode for process in processes}
-    if INTERRUPTED in codes:
-        raise KeyboardInterrupt
-    if any(codes):
-        raise ReplicaFailed
+    shared(job, _train_denoiser)
+
+
+def _train_denoiser(job: Job) -> None:
+    network = _first(job, "denoiser", lambda: Denoiser(DENOISER))
+    store = LatentStore(job.store, device=job.device)
+    programme = Denoise(network, store, _trained_words(job), _trained_vae(job), sheet_prompts())
+    train_a_share(programme, job.settings("denoiser"))
 
 
 def _prepare_latents(job: Job) -> None:
@@ -299,37 +278,6 @@ def _teacher_folder(job: Job) -> Path:
         if not (job.teacher / name).is_file():
             raise MissingTeacher(str(job.teacher / name))
     return job.teacher
-
-
-def _meeting(job: Job) -> Path:
-    """The file by which the replicas of a run find each other."""
-    return job.out / "replicas"
-
-
-def _denoiser_replica(rank: int, job: Job) -> None:
-    if job.replicas > 1:
-        torch.set_num_threads(1)
-        meeting = _meeting(job).absolute()
-        dist.init_process_group("gloo", f"file://{meeting}", world_size=job.replicas, rank=rank)
-    network = _first(job, "denoiser", lambda: Denoiser(DENOISER))
-    store = LatentStore(job.store, device=job.device)
-    programme = Denoise(network, store, _trained_words(job), _trained_vae(job), sheet_prompts())
-    programme.batch = max(1, programme.batch // job.replicas)
-    try:
-        Run(programme, job.settings("denoiser")).train(stop=_is_orphan)
-    except KeyboardInterrupt:
-        if job.replicas == 1:
-            raise
-        sys.exit(INTERRUPTED)
-    finally:
-        if job.replicas > 1:
-            dist.destroy_process_group()
-
-
-def _is_orphan(_: Progress) -> bool:
-    """Whether this is a replica of a run that was killed: it ends, with its checkpoint."""
-    parent = parent_process()
-    return parent is not None and not parent.is_alive()
 
 
 def train_upscaler(job: Job) -> Upscaler:

@@ -20,11 +20,12 @@ from torch import Tensor, nn
 from engine.calls import DescribeStyle, NetworkRef
 from engine.models.families.style import StyleNetworks
 from engine.models.families.style_files import PRESETS, preset_tensors
-from engine.networks.style import StyleConfig, StyleEncoder, StyleTransfer
+from engine.networks.style import StyleConfig, StyleTransfer
 from engine.networks.weights import BrokenWeights, save_network
-from engine.training.loop import Run, load_average, replace_weights
+from engine.training.loop import load_average, replace_weights
 from engine.training.pictures import BrokenSet, read_pictures
 from engine.training.programs import PACK, Job, fill
+from engine.training.replicas import shared, train_a_share
 from engine.training.style_encoder import StyleClassifier, TrainStyleEncoder, equalise, shares_named
 from engine.training.style_pictures import UNKNOWN, Labelled, labelled_pictures
 from engine.training.style_transfer import TrainStyleTransfer
@@ -35,12 +36,16 @@ PAINTINGS = PACK / "style-presets" / "whole"
 PRESET_SIDE = 512  # pixels of the longer side
 
 
-def train_style_encoder(job: Job) -> StyleEncoder:
+def train_style_encoder(job: Job) -> None:
     """Train the encoder by naming what crops show, and bring its channels to one size.
 
     Raises:
         BrokenSet: there is nothing to tell apart.
     """
+    shared(job, _train_encoder)
+
+
+def _train_encoder(job: Job) -> None:
     pictures = labelled_pictures(read_pictures(job.data), job.seed)
     if max(pictures.counts, default=0) <= 1:
         raise BrokenSet(
@@ -56,23 +61,29 @@ def train_style_encoder(job: Job) -> StyleEncoder:
         network.encoder = begun.encoder
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     pictures, left_out = pictures.parted(job.seed, min(LEFT_OUT, len(pictures.pixels) // 8))
-    Run(TrainStyleEncoder(network, pictures), job.settings("style-encoder")).train()
-    shares = shares_named(network.cpu(), left_out)
-    named = ", ".join(f"{share:.0%} of {said}s" for said, share in shares.items())
-    print(f"style-encoder: of pictures that were left out it names {named}")
-    encoder = network.encoder
-    equalise(encoder, pictures)
-    torch.save(encoder.state_dict(), job.out / "style-encoder" / "finished.pt")
-    return encoder
+    if train_a_share(TrainStyleEncoder(network, pictures), job.settings("style-encoder")):
+        shares = shares_named(network.cpu(), left_out)
+        named = ", ".join(f"{share:.0%} of {said}s" for said, share in shares.items())
+        print(f"style-encoder: of pictures that were left out it names {named}")
+        equalise(network.encoder, pictures)
+        torch.save(network.encoder.state_dict(), _finished_encoder(job))
 
 
-def train_style(job: Job) -> StyleTransfer:
+def _finished_encoder(job: Job) -> Path:
+    return job.out / "style-encoder" / "finished.pt"
+
+
+def train_style(job: Job) -> None:
     """Train the decoder on the finished encoder, or go on from a pack's networks.
 
     Raises:
         BrokenWeights: there is no encoder yet, and the job names no pack.
     """
-    finished = job.out / "style-encoder" / "finished.pt"
+    shared(job, _train_decoder)
+
+
+def _train_decoder(job: Job) -> None:
+    finished = _finished_encoder(job)
     with torch.random.fork_rng():
         torch.default_generator.manual_seed(job.seed)
         network = StyleTransfer(StyleConfig())
@@ -85,8 +96,7 @@ def train_style(job: Job) -> StyleTransfer:
     pictures = labelled_pictures(read_pictures(job.data), job.seed)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     contents, styles = contents_and_styles(pictures, job.seed)
-    Run(TrainStyleTransfer(network, contents, styles), job.settings("style")).train()
-    return network
+    train_a_share(TrainStyleTransfer(network, contents, styles), job.settings("style"))
 
 
 def contents_and_styles(

@@ -244,6 +244,8 @@ def test_style_networks_go_on_from_a_pack_on_pictures_of_ones_own(data, tmp_path
     table.write_text(table.read_text().replace("dog\tanimal\t3d", "dog\tanimal\tflat"))
     arguments = ["--data", str(data), "--out", str(out), "--start", str(programs.PACK)]
     for program in ("style-encoder", "style"):
-        assert main([program, *arguments, "--images", "32"]) == 0
+        assert main([program, *arguments, "--images", "32", "--replicas", "2"]) == 0
+    learnt = json.loads((out / "style-encoder" / "progress.json").read_text())
+    assert (learnt["step"], learnt["images"]) == (1, 48)  # half a batch each
     assert main(["export-style", *arguments, "--pack", str(pack)]) == 0
     assert set(read_presets(pack / PRESETS)) == set(read_presets(programs.PACK / PRESETS))
