@@ -25,6 +25,7 @@ from engine.api import (
     Request,
     Stride,
     StyleMethod,
+    StyleReference,
     Stylize,
     TrainGan,
     TrainStyle,
@@ -39,6 +40,7 @@ from engine.api import (
 
 THUMBNAIL_SIDE = 384  # pixels
 MAX_ALT_TEXT = 1024  # characters, Discord's limit
+PICTURE = "picture"  # a look without a name, in the parameters
 JOB_KEY = "Atelier job"  # in the parameters: whose record says more than they do
 
 
@@ -214,9 +216,8 @@ def _further(request: Request) -> list[tuple[str, str]]:
 
 
 def _further_of_restyle(request: Stylize) -> list[tuple[str, str]]:
-    styles = [f"{one.preset or 'picture'}:{one.weight:g}" for one in request.styles]
     further = [
-        ("Styles", ", ".join(styles)),
+        ("Styles", _styles_text(request.styles)),
         ("Style strength", f"{request.strength:g}"),
         ("Style method", request.method.value),
     ]
@@ -302,7 +303,15 @@ def _further_of_diffusion(request: Diffusion) -> list[tuple[str, str]]:
         further.append(
             ("Loras", ", ".join(f"{lora.name}:{lora.weight:g}" for lora in request.loras))
         )
+    if request.style_references:
+        further.append(("Style references", _styles_text(request.style_references)))
+        further.append(("Style weight", str(request.style_weight)))
     return further
+
+
+def _styles_text(styles: Sequence[StyleReference]) -> str:
+    """Whose look was taken; a picture has no name that others know."""
+    return ", ".join(f"{one.preset or PICTURE}:{one.weight:g}" for one in styles)
 
 
 def _written(parts: Sequence[PromptPart]) -> str:

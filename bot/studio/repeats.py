@@ -340,12 +340,13 @@ class Repeats:
         flags = replace(told.parsed.flags, images=1)
         if flags.model is None:
             flags = replace(flags, model=usual.name)
-        parsed = replace(told.parsed, flags=flags, image_prompts=(), style_references=())
+        parsed = replace(told.parsed, flags=flags, image_prompts=(), style_references=told.looks)
         seed = new_seed() if flags.seed is None else flags.seed
         wish = Wish(format_prompt(parsed), parsed, seed)
         info = model_of(wish, self._catalogue)
         policy.require_model(info.name, terms.rules)
-        request = valid(lambda: request_of(wish, Sources(), self._catalogue))
+        looks = tuple(StyleReference(preset=one.ref, weight=one.weight) for one in told.looks)
+        request = valid(lambda: request_of(wish, Sources(styles=looks), self._catalogue))
         if told.variation and isinstance(request, Diffusion):
             seed, strength = told.variation
             request = replace(request, variation_seed=seed, variation_strength=strength)

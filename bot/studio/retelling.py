@@ -13,17 +13,18 @@ from bot.prompts import (
     PromptError,
     PromptPart,
     Span,
+    StyleReference,
     clean,
     parse,
     with_look,
 )
 from bot.studio.asking import AVOIDED_WEIGHT, MAX_STEPS, checked_size, merged_flags, sampler_named
 from bot.wording import Said
-from engine.api import Ability, Catalogue, GenerationParameters, ModelInfo
+from engine.api import Ability, Catalogue, GenerationParameters, ModelInfo, style_presets
 
 MAX_GUIDANCE = 30.0
 _WORD = re.compile(r"[\w.:+-]{1,60}")  # the value of one flag, and nothing behind it
-_LORA = re.compile(r"\s*(?P<name>[^:]+):(?P<weight>-?\d(?:\.\d{1,9})?)\s*")
+_WEIGHED = re.compile(r"\s*(?P<name>[^:]+):(?P<weight>-?\d(?:\.\d{1,9})?)\s*")
 _SHARE = re.compile(r"0?\.\d{1,9}|1")
 
 
@@ -33,7 +34,8 @@ class Told:
 
     parsed: ParsedPrompt
     variation: tuple[int, float] | None = None  # its seed and strength, which no flag can say
-    missing: tuple[str, ...] = ()  # LoRAs that are not here
+    looks: tuple[StyleReference, ...] = ()  # styles that ship, whose look it has
+    missing: tuple[str, ...] = ()  # LoRAs and styles that are not here
 
     @property
     def remark(self) -> Said | str:
@@ -68,8 +70,18 @@ def told_by(parameters: GenerationParameters, catalogue: Catalogue, usual: Model
         flags=merged_flags(flags, typed),
         loras=tuple(lora for lora in loras if _key(lora) in fitting),
     )
-    missing = tuple(lora.name for lora in loras if _key(lora) not in fitting)
-    return Told(told, _variation(others), missing)
+    styles = [StyleReference(*one) for one in _weighed(others.get("Style references", ""))]
+    looks = tuple(style for style in styles if style.ref in _shipped_styles())
+    missing = [lora.name for lora in loras if _key(lora) not in fitting]
+    missing += [style.ref for style in styles if style not in looks]
+    if looks:
+        flags = merged_flags(_flag("sw", others.get("Style weight")), told.flags)
+        told = replace(told, flags=flags, style_references=(*told.style_references, *looks))
+    return Told(told, _variation(others), looks, tuple(missing))
+
+
+def _shipped_styles() -> set[str]:
+    return {preset.name for preset in style_presets()}
 
 
 def _words(text: str) -> ParsedPrompt:
@@ -141,9 +153,14 @@ def _flag(name: str, value: object) -> Flags:
 
 
 def _loras(text: str) -> Iterator[LoraReference]:
+    return (LoraReference(*one) for one in _weighed(text))
+
+
+def _weighed(text: str) -> Iterator[tuple[str, float]]:
+    """Names with weights: "wave:1, night:0.4"."""
     for one in text.split(","):
-        if match := _LORA.fullmatch(one):
-            yield LoraReference(match["name"].strip(), float(match["weight"]))
+        if match := _WEIGHED.fullmatch(one):
+            yield match["name"].strip(), float(match["weight"])
 
 
 def _key(lora: LoraReference) -> str:

@@ -656,7 +656,8 @@ async def test_a_picture_whose_record_is_gone_is_made_again_by_what_it_says(
     studio: Atelier, engine
 ) -> None:
     flags = " --seed 0 --no leaves, rocks --chaos 30 --weird 500 --stylize 300 --stop 80"
-    job = await made(studio, "a (red:1.4) fox::2 snow::1" + flags + " --sampler heun --guidance 3")
+    flags += " --sampler heun --guidance 3 --sref udnie::2 great-wave::0.5 --sw 250"
+    job = await made(studio, "a (red:1.4) fox::2 snow::1" + flags)
     varied = await studio.vary(MEMBER, job.images[0].id, WEB, is_strong=True)
     varied = await ended(studio, varied)
     images = (job.images[0], varied.images[0])
@@ -680,6 +681,16 @@ async def test_who_makes_a_picture_again_is_told_which_lora_is_not_here(
     assert again.state is JobState.FINISHED
     assert "left out: add_detail" in again.reason
     assert "add_detail" not in again.prompt
+
+
+async def test_who_makes_a_picture_again_is_told_whose_look_is_not_here(studio, engine) -> None:
+    styles = ("Style references", "udnie:2, picture:1, https://example.org/a.png:1")
+    parameters = GenerationParameters(prompt="a fox", steps=2, others=(styles,))
+    png = encode_png(Image.new("RGB", (8, 8)), parameters)
+    again = await ended(studio, await studio.make_again(MEMBER, png, WEB))
+    assert engine.requests[-1].style_references == (StyleReference(preset="udnie", weight=2),)
+    assert "--sref udnie::2" in again.prompt
+    assert "left out: picture" in again.reason
 
 
 async def test_a_private_record_is_not_used_for_somebody_elses_make_again(studio, engine) -> None:
