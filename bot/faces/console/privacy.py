@@ -1,7 +1,7 @@
 """`atelier privacy`: what is kept of a member, for an operator who was asked for it."""
 
 import asyncio
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -15,19 +15,24 @@ Opening = AbstractAsyncContextManager[Studio]
 
 
 async def export(opening: Opening, member_id: int, path: Path) -> None:
-    """Write all that is kept of a member as an archive.
+    """Write all that is kept of a member as an archive; one that is not whole is taken away.
 
     Raises:
         UserError: it can't be written there.
     """
+    begun = path.with_name(f"{path.name}.part")
     async with opening as studio:
         try:
-            with await asyncio.to_thread(path.open, "wb") as file:
+            with await asyncio.to_thread(begun.open, "wb") as file:
                 async for piece in write_archive(studio.export(Caller(owner_id=member_id))):
                     await asyncio.to_thread(file.write, piece)
+            await asyncio.to_thread(begun.replace, path)
         except OSError as error:
             msg = f"{path} can't be written: {error.strerror}"
             raise UserError(msg) from None
+        finally:
+            with suppress(OSError):
+                begun.unlink(missing_ok=True)
 
 
 async def erase(

@@ -18,6 +18,8 @@ class Erase(Body):
 
 async def export(request: web.Request) -> web.StreamResponse:
     """`GET /api/privacy/export.zip`: pictures, uploads, prompts and settings."""
+    pieces = write_archive(studio_of(request).export(caller_of(request)))
+    first = await anext(pieces)  # what refuses does so before anything is answered
     response = web.StreamResponse(
         headers={
             "Content-Type": "application/zip",
@@ -26,8 +28,9 @@ async def export(request: web.Request) -> web.StreamResponse:
         }
     )
     await response.prepare(request)
-    async for chunk in write_archive(studio_of(request).export(caller_of(request))):
-        await response.write(chunk)
+    await response.write(first)
+    async for piece in pieces:
+        await response.write(piece)
     return response
 
 

@@ -6,6 +6,7 @@ import zipfile
 
 import pytest
 
+from bot.errors import StorageUnavailable
 from bot.studio.contract import Caller, Destination
 from tests.integration.bot.faces.web.test_jobs import data_url, picture
 
@@ -22,6 +23,16 @@ async def test_everything_comes_as_one_archive(client, imagine, finish):
     assert [one["prompt"] for one in told["jobs"]][-1] == "a red fox --images 1"
     assert f"pictures/{job['images'][0]['id']}.png" in archive.namelist()
     assert any(name.startswith("uploads/") for name in archive.namelist())
+
+
+async def test_an_archive_that_cannot_be_made_is_no_broken_download(client, studio, monkeypatch):
+    async def lost(_caller):
+        raise StorageUnavailable
+        yield
+
+    monkeypatch.setattr(studio, "export", lost)
+    answer = await client.get("/api/privacy/export.zip")
+    assert (answer.status, answer.content_type) == (503, "application/json")
 
 
 @pytest.mark.parametrize("body", [{}, {"confirmed": False}])
