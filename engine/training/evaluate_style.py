@@ -50,6 +50,7 @@ from engine.style.colour import colour_moments, match_colours
 from engine.style.target import Style
 from engine.training.monitors import contact_sheet
 from engine.training.pictures import Picture, read_pictures
+from engine.training.programs import PACK
 from engine.training.style_pictures import unseen_paintings
 from engine.training.style_programs import style_pixels
 
@@ -178,6 +179,7 @@ def main() -> None:
     """Measure; unless a part alone was asked for, print the tables, write them and the sheet."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--pack", type=Path, default=PACK, help="whose style networks")
     parser.add_argument("--out", type=Path, default=Path("docs/style"))
     parser.add_argument("--measured", type=Path, default=Path("style-pairs.jsonl"))
     parser.add_argument("--share", default="1/1", help="2/8: the second eighth of all pairs")
@@ -195,7 +197,7 @@ def main() -> None:
     classic = [p for p in pictures if p.file.startswith("classic/")]
     unseen = unseen_paintings(pictures)[:UNSEEN_STYLES]
     given.out.mkdir(parents=True, exist_ok=True)
-    networks = StyleNetworks(torch.device(given.device))
+    networks = StyleNetworks(torch.device(given.device), folder=given.pack)
     measured = Measured(given.measured)
     pairs = list(itertools.product(contents, [*classic, *unseen]))
     tasks = tasks_of(networks, pairs, given.optimised, given.iterations)

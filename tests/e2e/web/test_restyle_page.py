@@ -282,6 +282,36 @@ async def test_a_look_is_learned_from_the_page_and_forgotten_again(page, engine,
     await expect(bench(page).locator(".look:not(.add)")).to_have_count(8)
 
 
+async def test_a_kept_look_is_called_otherwise(page, engine, artefacts):
+    await drop(page, gradient())
+    await page.get_by_role("button", name="Keep its look").click()
+    await page.get_by_label("What is this look called?").fill("wave")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".notice").last).to_contain_text("Kept as wave")
+    await drop(page, gradient())
+    await page.get_by_role("button", name="Restyle it").click()
+    rename = bench(page).get_by_role("button", name="Rename wave")
+    await expect(rename).to_be_hidden()
+    await bench(page).locator(".look").first.click()
+    await page.screenshot(path=artefacts / "restyle-kept.png")
+    await rename.click()
+    question = page.get_by_role("dialog", name="Rename wave")
+    name = question.get_by_label("What is this look called?")
+    await name.fill("udnie")
+    await name.press("Enter")
+    await expect(question).to_contain_text("udnie")
+    await page.screenshot(path=artefacts / "restyle-rename.png")
+    await name.fill("Deep Sea")
+    await name.press("Enter")
+    await expect(question).to_have_count(0)
+    look = bench(page).locator(".look").first
+    await expect(look).to_contain_text("deep-sea")
+    assert await look.locator("img").evaluate("(img) => img.decode().then(() => img.naturalWidth)")
+    await bench(page).get_by_role("button", name="Restyle", exact=True).click()
+    await expect(page.locator(FINISHED)).to_have_count(1)
+    assert isinstance(engine.requests[-1], Stylize)
+
+
 async def test_a_kept_look_is_learned_where_it_is_chosen_and_replaced_only_if_told(page, engine):
     async def keep(picture):
         await drop(page, picture)

@@ -77,8 +77,10 @@ class Wish {
   draw(url, close) {
     this.shelf = h("div", { class: "looks", role: "group", "aria-label": t("looks") });
     this.weights = h("div", { class: "weights" });
-    this.forgetting = h("button", { type: "button", class: "button forgetting", hidden: true, onclick: () => this.forgetLook(this.chosen[0]) }, icon("bin"), h("span", {}));
-    this.learning = h("button", { type: "button", class: "button forgetting", hidden: true, onclick: () => deliver(() => send("/api/styles/train", { name: this.chosen[0].name })) }, icon("brush"), h("span", {}));
+    this.forgetting = h("button", { type: "button", class: "button", onclick: () => this.forgetLook(this.chosen[0]) }, icon("bin"), h("span", {}));
+    this.renaming = h("button", { type: "button", class: "button", onclick: () => this.renameLook(this.chosen[0]) }, icon("remix"), h("span", {}));
+    this.learning = h("button", { type: "button", class: "button", onclick: () => deliver(() => send("/api/styles/train", { name: this.chosen[0].name })) }, icon("brush"), h("span", {}));
+    this.keeping = h("div", { class: "keeping", hidden: true }, this.learning, this.renaming, this.forgetting);
     this.detail = this.choice("detail", t("detail"), DETAILS);
     this.images = this.choice("variations", t("images"), { 1: null, 2: null, 3: null, 4: null }, Number);
     this.strength = this.slider("strength", t("strength"));
@@ -101,7 +103,7 @@ class Wish {
           h("div", { class: "plan" }, h("img", { src: url, alt: this.content.image?.alt ?? "" }), this.grid),
           h("label", { class: "pairing" }, this.limiting, h("span", {}, t("someCells")))),
         h("div", { class: "how" },
-          this.shelf, this.learning, this.forgetting, this.weights, this.steps,
+          this.shelf, this.keeping, this.weights, this.steps,
           this.strength, this.comparing,
           h("div", { class: "choices" },
             this.choice("method", t("method"), METHODS), this.detail,
@@ -121,9 +123,10 @@ class Wish {
     fill(this.shelf, this.looks.map((look) => this.card(look)), this.adder());
     if (held) this.shelf.querySelector(`[data-look="${CSS.escape(held)}"]`)?.focus();
     const isOwn = this.chosen.length === 1 && this.chosen[0].preset === false && !this.chosen[0].shared;
-    this.forgetting.hidden = !isOwn;
-    this.learning.hidden = !isOwn || (this.chosen[0].trained && !this.chosen[0].outdated);
+    this.keeping.hidden = !isOwn;
     if (isOwn) {
+      this.learning.hidden = this.chosen[0].trained && !this.chosen[0].outdated;
+      fill(this.renaming.lastChild, t("renameLook", { name: this.chosen[0].name }));
       fill(this.forgetting.lastChild, t("forgetLook", { name: this.chosen[0].name }));
       fill(this.learning.lastChild, t("learnNamed", { name: this.chosen[0].name }));
     }
@@ -157,6 +160,20 @@ class Wish {
       type: "button", class: "look", "aria-pressed": String(isChosen), "data-look": look.name, title: look.title,
       onclick: () => this.toggle(look, !isChosen),
     }, swatch, h("span", {}, h("strong", {}, name), h("small", {}, by)));
+  }
+
+  async renameLook(look) {
+    const title = t("renameLook", { name: look.name });
+    const field = h("input", { type: "text", class: "named", maxLength: 40, required: true, autofocus: true, "aria-label": t("lookName"), value: look.name });
+    const known = await ask(title, (close) => {
+      const { footer, deliver } = sendingFooter(close, button("check", t("keepLook"), null, { kind: "primary", type: "submit" }));
+      const rename = () => send(`/api/styles/${encodeURIComponent(look.name)}/rename?language=${language()}`, { name: field.value });
+      return [h("form", { onsubmit: (event) => (event.preventDefault(), deliver(rename)) }, h("div", { class: "naming" }, field), footer)];
+    });
+    if (!known) return;
+    const before = new Set(this.looks.map((one) => one.name));
+    Object.assign(look, known.styles.find((one) => !before.has(one.name)));
+    this.refresh();
   }
 
   async forgetLook(look) {

@@ -141,6 +141,7 @@ const WORDS = {
   replaceLook: ["Replace it, and lose what was learned", "替换它，放弃已学到的内容"],
   learnedLook: ["learned", "已学习"],
   outdatedLook: ["learned for an older network: learn it again", "为旧版网络学习的：请重新学习"],
+  renameLook: ["Rename {name}", "给 {name} 改名"],
   forgetLook: ["Forget {name}", "忘掉 {name}"],
   forgetForGood: ["What {name} has learned can't be brought back.", "{name} 学到的内容删除后无法恢复。"],
   learnNamed: ["Learn {name}: closer to it, takes minutes", "专门学习 {name}：更像，需要几分钟"],
