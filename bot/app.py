@@ -16,7 +16,7 @@ from bot.faces.discord import client as discord_face
 from bot.faces.discord.options import DiscordOptions
 from bot.faces.web import app as web_face
 from bot.faces.web.config import WebConfig
-from bot.faces.web.links import picture_links
+from bot.faces.web.links import export_links, picture_links
 from bot.faces.web.meanwhile import open_meanwhile
 from bot.prompts import Wildcards
 from bot.settings import Settings, misspelt, no_such_setting
@@ -235,6 +235,7 @@ def _discord_options(settings: Settings, token: str) -> DiscordOptions:
         announce_after_s=settings.discord.announce_after_s,
         upload_max_bytes=settings.upload_max_mb * 2**20,
         picture_link=picture_links(_web_config(settings)) if settings.web.enabled else None,
+        export_link=export_links(_web_config(settings)) if settings.web.enabled else None,
     )
 
 

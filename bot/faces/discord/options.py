@@ -20,6 +20,7 @@ class DiscordOptions:
     upload_max_bytes: int = 25 * 2**20
     media_hosts: frozenset[str] = MEDIA_HOSTS  # attachments are fetched from nowhere else
     picture_link: Callable[[ImageView], str] | None = None  # signed link of the web studio
+    export_link: Callable[[int], str] | None = None  # the same, to all that is kept of a member
     is_age_restricted_only: bool = False  # pictures are made in age-restricted channels alone
     is_servers_only: bool = False  # neither in direct messages nor where a member brings it along
     announce_after_s: float = 60.0  # slower results come as messages of their own; 0: none

@@ -80,6 +80,7 @@ _ROUTES = (
     web.post(f"{_IMAGE}/delete", images.delete),
     web.post(f"{_IMAGE}/restore", images.restore),
     web.get(links.ROUTE, links.signed_picture),
+    web.get(links.EXPORT_ROUTE, links.signed_export),
     web.get("/api/styles", restyles.list_styles),
     web.post("/api/styles", restyles.save_style),
     web.post("/api/styles/train", restyles.train_style),

@@ -8,6 +8,7 @@ from bot.faces.web.context import caller_of, studio_of
 from bot.faces.web.shapes import Body
 from bot.faces.web.submissions import body_of
 from bot.studio.archives import write_archive
+from bot.studio.contract import Caller
 
 
 class Erase(Body):
@@ -18,13 +19,19 @@ class Erase(Body):
 
 async def export(request: web.Request) -> web.StreamResponse:
     """`GET /api/privacy/export.zip`: pictures, uploads, prompts and settings."""
-    pieces = write_archive(studio_of(request).export(caller_of(request)))
+    return await archive(request, caller_of(request))
+
+
+async def archive(request: web.Request, caller: Caller) -> web.StreamResponse:
+    """Send all that is kept of a caller as one archive."""
+    pieces = write_archive(studio_of(request).export(caller))
     first = await anext(pieces)  # what refuses does so before anything is answered
     response = web.StreamResponse(
         headers={
             "Content-Type": "application/zip",
             "Content-Disposition": 'attachment; filename="atelier-export.zip"',
             "Cache-Control": "no-store",
+            "X-Robots-Tag": "noindex",
         }
     )
     await response.prepare(request)

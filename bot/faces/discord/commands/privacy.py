@@ -43,7 +43,7 @@ class PrivacyCommands(app_commands.Group):
         count = 0
         async for archive in write_archives(files, interaction.filesize_limit):
             if count == ARCHIVES_MAX:
-                text = words("privacy.export_cut", count=count, id=interaction.user.id)
+                text = _rest(words, count, interaction)
                 await interaction.edit_original_response(content=text)
                 return
             count += 1
@@ -65,3 +65,11 @@ class PrivacyCommands(app_commands.Group):
         ]
         view = card(words("privacy.erase_question"), words("privacy.erase_stays"), rows=[buttons])
         await interaction.edit_original_response(view=view)
+
+
+def _rest(words: Words, count: int, interaction: Interaction) -> str:
+    """Where all of it is to be had when a chat can't hold it."""
+    member_id, link = interaction.user.id, interaction.client.options.export_link
+    if link is None:
+        return words("privacy.export_cut", count=count, id=member_id)
+    return words("privacy.export_link", count=count, link=link(member_id))

@@ -74,6 +74,17 @@ async def test_no_more_archives_are_sent_than_discord_takes(stage, monkeypatch):
     assert "atelier.json" in found[0].namelist()
 
 
+async def test_what_a_chat_cannot_hold_is_had_by_a_link_of_ones_own(stage, monkeypatch):
+    stage.options = stage.replaced_options(export_link=lambda owner: f"https://art/{owner}.zip")
+    await stage.connect()
+    for _ in range(3):
+        await stage.imagine(count=4)
+    shrink(monkeypatch, 60_000)
+    result = await stage.alice.slash(stage.channel, "privacy export")
+    assert len(archives(stage, result)) == 5
+    assert f"https://art/{stage.alice.id}.zip" in text(result.response)
+
+
 async def test_a_member_is_asked_before_everything_is_deleted(stage):
     await stage.imagine()
     await stage.imagine(stage.bob)

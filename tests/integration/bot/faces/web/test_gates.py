@@ -1,9 +1,12 @@
+import io
 import re
+import time
+import zipfile
 
 import pytest
 
 from bot.faces.web.config import WebConfig
-from bot.faces.web.links import picture_links
+from bot.faces.web.links import export_links, picture_links
 from bot.faces.web.login import COOKIE, FAILURES_MAX
 from bot.studio.contract import Caller, Destination, Morphing, MorphStop
 from tests.integration.bot.faces.web.test_jobs import picture
@@ -188,9 +191,29 @@ class TestSignedLinks:
         ):
             assert (await client.get(forged)).status == 404
 
+    async def test_a_signed_link_gives_a_member_all_that_is_kept_for_an_hour(
+        self, client, config, image, monkeypatch
+    ):
+        link = export_links(config)(77)
+        path = link.removeprefix(config.public_url)
+        answer = await client.get(path)
+        assert (answer.status, answer.content_type) == (200, "application/zip")
+        with zipfile.ZipFile(io.BytesIO(await answer.read())) as archive:
+            assert f"pictures/{image.id}.png" in archive.namelist()
+        until = int(path.split("/")[4])
+        for forged in (
+            path.replace("/77/", "/78/"),
+            path.replace(str(until), str(until + 1)),
+            path[:-8] + "0000.zip",
+        ):
+            assert (await client.get(forged)).status == 404
+        monkeypatch.setattr(time, "time", lambda: until + 1)
+        assert (await client.get(path)).status == 404
+
     def test_no_links_are_made_that_nobody_could_follow(self):
-        assert picture_links(WebConfig()) is None
-        assert picture_links(WebConfig(token=TOKEN)) is None
+        for make in (picture_links, export_links):
+            assert make(WebConfig()) is None
+            assert make(WebConfig(token=TOKEN)) is None
 
 
 class TestBehindAProxy:
