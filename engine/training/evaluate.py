@@ -58,7 +58,7 @@ from engine.training.subjects import HUES, SubjectLibrary, read_nouns
 from engine.training.texts import page_prompts
 
 MEASURES = ("speed", "fidelity", "sheets", "adherence", "arrangement", "likeness", "parti")
-JUDGED_SCENES = 56_000  # that the judge learns from
+JUDGED_SCENES = 40_000  # that the judge learns from
 DRAWINGS = 6  # of each thing that a generated picture is compared with
 STEPS, GUIDANCE = 24, 4.0  # what the catalogue names as defaults
 COUNTED = ("apple", "heart", "star", "balloon", "fish", "car", "rose", "orange", "bird", "cat")

@@ -28,7 +28,6 @@ SIDE = 128  # pixels of what the judge looks at: looks differ in edges and grain
 NOUNS = 300  # it can name
 LOCAL = 3  # early stages that tell a look
 HEADS = 4  # maps of where they look
-STRANGE = 3  # of eight pictures that it learns from are shown for their look alone
 # The look is what the judge is least sure of, by its own answers on real pictures.
 QUESTION_WEIGHTS = (1.0, 2.0, 1.0)
 # Stickers and doodles are one answer; each of the others is an answer of its own.
@@ -144,11 +143,7 @@ class LabelledScenes:
 def labelled_scenes(
     data: Path, count: int, seed: int, split: str = "train", side: int = SIDE
 ) -> LabelledScenes:
-    """Scenes from the cut-outs of a split, to learn from or, if they are held out, to be asked of.
-
-    Questions are of scenes of one subject that the judge can name. It learns ground and look from
-    the others as well: the more drawings show a look, the less it is told by one of them.
-    """
+    """Scenes of one subject each, from the cut-outs of a split."""
     library = SubjectLibrary.read(data, split=split)
     paintings = [p for p in read_pictures(data) if "artist" in p.columns]
     paintings = paintings[:1] if split != "train" else paintings
@@ -165,17 +160,14 @@ def labelled_scenes(
     while len(plans) < count:
         scene = maker.make(np.random.default_rng([seed, 77, number]))
         number += 1
-        plan = scene.plan
-        noun = where.get(plan.items[0].noun, -1) if len(plan.items) == 1 else -1
-        is_bare = not plan.items and plan.look not in {"oil", "photo"}  # a ground has no look
-        if is_bare or (split != "train" and noun < 0):
+        if len(scene.plan.items) != 1 or scene.plan.items[0].noun not in where:
             continue
         image = Image.fromarray(scene.pixels).resize((side, side), Image.Resampling.BOX)
         pixels[len(plans)] = np.asarray(image)
-        look = "sticker" if plan.look == "doodle" else plan.look
-        ground = grounds.index(plan.background) if plan.background in grounds else -1
-        labels[len(plans)] = (noun, looks.index(look), -1 if look == "photo" else ground)
-        plans.append(plan)
+        look = "sticker" if scene.plan.look == "doodle" else scene.plan.look
+        ground = -1 if look == "photo" else grounds.index(scene.plan.background)
+        labels[len(plans)] = (where[scene.plan.items[0].noun], looks.index(look), ground)
+        plans.append(scene.plan)
     return LabelledScenes(pixels, labels, plans)
 
 
@@ -188,36 +180,24 @@ class Judging:
     def __init__(self, network: Judge, scenes: LabelledScenes) -> None:
         self.network = network
         self.scenes = scenes
-        self.named = np.flatnonzero(scenes.labels[:, 0] >= 0)
 
     def loss(self, network: Any, draw: Draw) -> Tensor:
-        """Cross-entropy of the three questions on scenes moved, mirrored and of other light.
-
-        Some of the batch is of any scenes, near and in wrong colours, and asked for its look alone.
-        """
+        """Cross-entropy of the three questions on scenes moved, mirrored and of other light."""
         rng = draw.numpy
-        strange = self.batch * STRANGE // 8
-        familiar = self.batch - strange
-        rows = np.concatenate(
-            [rng.choice(self.named, familiar), rng.integers(0, len(self.scenes.pixels), strange)]
-        )
+        rows = rng.integers(0, len(self.scenes.pixels), self.batch)
         batch = torch.from_numpy(self.scenes.pixels[rows]).permute(0, 3, 1, 2).float() / 255
-        batch[familiar:] = estranged(batch[familiar:], draw)
         batch = jittered(batch, draw)
-        wanted = self.scenes.labels[rows]
-        wanted[familiar:, [0, 2]] = -1
         device = next(network.parameters()).device
         with torch.random.fork_rng(), torch.autocast(device.type, torch.bfloat16):
             torch.manual_seed(int(rng.integers(2**31)))  # of its dropout
             answers = network(batch.to(device))
-        labels = torch.from_numpy(wanted).to(device)
+        labels = torch.from_numpy(self.scenes.labels[rows]).to(device)
         parts = (answers.noun, answers.look, answers.background)
         total = torch.zeros((), device=device)
-        for part, label, weight in zip(parts, labels.unbind(1), QUESTION_WEIGHTS, strict=True):
-            loss = F.cross_entropy(
-                part.float(), label, ignore_index=-1, label_smoothing=0.05, reduction="sum"
+        for part, wanted, weight in zip(parts, labels.unbind(1), QUESTION_WEIGHTS, strict=True):
+            total = total + weight * F.cross_entropy(
+                part.float(), wanted, ignore_index=-1, label_smoothing=0.05
             )
-            total = total + weight * loss / (label >= 0).sum().clamp(min=1)
         return total
 
     def sheet(self, network: Any) -> Image.Image | None:
@@ -227,7 +207,7 @@ class Judging:
 
 
 def jittered(pixels: Tensor, draw: Draw) -> Tensor:
-    """Pictures (B, 3, H, W) each mirrored or not, moved, sharp or softer, and of other light.
+    """Pictures (B, 3, H, W) each mirrored or not, moved, a little softer, and of other light.
 
     A picture that is softer than a file of the data set does not have another look for that.
     """
@@ -241,30 +221,11 @@ def jittered(pixels: Tensor, draw: Draw) -> Tensor:
         ]
     )
     change = torch.rand(3, count, 1, 1, 1, generator=draw.torch)
-    moved = torch.stack([_softened(p, float(c)) for p, c in zip(moved, change[2], strict=True)])
+    soft = F.avg_pool2d(F.pad(moved, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    moved = moved.lerp(soft, (1.6 * change[2] - 0.6).clamp(min=0))
     contrast, brightness = 0.8 + 0.4 * change[0], 0.15 * (change[1] - 0.5)
     pixels = (moved - 0.5) * contrast + 0.5 + brightness
     return pixels.clamp(0, 1).to(memory_format=torch.channels_last)
-
-
-def _softened(picture: Tensor, chance: float) -> Tensor:
-    """A picture (3, H, W) as it is for four chances in ten, else as of down to a third the size."""
-    side = round(picture.shape[-1] * min(1.0, 1.4 - 1.1 * chance))
-    if side == picture.shape[-1]:
-        return picture
-    small = F.interpolate(picture[None], (side, side), mode="bilinear", antialias=True)
-    return F.interpolate(small, picture.shape[-2:], mode="bicubic")[0].clamp(0, 1)
-
-
-def estranged(pixels: Tensor, draw: Draw) -> Tensor:
-    """Pictures (B, 3, H, W) from nearer, their colours exchanged: things are lost, looks stay."""
-    near = []
-    for picture in pixels:
-        side = int(draw.numpy.integers(5 * SIDE // 8, SIDE + 1))
-        top, left = draw.numpy.integers(0, SIDE - side + 1, 2).tolist()
-        part = picture[draw.numpy.permutation(3).tolist(), top : top + side, left : left + side]
-        near.append(F.interpolate(part[None], (SIDE, SIDE), mode="bilinear", antialias=True))
-    return torch.cat(near)
 
 
 @torch.no_grad()
