@@ -12,6 +12,8 @@ from torch import Tensor
 
 from engine.style import losses
 
+LEAST_SIZE = 0.25  # of a target, to the mean of its batch
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Weights:
@@ -52,4 +54,9 @@ def restyling_loss(
 
 
 def _relative(loss: Tensor, target: Tensor) -> Tensor:
-    return (loss / target.float().square().flatten(1).mean(1).clamp_min(1e-6)).mean()
+    """The mean of losses (B,), each by the size of its target, which a flat picture hardly has.
+
+    Such a target counts as one of a share of the usual size, or it would outweigh all others.
+    """
+    sizes = target.float().square().flatten(1).mean(1)
+    return (loss / sizes.clamp_min(LEAST_SIZE * float(sizes.mean()) + 1e-6)).mean()

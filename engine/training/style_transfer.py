@@ -1,7 +1,6 @@
 """Training of the style decoder: content of one picture, statistics of another.
 
-Content and statistics losses of Huang and Belongie 2017 with the Gram loss of Gatys et al. 2016
-beside them, so that correlations of features are learnt and not their means alone.
+The loss is that of `engine.style.objective`; a part of the pictures is restyled as themselves.
 """
 
 import numpy as np
@@ -12,14 +11,12 @@ from torch import Tensor, nn
 
 from engine.networks.style import StyleTransfer, adapt, statistics
 from engine.style import losses
+from engine.style.objective import Weights, restyling_loss
 from engine.training.loop import Draw
 from engine.training.monitors import contact_sheet
 from engine.training.style_pictures import random_crops
 
-CONTENT_WEIGHT = 1.0
-STATISTICS_WEIGHT = 2.0
-GRAM_WEIGHT = 0.5
-VARIATION_WEIGHT = 2.0
+WEIGHTS = Weights(content=8.0, statistics=2.0, gram=0.5, variation=2.0, overflow=4.0)
 IDENTITY_WEIGHT = 8.0
 IDENTITY_SHARE = 4  # one row in so many is restyled as itself and must come back
 
@@ -83,26 +80,9 @@ def restyle_loss(network: StyleTransfer, content: Tensor, style: Tensor, kept: i
         grams = [losses.gram_matrix(level) for level in wanted]
         target = adapt(features[-1], codes[-1])
     adapted = [adapt(level, code) for level, code in zip(features, codes, strict=True)]
-    pixels = network.decoder(adapted)
+    pixels = network.decoder(adapted).float()
     again = encoder(pixels.clamp(-0.2, 1.2))
-    total = CONTENT_WEIGHT * losses.content_loss(again[-1].float(), target.float()).mean()
-    for level, code, gram in zip(again, codes, grams, strict=True):
-        mean, deviation = losses.channel_statistics(level)
-        wished = code.chunk(2, dim=1)
-        total = total + STATISTICS_WEIGHT * _relative(
-            losses.statistics_loss((mean, deviation), (wished[0], wished[1])), code
-        )
-        total = total + GRAM_WEIGHT * _relative(
-            losses.gram_loss(losses.gram_matrix(level), gram), gram
-        )
-    out = pixels.float()
-    total = total + VARIATION_WEIGHT * losses.total_variation_loss(out).mean()
-    overflow = (out - out.clamp(0, 1)).abs().mean()
-    identity = (out[:kept] - content[:kept]).abs().mean()
-    loss: Tensor = total + IDENTITY_WEIGHT * identity + 4 * overflow
-    return loss
-
-
-def _relative(loss: Tensor, target: Tensor) -> Tensor:
-    """Levels differ in size; each counts by how far it is from its own target."""
-    return (loss / target.float().square().flatten(1).mean(1).clamp_min(1e-6)).mean()
+    identity = (pixels[:kept] - content[:kept]).abs().mean()
+    loss = restyling_loss(pixels, again, target, codes, grams, WEIGHTS)
+    whole: Tensor = loss + IDENTITY_WEIGHT * identity
+    return whole
