@@ -482,7 +482,13 @@ class Run(Course[Progress, float]):
     def _average_gradients(self) -> None:
         if self.replicas == 1:
             return
-        gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
+        gradients = []
+        for parameter in self.network.parameters():
+            if parameter.requires_grad:
+                # What this replica's pictures say nothing of, those of another may.
+                if parameter.grad is None:
+                    parameter.grad = torch.zeros_like(parameter)
+                gradients.append(parameter.grad)
         flat = torch.cat([gradient.flatten() for gradient in gradients])
         dist.all_reduce(flat)
         flat /= self.replicas
