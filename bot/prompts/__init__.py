@@ -14,6 +14,7 @@ raised for a text, whatever the text.
 """
 
 from bot.prompts.aspect import aspect_size
+from bot.prompts.attention import MAX_LORA_WEIGHT
 from bot.prompts.errors import PromptError
 from bot.prompts.expansion import DEFAULT_LIMIT, HIGHEST_LIMIT, count_expansions, expand
 from bot.prompts.flags import FLAGS, FlagKind, FlagSpec
@@ -27,7 +28,7 @@ from bot.prompts.parsed import (
     Span,
     StyleReference,
 )
-from bot.prompts.parser import parse, parse_each, without_flags
+from bot.prompts.parser import MAX_STYLE_WEIGHT, parse, parse_each, without_flags
 from bot.prompts.presets import NO_PRESET, StylePreset, load_presets, preset_named, with_look
 from bot.prompts.wildcards import NONE, Wildcards
 
@@ -35,6 +36,8 @@ __all__ = [
     "DEFAULT_LIMIT",
     "FLAGS",
     "HIGHEST_LIMIT",
+    "MAX_LORA_WEIGHT",
+    "MAX_STYLE_WEIGHT",
     "NONE",
     "NO_PRESET",
     "FlagKind",

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 from bot.errors import LimitReached
 from bot.prompts import (
+    MAX_LORA_WEIGHT,
+    MAX_STYLE_WEIGHT,
     Flags,
     LoraReference,
     ParsedPrompt,
@@ -24,7 +26,7 @@ from engine.api import Ability, Catalogue, GenerationParameters, ModelInfo, styl
 
 MAX_GUIDANCE = 30.0
 _WORD = re.compile(r"[\w.:+-]{1,60}")  # the value of one flag, and nothing behind it
-_WEIGHED = re.compile(r"\s*(?P<name>[^:]+):(?P<weight>-?\d(?:\.\d{1,9})?)\s*")
+_WEIGHED = re.compile(r"\s*(?P<name>[^:]+):(?P<weight>-?\d{1,3}(?:\.\d{1,9})?)\s*")
 _SHARE = re.compile(r"0?\.\d{1,9}|1")
 
 
@@ -70,7 +72,8 @@ def told_by(parameters: GenerationParameters, catalogue: Catalogue, usual: Model
         flags=merged_flags(flags, typed),
         loras=tuple(lora for lora in loras if _key(lora) in fitting),
     )
-    styles = [StyleReference(*one) for one in _weighed(others.get("Style references", ""))]
+    told_styles = _weighed(others.get("Style references", ""), 0, MAX_STYLE_WEIGHT)
+    styles = [StyleReference(*one) for one in told_styles]
     looks = tuple(style for style in styles if style.ref in _shipped_styles())
     missing = [lora.name for lora in loras if _key(lora) not in fitting]
     missing += [style.ref for style in styles if style not in looks]
@@ -153,13 +156,13 @@ def _flag(name: str, value: object) -> Flags:
 
 
 def _loras(text: str) -> Iterator[LoraReference]:
-    return (LoraReference(*one) for one in _weighed(text))
+    return (LoraReference(*one) for one in _weighed(text, -MAX_LORA_WEIGHT, MAX_LORA_WEIGHT))
 
 
-def _weighed(text: str) -> Iterator[tuple[str, float]]:
-    """Names with weights: "wave:1, night:0.4"."""
+def _weighed(text: str, least: float, most: float) -> Iterator[tuple[str, float]]:
+    """Names with weights that can be asked for: "wave:1, night:0.4"."""
     for one in text.split(","):
-        if match := _WEIGHED.fullmatch(one):
+        if (match := _WEIGHED.fullmatch(one)) and least <= float(match["weight"]) <= most:
             yield match["name"].strip(), float(match["weight"])
 
 

@@ -125,13 +125,12 @@ def labelled_pictures(pictures: Sequence[Picture], seed: int = 0) -> Labelled:
     common = Counter(p.name for p in drawn)
     concepts = _numbers(name for name, count in common.items() if count >= CONCEPT_LOOKS)
     looks = _numbers(look_of(p) for p in [*drawn, *painted])
-    made_of = {id(p): material_of(p) for p in [*drawn, *painted]}
-    materials = _numbers(material for material in made_of.values() if material)
+    materials = _numbers(filter(None, map(material_of, [*drawn, *painted])))
     rows: list[tuple[NDArray[np.uint8], int, int, int, int]] = []
 
     def row(picture: Picture, tile: NDArray[np.uint8], painting: int) -> None:
         concept = UNKNOWN if is_painting(picture) else concepts.get(picture.name, UNKNOWN)
-        material = materials.get(made_of[id(picture)] or "", UNKNOWN)
+        material = materials.get(material_of(picture) or "", UNKNOWN)
         rows.append((tile, concept, looks[look_of(picture)], material, painting))
 
     for picture in drawn:

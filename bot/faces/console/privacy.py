@@ -20,7 +20,7 @@ async def export(opening: Opening, member_id: int, path: Path) -> None:
     Raises:
         UserError: it can't be written there.
     """
-    begun = path.with_name(f"{path.name}.part")
+    begun = path.parent / f"{path.name}.part"
     async with opening as studio:
         try:
             with await asyncio.to_thread(begun.open, "wb") as file:

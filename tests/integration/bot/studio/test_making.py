@@ -684,12 +684,12 @@ async def test_who_makes_a_picture_again_is_told_which_lora_is_not_here(
 
 
 async def test_who_makes_a_picture_again_is_told_whose_look_is_not_here(studio, engine) -> None:
-    styles = ("Style references", "udnie:2, picture:1, https://example.org/a.png:1")
+    styles = ("Style references", "udnie:25, picture:1, https://example.org/a.png:1, udnie:-3")
     parameters = GenerationParameters(prompt="a fox", steps=2, others=(styles,))
     png = encode_png(Image.new("RGB", (8, 8)), parameters)
     again = await ended(studio, await studio.make_again(MEMBER, png, WEB))
-    assert engine.requests[-1].style_references == (StyleReference(preset="udnie", weight=2),)
-    assert "--sref udnie::2" in again.prompt
+    assert engine.requests[-1].style_references == (StyleReference(preset="udnie", weight=25),)
+    assert "--sref udnie::25" in again.prompt
     assert "left out: picture" in again.reason
 
 

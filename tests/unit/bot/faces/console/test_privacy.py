@@ -8,6 +8,13 @@ from bot.errors import StorageUnavailable, UserError
 from bot.faces.console import privacy
 
 
+class Whole:
+    """A studio that keeps one file of a member."""
+
+    async def export(self, _caller):
+        yield "atelier.json", b"{}"
+
+
 class Failing:
     """A studio whose storage is lost after one file."""
 
@@ -17,20 +24,22 @@ class Failing:
 
 
 @asynccontextmanager
-async def opening():
-    yield Failing()
+async def opening(studio):
+    yield studio
 
 
 async def test_an_export_that_breaks_off_leaves_the_archive_of_before(tmp_path):
     path = tmp_path / "all.zip"
     path.write_bytes(b"before")
     with pytest.raises(StorageUnavailable):
-        await privacy.export(opening(), 7, path)
+        await privacy.export(opening(Failing()), 7, path)
     assert path.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [path]
 
 
 async def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="can't be written: Is a directory"):
+        await privacy.export(opening(Whole()), 7, tmp_path)
     with pytest.raises(UserError, match=r"file/all\.zip can't be written"):
-        await privacy.export(opening(), 7, tmp_path / "file" / "all.zip")
+        await privacy.export(opening(Whole()), 7, tmp_path / "file" / "all.zip")
