@@ -34,28 +34,27 @@ EXPORT_LASTS_S = 3600
 
 def picture_links(config: WebConfig) -> Callable[[ImageView], str] | None:
     """Makes the link of an image; None where nobody outside could follow it."""
-    if not (config.public_url and config.token):
+    if not _may_be_followed(config):
         return None
-
-    def link(image: ImageView) -> str:
-        signature = _signature(config.token, f"{image.id}/{image.owner_id}")
-        base = config.public_url.rstrip("/")
-        return f"{base}{PICTURE_LINKS}{image.id}/{image.owner_id}/{signature}.{image.suffix}"
-
-    return link
+    return lambda image: _link(config, f"{image.id}/{image.owner_id}", image.suffix)
 
 
 def export_links(config: WebConfig) -> Callable[[int], str] | None:
     """Makes the link of a member's export; None where nobody outside could follow it."""
-    if not (config.public_url and config.token):
+    if not _may_be_followed(config):
         return None
+    return lambda owner_id: _link(
+        config, f"export/{owner_id}/{int(time.time()) + EXPORT_LASTS_S}", "zip"
+    )
 
-    def link(owner_id: int) -> str:
-        what = f"export/{owner_id}/{int(time.time()) + EXPORT_LASTS_S}"
-        base = config.public_url.rstrip("/")
-        return f"{base}{PICTURE_LINKS}{what}/{_signature(config.token, what)}.zip"
 
-    return link
+def _may_be_followed(config: WebConfig) -> bool:
+    return bool(config.public_url and config.token)
+
+
+def _link(config: WebConfig, what: str, suffix: str) -> str:
+    base = config.public_url.rstrip("/")
+    return f"{base}{PICTURE_LINKS}{what}/{_signature(config.token, what)}.{suffix}"
 
 
 async def signed_picture(request: web.Request) -> web.Response:

@@ -30,7 +30,7 @@ export async function askLook(content, { deeds, models }) {
 
 /** Ask what a picture's look shall be called, and keep it under that name; `onjobs(jobs)` hears of its training. */
 export async function keepLook(file, onjobs) {
-  const field = h("input", { type: "text", class: "named", maxLength: 40, required: true, autofocus: true, "aria-label": t("lookName"), placeholder: t("lookName"),
+  const field = nameField({ placeholder: t("lookName"),
     oninput: () => (offer.hidden = true, replacing.checked = false) }); // what was said of one name is not said of another
   const learning = h("input", { type: "checkbox" });
   const replacing = h("input", { type: "checkbox" });
@@ -56,6 +56,11 @@ export async function keepLook(file, onjobs) {
   if (answer.remark) notice(answer.remark);
 }
 
+const nameField = (further) => h("input", { type: "text", class: "named", maxLength: 40, required: true, autofocus: true, "aria-label": t("lookName"), ...further });
+
+/** A button whose words change with the look that is chosen. */
+const deed = (name, onclick) => h("button", { type: "button", class: "button", onclick }, icon(name), h("span", {}));
+
 class Wish {
   /** `content`: {image} or {file}, as it was asked for; `models` can draw. */
   constructor(styles, content, models) {
@@ -77,9 +82,9 @@ class Wish {
   draw(url, close) {
     this.shelf = h("div", { class: "looks", role: "group", "aria-label": t("looks") });
     this.weights = h("div", { class: "weights" });
-    this.forgetting = h("button", { type: "button", class: "button", onclick: () => this.forgetLook(this.chosen[0]) }, icon("bin"), h("span", {}));
-    this.renaming = h("button", { type: "button", class: "button", onclick: () => this.renameLook(this.chosen[0]) }, icon("remix"), h("span", {}));
-    this.learning = h("button", { type: "button", class: "button", onclick: () => deliver(() => send("/api/styles/train", { name: this.chosen[0].name })) }, icon("brush"), h("span", {}));
+    this.forgetting = deed("bin", () => this.forgetLook(this.chosen[0]));
+    this.renaming = deed("remix", () => this.renameLook(this.chosen[0]));
+    this.learning = deed("brush", () => deliver(() => send("/api/styles/train", { name: this.chosen[0].name })));
     this.keeping = h("div", { class: "keeping", hidden: true }, this.learning, this.renaming, this.forgetting);
     this.detail = this.choice("detail", t("detail"), DETAILS);
     this.images = this.choice("variations", t("images"), { 1: null, 2: null, 3: null, 4: null }, Number);
@@ -164,7 +169,7 @@ class Wish {
 
   async renameLook(look) {
     const title = t("renameLook", { name: look.name });
-    const field = h("input", { type: "text", class: "named", maxLength: 40, required: true, autofocus: true, "aria-label": t("lookName"), value: look.name });
+    const field = nameField({ value: look.name });
     const known = await ask(title, (close) => {
       const { footer, deliver } = sendingFooter(close, button("check", t("keepLook"), null, { kind: "primary", type: "submit" }));
       const rename = () => send(`/api/styles/${encodeURIComponent(look.name)}/rename?language=${language()}`, { name: field.value });
