@@ -323,9 +323,10 @@ def _loss_and_gradient(
 
 
 def quickest(device: torch.device) -> torch.dtype:
-    """In what a network paints soonest: bfloat16 on CPUs with units for its products (AMX)."""
-    # No public name tells it yet; without it the product is no faster, and less exact.
-    has_units = device.type == "cpu" and torch.cpu._is_amx_tile_supported()  # noqa: SLF001
+    """In what a network paints soonest: bfloat16 on CPUs that multiply in it."""
+    # No public names tell it yet; without units for it the product is no faster, and less exact.
+    units = (torch.cpu._is_amx_tile_supported, torch.cpu._is_avx512_bf16_supported)  # noqa: SLF001
+    has_units = device.type == "cpu" and any(is_there() for is_there in units)
     return torch.bfloat16 if has_units else torch.float32
 
 
