@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.gan.measures import kernel_distance
@@ -44,11 +44,11 @@ from engine.training.judge import (
     Judging,
     LabelledScenes,
     accuracy,
-    judged_looks,
     judged_nouns,
     labelled_scenes,
 )
-from engine.training.loop import Budget, Run, Settings
+from engine.training.look_judge import Drawings, LookJudging, judged_looks
+from engine.training.loop import Budget, Programme, Run, Settings
 from engine.training.monitors import contact_sheet
 from engine.training.pictures import read_pictures
 from engine.training.programs import PACK
@@ -58,7 +58,7 @@ from engine.training.subjects import HUES, SubjectLibrary, read_nouns
 from engine.training.texts import page_prompts
 
 MEASURES = ("speed", "fidelity", "sheets", "adherence", "arrangement", "likeness", "parti")
-JUDGED_SCENES = 40_000  # that the judge learns from
+JUDGED_SCENES = 40_000  # that the judge of things learns from
 DRAWINGS = 6  # of each thing that a generated picture is compared with
 STEPS, GUIDANCE = 24, 4.0  # what the catalogue names as defaults
 COUNTED = ("apple", "heart", "star", "balloon", "fish", "car", "rose", "orange", "bird", "cat")
@@ -420,19 +420,31 @@ def parti(bench: Bench, table: Path) -> dict[str, Any]:
 
 
 def trained_judge(data: Path, work: Path, minutes: float) -> Judge:
-    """The judge of `work`, trained there first if it is not yet."""
+    """The judge of `work`; each of its two networks is trained there first if it is not yet."""
     with torch.random.fork_rng():
         torch.default_generator.manual_seed(6)
         judge = Judge(len(judged_nouns(data)), len(judged_looks()), len(PAINTERS))
-    kept = work / "judge" / "finished.pt"
-    if not kept.exists():
-        judge.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        folder, budget = work / "judge", Budget(minutes=minutes)
-        settings = Settings(folder, budget, seed=6, ema=0.99, resume=True)
-        Run(Judging(judge, labelled_scenes(data, JUDGED_SCENES, 31)), settings).train()
-        torch.save(judge.state_dict(), kept)
-    judge.load_state_dict(torch.load(kept, weights_only=True))
+    things = partial(labelled_scenes, data, JUDGED_SCENES, 31)
+    lessons: dict[str, Callable[[], Programme]] = {
+        "things": lambda: Judging(judge.things, things()),
+        "looks": lambda: LookJudging(judge.looks, Drawings(data, seed=31)),
+    }
+    judge.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    for name, lesson in lessons.items():
+        trained_part(getattr(judge, name), lesson, work / "judge" / name, minutes)
     return judge.eval().requires_grad_(requires_grad=False)
+
+
+def trained_part(
+    network: nn.Module, lesson: Callable[[], Programme], folder: Path, minutes: float
+) -> None:
+    """Give a network of the judge the weights kept in `folder`, or learn its lesson first."""
+    kept = folder / "finished.pt"
+    if not kept.exists():
+        settings = Settings(folder, Budget(minutes=minutes), seed=6, ema=0.99, resume=True)
+        Run(lesson(), settings).train()
+        torch.save(network.state_dict(), kept)
+    network.load_state_dict(torch.load(kept, weights_only=True))
 
 
 def evaluate(
@@ -485,7 +497,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/pack"))
     parser.add_argument("--pack", type=Path, default=PACK)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the questions asked")
-    parser.add_argument("--minutes", type=float, default=40.0, help="for training the judge")
+    parser.add_argument(
+        "--minutes", type=float, default=40.0, help="for each of the judge's networks"
+    )
     parser.add_argument("--prompts", type=Path, help="PartiPrompts, else those among the data")
     parser.add_argument("--only", nargs="*", default=(), choices=MEASURES)
     given = parser.parse_args(argv)

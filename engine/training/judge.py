@@ -1,7 +1,8 @@
 """The judge: a classifier that has seen real pictures only and names what a picture shows.
 
-It is trained on composed scenes of real cut-outs and never sees a generated picture. Its own
-accuracy on held-out real pictures is reported beside everything it says.
+It is trained on composed scenes of real cut-outs and never sees a generated picture; the look is
+named by a network of its own (`engine.training.look_judge`). Its accuracy on held-out real
+pictures is reported beside everything it says.
 """
 
 from dataclasses import dataclass
@@ -18,18 +19,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.training.backgrounds import PAINTERS
-from engine.training.captions import LOOK_WORDS, Item, Plan
+from engine.training.captions import Item, Plan
+from engine.training.look_judge import LookJudge, judged_looks, stage
 from engine.training.loop import Draw
 from engine.training.pictures import read_pictures
 from engine.training.scenes import LOOK_WEIGHTS, SceneMaker
 from engine.training.subjects import SubjectLibrary, look_of, read_nouns
 
-SIDE = 128  # pixels of what the judge looks at: looks differ in edges and grain
+SIDE = 128  # pixels of what the judge looks at
 NOUNS = 300  # it can name
-LOCAL = 3  # early stages that tell a look
-HEADS = 4  # maps of where they look
-# The look is what the judge is least sure of, by its own answers on real pictures.
-QUESTION_WEIGHTS = (1.0, 2.0, 1.0)
 # Stickers and doodles are one answer; each of the others is an answer of its own.
 JUDGED_LOOK_WEIGHTS = dict.fromkeys(LOOK_WEIGHTS, 1.0) | {"sticker": 0.5, "doodle": 0.5}
 
@@ -61,74 +59,51 @@ def judged_nouns(data: Path) -> tuple[str, ...]:
     return tuple(sorted(rank, key=rank.__getitem__)[:NOUNS])
 
 
-def judged_looks() -> list[str]:
-    """The looks it can name; stickers and doodles count as one, as their captions do."""
-    return [look for look in LOOK_WORDS if look != "doodle"]
-
-
 class Judge(nn.Module):
-    """A small convolutional network on pictures of 128 pixels, taken in cells of 2 x 2.
-
-    What a thing is shows in the late stages; they answer for subject and background. Its look is
-    in the statistics of edges and grain (Gatys et al. 2016): it is told from the early stages
-    alone, whose places see less than half of the picture, and there of the thing more than of its
-    ground. Late stages would know the drawing by heart and name the look of one that is like it.
-    """
+    """Names subject and background by one network, and the look by another."""
 
     def __init__(self, nouns: int, looks: int, backgrounds: int, width: int = 24) -> None:
         super().__init__()
-        self.sizes = (nouns, backgrounds)
-        widths = [width * factor for factor in (1, 2, 4, 8, 12)]
-        self.stages = nn.ModuleList([_stage(12, width, stride=1, depth=1)])
-        self.stages += [_stage(before, after, stride=2) for before, after in pairwise(widths)]
-        self.place = nn.Conv2d(widths[LOCAL - 1], HEADS, 1)
-        self.look = nn.Linear(2 * HEADS * sum(widths[:LOCAL]), looks)
-        self.heads = nn.Linear(2 * sum(widths), sum(self.sizes))
+        self.things = ThingJudge(nouns, backgrounds, width)
+        self.looks = LookJudge(looks, width)
 
     def forward(self, pixels: Tensor) -> Answers:
         """Look at pictures (B, 3, H, W) in [0, 1] of any size."""
         if pixels.shape[-2:] != (SIDE, SIDE):
             pixels = F.interpolate(pixels, (SIDE, SIDE), mode="bilinear", antialias=True)
+        noun, background, features = self.things(pixels)
+        return Answers(noun, self.looks(pixels), background, features)
+
+
+class ThingJudge(nn.Module):
+    """A small convolutional network on pictures of 128 pixels, taken in cells of 2 x 2."""
+
+    def __init__(self, nouns: int, backgrounds: int, width: int = 24) -> None:
+        super().__init__()
+        self.sizes = (nouns, backgrounds)
+        widths = [width * factor for factor in (1, 2, 4, 8, 12)]
+        self.stages = nn.ModuleList([stage(12, width, stride=1, depth=1)])
+        self.stages += [stage(before, after, stride=2) for before, after in pairwise(widths)]
+        self.heads = nn.Linear(2 * sum(widths), sum(self.sizes))
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits for subject and background, and the features (B, D) behind them."""
         x = F.pixel_unshuffle(pixels * 2 - 1, 2)
         seen = []
-        for stage in self.stages:
-            x = stage(x)
+        for part in self.stages:
+            x = part(x)
             seen.append(x)
         features = torch.cat([_statistics(x) for x in seen], dim=1)
         noun, background = self.heads(F.dropout(features, 0.2, self.training)).split(
             self.sizes, dim=1
         )
-        chances = self.place(seen[LOCAL - 1]).float().flatten(2).softmax(2)
-        chances = chances.view(len(x), HEADS, *seen[LOCAL - 1].shape[-2:])
-        local = [_statistics(x, chances) for x in seen[:LOCAL]]
-        look = self.look(F.dropout(torch.cat(local, dim=1), 0.1, self.training))
-        return Answers(noun, look, background, features)
+        return noun, background, features
 
 
-def _stage(before: int, after: int, stride: int, depth: int = 2) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for number in range(depth):
-        layers += [
-            nn.Conv2d(after if number else before, after, 3, 1 if number else stride, padding=1),
-            nn.GroupNorm(8, after),
-            nn.SiLU(),
-        ]
-    return nn.Sequential(*layers)
-
-
-def _statistics(x: Tensor, chances: Tensor | None = None) -> Tensor:
-    """Mean and spread of features (B, C, H, W): (B, 2 C), or (B, 2 C K) weighed by K maps."""
-    x = x.float()
-    if chances is None:
-        variance, mean = torch.var_mean(x, dim=(2, 3))
-        return torch.cat([mean, (variance + 1e-4).sqrt()], dim=1)
-    weights = F.interpolate(chances, x.shape[-2:], mode="nearest")
-    weights = weights / weights.sum((2, 3), keepdim=True)
-    weighed = weights.flatten(2).mT
-    mean = x.flatten(2) @ weighed  # (B, C, K)
-    square = x.square().flatten(2) @ weighed
-    spread = ((square - mean.square()).clamp(min=0) + 1e-4).sqrt()
-    return torch.cat([mean.flatten(1), spread.flatten(1)], dim=1)
+def _statistics(x: Tensor) -> Tensor:
+    """Mean and spread of features (B, C, H, W): (B, 2 C)."""
+    variance, mean = torch.var_mean(x.float(), dim=(2, 3))
+    return torch.cat([mean, (variance + 1e-4).sqrt()], dim=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,17 +147,17 @@ def labelled_scenes(
 
 
 class Judging:
-    """The judge's programme for the loop."""
+    """The programme of the judge of things and grounds for the loop."""
 
     batch = 64
     learning_rate = 1.5e-3
 
-    def __init__(self, network: Judge, scenes: LabelledScenes) -> None:
+    def __init__(self, network: ThingJudge, scenes: LabelledScenes) -> None:
         self.network = network
         self.scenes = scenes
 
     def loss(self, network: Any, draw: Draw) -> Tensor:
-        """Cross-entropy of the three questions on scenes moved, mirrored and of other light."""
+        """Cross-entropy of both questions on scenes moved, mirrored and of other light."""
         rng = draw.numpy
         rows = rng.integers(0, len(self.scenes.pixels), self.batch)
         batch = torch.from_numpy(self.scenes.pixels[rows]).permute(0, 3, 1, 2).float() / 255
@@ -190,12 +165,11 @@ class Judging:
         device = next(network.parameters()).device
         with torch.random.fork_rng(), torch.autocast(device.type, torch.bfloat16):
             torch.manual_seed(int(rng.integers(2**31)))  # of its dropout
-            answers = network(batch.to(device))
-        labels = torch.from_numpy(self.scenes.labels[rows]).to(device)
-        parts = (answers.noun, answers.look, answers.background)
+            noun, background, _ = network(batch.to(device))
+        nouns, _, backgrounds = torch.from_numpy(self.scenes.labels[rows]).to(device).unbind(1)
         total = torch.zeros((), device=device)
-        for part, wanted, weight in zip(parts, labels.unbind(1), QUESTION_WEIGHTS, strict=True):
-            total = total + weight * F.cross_entropy(
+        for part, wanted in ((noun, nouns), (background, backgrounds)):
+            total = total + F.cross_entropy(
                 part.float(), wanted, ignore_index=-1, label_smoothing=0.05
             )
         return total

@@ -10,7 +10,16 @@ from PIL import Image, ImageDraw
 from engine.gan.measures import kernel_distance
 from engine.training import evaluate
 from engine.training.cards import MARKER, write_cards
-from engine.training.judge import SIDE, Judge, Judging, LabelledScenes, accuracy, jittered
+from engine.training.judge import (
+    SIDE,
+    Judge,
+    Judging,
+    LabelledScenes,
+    ThingJudge,
+    accuracy,
+    jittered,
+)
+from engine.training.look_judge import CROP, Drawings, LookJudge, LookJudging, a_little_changed
 from engine.training.loop import Draw
 from engine.training.shapes import centre_of_colour, colours_of, counted, stands
 from engine.training.subjects import Subject, SubjectLibrary
@@ -96,11 +105,11 @@ def test_new_figures_replace_old_ones_and_keep_what_people_wrote(tmp_path):
 
 def test_a_look_is_told_from_nearby_places_alone():
     """What stands far away changes no place that a look is told from."""
-    judge = Judge(3, 2, 2, width=8).eval()
+    judge = LookJudge(2, width=8).eval()
     pixels = torch.zeros(1, 3, SIDE, SIDE, requires_grad=True)
-    x = torch.nn.functional.pixel_unshuffle(pixels, 2)
+    x = judge.edges(torch.nn.functional.pixel_unshuffle(pixels, 2))
     # Without the normalisation, which lets every place see a little of all.
-    for stage in judge.stages[:3]:
+    for stage in judge.stages:
         for layer in stage:
             x = x if isinstance(layer, torch.nn.GroupNorm) else layer(x)
     place = x[0, :, x.shape[2] // 2, x.shape[3] // 2].sum()
@@ -126,7 +135,7 @@ def test_the_judge_learns_the_same_from_the_same_draw():
         np.zeros((8, 3), np.int64),
         [],
     )
-    judging = Judging(Judge(3, 2, 2, width=8), scenes)
+    judging = Judging(ThingJudge(3, 2, width=8), scenes)
     judging.batch = 4
     losses = []
     for _ in range(2):
@@ -134,6 +143,76 @@ def test_the_judge_learns_the_same_from_the_same_draw():
         loss = judging.loss(judging.network.train(), Draw.of_step(0, 5))
         losses.append(float(loss.detach()))
     assert losses[0] == losses[1]
+
+
+def drawings(folder, **files):
+    """A set of drawings: name of the file and its row beside its colour."""
+    rows = ["file\tname\tstyle\tvendor\tsplit"]
+    for name, (row, colour) in files.items():
+        Image.new("RGBA", (40, 40), colour).save(folder / f"{name}.png")
+        rows.append(f"{name}.png\t{name}\t{row}")
+    (folder / "captions.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return Drawings(folder, seed=1, grounds=3)
+
+
+def test_looks_are_learnt_from_every_training_drawing_and_from_no_other(tmp_path):
+    red, blue, green = (217, 36, 38), (38, 97, 217), (10, 200, 20)
+    shown = drawings(
+        tmp_path,
+        cat=("3d\tfluent\ttrain", red),
+        nonsense=("flatcartoon\tfxemoji\ttrain", blue),  # a look of which no noun is known
+        dog=("flat\tfluent\tvalidation", green),
+    )
+    assert set(shown.looks) == {"3d", "doodle", "pixel", "oil"}  # the last are made of glossy ones
+    drawn = [shown.draw(np.random.default_rng(n)) for n in range(60)]
+    assert {look for _, look in drawn} == {"3d", "sticker", "pixel", "oil"}  # doodles are stickers
+    for pixels, look in drawn:
+        assert pixels.shape == (CROP, CROP, 3)
+        colour = {"3d": red, "sticker": blue}.get(look)
+        middle = pixels[CROP // 2 - 4 : CROP // 2 + 4, CROP // 2 - 4 : CROP // 2 + 4]
+        assert not (np.abs(middle.astype(int) - green).max(-1) < 8).all()
+        if colour:
+            assert len({tuple(value) for value in middle.reshape(-1, 3)}) == 1
+
+
+def test_the_judge_of_looks_tells_palettes_apart_and_learns_the_same_from_the_same_draw(tmp_path):
+    """Two drawers whose yellows differ by a tenth."""
+    torch.manual_seed(0)
+    shown = drawings(
+        tmp_path,
+        one=("flat\tfluent\ttrain", (255, 200, 60)),
+        two=("cartoon\tnoto\ttrain", (230, 200, 60)),
+    )
+    judging = LookJudging(LookJudge(8, width=8), shown)
+    judging.batch = 16
+    losses = []
+    for _ in range(2):
+        torch.rand(3)  # whatever was drawn before
+        losses.append(float(judging.loss(judging.network.train(), Draw.of_step(0, 5)).detach()))
+    assert losses[0] == losses[1]
+    optimiser = torch.optim.Adam(judging.network.parameters(), 1e-2)
+    for step in range(25):
+        optimiser.zero_grad()
+        judging.loss(judging.network, Draw.of_step(1, step)).backward()
+        optimiser.step()
+    judge, right = judging.network.eval(), 0
+    looks = evaluate.judged_looks()
+    for number in range(60):
+        pixels, look = shown.draw(np.random.default_rng([7, number]))
+        if look in {"flat", "cartoon"}:
+            with torch.no_grad():
+                named = judge(torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None] / 255)
+            right += 1 if looks[int(named.argmax())] == look else -1
+    assert right > 20
+
+
+def test_drawings_are_changed_so_little_that_their_palette_stays():
+    pixels = torch.rand(16, 3, CROP, CROP, generator=torch.Generator().manual_seed(0))
+    flat = pixels.mean((2, 3), keepdim=True).expand_as(pixels)
+    one, again = (a_little_changed(flat, torch.Generator().manual_seed(1)) for _ in range(2))
+    assert torch.equal(one, again)
+    assert not torch.equal(one, flat)
+    assert (one.mean((2, 3)) - flat.mean((2, 3))).abs().max() < 0.08
 
 
 def test_pairs_of_which_another_drawing_was_trained_on_are_not_held_out():
