@@ -48,7 +48,11 @@ CORE_FACTOR = 5.0  # core nouns are so much more frequent
 PIXEL_GRID = 4  # pixels of the picture to one pixel of pixel art
 # Every pose of a subject costs a small network pictures to learn: most keep the one they have.
 FLIPPED = 0.12
-TURNED = 0.10
+TURNED = 0.05
+# Things stand where whole cells of the latents begin and come in few sizes. A thing that is moved
+# by whole cells has the same latents in other places; one moved by less has others, each of which
+# would have to be learned anew, and a small network that can't draws their mean: smears.
+CELL, SIZE_STEP = 8, 16  # pixels
 # Shares of subjects with one colour. Beside a plain ground or a second thing both colours are said
 # more often: which of the two belongs to what is learned from pictures that name both.
 RECOLOURED, RECOLOURED_BESIDE = 0.3, 0.6
@@ -324,14 +328,14 @@ class SceneMaker:
         image = Image.fromarray(rgba[:, ::-1].copy() if rng.random() < FLIPPED else rgba)
         if plan.look != "pixel" and rng.random() < TURNED:
             image = image.rotate(rng.uniform(-10, 10), Image.Resampling.BICUBIC, expand=True)
-        ratio = spot.side / max(image.size)
+        ratio = _nearest(spot.side, SIZE_STEP) / max(image.size)
         size = (max(1, round(image.width * ratio)), max(1, round(image.height * ratio)))
         is_sprite = max(rgba.shape[:2]) <= 32
         image = image.resize(
             size, Image.Resampling.NEAREST if is_sprite else Image.Resampling.LANCZOS
         )
-        x = round(spot.x * self.width - size[0] / 2)
-        y = round(spot.y * self.height - size[1] / 2)
+        x = round(_nearest(spot.x * self.width - size[0] / 2, CELL))
+        y = round(_nearest(spot.y * self.height - size[1] / 2, CELL))
         if plan.background in GROUNDED:
             self._shadow(canvas, x, y, size)
         canvas.paste(image, (x, y), image)
@@ -388,6 +392,11 @@ class SceneMaker:
             x = 0.5 + float(rng.uniform(-0.06, 0.06))
             spots = [Placed(x, 0.27, size), Placed(x, 0.74, size)]
         return spots if relation in {"left of", "above"} else spots[::-1]
+
+
+def _nearest(length: float, step: int) -> float:
+    """The multiple of `step` next to a length in pixels; what is shorter than one stays."""
+    return step * round(length / step) if abs(length) >= step else length
 
 
 def _jitter(spread: float, rng: np.random.Generator) -> float:
