@@ -4,6 +4,7 @@ A `SceneMaker` first draws a `Plan` (what is in the picture) and then renders it
 counts, positions and colours are exact. Half of what a small network learns depends on this file.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -328,14 +329,14 @@ class SceneMaker:
         image = Image.fromarray(rgba[:, ::-1].copy() if rng.random() < FLIPPED else rgba)
         if plan.look != "pixel" and rng.random() < TURNED:
             image = image.rotate(rng.uniform(-10, 10), Image.Resampling.BICUBIC, expand=True)
-        ratio = _nearest(spot.side, SIZE_STEP) / max(image.size)
+        ratio = spot.side / max(image.size)
         size = (max(1, round(image.width * ratio)), max(1, round(image.height * ratio)))
         is_sprite = max(rgba.shape[:2]) <= 32
         image = image.resize(
             size, Image.Resampling.NEAREST if is_sprite else Image.Resampling.LANCZOS
         )
-        x = round(_nearest(spot.x * self.width - size[0] / 2, CELL))
-        y = round(_nearest(spot.y * self.height - size[1] / 2, CELL))
+        x = _nearest(spot.x * self.width - size[0] / 2, CELL)
+        y = _nearest(spot.y * self.height - size[1] / 2, CELL)
         if plan.background in GROUNDED:
             self._shadow(canvas, x, y, size)
         canvas.paste(image, (x, y), image)
@@ -361,7 +362,7 @@ class SceneMaker:
         aspect = self.width / self.height
         if count == 2 or (count == 3 and rng.random() < 0.5) or aspect > 1.2:
             step = 0.94 / count
-            size = min(size, self.width * step)
+            size = _apart(size, self.width * step)
             return [
                 Placed(0.5 + (k - (count - 1) / 2) * step, 0.5 + down + _jitter(0.05, rng), size)
                 for k in range(count)
@@ -369,6 +370,7 @@ class SceneMaker:
         corners = [(0.27, 0.29), (0.73, 0.29), (0.27, 0.73), (0.73, 0.73)]
         if count == 3:
             corners = [(0.5, 0.28), (0.27, 0.72), (0.73, 0.72)]
+        size = _apart(size, 0.44 * side)
         return [Placed(x + _jitter(0.02, rng), y + _jitter(0.02, rng), size) for x, y in corners]
 
     def _single(self, plan: Plan, side: int, down: float, rng: np.random.Generator) -> Placed:
@@ -379,24 +381,31 @@ class SceneMaker:
             low, high = 0.42, 0.55
             x = {"left": 0.27, "right": 0.73}.get(plan.place, x)
             y = {"top": 0.27, "bottom": 0.73}.get(plan.place, y)
-        return Placed(x, y, side * rng.uniform(low, high))
+        return Placed(x, y, max(CELL, _nearest(side * rng.uniform(low, high), SIZE_STEP)))
 
     def _pair(
         self, relation: str, side: int, down: float, rng: np.random.Generator
     ) -> list[Placed]:
         size = side * rng.uniform(0.42, 0.5)
         if relation in {"left of", "right of"}:
+            size = _apart(size, 0.48 * self.width)
             y = 0.5 + down + float(rng.uniform(-0.04, 0.04))
             spots = [Placed(0.26, y, size), Placed(0.74, y, size)]
         else:
+            size = _apart(size, 0.47 * self.height)
             x = 0.5 + float(rng.uniform(-0.06, 0.06))
             spots = [Placed(x, 0.27, size), Placed(x, 0.74, size)]
         return spots if relation in {"left of", "above"} else spots[::-1]
 
 
-def _nearest(length: float, step: int) -> float:
-    """The multiple of `step` next to a length in pixels; what is shorter than one stays."""
-    return step * round(length / step) if abs(length) >= step else length
+def _nearest(length: float, step: int) -> int:
+    """The multiple of `step` that a length in pixels is next to."""
+    return step * math.floor(length / step + 0.5)
+
+
+def _apart(size: float, spacing: float) -> int:
+    """The largest whole cells within `size` that leave one between things so far apart."""
+    return CELL * max(1, math.floor(min(size, spacing - CELL) / CELL))
 
 
 def _jitter(spread: float, rng: np.random.Generator) -> float:

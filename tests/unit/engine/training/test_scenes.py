@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from engine.training import scenes
 from engine.training.backgrounds import COLOURS, PAINTERS, paint_background
 from engine.training.captions import Captioner, Item, Plan, article, plural
 from engine.training.pictures import NoPictures, read_pictures
@@ -88,6 +89,21 @@ def test_as_many_subjects_are_drawn_as_the_plan_counts(maker, count):
     pixels = maker.render(plan, np.random.default_rng(7))
     reddish = (pixels[..., 0] > 150) & (pixels[..., 1] < 110)
     assert regions(reddish) == count
+
+
+def test_things_begin_where_cells_of_the_latents_do_and_come_in_few_sizes(data, monkeypatch):
+    monkeypatch.setattr(scenes, "TURNED", 0)
+    maker = SceneMaker(SubjectLibrary.read(data), read_nouns(), [])
+    plan = Plan("3d", (Item("cat"),), background="plain", background_colour="white")
+    sizes, places = set(), set()
+    for seed in range(20):
+        pixels = maker.render(plan, np.random.default_rng(seed))
+        rows, columns = ((pixels[..., 1] < 200).any(axis) for axis in (1, 0))
+        sizes |= {int(side.sum()) for side in (rows, columns)}
+        places |= {int(side.argmax()) for side in (rows, columns)}
+    assert sizes <= {80, 96, 112}
+    assert {place % 8 for place in places} == {0}
+    assert len(places) > 1
 
 
 def regions(mask: np.ndarray) -> int:
