@@ -26,6 +26,7 @@ from torch.nn import functional as F
 
 from engine.gan.measures import kernel_distance
 from engine.models.families.pack import Networks, make_draft, read_networks
+from engine.networks.vae import Vae
 from engine.training import few_steps
 from engine.training.backgrounds import PAINTERS
 from engine.training.captions import (
@@ -46,6 +47,7 @@ from engine.training.judge import (
     accuracy,
     judged_nouns,
     labelled_scenes,
+    single,
 )
 from engine.training.look_judge import Drawings, LookJudging, judged_looks
 from engine.training.loop import Budget, Programme, Run, Settings
@@ -121,7 +123,9 @@ def as_pixels(array: NDArray[np.uint8]) -> Tensor:
 def adherence(bench: Bench, judge: Judge, real: LabelledScenes) -> dict[str, Any]:
     """What the judge names of generated pictures, for trained and for held-out pairs.
 
-    A pair of thing and look is held out if no drawing of it was trained on.
+    A pair of thing and look is held out if no drawing of it was trained on. Beside each stands
+    what it names of real drawings of the same things in the same looks on the same grounds, and
+    of these as the autoencoder gives them back: no denoiser can be named more often.
     """
     trained, held_out = (SubjectLibrary.read(bench.data, split=s) for s in ("train", "validation"))
     result: dict[str, Any] = {}
@@ -134,10 +138,10 @@ def adherence(bench: Bench, judge: Judge, real: LabelledScenes) -> dict[str, Any
     unseen = _unseen(held_out, trained)
     everything = set(judged_nouns(bench.data))
     core = everything & {noun.name for noun in read_nouns() if noun.core}
-    for name, pairs, nouns, full in (
-        ("trained_core", _pairs(trained), core, 200),
-        ("trained_all", _pairs(trained), everything, 150),
-        ("held_out", unseen, everything, 150),
+    for name, library, pairs, nouns, full in (
+        ("trained_core", trained, _pairs(trained), core, 200),
+        ("trained_all", trained, _pairs(trained), everything, 150),
+        ("held_out", held_out, unseen, everything, 150),
     ):
         asked = [pair for pair in pairs if pair[1] in nouns]
         prompts, labels = _pair_prompts(asked, judged_nouns(bench.data), bench.number(full))
@@ -146,7 +150,32 @@ def adherence(bench: Bench, judge: Judge, real: LabelledScenes) -> dict[str, Any
         result[f"{name}_pairs"] = len(asked)
         bench.keep(f"judged_{name}", contact_sheet(pixels[:40], 10, prompts[:40]))
         note(f"{name}_drafts", bench.draw_draft(prompts, seed=1000), labels)
+        drawn = _as_asked(library, labels, judged_nouns(bench.data))
+        note(f"{name}_real", drawn, labels)
+        note(f"{name}_real_through_the_autoencoder", _given_back(bench.networks.vae, drawn), labels)
     return result
+
+
+def _as_asked(library: SubjectLibrary, labels: NDArray[np.int64], nouns: Sequence[str]) -> Tensor:
+    """Real drawings (B, 3, 128, 128) of a library that answer the questions `labels`."""
+    looks, grounds = judged_looks(), list(PAINTERS)
+    maker = SceneMaker(library, read_nouns(), [])
+    return as_pixels(
+        np.stack(
+            [
+                maker.render(
+                    single(nouns[noun], looks[look], grounds[ground]),
+                    np.random.default_rng([13, number]),
+                )
+                for number, (noun, look, ground) in enumerate(labels.tolist())
+            ]
+        )
+    )
+
+
+def _given_back(vae: Vae, pixels: Tensor) -> Tensor:
+    """Pictures (B, 3, H, W) through the autoencoder."""
+    return torch.cat([vae.decode(vae.encode(part)).clamp(0, 1) for part in pixels.split(16)])
 
 
 def _shares(found: tuple[float, ...], count: int) -> dict[str, float]:

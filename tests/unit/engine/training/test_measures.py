@@ -225,6 +225,31 @@ def test_pairs_of_which_another_drawing_was_trained_on_are_not_held_out():
     assert evaluate._unseen(held_out, trained) == [("flat", "dog")]
 
 
+def test_real_drawings_answer_the_questions_that_are_asked_of_generated_pictures():
+    def disc(colour):
+        rgba = np.zeros((40, 40, 4), np.uint8)
+        rgba[4:36, 4:36] = (*colour, 255)
+        return rgba
+
+    library = SubjectLibrary(
+        [
+            Subject("cat", "3d", disc(RED), "", common=True),
+            Subject("dog", "blob", disc(BLUE), "", common=True),
+        ]
+    )
+    looks, grounds = evaluate.judged_looks(), list(evaluate.PAINTERS)
+    labels = np.array(
+        [
+            (0, looks.index("3d"), grounds.index("snow")),
+            (1, looks.index("blob"), grounds.index("sea")),
+        ]
+    )
+    pixels = evaluate._as_asked(library, labels, ["cat", "dog"])
+    assert pixels.shape == (2, 3, 128, 128)
+    middles = (pixels[:, :, 60:72, 60:72].mean((2, 3)) * 255).round().tolist()
+    assert [tuple(middle) for middle in middles] == [RED, BLUE]
+
+
 def test_some_measures_leave_the_other_figures_and_train_no_judge(tmp_path, monkeypatch):
     pack, out = tmp_path / "pack", tmp_path / "out"
     pack.mkdir()
