@@ -175,7 +175,7 @@ def _as_asked(library: SubjectLibrary, labels: NDArray[np.int64], nouns: Sequenc
 
 def _given_back(vae: Vae, pixels: Tensor) -> Tensor:
     """Pictures (B, 3, H, W) through the autoencoder."""
-    return torch.cat([vae.decode(vae.encode(part)).clamp(0, 1) for part in pixels.split(16)])
+    return torch.cat([vae.decode(vae.encode(part)).clamp(0, 1) for part in torch.split(pixels, 16)])
 
 
 def _shares(found: tuple[float, ...], count: int) -> dict[str, float]:

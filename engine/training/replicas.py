@@ -1,8 +1,10 @@
 """Replicas: processes of one thread each that share a run and average their gradients."""
 
 import sys
+import traceback
 from collections.abc import Callable
 from multiprocessing import get_context, parent_process
+from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -11,7 +13,8 @@ import torch.distributed as dist
 
 from engine.training.loop import Programme, Progress, Run, Settings, patient
 
-INTERRUPTED = 130  # exit status of a replica that was, as shells know it
+# Exit statuses of a replica, as shells know them
+FAILED, INTERRUPTED = 1, 130
 
 
 class Shared(Protocol):
@@ -35,14 +38,15 @@ class ReplicaFailed(Exception):
     """One of the processes that share a run ended before it was over."""
 
     def __str__(self) -> str:
-        return "A replica of the run failed: what it said stands above. Go on with --resume."
+        return "A replica of the run was killed. Go on with --resume."
 
 
 def shared(job: J, program: Callable[[J], object]) -> None:
     """Run `program`, a function of a module, in this process or in each of the job's replicas.
 
     Raises:
-        ReplicaFailed: one of them ended with an error.
+        Exception: the first that one of them raised, with its traceback as a note.
+        ReplicaFailed: one of them was killed.
         KeyboardInterrupt: they were interrupted, and have saved.
     """
     if job.replicas == 1:
@@ -50,8 +54,10 @@ def shared(job: J, program: Callable[[J], object]) -> None:
         return
     _meeting(job).unlink(missing_ok=True)  # of a run that was killed
     context = get_context("spawn")
+    raised = context.SimpleQueue()
     processes = [
-        context.Process(target=_replica, args=(rank, job, program)) for rank in range(job.replicas)
+        context.Process(target=_replica, args=(rank, job, program, raised))
+        for rank in range(job.replicas)
     ]
     for process in processes:
         process.start()
@@ -61,6 +67,8 @@ def shared(job: J, program: Callable[[J], object]) -> None:
     codes = {process.exitcode for process in processes}
     if INTERRUPTED in codes:
         raise KeyboardInterrupt
+    if not raised.empty():
+        raise raised.get()
     if any(codes):
         raise ReplicaFailed
 
@@ -79,7 +87,9 @@ def train_a_share(programme: Programme, settings: Settings) -> bool:
     return run.is_first
 
 
-def _replica(rank: int, job: J, program: Callable[[J], object]) -> None:
+def _replica(
+    rank: int, job: J, program: Callable[[J], object], raised: "SimpleQueue[Exception]"
+) -> None:
     torch.set_num_threads(1)
     meeting = _meeting(job).absolute()
     dist.init_process_group("gloo", f"file://{meeting}", world_size=job.replicas, rank=rank)
@@ -87,6 +97,10 @@ def _replica(rank: int, job: J, program: Callable[[J], object]) -> None:
         program(job)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except Exception as error:  # noqa: BLE001  the whole run raises it again
+        error.add_note(traceback.format_exc())
+        raised.put(error)
+        sys.exit(FAILED)
     finally:
         dist.destroy_process_group()
 

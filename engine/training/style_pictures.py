@@ -140,7 +140,8 @@ def labelled_pictures(pictures: Sequence[Picture], seed: int = 0) -> Labelled:
         for _ in range(PAINTING_CROPS):
             row(picture, _painting_crop(image, rng), number)
     if not rows:
-        raise BrokenSet(str(pictures[0].source) if pictures else "", "has no pictures to train on")
+        where = pictures[0].source.name if pictures else "captions.tsv"
+        raise BrokenSet(where, "has no pictures to train on")
     tiles, *labels = zip(*rows, strict=True)
     return Labelled(np.stack(tiles), *(np.array(part, dtype=np.int64) for part in labels))
 

@@ -1,6 +1,10 @@
 """Processes that share a run."""
 
+import os
+import pickle
+import signal
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 
 import pytest
@@ -9,7 +13,9 @@ import torch.distributed as dist
 from safetensors.torch import load_file
 from torch import nn
 
+from engine.training.__main__ import REFUSALS
 from engine.training.loop import AVERAGE, Budget, Settings
+from engine.training.pictures import BrokenSet
 from engine.training.replicas import ReplicaFailed, shared, train_a_share
 
 
@@ -42,8 +48,12 @@ def train_heads(job):
         (job.out / "kept").write_text(str(dist.get_rank()))
 
 
-def fail(job):
-    raise RuntimeError(str(job.out))
+def refuse(job):
+    raise BrokenSet(str(job.out), "is empty")
+
+
+def die(job):
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.mark.timeout(120)
@@ -56,6 +66,22 @@ def test_what_one_replica_learns_the_others_learn_too(tmp_path):
 
 
 @pytest.mark.timeout(120)
-def test_a_replica_that_fails_is_told_of(tmp_path):
+def test_what_a_replica_refuses_is_refused_in_its_words_and_told_where(tmp_path):
+    with pytest.raises(BrokenSet) as refused:
+        shared(Shares(tmp_path), refuse)
+    assert str(refused.value) == f"{tmp_path}: is empty"
+    assert "in refuse" in refused.value.__notes__[0]
+
+
+@pytest.mark.timeout(120)
+def test_a_replica_that_is_killed_is_told_of(tmp_path):
     with pytest.raises(ReplicaFailed):
-        shared(Shares(tmp_path), fail)
+        shared(Shares(tmp_path), die)
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_refusals_come_out_of_a_replica_as_they_were(refusal):
+    count = len(signature(refusal).parameters) if refusal.__init__ is not Exception.__init__ else 0
+    error = refusal(*["what"] * count)
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), again.args, vars(again)) == (refusal, error.args, vars(error))

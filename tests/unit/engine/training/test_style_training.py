@@ -10,7 +10,7 @@ from PIL import Image
 from engine.networks.style import StyleConfig, StyleTransfer
 from engine.training import style_pictures
 from engine.training.loop import Draw
-from engine.training.pictures import read_pictures
+from engine.training.pictures import BrokenSet, read_pictures
 from engine.training.style_encoder import StyleClassifier, TrainStyleEncoder, equalise, shares_named
 from engine.training.style_pictures import UNKNOWN, Labelled, labelled_pictures, split_paintings
 from engine.training.style_transfer import TrainStyleTransfer, restyle_loss
@@ -48,6 +48,14 @@ def pictures(tmp_path_factory):
 @pytest.fixture
 def labelled(pictures):
     return labelled_pictures(pictures)
+
+
+def test_a_set_without_training_pictures_is_named(pictures):
+    held_out = [picture for picture in pictures if picture.split == "validation"]
+    for lacking, where in ((held_out, "emoji"), ([], "captions.tsv")):
+        with pytest.raises(BrokenSet) as refused:
+            labelled_pictures(lacking)
+        assert str(refused.value) == f"{where}: has no pictures to train on"
 
 
 def test_labels_name_concept_look_material_and_painting_where_there_is_one(labelled):
