@@ -23,6 +23,7 @@ from typing import TypeVar, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from engine.models.families.pack import DRAFT
@@ -42,6 +43,7 @@ from engine.training.gan_pictures import folder_pictures
 from engine.training.loop import (
     AVERAGE,
     Budget,
+    Draw,
     Programme,
     Run,
     Settings,
@@ -52,6 +54,7 @@ from engine.training.loop import (
 )
 from engine.training.pictures import NoPictures, read_pictures
 from engine.training.replicas import shared, train_a_share
+from engine.training.soup import brought_to_the_best
 from engine.training.store import (
     SHARD,
     claim,
@@ -74,6 +77,8 @@ LEXICON = "lexicon_zh.tsv"
 LATENTS, CAPTIONS = ("latents",), ("tokens", "pooled")  # kinds of files in a store
 SCENES = ("scenes", *LATENTS, *CAPTIONS)
 DENOISER = DenoiserConfig(deeper=1, blueprint=2048, text_length=32)
+MIXED = "mixed.safetensors"  # a denoiser between its start and its end
+LEFT_OUT = 384  # scenes by which it is chosen
 VAE_SHARDS = 6  # square shards whose pictures teach the autoencoder
 VAE_SIDE = 128  # pixels of the squares cut from pictures without captions
 # How a budget for the whole pack is shared out; measured on 2 CPU cores.
@@ -219,9 +224,15 @@ def train_text(job: Job) -> TextEncoder:
 
 
 def train_denoiser(job: Job) -> None:
-    """Train the denoiser on latents of the trained autoencoder and words of the text encoder."""
+    """Train the denoiser on latents of the trained autoencoder and words of the text encoder.
+
+    One that went on from a pack is kept where it is best between both (see `soup`).
+    """
+    (job.out / "denoiser" / MIXED).unlink(missing_ok=True)  # of the run before
     _prepare_latents(job)
     shared(job, _train_denoiser)
+    if job.start is not None:
+        _mix(job, job.start)
 
 
 def _train_denoiser(job: Job) -> None:
@@ -229,6 +240,33 @@ def _train_denoiser(job: Job) -> None:
     store = LatentStore(job.store, device=job.device)
     programme = Denoise(network, store, _trained_words(job), _trained_vae(job), sheet_prompts())
     train_a_share(programme, job.settings("denoiser"))
+
+
+def _mix(job: Job, pack: Path) -> None:
+    """Keep weights between the pack's and the trained ones, by their loss on other scenes."""
+    left_out = replace(
+        job, out=job.out / "left-out", seed=job.seed + 1, scenes=LEFT_OUT, resume=False
+    )
+    vae, words = _trained_vae(job), _trained_words(job)
+    prepare_scenes(left_out)
+    encode_latents(left_out.store, 0, vae.to(job.device))
+    encode_captions(left_out.store, 0, words.tokenizer, words.encoder)
+    start, network = Denoiser(DENOISER), Denoiser(DENOISER).eval()
+    fill(start, pack, "denoiser")
+    load_average(network, job.out / "denoiser")
+    end = {name: value.clone() for name, value in network.state_dict().items()}
+    network.to(job.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    programme = Denoise(network, LatentStore(left_out.store, device=job.device), words, vae)
+
+    def loss(tried: Denoiser) -> float:
+        steps = range(math.ceil(LEFT_OUT / programme.batch))
+        draws = [Draw.of_step(left_out.seed, step) for step in steps]
+        return sum(float(programme.loss(tried, draw)) for draw in draws)
+
+    way = brought_to_the_best(network, start.state_dict(), end, loss)
+    weights = {name: value.cpu().contiguous() for name, value in network.state_dict().items()}
+    replace_file(job.out / "denoiser" / MIXED, partial(save_file, weights))
+    print(f"denoiser: best at {way:.0%} of the way from the pack it went on from")
 
 
 def _prepare_latents(job: Job) -> None:
@@ -410,7 +448,12 @@ def _trained_words(job: Job) -> Words:
 
 def _trained_denoiser(job: Job) -> Denoiser:
     """The denoiser of this run, else of the pack it goes on from."""
-    return cast("Denoiser", _averaged(job, "denoiser", Denoiser(DENOISER)))
+    network = Denoiser(DENOISER)
+    mixed = job.out / "denoiser" / MIXED
+    if mixed.exists():
+        network.load_state_dict(load_file(mixed))
+        return network
+    return cast("Denoiser", _averaged(job, "denoiser", network))
 
 
 def _trained_upscaler(job: Job) -> nn.Module:

@@ -22,6 +22,7 @@ from engine.models.shelf import Shelf
 from engine.networks.weights import read_network
 from engine.training import programs
 from engine.training.__main__ import main
+from engine.training.soup import WAYS, between
 from tests.tiny_teacher import write_teacher
 from tests.unit.engine.training.test_own_data import captioned_folder
 
@@ -66,6 +67,7 @@ def test_one_command_trains_a_pack_that_loads(data, teacher, tmp_path, monkeypat
 @pytest.mark.timeout(280)
 def test_a_denoiser_goes_on_from_a_pack(data, tmp_path, monkeypatch):
     monkeypatch.setattr(programs, "sheet_prompts", lambda: ["cat"])
+    monkeypatch.setattr(programs, "LEFT_OUT", 16)
     torch.set_num_threads(1)
     out = tmp_path / "out"
     arguments = ["denoiser", "--data", str(data), "--out", str(out), "--start", str(programs.PACK)]
@@ -74,6 +76,9 @@ def test_a_denoiser_goes_on_from_a_pack(data, tmp_path, monkeypatch):
     after = load_file(out / "denoiser" / "average.safetensors")
     changes = [float((after[key] - value).norm() / value.norm()) for key, value in before.items()]
     assert 0 < max(changes) < 0.05
+    kept = load_file(out / "denoiser" / programs.MIXED)
+    ways = [between(before, after, way) for way in WAYS]
+    assert any(all(torch.equal(kept[key], way[key]) for key in kept) for way in ways)
 
 
 @pytest.mark.long
