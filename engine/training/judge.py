@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from engine.training.backgrounds import PAINTERS
 from engine.training.captions import Item, Plan
-from engine.training.look_judge import LookJudge, judged_looks, stage
+from engine.training.look_judge import LookJudge, judged_looks, softer, stage
 from engine.training.loop import Draw
 from engine.training.pictures import read_pictures
 from engine.training.scenes import LOOK_WEIGHTS, SceneMaker
@@ -195,8 +195,7 @@ def jittered(pixels: Tensor, draw: Draw) -> Tensor:
         ]
     )
     change = torch.rand(3, count, 1, 1, 1, generator=draw.torch)
-    soft = F.avg_pool2d(F.pad(moved, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-    moved = moved.lerp(soft, (1.6 * change[2] - 0.6).clamp(min=0))
+    moved = softer(moved, change[2])
     contrast, brightness = 0.8 + 0.4 * change[0], 0.15 * (change[1] - 0.5)
     pixels = (moved - 0.5) * contrast + 0.5 + brightness
     return pixels.clamp(0, 1).to(memory_format=torch.channels_last)

@@ -222,10 +222,15 @@ def a_little_changed(pixels: Tensor, generator: torch.Generator) -> Tensor:
     """
     count = len(pixels)
     change = torch.rand(4, count, 1, 1, 1, generator=generator)
-    soft = F.avg_pool2d(F.pad(pixels, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-    pixels = pixels.lerp(soft, (1.6 * change[0] - 0.6).clamp(min=0))
+    pixels = softer(pixels, change[0])
     contrast, brightness = 0.96 + 0.08 * change[1], 0.04 * (change[2] - 0.5)
     tint = 0.04 * (torch.rand(count, 3, 1, 1, generator=generator) - 0.5)
     grain = 0.02 * change[3] * torch.randn(pixels.shape, generator=generator)
     pixels = (pixels - 0.5) * contrast + 0.5 + brightness + tint + grain
     return pixels.clamp(0, 1).to(memory_format=torch.channels_last)
+
+
+def softer(pixels: Tensor, chance: Tensor) -> Tensor:
+    """Pictures (B, 3, H, W), some softer: the more, the nearer `chance` (B, 1, 1, 1) is to 1."""
+    soft = F.avg_pool2d(F.pad(pixels, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    return pixels.lerp(soft, (1.6 * chance - 0.6).clamp(min=0))
