@@ -125,7 +125,7 @@ def adherence(bench: Bench, judge: Judge, real: LabelledScenes) -> dict[str, Any
 
     A pair of thing and look is held out if no drawing of it was trained on. Beside each stands
     what it names of real drawings of the same things in the same looks on the same grounds, and
-    of these as the autoencoder gives them back: no denoiser can be named more often.
+    of these as the autoencoder gives them back, through which all that is generated comes too.
     """
     trained, held_out = (SubjectLibrary.read(bench.data, split=s) for s in ("train", "validation"))
     result: dict[str, Any] = {}

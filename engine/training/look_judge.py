@@ -21,7 +21,7 @@ from engine.training.backgrounds import COLOURS, PAINTERS, paint_background
 from engine.training.captions import LOOK_WORDS
 from engine.training.loop import Draw
 from engine.training.pictures import read_pictures
-from engine.training.scenes import SOURCES, painterly, pixelated
+from engine.training.scenes import SOURCES, drawn_by_pixel, painterly, pixelated, scaled
 from engine.training.subjects import HUES, Rgba, look_of, recoloured, trimmed
 
 CROP = 96  # pixels of a drawing with some of its ground
@@ -149,15 +149,10 @@ class Drawings:
         y, x = rng.integers(0, GROUND_SIDE - CROP + 1, 2)
         piece = Image.fromarray(ground[y : y + CROP, x : x + CROP])
         image = Image.fromarray(rgba)
-        is_sprite = max(image.size) <= 32
         if look != "pixel" and rng.random() < 0.15:
             image = image.rotate(rng.uniform(-10, 10), Image.Resampling.BICUBIC, expand=True)
         side = rng.uniform(75, 115) if rng.random() < 0.8 else rng.uniform(38, 75)
-        ratio = side / max(image.size)
-        image = image.resize(
-            (max(1, round(image.width * ratio)), max(1, round(image.height * ratio))),
-            Image.Resampling.NEAREST if is_sprite else Image.Resampling.LANCZOS,
-        )
+        image = scaled(image, side, is_sprite=drawn_by_pixel(rgba))
         left, top = (round(CROP / 2 + rng.uniform(-12, 12) - length / 2) for length in image.size)
         piece.paste(image, (left, top), image)
         if look == "pixel":

@@ -248,13 +248,9 @@ def _mix(job: Job, pack: Path) -> None:
         job, out=job.out / "left-out", seed=job.seed + 1, scenes=LEFT_OUT, resume=False
     )
     vae, words = _trained_vae(job), _trained_words(job)
-    prepare_scenes(left_out)
-    encode_latents(left_out.store, 0, vae.to(job.device))
-    encode_captions(left_out.store, 0, words.tokenizer, words.encoder)
-    start, network = Denoiser(DENOISER), Denoiser(DENOISER).eval()
-    fill(start, pack, "denoiser")
-    load_average(network, job.out / "denoiser")
-    end = {name: value.clone() for name, value in network.state_dict().items()}
+    _encode(left_out, vae, words)
+    (_, start), end = read_network(pack, "denoiser"), load_file(job.out / "denoiser" / AVERAGE)
+    network = Denoiser(DENOISER).eval()
     network.to(job.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     programme = Denoise(network, LatentStore(left_out.store, device=job.device), words, vae)
 
@@ -263,7 +259,7 @@ def _mix(job: Job, pack: Path) -> None:
         draws = [Draw.of_step(left_out.seed, step) for step in steps]
         return sum(float(programme.loss(tried, draw)) for draw in draws)
 
-    way = brought_to_the_best(network, start.state_dict(), end, loss)
+    way = brought_to_the_best(network, start, end, loss)
     weights = {name: value.cpu().contiguous() for name, value in network.state_dict().items()}
     replace_file(job.out / "denoiser" / MIXED, partial(save_file, weights))
     print(f"denoiser: best at {way:.0%} of the way from the pack it went on from")
@@ -271,7 +267,10 @@ def _mix(job: Job, pack: Path) -> None:
 
 def _prepare_latents(job: Job) -> None:
     """Encode the store's scenes and captions that are not yet, by this run's networks."""
-    vae, words = _trained_vae(job), _trained_words(job)
+    _encode(job, _trained_vae(job), _trained_words(job))
+
+
+def _encode(job: Job, vae: Vae, words: Words) -> None:
     shards = prepare_scenes(job)
     claim(job.store, LATENTS, {"autoencoder": digest(vae)})
     claim(job.store, CAPTIONS, {"text encoder": digest(words.encoder)})

@@ -54,6 +54,7 @@ TURNED = 0.05
 # by whole cells has the same latents in other places; one moved by less has others, each of which
 # would have to be learned anew, and a small network that can't draws their mean: smears.
 CELL, SIZE_STEP = 8, 16  # pixels
+SPRITE_SIDE = 32  # pixels at most
 # Shares of subjects with one colour. Beside a plain ground or a second thing both colours are said
 # more often: which of the two belongs to what is learned from pictures that name both.
 RECOLOURED, RECOLOURED_BESIDE = 0.3, 0.6
@@ -329,16 +330,11 @@ class SceneMaker:
         image = Image.fromarray(rgba[:, ::-1].copy() if rng.random() < FLIPPED else rgba)
         if plan.look != "pixel" and rng.random() < TURNED:
             image = image.rotate(rng.uniform(-10, 10), Image.Resampling.BICUBIC, expand=True)
-        ratio = spot.side / max(image.size)
-        size = (max(1, round(image.width * ratio)), max(1, round(image.height * ratio)))
-        is_sprite = max(rgba.shape[:2]) <= 32
-        image = image.resize(
-            size, Image.Resampling.NEAREST if is_sprite else Image.Resampling.LANCZOS
-        )
-        x = _nearest(spot.x * self.width - size[0] / 2, CELL)
-        y = _nearest(spot.y * self.height - size[1] / 2, CELL)
+        image = scaled(image, spot.side, is_sprite=drawn_by_pixel(rgba))
+        x = _nearest(spot.x * self.width - image.width / 2, CELL)
+        y = _nearest(spot.y * self.height - image.height / 2, CELL)
         if plan.background in GROUNDED:
-            self._shadow(canvas, x, y, size)
+            self._shadow(canvas, x, y, image.size)
         canvas.paste(image, (x, y), image)
 
     def _shadow(self, canvas: Image.Image, x: int, y: int, size: tuple[int, int]) -> None:
@@ -396,6 +392,18 @@ class SceneMaker:
             x = 0.5 + float(rng.uniform(-0.06, 0.06))
             spots = [Placed(x, 0.27, size), Placed(x, 0.74, size)]
         return spots if relation in {"left of", "above"} else spots[::-1]
+
+
+def drawn_by_pixel(rgba: Rgba) -> bool:
+    """Whether a cut-out was drawn pixel by pixel."""
+    return bool(max(rgba.shape[:2]) <= SPRITE_SIDE)
+
+
+def scaled(image: Image.Image, side: float, *, is_sprite: bool) -> Image.Image:
+    """An image whose longest side has so many pixels; sprites keep their hard edges."""
+    ratio = side / max(image.size)
+    size = (max(1, round(image.width * ratio)), max(1, round(image.height * ratio)))
+    return image.resize(size, Image.Resampling.NEAREST if is_sprite else Image.Resampling.LANCZOS)
 
 
 def _nearest(length: float, step: int) -> int:
