@@ -14,13 +14,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import BertModel
 
 from engine.networks.text_encoder import TextEncoder, TextEncoderConfig, Tokenizer
-from engine.training.loop import Draw
+from engine.training.loop import Draw, Pictureless
 
 TEACHER_WIDTH = 384
 
@@ -94,7 +93,7 @@ class Teacher:
         return DistilledEncoder(encoder)
 
 
-class DistilText:
+class DistilText(Pictureless):
     """The text encoder's programme for the loop."""
 
     batch = 256
@@ -119,11 +118,6 @@ class DistilText:
         with torch.autocast(device.type, torch.bfloat16):
             tokens, pooled = network(ids)
         return answer_loss(tokens.float(), pooled.float(), wanted, ids != 0)
-
-    def sheet(self, network: Any) -> Image.Image | None:
-        """Nothing to look at."""
-        del network
-        return None
 
 
 def answer_loss(tokens: Tensor, pooled: Tensor, wanted: Tensor, valid: Tensor) -> Tensor:

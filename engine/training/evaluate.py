@@ -12,7 +12,7 @@ import csv
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -21,14 +21,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from engine.gan.measures import kernel_distance
-from engine.models.families.pack import Networks, make_draft, read_networks
-from engine.networks.vae import Vae
-from engine.training import few_steps
-from engine.training.backgrounds import PAINTERS
+from engine.models.families.pack import make_draft, read_networks
+from engine.training.adherence import adherence
+from engine.training.bench import GUIDANCE, STEPS, Bench, as_bytes, as_pixels
 from engine.training.captions import (
     BACKGROUND_WORDS,
     LOOK_WORDS,
@@ -38,19 +37,9 @@ from engine.training.captions import (
     plural,
 )
 from engine.training.cards import write_cards
-from engine.training.denoise import Words, sample_pictures
+from engine.training.denoise import Words
 from engine.training.enlarge import large_pictures, psnr
-from engine.training.judge import (
-    Judge,
-    Judging,
-    LabelledScenes,
-    accuracy,
-    judged_nouns,
-    labelled_scenes,
-    single,
-)
-from engine.training.look_judge import Drawings, LookJudging, judged_looks
-from engine.training.loop import Budget, Programme, Run, Settings
+from engine.training.judge import Judge, LabelledScenes, labelled_scenes, trained_judge
 from engine.training.monitors import contact_sheet
 from engine.training.pictures import read_pictures
 from engine.training.programs import PACK
@@ -60,173 +49,10 @@ from engine.training.subjects import HUES, SubjectLibrary, read_nouns
 from engine.training.texts import page_prompts
 
 MEASURES = ("speed", "fidelity", "sheets", "adherence", "arrangement", "likeness", "parti")
-JUDGED_SCENES = 40_000  # that the judge of things learns from
 DRAWINGS = 6  # of each thing that a generated picture is compared with
-STEPS, GUIDANCE = 24, 4.0  # what the catalogue names as defaults
 COUNTED = ("apple", "heart", "star", "balloon", "fish", "car", "rose", "orange", "bird", "cat")
 PAINTED = ("apple", "heart", "star", "balloon", "fish", "car", "bird", "cat", "rose", "mushroom")
 COLOUR_PAIRS = (("red", "blue"), ("green", "red"), ("blue", "yellow"), ("yellow", "red"))
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """The pack, the judge and where the pictures are."""
-
-    networks: Networks
-    draft: Networks  # whose denoiser draws in few steps
-    words: Words
-    data: Path
-    out: Path
-    scale: float
-
-    def draw(self, prompts: Sequence[str], seed: int = 0, **settings: Any) -> Tensor:
-        """Pictures (B, 3, 128, 128) of prompts, 16 at a time."""
-        values = {"steps": STEPS, "guidance_scale": GUIDANCE, **settings}
-        parts = [
-            sample_pictures(
-                self.networks.denoiser,
-                self.words,
-                self.networks.vae,
-                prompts[start : start + 16],
-                seed=seed + start,
-                **values,
-            )
-            for start in range(0, len(prompts), 16)
-        ]
-        return torch.cat(parts)
-
-    def draw_draft(self, prompts: Sequence[str], seed: int = 0) -> Tensor:
-        """The same in few steps without guidance."""
-        drafts = replace(self, networks=self.draft)
-        return drafts.draw(prompts, seed, steps=few_steps.STEPS, guidance_scale=1.0)
-
-    def keep(self, name: str, sheet: Image.Image) -> None:
-        """Write a sheet of pictures among the figures."""
-        sheet.save(self.out / f"{name}.webp", quality=90, method=6)
-
-    def number(self, full: int) -> int:
-        """How many of `full` questions this run asks."""
-        return max(4, round(full * self.scale))
-
-
-def as_bytes(pixels: Tensor) -> NDArray[np.uint8]:
-    """Pixels (B, 3, H, W) as bytes (B, H, W, 3)."""
-    array = pixels.clamp(0, 1).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1)
-    return np.ascontiguousarray(array.numpy())
-
-
-def as_pixels(array: NDArray[np.uint8]) -> Tensor:
-    """Bytes (B, H, W, 3) as pixels (B, 3, H, W)."""
-    return torch.from_numpy(array.copy()).permute(0, 3, 1, 2).float() / 255
-
-
-def adherence(bench: Bench, judge: Judge, real: LabelledScenes) -> dict[str, Any]:
-    """What the judge names of generated pictures, for trained and for held-out pairs.
-
-    A pair of thing and look is held out if no drawing of it was trained on. Beside each stands
-    what it names of real drawings of the same things in the same looks on the same grounds, and
-    of these as the autoencoder gives them back, through which all that is generated comes too.
-    """
-    trained, held_out = (SubjectLibrary.read(bench.data, split=s) for s in ("train", "validation"))
-    result: dict[str, Any] = {}
-
-    def note(name: str, pixels: Tensor, labels: NDArray[np.int64]) -> None:
-        result[name] = _shares(accuracy(judge, pixels, labels), len(pixels))
-        result[f"{name}_by_look"] = _by_look(judge, pixels, labels)
-
-    note("judge_on_held_out_real", as_pixels(real.pixels), real.labels)
-    unseen = _unseen(held_out, trained)
-    everything = set(judged_nouns(bench.data))
-    core = everything & {noun.name for noun in read_nouns() if noun.core}
-    for name, library, pairs, nouns, full in (
-        ("trained_core", trained, _pairs(trained), core, 200),
-        ("trained_all", trained, _pairs(trained), everything, 150),
-        ("held_out", held_out, unseen, everything, 150),
-    ):
-        asked = [pair for pair in pairs if pair[1] in nouns]
-        prompts, labels = _pair_prompts(asked, judged_nouns(bench.data), bench.number(full))
-        pixels = bench.draw(prompts, seed=1000)
-        note(name, pixels, labels)
-        result[f"{name}_pairs"] = len(asked)
-        bench.keep(f"judged_{name}", contact_sheet(pixels[:40], 10, prompts[:40]))
-        note(f"{name}_drafts", bench.draw_draft(prompts, seed=1000), labels)
-        drawn = _as_asked(library, labels, judged_nouns(bench.data))
-        note(f"{name}_real", drawn, labels)
-        note(f"{name}_real_through_the_autoencoder", _given_back(bench.networks.vae, drawn), labels)
-    return result
-
-
-def _as_asked(library: SubjectLibrary, labels: NDArray[np.int64], nouns: Sequence[str]) -> Tensor:
-    """Real drawings (B, 3, 128, 128) of a library that answer the questions `labels`."""
-    looks, grounds = judged_looks(), list(PAINTERS)
-    maker = SceneMaker(library, read_nouns(), [])
-    return as_pixels(
-        np.stack(
-            [
-                maker.render(
-                    single(nouns[noun], looks[look], grounds[ground]),
-                    np.random.default_rng([13, number]),
-                )
-                for number, (noun, look, ground) in enumerate(labels.tolist())
-            ]
-        )
-    )
-
-
-def _given_back(vae: Vae, pixels: Tensor) -> Tensor:
-    """Pictures (B, 3, H, W) through the autoencoder."""
-    return torch.cat([vae.decode(vae.encode(part)).clamp(0, 1) for part in torch.split(pixels, 16)])
-
-
-def _shares(found: tuple[float, ...], count: int) -> dict[str, float]:
-    names = ("subject", "look", "background")
-    return {key: round(value, 3) for key, value in zip(names, found, strict=True)} | {"n": count}
-
-
-def _by_look(judge: Judge, pixels: Tensor, labels: NDArray[np.int64]) -> dict[str, float]:
-    """The share of pictures of each look whose look is named."""
-    looks = judged_looks()
-    asked = {look: np.flatnonzero(labels[:, 1] == looks.index(look)) for look in looks}
-    return {
-        look: round(accuracy(judge, pixels[torch.from_numpy(rows)], labels[rows])[1], 2)
-        for look, rows in asked.items()
-        if len(rows)
-    }
-
-
-def _pairs(library: SubjectLibrary) -> list[tuple[str, str]]:
-    """The looks and nouns that a library shows."""
-    return [
-        (look, noun)
-        for look, table in library.common.items()
-        for noun in table
-        if look not in {"photo", "doodle"}
-    ]
-
-
-def _unseen(held_out: SubjectLibrary, trained: SubjectLibrary) -> list[tuple[str, str]]:
-    """Pairs of the held-out drawings of which no other drawing was trained on."""
-    known = set(_pairs(trained))
-    return [pair for pair in _pairs(held_out) if pair not in known]
-
-
-def _pair_prompts(
-    pairs: Sequence[tuple[str, str]], nouns: Sequence[str], count: int
-) -> tuple[list[str], NDArray[np.int64]]:
-    looks, grounds = judged_looks(), list(PAINTERS)
-    scenes = {
-        "sunset": "at sunset", "starry sky": "under a starry sky", "forest": "in a forest",
-        "snow": "in the snow", "beach": "on the beach", "hills": "on green hills",
-        "sea": "in front of the sea", "city": "in the city", "desert": "in the desert",
-    }  # fmt: skip
-    rng = np.random.default_rng(9)
-    prompts, labels = [], []
-    for _ in range(count):
-        look, noun = pairs[int(rng.integers(len(pairs)))]
-        ground = str(rng.choice(list(scenes)))
-        prompts.append(f"{noun} {scenes[ground]}, {LOOK_WORDS[look][0]}")
-        labels.append((nouns.index(noun), looks.index(look), grounds.index(ground)))
-    return prompts, np.asarray(labels)
 
 
 def likeness(bench: Bench, judge: Judge, real: LabelledScenes) -> dict[str, Any]:
@@ -446,34 +272,6 @@ def parti(bench: Bench, table: Path) -> dict[str, Any]:
     bench.keep("parti", contact_sheet(pixels[:64], 8, prompts[:64]))
     is_sound = bool(torch.isfinite(pixels).all())
     return {"parti_prompts": len(prompts), "parti_all_finite": is_sound}
-
-
-def trained_judge(data: Path, work: Path, minutes: float) -> Judge:
-    """The judge of `work`; each of its two networks is trained there first if it is not yet."""
-    with torch.random.fork_rng():
-        torch.default_generator.manual_seed(6)
-        judge = Judge(len(judged_nouns(data)), len(judged_looks()), len(PAINTERS))
-    things = partial(labelled_scenes, data, JUDGED_SCENES, 31)
-    lessons: dict[str, Callable[[], Programme]] = {
-        "things": lambda: Judging(judge.things, things()),
-        "looks": lambda: LookJudging(judge.looks, Drawings(data, seed=31)),
-    }
-    judge.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    for name, lesson in lessons.items():
-        trained_part(getattr(judge, name), lesson, work / "judge" / name, minutes)
-    return judge.eval().requires_grad_(requires_grad=False)
-
-
-def trained_part(
-    network: nn.Module, lesson: Callable[[], Programme], folder: Path, minutes: float
-) -> None:
-    """Give a network of the judge the weights kept in `folder`, or learn its lesson first."""
-    kept = folder / "finished.pt"
-    if not kept.exists():
-        settings = Settings(folder, Budget(minutes=minutes), seed=6, ema=0.99, resume=True)
-        Run(lesson(), settings).train()
-        torch.save(network.state_dict(), kept)
-    network.load_state_dict(torch.load(kept, weights_only=True))
 
 
 def evaluate(

@@ -5,8 +5,9 @@ named by a network of its own (`engine.training.look_judge`). Its accuracy on he
 pictures is reported beside everything it says.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,14 +21,22 @@ from torch.nn import functional as F
 
 from engine.training.backgrounds import PAINTERS
 from engine.training.captions import Item, Plan
-from engine.training.look_judge import LookJudge, judged_looks, softer, stage
-from engine.training.loop import Draw
+from engine.training.look_judge import (
+    Drawings,
+    LookJudge,
+    LookJudging,
+    judged_looks,
+    softer,
+    stage,
+)
+from engine.training.loop import Budget, Draw, Pictureless, Programme, Run, Settings
 from engine.training.pictures import read_pictures
 from engine.training.scenes import LOOK_WEIGHTS, SceneMaker
 from engine.training.subjects import SubjectLibrary, look_of, read_nouns
 
 SIDE = 128  # pixels of what the judge looks at
 NOUNS = 300  # it can name
+SCENES = 40_000  # that the judge of things learns from
 # Stickers and doodles are one answer; each of the others is an answer of its own.
 JUDGED_LOOK_WEIGHTS = dict.fromkeys(LOOK_WEIGHTS, 1.0) | {"sticker": 0.5, "doodle": 0.5}
 
@@ -146,7 +155,7 @@ def labelled_scenes(
     return LabelledScenes(pixels, labels, plans)
 
 
-class Judging:
+class Judging(Pictureless):
     """The programme of the judge of things and grounds for the loop."""
 
     batch = 64
@@ -173,11 +182,6 @@ class Judging:
                 part.float(), wanted, ignore_index=-1, label_smoothing=0.05
             )
         return total
-
-    def sheet(self, network: Any) -> Image.Image | None:
-        """Nothing to look at."""
-        del network
-        return None
 
 
 def jittered(pixels: Tensor, draw: Draw) -> Tensor:
@@ -219,3 +223,31 @@ def accuracy(judge: Judge, pixels: Tensor, labels: NDArray[np.int64]) -> tuple[f
 def single(noun: str, look: str, background: str, colour: str = "") -> Plan:
     """The plan of a prompt that the judge can check."""
     return Plan(look, (Item(noun),), background=background, background_colour=colour)
+
+
+def trained_judge(data: Path, work: Path, minutes: float) -> Judge:
+    """The judge of `work`; each of its two networks is trained there first if it is not yet."""
+    with torch.random.fork_rng():
+        torch.default_generator.manual_seed(6)
+        judge = Judge(len(judged_nouns(data)), len(judged_looks()), len(PAINTERS))
+    things = partial(labelled_scenes, data, SCENES, 31)
+    lessons: dict[str, Callable[[], Programme]] = {
+        "things": lambda: Judging(judge.things, things()),
+        "looks": lambda: LookJudging(judge.looks, Drawings(data, seed=31)),
+    }
+    judge.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    for name, lesson in lessons.items():
+        trained_part(getattr(judge, name), lesson, work / "judge" / name, minutes)
+    return judge.eval().requires_grad_(requires_grad=False)
+
+
+def trained_part(
+    network: nn.Module, lesson: Callable[[], Programme], folder: Path, minutes: float
+) -> None:
+    """Give a network of the judge the weights kept in `folder`, or learn its lesson first."""
+    kept = folder / "finished.pt"
+    if not kept.exists():
+        settings = Settings(folder, Budget(minutes=minutes), seed=6, ema=0.99, resume=True)
+        Run(lesson(), settings).train()
+        torch.save(network.state_dict(), kept)
+    network.load_state_dict(torch.load(kept, weights_only=True))

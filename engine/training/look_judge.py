@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from engine.training.backgrounds import COLOURS, PAINTERS, paint_background
 from engine.training.captions import LOOK_WORDS
-from engine.training.loop import Draw
+from engine.training.loop import Draw, Pictureless
 from engine.training.pictures import read_pictures
 from engine.training.scenes import SOURCES, drawn_by_pixel, painterly, pixelated, scaled
 from engine.training.subjects import HUES, Rgba, look_of, recoloured, trimmed
@@ -175,7 +175,7 @@ def _photograph(rgba: Rgba, rng: np.random.Generator) -> NDArray[np.uint8]:
     return np.asarray(image.resize((CROP, CROP), Image.Resampling.BICUBIC))
 
 
-class LookJudging:
+class LookJudging(Pictureless):
     """The programme of the judge of looks for the loop."""
 
     batch = 64
@@ -203,11 +203,6 @@ class LookJudging:
             named = network(pixels)
         wanted = torch.tensor([self._number[look] for _, look in drawn], device=device)
         return F.cross_entropy(named.float(), wanted, label_smoothing=0.05)
-
-    def sheet(self, network: Any) -> Image.Image | None:
-        """Nothing to look at."""
-        del network
-        return None
 
 
 def a_little_changed(pixels: Tensor, generator: torch.Generator) -> Tensor:

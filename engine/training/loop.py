@@ -93,6 +93,14 @@ class Programme(Protocol):
         ...
 
 
+class Pictureless:
+    """Part of a programme whose network draws nothing that a person could look at."""
+
+    def sheet(self, network: Any) -> None:
+        """Nothing."""
+        del network
+
+
 @dataclass
 class Standing:
     """Where a run stands; stored with every checkpoint."""

@@ -35,7 +35,7 @@ from engine.networks.vae import Vae, VaeConfig
 from engine.networks.weights import BrokenWeights, read_network, save_changes, save_network
 from engine.training import few_steps
 from engine.training.autoencode import Autoencode, fit_statistics
-from engine.training.denoise import Denoise, LatentStore, Words
+from engine.training.denoise import LEARNING_RATE, Denoise, LatentStore, Words
 from engine.training.distil_text import DistilText, Lesson, Teacher
 from engine.training.enlarge import Enlarge, large_pictures
 from engine.training.few_steps import FewSteps, student_of
@@ -59,8 +59,7 @@ from engine.training.store import (
     SHARD,
     claim,
     digest,
-    encode_captions,
-    encode_latents,
+    encode_shards,
     origin_of,
     read_captions,
     shard_size,
@@ -76,9 +75,13 @@ PACK = Path(__file__).parents[1] / "models" / "pack"
 LEXICON = "lexicon_zh.tsv"
 LATENTS, CAPTIONS = ("latents",), ("tokens", "pooled")  # kinds of files in a store
 SCENES = ("scenes", *LATENTS, *CAPTIONS)
+ENCODED = ("latents", "pooled")  # the last that is written of each
 DENOISER = DenoiserConfig(deeper=1, blueprint=2048, text_length=32)
 MIXED = "mixed.safetensors"  # a denoiser between its start and its end
 LEFT_OUT = 384  # scenes by which it is chosen
+# The learning rate of a denoiser that goes on: at the whole of it a short run spends half of itself
+# on coming back to where it began.
+GOING_ON = LEARNING_RATE / 2
 VAE_SHARDS = 6  # square shards whose pictures teach the autoencoder
 VAE_SIDE = 128  # pixels of the squares cut from pictures without captions
 # How a budget for the whole pack is shared out; measured on 2 CPU cores.
@@ -158,17 +161,18 @@ def prepare_scenes(job: Job) -> list[int]:
     }
     claim(job.store, SCENES, origin)
     missing = [index for index in shards if index not in whole_shards(job.store)]
-    if missing:
-        workers = min(len(missing), os.cpu_count() or 1)
-        tasks = [
-            (job.data, job.store, missing[k::workers], job.seed, count) for k in range(workers)
-        ]
-        if workers == 1:
-            write_scenes(*tasks[0])
-        else:
-            with get_context("spawn").Pool(workers) as pool:
-                pool.starmap(write_scenes, tasks)
+    _share_out(partial(write_scenes, job.data, job.store, seed=job.seed, count=count), missing)
     return list(shards)
+
+
+def _share_out(work: Callable[[Sequence[int]], None], shards: Sequence[int]) -> None:
+    """Do what is to be done for some shards in as many processes as there are cores."""
+    workers = min(len(shards), os.cpu_count() or 1)
+    if workers <= 1:
+        work(shards)
+        return
+    with get_context("spawn").Pool(workers, torch.set_num_threads, (1,)) as pool:
+        pool.map(work, [shards[k::workers] for k in range(workers)])
 
 
 def train_vae(job: Job) -> Vae:
@@ -238,7 +242,14 @@ def train_denoiser(job: Job) -> None:
 def _train_denoiser(job: Job) -> None:
     network = _first(job, "denoiser", lambda: Denoiser(DENOISER))
     store = LatentStore(job.store, device=job.device)
-    programme = Denoise(network, store, _trained_words(job), _trained_vae(job), sheet_prompts())
+    programme = Denoise(
+        network,
+        store,
+        _trained_words(job),
+        _trained_vae(job),
+        sheet_prompts(),
+        learning_rate=LEARNING_RATE if job.start is None else GOING_ON,
+    )
     train_a_share(programme, job.settings("denoiser"))
 
 
@@ -274,11 +285,16 @@ def _encode(job: Job, vae: Vae, words: Words) -> None:
     shards = prepare_scenes(job)
     claim(job.store, LATENTS, {"autoencoder": digest(vae)})
     claim(job.store, CAPTIONS, {"text encoder": digest(words.encoder)})
-    for index in shards:
-        if not (job.store / f"latents_{index:05d}.npy").exists():
-            encode_latents(job.store, index, vae.to(job.device))
-        if not (job.store / f"pooled_{index:05d}.npy").exists():
-            encode_captions(job.store, index, words.tokenizer, words.encoder)
+    encode = partial(encode_shards, job.store, vae.to(job.device), words.tokenizer, words.encoder)
+    missing = [
+        index
+        for index in shards
+        if any(not (job.store / f"{kind}_{index:05d}.npy").exists() for kind in ENCODED)
+    ]
+    if job.device == "cpu":
+        _share_out(encode, missing)
+    else:
+        encode(missing)
 
 
 def train_few_steps(job: Job) -> None:

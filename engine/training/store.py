@@ -117,6 +117,17 @@ def whole_shards(store: Path, kind: str = "scenes", suffix: str = "txt") -> list
     )
 
 
+def encode_shards(
+    store: Path, vae: Vae, tokenizer: Tokenizer, encoder: TextEncoder, shards: Sequence[int]
+) -> None:
+    """Write what is still missing of shards' latents and captions."""
+    for index in shards:
+        if not (store / f"latents_{index:05d}.npy").exists():
+            encode_latents(store, index, vae)
+        if not (store / f"pooled_{index:05d}.npy").exists():
+            encode_captions(store, index, tokenizer, encoder)
+
+
 @torch.no_grad()
 def encode_latents(store: Path, index: int, vae: Vae, batch: int = 64) -> None:
     """Write the normalised latents (N, C, h, w) of a shard as half floats."""

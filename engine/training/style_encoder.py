@@ -4,12 +4,11 @@ import math
 from collections.abc import Sequence
 
 import torch
-from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.networks.style import StyleConfig, StyleEncoder
-from engine.training.loop import Draw
+from engine.training.loop import Draw, Pictureless
 from engine.training.style_pictures import UNKNOWN, Labelled
 
 QUESTIONS = ("concept", "look", "material", "painting")
@@ -41,7 +40,7 @@ class StyleClassifier(nn.Module):
         return [self.concept(features[-1]), *of_all]
 
 
-class TrainStyleEncoder:
+class TrainStyleEncoder(Pictureless):
     """The encoder's programme for the loop."""
 
     batch = 48
@@ -66,11 +65,6 @@ class TrainStyleEncoder:
             if bool((label != UNKNOWN).any())
         ]
         return torch.stack(losses).mean()
-
-    def sheet(self, network: nn.Module) -> Image.Image | None:
-        """A classifier draws nothing."""
-        del network
-        return None
 
 
 @torch.no_grad()

@@ -8,7 +8,8 @@ import torch
 from PIL import Image, ImageDraw
 
 from engine.gan.measures import kernel_distance
-from engine.training import evaluate
+from engine.training import adherence, evaluate
+from engine.training.backgrounds import PAINTERS
 from engine.training.cards import MARKER, write_cards
 from engine.training.judge import (
     SIDE,
@@ -19,7 +20,14 @@ from engine.training.judge import (
     accuracy,
     jittered,
 )
-from engine.training.look_judge import CROP, Drawings, LookJudge, LookJudging, a_little_changed
+from engine.training.look_judge import (
+    CROP,
+    Drawings,
+    LookJudge,
+    LookJudging,
+    a_little_changed,
+    judged_looks,
+)
 from engine.training.loop import Draw
 from engine.training.shapes import centre_of_colour, colours_of, counted, stands
 from engine.training.subjects import Subject, SubjectLibrary
@@ -196,7 +204,7 @@ def test_the_judge_of_looks_tells_palettes_apart_and_learns_the_same_from_the_sa
         judging.loss(judging.network, Draw.of_step(1, step)).backward()
         optimiser.step()
     judge, right = judging.network.eval(), 0
-    looks = evaluate.judged_looks()
+    looks = judged_looks()
     for number in range(60):
         pixels, look = shown.draw(np.random.default_rng([7, number]))
         if look in {"flat", "cartoon"}:
@@ -222,7 +230,7 @@ def test_pairs_of_which_another_drawing_was_trained_on_are_not_held_out():
 
     trained = library(("3d", "cat"), ("flat", "cat"), ("3d", "dog"))
     held_out = library(("3d", "cat"), ("flat", "dog"), ("photo", "pear"))
-    assert evaluate._unseen(held_out, trained) == [("flat", "dog")]
+    assert adherence._unseen(held_out, trained) == [("flat", "dog")]
 
 
 def test_real_drawings_answer_the_questions_that_are_asked_of_generated_pictures():
@@ -237,14 +245,14 @@ def test_real_drawings_answer_the_questions_that_are_asked_of_generated_pictures
             Subject("dog", "blob", disc(BLUE), "", common=True),
         ]
     )
-    looks, grounds = evaluate.judged_looks(), list(evaluate.PAINTERS)
+    looks, grounds = judged_looks(), list(PAINTERS)
     labels = np.array(
         [
             (0, looks.index("3d"), grounds.index("snow")),
             (1, looks.index("blob"), grounds.index("sea")),
         ]
     )
-    pixels = evaluate._as_asked(library, labels, ["cat", "dog"])
+    pixels = adherence._as_asked(library, labels, ["cat", "dog"])
     assert pixels.shape == (2, 3, 128, 128)
     middles = (pixels[:, :, 60:72, 60:72].mean((2, 3)) * 255).round().tolist()
     assert [tuple(middle) for middle in middles] == [RED, BLUE]
