@@ -1,10 +1,11 @@
 """Generators over HTTP: what was trained here, and jobs that train one on the gallery."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from aiohttp import web
 from pydantic import Field
 
+from bot.faces.web.answers import Generator, Generators
 from bot.faces.web.context import caller_of, destination_of, locale_of, studio_of
 from bot.faces.web.shapes import Body
 from bot.faces.web.submissions import body_of
@@ -27,7 +28,8 @@ async def list_generators(request: web.Request) -> web.Response:
     """`GET /api/generators`: those that may be the model of a dream, with what is said of them."""
     found = await studio_of(request).generators(caller_of(request))
     locale = locale_of(request)
-    return web.json_response({"generators": [_generator_json(one, locale) for one in found]})
+    told: Generators = {"generators": [_generator_json(one, locale) for one in found]}
+    return web.json_response(told)
 
 
 async def train_generator(request: web.Request) -> web.Response:
@@ -57,7 +59,7 @@ async def delete_generator(request: web.Request) -> web.Response:
     return await list_generators(request)
 
 
-def _generator_json(generator: GeneratorView, locale: str) -> dict[str, Any]:
+def _generator_json(generator: GeneratorView, locale: str) -> Generator:
     return {
         "name": generator.name,
         "pictures": generator.pictures,

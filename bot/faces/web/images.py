@@ -10,6 +10,7 @@ from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from bot.errors import NotAllowed, NotFound, UserError
+from bot.faces.web.answers import Deleted
 from bot.faces.web.context import caller_of, destination_of, studio_of
 from bot.faces.web.jobs import accepted
 from bot.faces.web.restyles import restyle as started_restyle
@@ -246,7 +247,8 @@ async def delete(request: web.Request) -> web.Response:
     """`POST /api/images/{id}/delete`: out of the gallery; `restore` brings it back."""
     await body_of(request, Nothing)
     await studio_of(request).delete(caller_of(request), request.match_info["id"])
-    return web.json_response({"id": request.match_info["id"], "deleted": True})
+    told: Deleted = {"id": request.match_info["id"], "deleted": True}
+    return web.json_response(told)
 
 
 async def restore(request: web.Request) -> web.Response:

@@ -7,6 +7,7 @@ from aiohttp.typedefs import Handler
 from pydantic import BaseModel, ConfigDict, Field
 
 from bot.errors import AskedBefore, UserError
+from bot.faces.web.answers import History
 from bot.faces.web.context import caller_of, destination_of, key_of, locale_of, studio_of
 from bot.faces.web.mixtures import mix
 from bot.faces.web.restyles import restyle
@@ -86,7 +87,8 @@ async def history(request: web.Request) -> web.Response:
         caller_of(request), cursor=query.cursor, limit=query.limit
     )
     told = [job_json(job, locale_of(request)) for job in jobs]
-    return web.json_response({"jobs": told, "cursor": told_cursor(cursor)})
+    page: History = {"jobs": told, "cursor": told_cursor(cursor)}
+    return web.json_response(page)
 
 
 async def show(request: web.Request) -> web.Response:

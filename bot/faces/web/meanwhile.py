@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from bot.faces.web.answers import Health
 from bot.faces.web.config import WebConfig
 
 RETRY_S = 5  # after which a browser, or whoever else asks, should ask again
@@ -45,7 +46,8 @@ async def open_meanwhile(config: WebConfig) -> AsyncIterator[None]:
 
 
 async def _health(_request: web.Request) -> web.Response:
-    return web.json_response({"status": "unwell", "problems": [DATABASE_AWAY]}, status=503)
+    told: Health = {"status": "unwell", "problems": [DATABASE_AWAY]}
+    return web.json_response(told, status=503)
 
 
 async def _page(_request: web.Request) -> web.Response:

@@ -4,7 +4,6 @@ import platform
 import time
 from collections.abc import AsyncIterator, Iterator
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
@@ -13,6 +12,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.process_collector import ProcessCollector
 
 from bot.errors import StorageUnavailable, UserError
+from bot.faces.web.answers import Health, Status, Worker
 from bot.faces.web.context import caller_of, studio_of
 from bot.studio.contract import JobEnding
 from engine.api import EngineStatus, WorkerStatus
@@ -125,7 +125,7 @@ async def measure(request: web.Request, handler: Handler) -> web.StreamResponse:
 async def health(request: web.Request) -> web.Response:
     """`GET /healthz`: 200 while jobs are taken and made, else 503 with what is missing."""
     problems = [problem async for problem in _problems(request)]
-    told = {"status": "ok" if not problems else "unwell", "problems": problems}
+    told: Health = {"status": "ok" if not problems else "unwell", "problems": problems}
     return web.json_response(told, status=503 if problems else 200)
 
 
@@ -149,7 +149,7 @@ async def status(request: web.Request) -> web.Response:
     """`GET /api/status`: queue, workers, errors by class, versions; what the status page shows."""
     figures, studio = request.app[METRICS], studio_of(request)
     queue = await studio.queue(caller_of(request))
-    told = {
+    told: Status = {
         "uptime_s": round(time.time() - figures.started_s),
         "running": queue.total_running,
         "waiting": queue.total_waiting,
@@ -171,7 +171,7 @@ async def _problems(request: web.Request) -> AsyncIterator[str]:
         yield str(error)
 
 
-def _worker_json(worker: WorkerStatus) -> dict[str, Any]:
+def _worker_json(worker: WorkerStatus) -> Worker:
     return {
         "device": worker.device,
         "alive": worker.is_alive,

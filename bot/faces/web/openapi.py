@@ -9,10 +9,20 @@ from types import MappingProxyType
 from typing import Any
 
 from aiohttp import web
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic import BaseModel, TypeAdapter
 
-from bot.faces.web import generators, images, jobs, privacy, restyles, submissions, words
+from bot.faces.web import (
+    answers,
+    events,
+    generators,
+    images,
+    jobs,
+    observation,
+    privacy,
+    restyles,
+    submissions,
+    words,
+)
 
 BODIES: Mapping[Callable[..., Any], type[BaseModel]] = MappingProxyType(
     {
@@ -48,24 +58,57 @@ QUERIES: Mapping[Callable[..., Any], type[BaseModel]] = MappingProxyType(
         images.archive: images.ArchiveQuery,
     }
 )
-_DESCRIBED = ("/api/", "/healthz", "/metrics")
-_TEXTS, _NUMBERS = (
-    ("error", "kind", "field", "reason", "suggestion"),
-    ("position", "length", "count"),
+# What each handler answers when all is well: a shape in JSON, or a file of a kind.
+ANSWERS: Mapping[Callable[..., Any], Any] = MappingProxyType(
+    {
+        **dict.fromkeys(
+            (
+                *(jobs.start, jobs.reroll, jobs.remix, jobs.make_again),
+                *(images.vary, images.compare_strengths, images.upscale, images.restyle),
+                *(images.reroll, images.remix, images.make_again),
+                *(restyles.train_style, generators.train_generator),
+            ),
+            answers.Jobs,
+        ),
+        **dict.fromkeys((jobs.show, jobs.cancel), answers.Job),
+        **dict.fromkeys(
+            (images.show, images.favourite, images.publish, images.tag, images.restore),
+            answers.Image,
+        ),
+        **dict.fromkeys(
+            (restyles.list_styles, restyles.rename_style, restyles.delete_style), answers.Styles
+        ),
+        **dict.fromkeys(
+            (generators.list_generators, generators.delete_generator), answers.Generators
+        ),
+        jobs.history: answers.History,
+        images.page: answers.Page,
+        images.delete: answers.Deleted,
+        restyles.save_style: answers.SavedStyle,
+        privacy.erase: answers.Erased,
+        words.models: answers.Models,
+        words.presets: answers.Presets,
+        words.flags: answers.Flags,
+        words.check: answers.Checked,
+        words.parameters: answers.Parameters,
+        observation.status: answers.Status,
+        observation.health: answers.Health,
+    }
 )
-_REFUSED = {
-    "description": "It is refused; `error` says what to change.",
-    "content": {
-        "application/json": {
-            "schema": {
-                "type": "object",
-                "required": ["error", "kind"],
-                "properties": {name: {"type": "string"} for name in _TEXTS}
-                | {name: {"type": "integer"} for name in _NUMBERS},
-            }
-        }
-    },
-}
+FILES: Mapping[Callable[..., Any], str] = MappingProxyType(
+    {
+        **dict.fromkeys((images.png, restyles.style_png, generators.generator_png), "image/png"),
+        **dict.fromkeys(
+            (images.thumbnail, images.animation, restyles.style_thumbnail), "image/webp"
+        ),
+        images.video: "video/mp4",
+        **dict.fromkeys((images.archive, privacy.export), "application/zip"),
+        **dict.fromkeys((events.job_events, events.all_events), "text/event-stream"),
+        observation.metrics: "text/plain",
+    }
+)
+_DESCRIBED = ("/api/", "/healthz", "/metrics")
+_TOLD = (answers.Refusal, answers.Update)  # by any address, and by the streams of events
 
 
 async def describe(request: web.Request) -> web.Response:
@@ -79,7 +122,7 @@ async def describe(request: web.Request) -> web.Response:
             "info": {"title": "Atelier", "version": version("atelier")},
             "paths": paths,
             "components": {
-                "schemas": _schemas()[1],
+                "schemas": components(),
                 "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
             },
             "security": [{"token": []}],
@@ -103,18 +146,47 @@ def _operation(path: str, handler: Callable[..., Any]) -> dict[str, Any]:
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
             for name in re.findall(r"{(\w+)}", path)
         ],
-        "responses": {"2XX": {"description": "It is done."}, "4XX": _REFUSED, "5XX": _REFUSED},
+        "responses": _responses(handler),
     }
     if query := QUERIES.get(handler):
         told["parameters"] += _parameters(query)
     if body := BODIES.get(handler):
-        schema = _schemas()[0][body, "validation"]
+        schema = reference(body)
         told["requestBody"] = {"content": {"application/json": {"schema": schema}}}
     return told
 
 
+def _responses(handler: Callable[..., Any]) -> dict[str, Any]:
+    shape = ANSWERS.get(handler)
+    refused = _answer("It is refused; `error` says what to change.", reference(answers.Refusal))
+    told = {"4XX": refused, "5XX": refused}
+    if shape is answers.Jobs:
+        return told | {"202": _answer("They are kept and will end.", reference(shape))}
+    if shape is answers.Health:
+        told["503"] = _answer("Something is missing.", reference(shape))
+    if shape is not None:
+        return told | {"200": _answer("It is done.", reference(shape))}
+    kind = FILES.get(handler, "application/json")
+    return told | {"200": {"description": "It is here.", "content": {kind: {}}}}
+
+
+def _answer(description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def components() -> dict[str, Any]:
+    """The shapes of bodies, queries and answers by their names."""
+    return _schemas()[1]
+
+
+def reference(shape: Any) -> dict[str, Any]:
+    """How a shape is referred to."""
+    told: dict[str, Any] = _schemas()[0][shape]
+    return told
+
+
 def _parameters(query: type[BaseModel]) -> Iterator[dict[str, Any]]:
-    shape = _schemas()[1][query.__name__]
+    shape = components()[query.__name__]
     for name, schema in shape["properties"].items():
         is_needed = name in shape.get("required", ())
         # A list is written with commas.
@@ -123,10 +195,11 @@ def _parameters(query: type[BaseModel]) -> Iterator[dict[str, Any]]:
 
 
 @cache
-def _schemas() -> tuple[dict[Any, Any], dict[str, Any]]:
+def _schemas() -> tuple[dict[Any, dict[str, Any]], dict[str, Any]]:
     """How each shape is referred to, and all of them by name."""
-    shapes = dict.fromkeys((*BODIES.values(), *QUERIES.values()))
-    references, told = models_json_schema(
-        [(shape, "validation") for shape in shapes], ref_template="#/components/schemas/{model}"
+    shapes = dict.fromkeys((*BODIES.values(), *QUERIES.values(), *ANSWERS.values(), *_TOLD))
+    references, told = TypeAdapter.json_schemas(
+        [(shape, "validation", TypeAdapter(shape)) for shape in shapes],
+        ref_template="#/components/schemas/{model}",
     )
-    return dict(references), told["$defs"]
+    return {shape: dict(schema) for (shape, _), schema in references.items()}, told["$defs"]

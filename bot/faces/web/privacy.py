@@ -4,6 +4,7 @@ from typing import Literal
 
 from aiohttp import web
 
+from bot.faces.web.answers import Erased
 from bot.faces.web.context import caller_of, studio_of
 from bot.faces.web.shapes import Body
 from bot.faces.web.submissions import body_of
@@ -45,4 +46,5 @@ async def erase(request: web.Request) -> web.Response:
     """`POST /api/privacy/delete`: forget all that is the web studio's, for good."""
     await body_of(request, Erase)
     erased = await studio_of(request).erase(caller_of(request))
-    return web.json_response({"jobs": erased.jobs, "images": erased.images, "files": erased.files})
+    told: Erased = {"jobs": erased.jobs, "images": erased.images, "files": erased.files}
+    return web.json_response(told)

@@ -7,7 +7,6 @@ count                          of jobs to be confirmed
 """
 
 import logging
-from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -27,6 +26,7 @@ from bot.errors import (
     UnusablePicture,
     UserError,
 )
+from bot.faces.web.answers import Refusal
 from bot.faces.web.context import locale_of
 from bot.faces.web.observation import METRICS
 from bot.faces.web.shape_errors import field_and_reason
@@ -65,21 +65,19 @@ def status_of(error: UserError | EngineError) -> int:
     return next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
 
 
-def refusal_json(error: UserError | EngineError, locale: str = "en") -> dict[str, Any]:
+def refusal_json(error: UserError | EngineError, locale: str = "en") -> Refusal:
     """What the caller is told, in the language of a locale."""
-    told: dict[str, Any] = {"error": translated(error.text, locale), "kind": type(error).__name__}
+    told: Refusal = {"error": translated(error.text, locale), "kind": type(error).__name__}
     match error:
         case PromptError():
-            told |= {
-                "error": translated(Said("{reason}.", reason=said(error.reason)), locale),
-                "position": error.position,
-                "length": error.length,
-                "suggestion": translated(error.suggestion, locale),
-            }
+            told["error"] = translated(Said("{reason}.", reason=said(error.reason)), locale)
+            told["position"], told["length"] = error.position, error.length
+            told["suggestion"] = translated(error.suggestion, locale)
         case ConfirmationNeeded():
             told["count"] = error.count
         case InvalidRequest() | OutOfRange():
-            told |= _field(error.field, said(error.reason), locale)
+            told["field"] = error.field
+            told["reason"] = translated(said(error.reason), locale)
         case UnknownModel():
             told["suggestion"] = error.suggestion
         case _:
@@ -98,8 +96,13 @@ def invalid(error: ValidationError, locale: str) -> web.Response:
     """Answer 400 for a body or query of the wrong shape, naming the first wrong field."""
     field, reason = field_and_reason(error)
     text = Said("{field}: {reason}", field=field, reason=reason) if field else reason
-    told = {"error": translated(text, locale), "kind": "WrongShape"}
-    return web.json_response(told | _field(field, reason, locale), status=400)
+    told: Refusal = {
+        "error": translated(text, locale),
+        "kind": "WrongShape",
+        "field": field,
+        "reason": translated(reason, locale),
+    }
+    return web.json_response(told, status=400)
 
 
 @web.middleware
@@ -116,20 +119,16 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         is_for_programs = request.path.startswith("/api/") or error.status == 401
         if error.status < 400 or not is_for_programs:
             raise
-        return web.json_response(
-            {"error": translated(_reason(error), locale_of(request)), "kind": _kind(error)},
-            status=error.status,
-            headers=_kept(error),
-        )
+        told: Refusal = {
+            "error": translated(_reason(error), locale_of(request)),
+            "kind": _kind(error),
+        }
+        return web.json_response(told, status=error.status, headers=_kept(error))
     except Exception as error:
         request.app[METRICS].errors.labels(type(error).__name__).inc()
         log.exception("%s %s failed", request.method, request.path)
         told = {"error": translated(MISTAKE, locale_of(request)), "kind": "Mistake"}
         return web.json_response(told, status=500)
-
-
-def _field(field: str, reason: Said, locale: str) -> dict[str, str]:
-    return {"field": field, "reason": translated(reason, locale)}
 
 
 def _reason(error: web.HTTPException) -> str:

@@ -1,10 +1,10 @@
 """Restyling over HTTP: the looks on offer, and jobs that give a picture one of them."""
 
 from dataclasses import replace
-from typing import Any
 
 from aiohttp import web
 
+from bot.faces.web.answers import SavedStyle, Style, Styles
 from bot.faces.web.context import caller_of, destination_of, locale_of, studio_of
 from bot.faces.web.submissions import Lesson, Look, NamedStyle, NewName, Restyle, body_of
 from bot.faces.web.views import jobs_json
@@ -67,8 +67,9 @@ async def save_style(request: web.Request) -> web.Response:
     lost = await studio_of(request).save_style(
         caller_of(request), body.name, body.look, replacing=body.replace
     )
-    told = {"remark": translated(lost, locale_of(request))}
-    return web.json_response(await _styles_json(request) | told)
+    remark = translated(lost, locale_of(request))
+    told: SavedStyle = {**await _styles_json(request), "remark": remark}
+    return web.json_response(told)
 
 
 async def train_style(request: web.Request) -> web.Response:
@@ -112,7 +113,7 @@ def _choice(look: Look) -> StyleChoice:
     return StyleChoice(upload=look.picture or b"", name=look.name, weight=look.weight)
 
 
-async def _styles_json(request: web.Request) -> dict[str, Any]:
+async def _styles_json(request: web.Request) -> Styles:
     caller = caller_of(request)
     caller = replace(caller, locale=request.query.get("language", caller.locale))
     styles = await studio_of(request).styles(caller)
@@ -125,7 +126,7 @@ async def _styles_json(request: web.Request) -> dict[str, Any]:
     }
 
 
-def _style_json(style: StyleView) -> dict[str, Any]:
+def _style_json(style: StyleView) -> Style:
     return {
         "name": style.name,
         "title": style.title,

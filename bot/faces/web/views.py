@@ -1,8 +1,8 @@
 """Jobs, images and models as JSON values."""
 
 import base64
-from typing import Any
 
+from bot.faces.web.answers import Flag, Image, Job, Jobs, Model, Page, Preset, Update
 from bot.faces.web.shapes import told_cursor
 from bot.prompts import FlagSpec, StylePreset
 from bot.studio.contract import LOCAL_OWNER, GalleryPage, ImageView, JobUpdate, JobView
@@ -10,7 +10,7 @@ from bot.wording import translated
 from engine.api import ModelInfo
 
 
-def image_json(image: ImageView) -> dict[str, Any]:
+def image_json(image: ImageView) -> Image:
     """One image."""
     return {
         "id": image.id,
@@ -22,7 +22,7 @@ def image_json(image: ImageView) -> dict[str, Any]:
         "prompt": image.prompt,
         "model": image.model,
         "parameters": image.parameters,
-        "operation": image.operation.value,
+        "operation": image.operation,
         "parent": image.parent_id,
         "private": image.is_private,
         "favourite": image.is_favourite,
@@ -37,11 +37,11 @@ def image_json(image: ImageView) -> dict[str, Any]:
     }
 
 
-def job_json(job: JobView, locale: str = "en-US") -> dict[str, Any]:
+def job_json(job: JobView, locale: str = "en-US") -> Job:
     """One job with its images; the reason of a failure in the language of a locale."""
     return {
         "id": job.id,
-        "status": job.state.value,
+        "status": job.state,
         "reason": translated(job.reason, locale),
         "progress": round(job.progress, 4),
         "step": job.step,
@@ -51,7 +51,7 @@ def job_json(job: JobView, locale: str = "en-US") -> dict[str, Any]:
         "prompt": job.prompt,
         "seed": job.seed,
         "model": job.model,
-        "operation": job.operation.value,
+        "operation": job.operation,
         "parent": job.parent_id,
         "private": job.is_private,
         "created_at": job.created_at.isoformat(),
@@ -61,16 +61,15 @@ def job_json(job: JobView, locale: str = "en-US") -> dict[str, Any]:
     }
 
 
-def update_json(update: JobUpdate, locale: str) -> dict[str, Any]:
+def update_json(update: JobUpdate, locale: str) -> Update:
     """One job as an event stream tells it, with its preview as a data URL."""
-    told = job_json(update.job, locale)
+    preview = None
     if update.preview:
-        encoded = base64.b64encode(update.preview).decode("ascii")
-        told["preview"] = f"data:image/webp;base64,{encoded}"
-    return told
+        preview = f"data:image/webp;base64,{base64.b64encode(update.preview).decode('ascii')}"
+    return {**job_json(update.job, locale), "preview": preview}
 
 
-def jobs_json(jobs: tuple[JobView, ...]) -> dict[str, Any]:
+def jobs_json(jobs: tuple[JobView, ...]) -> Jobs:
     """Answer to whoever started them: `id` is the first one's."""
     return {
         "id": jobs[0].id,
@@ -79,7 +78,7 @@ def jobs_json(jobs: tuple[JobView, ...]) -> dict[str, Any]:
     }
 
 
-def page_json(page: GalleryPage) -> dict[str, Any]:
+def page_json(page: GalleryPage) -> Page:
     """A page of the gallery."""
     return {
         "images": [image_json(image) for image in page.images],
@@ -89,7 +88,7 @@ def page_json(page: GalleryPage) -> dict[str, Any]:
     }
 
 
-def model_json(model: ModelInfo, *, is_default: bool) -> dict[str, Any]:
+def model_json(model: ModelInfo, *, is_default: bool) -> Model:
     """One model, as the page's menu shows it."""
     return {
         "name": model.name,
@@ -101,12 +100,12 @@ def model_json(model: ModelInfo, *, is_default: bool) -> dict[str, Any]:
         "height": model.height,
         "steps": model.steps,
         "guidance_scale": model.guidance_scale,
-        "abilities": sorted(ability.value for ability in model.abilities),
+        "abilities": sorted(model.abilities),
         "default": is_default,
     }
 
 
-def preset_json(preset: StylePreset) -> dict[str, Any]:
+def preset_json(preset: StylePreset) -> Preset:
     """One style preset."""
     return {
         "name": preset.name,
@@ -116,12 +115,12 @@ def preset_json(preset: StylePreset) -> dict[str, Any]:
     }
 
 
-def flag_json(flag: FlagSpec) -> dict[str, Any]:
+def flag_json(flag: FlagSpec) -> Flag:
     """One flag of the grammar: what a control and its help need."""
     return {
         "name": flag.name,
         "aliases": list(flag.aliases),
-        "kind": flag.kind.value,
+        "kind": flag.kind,
         "usage": flag.usage,
         "allowed": flag.allowed,
         "summary": flag.summary,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from bot.errors import NotFound, UserError
+from bot.faces.web.answers import Checked, Dreamer, Flags, Models, Parameters, Presets, Refusal
 from bot.faces.web.context import CONFIG, caller_of, locale_of, studio_of
 from bot.faces.web.refusals import refusal_json
 from bot.faces.web.submissions import Typed, Upload, body_of
@@ -53,22 +54,25 @@ async def models(request: web.Request) -> web.Response:
         for info in infos
         if Ability.TEXT_TO_IMAGE in info.abilities
     ]
-    dreamers = [
+    dreamers: list[Dreamer] = [
         {"name": info.name, "title": info.title, "looks": list(info.looks)}
         for info in infos
         if Ability.DREAM in info.abilities
     ]
-    return web.json_response({"models": listed, "dreamers": dreamers})
+    told: Models = {"models": listed, "dreamers": dreamers}
+    return web.json_response(told)
 
 
 async def presets(_request: web.Request) -> web.Response:
     """`GET /api/presets`: looks, as words to add to a prompt."""
-    return web.json_response({"presets": [preset_json(preset) for preset in load_presets()]})
+    told: Presets = {"presets": [preset_json(preset) for preset in load_presets()]}
+    return web.json_response(told)
 
 
 async def flags(_request: web.Request) -> web.Response:
     """`GET /api/flags`: the flags of the grammar and their help."""
-    return web.json_response({"flags": [flag_json(flag) for flag in FLAGS]})
+    told: Flags = {"flags": [flag_json(flag) for flag in FLAGS]}
+    return web.json_response(told)
 
 
 async def check(request: web.Request) -> web.Response:
@@ -78,7 +82,7 @@ async def check(request: web.Request) -> web.Response:
     """
     text = (await body_of(request, Typed)).text
     if not text.strip():
-        return web.json_response({"count": 0, "problem": None})
+        return _checked(0)
     studio = studio_of(request)
     try:
         wanted = read_wanted(
@@ -87,19 +91,24 @@ async def check(request: web.Request) -> web.Response:
         for name in wanted.styles:
             await _check_style(studio, caller_of(request), name, text)
     except UserError as error:
-        problem = refusal_json(error, locale_of(request))
-        return web.json_response({"count": 0, "problem": problem})
-    return web.json_response({"count": wanted.jobs, "problem": None})
+        return _checked(0, refusal_json(error, locale_of(request)))
+    return _checked(wanted.jobs)
+
+
+def _checked(count: int, problem: Refusal | None = None) -> web.Response:
+    told: Checked = {"count": count, "problem": problem}
+    return web.json_response(told)
 
 
 async def parameters(request: web.Request) -> web.Response:
     """`POST /api/parameters`: what a picture says about how it was made."""
     body = await body_of(request, Upload)
+    told: Parameters = {"text": "", "prompt": ""}
     found = read_parameters(body.picture)  # looks at text chunks alone, decodes nothing
-    if found is None:
-        return web.json_response({"text": "", "prompt": ""})
-    prompt = prompt_of(found, studio_of(request).catalogue)
-    return web.json_response({"text": found.to_text(), "prompt": prompt})
+    if found is not None:
+        prompt = prompt_of(found, studio_of(request).catalogue)
+        told = {"text": found.to_text(), "prompt": prompt}
+    return web.json_response(told)
 
 
 def prompt_of(found: GenerationParameters, catalogue: Catalogue) -> str:

@@ -17,6 +17,7 @@ from bot.studio.opening import open_studio
 from engine.config import EngineConfig
 from engine.models.catalogue import open_catalogue
 from engine.testing import FakeEngine
+from tests.integration.bot.faces.web.described import Judge
 from tests.tiny_gan import write_gan_entry
 
 Finish = Callable[[str], Awaitable[dict[str, Any]]]
@@ -49,9 +50,12 @@ def config() -> WebConfig:
 
 @pytest.fixture
 async def client(studio: Studio, config: WebConfig) -> AsyncIterator[TestClient[Any, Any]]:
-    server = TestServer(make_app(studio, config))
-    async with TestClient(server, cookie_jar=CookieJar(unsafe=True)) as opened:
+    """Its answers are judged by their description."""
+    app, judge = make_app(studio, config), Judge()
+    app.on_response_prepare.append(judge.look_at)
+    async with TestClient(TestServer(app), cookie_jar=CookieJar(unsafe=True)) as opened:
         yield opened
+    assert judge.problems == []
 
 
 @pytest.fixture

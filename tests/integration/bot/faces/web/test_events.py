@@ -6,8 +6,10 @@ import pytest
 from aiohttp import ClientPayloadError
 from aiohttp.test_utils import TestClient, TestServer
 
+from bot.faces.web.answers import Update
 from bot.faces.web.app import make_app
 from bot.faces.web.events import STREAMS
+from tests.integration.bot.faces.web.described import problems_of
 
 
 async def events_of(answer, count=10_000):
@@ -40,8 +42,9 @@ async def test_a_stream_tells_progress_and_previews_up_to_the_ending(client, eng
     progress = [job["progress"] for _, job in told if job["status"] == "running"]
     assert progress == sorted(progress)
     assert len(set(progress)) > 3
-    assert any(job.get("preview", "").startswith("data:image/webp;base64,") for _, job in told)
+    assert any((job["preview"] or "").startswith("data:image/webp;base64,") for _, job in told)
     assert told[-1][1]["images"]
+    assert [problem for _, job in told for problem in problems_of(job, Update)] == []
 
 
 async def test_numbers_rise_so_that_a_client_can_say_where_it_was(client, engine):

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from bot.faces.web.answers import Deleted
 from bot.faces.web.app import make_app
 from bot.faces.web.config import WebConfig
-from bot.faces.web.openapi import BODIES, QUERIES, routes_of
+from bot.faces.web.openapi import ANSWERS, BODIES, FILES, QUERIES, describe, routes_of
+from tests.integration.bot.faces.web.described import problems_of
 
 REFERENCE = Path(__file__).parents[5] / "docs" / "api.md"
 
@@ -40,6 +42,32 @@ def test_bodies_and_queries_are_those_that_are_read(routes):
         for _, _, handler in routes
     }
     assert described == {handler: set(read_by(handler)) for handler in described}
+
+
+def test_of_every_address_it_is_told_what_it_answers(routes):
+    told = [*ANSWERS, *FILES, describe]
+    assert sorted(map(str, told)) == sorted(str(handler) for _, _, handler in routes)
+
+
+async def test_answers_of_the_described_shape_alone_pass():
+    image = {"id": "k3x9", "deleted": True}
+    assert problems_of(image, Deleted) == []
+    assert problems_of(image | {"more": 1}, Deleted)
+    assert problems_of({"id": "k3x9"}, Deleted)
+    assert problems_of({"id": 3, "deleted": True}, Deleted)
+
+
+async def test_refusals_are_described_at_every_address(client):
+    told = await (await client.get("/api/openapi.json")).json()
+    for ways in told["paths"].values():
+        for way in ways.values():
+            for status in ("4XX", "5XX"):
+                schema = way["responses"][status]["content"]["application/json"]["schema"]
+                assert schema == {"$ref": "#/components/schemas/Refusal"}
+    started = told["paths"]["/api/jobs"]["post"]["responses"]["202"]["content"]
+    assert started["application/json"]["schema"] == {"$ref": "#/components/schemas/Jobs"}
+    shown = told["paths"]["/api/images/{id}.png"]["get"]["responses"]["200"]["content"]
+    assert list(shown) == ["image/png"]
 
 
 def read_by(handler):
