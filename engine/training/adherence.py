@@ -22,9 +22,11 @@ from engine.training.subjects import SubjectLibrary, read_nouns
 def adherence(bench: Bench, judge: Judge, real: LabelledScenes) -> dict[str, Any]:
     """What the judge names of generated pictures, for trained and for held-out pairs.
 
-    A pair of thing and look is held out if no drawing of it was trained on. Beside each stands
-    what it names of real drawings of the same things in the same looks on the same grounds, and
-    of these as the autoencoder gives them back, through which all that is generated comes too.
+    A pair of thing and look is held out if no drawing of it was trained on; the pairs of all
+    drawings that the data holds out, of some of which others were trained on, are asked for as
+    well. Beside each stands what the judge names of real drawings of the same things in the same
+    looks on the same grounds, and of these as the autoencoder gives them back, through which all
+    that is generated comes too.
     """
     trained, held_out = (SubjectLibrary.read(bench.data, split=s) for s in ("train", "validation"))
     result: dict[str, Any] = {}
@@ -41,6 +43,7 @@ def adherence(bench: Bench, judge: Judge, real: LabelledScenes) -> dict[str, Any
         ("trained_core", trained, _pairs(trained), core, 200),
         ("trained_all", trained, _pairs(trained), everything, 150),
         ("held_out", held_out, unseen, everything, 150),
+        ("held_out_drawings", held_out, _pairs(held_out), everything, 150),
     ):
         asked = [pair for pair in pairs if pair[1] in nouns]
         prompts, labels = _pair_prompts(asked, judged_nouns(bench.data), bench.number(full))
