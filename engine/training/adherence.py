@@ -10,11 +10,11 @@ from torch import Tensor
 
 from engine.networks.vae import Vae
 from engine.training.backgrounds import PAINTERS
-from engine.training.bench import Bench, as_pixels
+from engine.training.bench import Bench
 from engine.training.captions import LOOK_WORDS
 from engine.training.judge import Judge, LabelledScenes, accuracy, judged_nouns, single
 from engine.training.look_judge import judged_looks
-from engine.training.monitors import contact_sheet
+from engine.training.monitors import as_pixels, contact_sheet
 from engine.training.scenes import SceneMaker
 from engine.training.subjects import SubjectLibrary, read_nouns
 

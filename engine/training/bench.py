@@ -1,13 +1,11 @@
-"""What the measurements of a pack share: its networks, where they draw, and pictures as numbers."""
+"""What the measurements of a pack share: its networks, and how and where they draw."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -57,14 +55,3 @@ class Bench:
     def number(self, full: int) -> int:
         """How many of `full` questions this run asks."""
         return max(4, round(full * self.scale))
-
-
-def as_bytes(pixels: Tensor) -> NDArray[np.uint8]:
-    """Pixels (B, 3, H, W) as bytes (B, H, W, 3)."""
-    array = pixels.clamp(0, 1).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1)
-    return np.ascontiguousarray(array.numpy())
-
-
-def as_pixels(array: NDArray[np.uint8]) -> Tensor:
-    """Bytes (B, H, W, 3) as pixels (B, 3, H, W)."""
-    return torch.from_numpy(array.copy()).permute(0, 3, 1, 2).float() / 255

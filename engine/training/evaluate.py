@@ -27,7 +27,7 @@ from torch.nn import functional as F
 from engine.gan.measures import kernel_distance
 from engine.models.families.pack import make_draft, read_networks
 from engine.training.adherence import adherence
-from engine.training.bench import GUIDANCE, STEPS, Bench, as_bytes, as_pixels
+from engine.training.bench import GUIDANCE, STEPS, Bench
 from engine.training.captions import (
     BACKGROUND_WORDS,
     LOOK_WORDS,
@@ -40,7 +40,7 @@ from engine.training.cards import write_cards
 from engine.training.denoise import Words
 from engine.training.enlarge import large_pictures, psnr
 from engine.training.judge import Judge, LabelledScenes, labelled_scenes, trained_judge
-from engine.training.monitors import contact_sheet
+from engine.training.monitors import as_bytes, as_pixels, contact_sheet
 from engine.training.pictures import read_pictures
 from engine.training.programs import PACK
 from engine.training.scenes import SceneMaker

@@ -37,12 +37,12 @@ from engine.models.shelf import Shelf
 from engine.pipelines.stages import dreaming
 from engine.requests import Morph, Request, TextToImage, Waypoint, plain
 from engine.training.adversarial import Duel
-from engine.training.gan_monitors import Watch, as_pixels
+from engine.training.gan_monitors import Watch
 from engine.training.gan_pictures import PictureSet, encoded
 from engine.training.gan_programs import networks_of, prepared, read_vae, some_samples
 from engine.training.gan_recipes import RECIPES
 from engine.training.loop import Budget, Settings
-from engine.training.monitors import contact_sheet
+from engine.training.monitors import as_pixels, contact_sheet
 from engine.training.programs import PACK, Job
 
 SHEET = 64  # samples

@@ -21,7 +21,7 @@ from engine.networks.eye import quarters
 from engine.networks.style import StyleEncoder
 from engine.training.gan_pictures import PictureSet
 from engine.training.loop import replace_file, replace_image
-from engine.training.monitors import contact_sheet
+from engine.training.monitors import as_pixels, contact_sheet
 
 Draws: TypeAlias = Callable[[int], Tensor]  # how many -> pixels (B, 3, S, S) in [0, 1]
 
@@ -71,11 +71,6 @@ class Watch:
     def _features(self, pixels: Tensor) -> Tensor:
         parts = torch.split(pixels, _BATCH)
         return torch.cat([quarters(self._encoder, part) for part in parts])
-
-
-def as_pixels(pictures: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> Tensor:
-    """Bytes (N, S, S, 3) as pixels (N, 3, S, S) in [0, 1]."""
-    return torch.from_numpy(pictures.copy()).permute(0, 3, 1, 2).contiguous().float() / 255
 
 
 def some_pixels(pictures: PictureSet, count: int, rng: np.random.Generator) -> Tensor:

@@ -6,8 +6,20 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import Tensor
+
+
+def as_bytes(pixels: Tensor) -> NDArray[np.uint8]:
+    """Pixels (B, 3, H, W) in [0, 1] as bytes (B, H, W, 3)."""
+    array = pixels.clamp(0, 1).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1)
+    return np.ascontiguousarray(array.numpy())
+
+
+def as_pixels(pictures: NDArray[np.uint8]) -> Tensor:
+    """Bytes (B, H, W, 3) as pixels (B, 3, H, W) in [0, 1]."""
+    return torch.from_numpy(pictures.copy()).permute(0, 3, 1, 2).contiguous().float() / 255
 
 
 def to_image(pixels: Tensor) -> Image.Image:

@@ -160,15 +160,18 @@ def prepare_scenes(job: Job) -> list[int]:
         "count": count,
     }
     claim(job.store, SCENES, origin)
-    missing = [index for index in shards if index not in whole_shards(job.store)]
+    whole = whole_shards(job.store)
+    missing = [index for index in shards if index not in whole]
     _share_out(partial(write_scenes, job.data, job.store, seed=job.seed, count=count), missing)
     return list(shards)
 
 
 def _share_out(work: Callable[[Sequence[int]], None], shards: Sequence[int]) -> None:
     """Do what is to be done for some shards in as many processes as there are cores."""
+    if not shards:
+        return
     workers = min(len(shards), os.cpu_count() or 1)
-    if workers <= 1:
+    if workers == 1:
         work(shards)
         return
     with get_context("spawn").Pool(workers, torch.set_num_threads, (1,)) as pool:
@@ -286,11 +289,8 @@ def _encode(job: Job, vae: Vae, words: Words) -> None:
     claim(job.store, LATENTS, {"autoencoder": digest(vae)})
     claim(job.store, CAPTIONS, {"text encoder": digest(words.encoder)})
     encode = partial(encode_shards, job.store, vae.to(job.device), words.tokenizer, words.encoder)
-    missing = [
-        index
-        for index in shards
-        if any(not (job.store / f"{kind}_{index:05d}.npy").exists() for kind in ENCODED)
-    ]
+    whole = set.intersection(*(set(whole_shards(job.store, kind, "npy")) for kind in ENCODED))
+    missing = [index for index in shards if index not in whole]
     if job.device == "cpu":
         _share_out(encode, missing)
     else:

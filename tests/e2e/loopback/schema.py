@@ -7,7 +7,6 @@ which Discord takes, and the document does not.
 
 import json
 import os
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,6 +16,7 @@ from jsonschema.exceptions import ValidationError
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
+from tests.json_schemas import close_objects
 from tests.shared_data import FOLDER
 
 Json: TypeAlias = dict[str, Any]
@@ -41,7 +41,7 @@ class Contract:
     def __init__(self, document: dict[str, Any]) -> None:
         self._document = document
         _complete(document["components"]["schemas"])
-        _close_objects(document, SHARED)
+        close_objects(document, SHARED)
         resource = Resource.from_contents(document, default_specification=DRAFT202012)
         self._registry = Registry().with_resource(ADDRESS, resource)
         self._judge = cache(self._new_judge)
@@ -130,20 +130,6 @@ def _complete(schemas: Json) -> None:
     # discord.py says it with each edit, and Discord has always let it.
     for name in EDITS:
         schemas[name]["properties"]["tts"] = {"type": "boolean"}
-
-
-def _close_objects(schema: Any, shared: frozenset[str]) -> None:
-    """Allow no further keys where an object states its own, parts of an `allOf` excepted."""
-    if isinstance(schema, list):
-        for part in schema:
-            _close_objects(part, shared)
-    if not isinstance(schema, dict):
-        return
-    if schema.get("type") == "object" and isinstance(schema.get("properties"), Mapping):
-        schema.setdefault("additionalProperties", False)
-    for key, part in schema.items():
-        if key != "allOf" and key not in shared:
-            _close_objects(part, shared)
 
 
 def _with_text_ids(body: Any) -> Any:

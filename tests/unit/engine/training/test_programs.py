@@ -52,6 +52,12 @@ def captions(tmp_path):
     (tmp_path / "captions.tsv").write_text("file\tname\na.png\ta harbour\n")
 
 
+def test_what_is_there_already_is_not_begun_again(tmp_path, captions, monkeypatch):
+    prepare_scenes(job(tmp_path, scenes=8))
+    monkeypatch.setattr(programs, "write_scenes", lambda *_, **__: pytest.fail("it is whole"))
+    assert prepare_scenes(job(tmp_path, scenes=8)) == [0]
+
+
 def test_exporting_what_is_not_trained_leaves_the_pack_alone(tmp_path):
     folder = tmp_path / "our pack"
     folder.mkdir()

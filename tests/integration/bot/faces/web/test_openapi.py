@@ -5,14 +5,17 @@ import inspect
 import re
 import textwrap
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from aiohttp.web import json_response
 
 from bot.faces.web.answers import Deleted
 from bot.faces.web.app import make_app
 from bot.faces.web.config import WebConfig
+from bot.faces.web.images import delete
 from bot.faces.web.openapi import ANSWERS, BODIES, FILES, QUERIES, describe, routes_of
-from tests.integration.bot.faces.web.described import problems_of
+from tests.integration.bot.faces.web.described import Judge, problems_of
 
 REFERENCE = Path(__file__).parents[5] / "docs" / "api.md"
 
@@ -55,6 +58,18 @@ async def test_answers_of_the_described_shape_alone_pass():
     assert problems_of(image | {"more": 1}, Deleted)
     assert problems_of({"id": "k3x9"}, Deleted)
     assert problems_of({"id": 3, "deleted": True}, Deleted)
+
+
+async def test_an_answer_of_another_shape_is_noted_and_one_of_its_own_is_not():
+    judge = Judge()
+    match = SimpleNamespace(handler=delete)
+    request = SimpleNamespace(match_info=match, method="POST", path="/api/images/k3x9/delete")
+    await judge.look_at(request, json_response({"id": "k3x9", "deleted": True}))
+    await judge.look_at(request, json_response({"error": "no", "kind": "NotFound"}, status=404))
+    assert judge.problems == []
+    await judge.look_at(request, json_response({"id": "k3x9"}))
+    await judge.look_at(request, json_response({"error": "no"}, status=404))
+    assert len(judge.problems) == 2
 
 
 async def test_refusals_are_described_at_every_address(client):
