@@ -84,8 +84,7 @@ def run(
         UnreadableImage: content, frame, style or mask is no readable picture.
         Unsupported: there is no preset of that name, or no network for the method.
     """
-    opened = _opened(request)
-    contents = [sources.pixels_of(sources.opaque(image)) for image in opened]
+    opened, contents = yield from aside(partial(_prepared, request))
     styles = yield from _styles(request, contents)
     versions = [
         _version(request, styles, number, seed) for number, seed in enumerate(seeds_of(request))
@@ -421,15 +420,16 @@ def _image(pixels: Tensor, own: Image.Image) -> Image.Image:
     return image
 
 
-def _opened(request: Stylize) -> list[Image.Image]:
-    """The content, and the frames that follow it, in the size of the result."""
+def _prepared(request: Stylize) -> tuple[list[Image.Image], list[Tensor]]:
+    """The content and the frames that follow it, in the size of the result; and their pixels."""
     images = [
         sources.opened(request.content, "content"),
         *(sources.opened(frame, "frames") for frame in request.frames),
     ]
     if len({image.size for image in images}) > 1:
         raise UnreadableImage("frames", "differ in size: send another animation")
-    return [_sized(image, request) for image in images]
+    opened = [_sized(image, request) for image in images]
+    return opened, [sources.pixels_of(sources.opaque(image)) for image in opened]
 
 
 def _sized(image: Image.Image, request: Stylize) -> Image.Image:
