@@ -426,6 +426,14 @@ class Jobs:
         async with self._database.reading() as session:
             return list(await session.scalars(query))
 
+    async def are_due(self, job_ids: Collection[str], faces: Collection[str]) -> bool:
+        """Whether some of these jobs are still to be delivered by one of `faces`."""
+        due = exists().where(
+            JobRow.id.in_(job_ids), JobRow.delivered_at.is_(None), JobRow.face.in_(faces)
+        )
+        async with self._database.reading() as session:
+            return bool(await session.scalar(select(due)))
+
     async def claim_delivery(self, job_id: str, *, now: datetime, until: datetime) -> bool:
         """Take the right to deliver until a moment; False where somebody else has it."""
         due = and_(JobRow.id == job_id, JobRow.delivered_at.is_(None), JobRow.deliver_after <= now)

@@ -127,7 +127,12 @@ class Commissions:
         rows = _rows(*found)
         parent = rows[0] if rows else None
         hidden = [
-            hides(caller, _asked_to_hide([wish], is_private), terms.preferences, rows)
+            hides(
+                caller,
+                _asked_to_hide([wish], is_private),
+                terms.preferences,
+                [*rows, *await self._looked_at(caller, wish)],
+            )
             for wish in wishes
         ]
         if len(wishes) >= CONFIRMED_FROM and not confirmed:
@@ -147,6 +152,11 @@ class Commissions:
             for wish, is_hidden in zip(wishes, hidden, strict=True)
         ]
         return await self._acceptance.accept(caller, commissions, destination, terms)
+
+    async def _looked_at(self, caller: Caller, *wishes: Wish) -> list[ImageRow]:
+        """The images of the gallery in whose look something is to be drawn."""
+        references = [ref for wish in wishes for ref in wish.parsed.style_references]
+        return await self._ingredients.images_named(caller, [ref.ref for ref in references])
 
     async def stylize(
         self,
@@ -174,12 +184,14 @@ class Commissions:
         if share is not None:
             assert isinstance(request, Stylize)
             request = restyling.blending(request, share)
+        looked_at = await self._ingredients.images_named(caller, [one.name for one in styles])
+        sources = [*_rows(found), *looked_at]
         commission = Commission(
             request=request,
             prompt=restyling.words_for(shown, looks),
             model=info.name if is_drawn else STYLE_MODEL,
             operation=Operation.STYLIZE,
-            is_private=hides(caller, asked.is_private, terms.preferences, _rows(found)),
+            is_private=hides(caller, asked.is_private, terms.preferences, sources),
             parent_image_id=seen.row.id if seen else None,
             parent_job_id=seen.row.job_id if seen else None,
         )
@@ -314,7 +326,9 @@ class Commissions:
             prompt=mixing.blend_words([content.words for content in contents], asked.prompt),
             model=request.model if isinstance(request, Diffusion) else STYLE_MODEL,
             operation=Operation.BLEND,
-            is_private=hides(caller, hidden, terms.preferences, rows),
+            is_private=hides(
+                caller, hidden, terms.preferences, [*rows, *await self._looked_at(caller, wish)]
+            ),
             parent_image_id=rows[0].id if rows else None,
             parent_job_id=rows[0].job_id if rows else None,
             remark=_remark_on(*found),
@@ -377,13 +391,16 @@ class Commissions:
         request = valid(lambda: mixing.morph_of(points, drawing, dreamer, weights, asked))
         found = [one.found for one in passed if one.found]
         rows = _rows(*found)
-        hidden = _asked_to_hide([one.wish for one in passed if one.wish], asked.is_private)
+        wishes = [one.wish for one in passed if one.wish]
+        hidden = _asked_to_hide(wishes, asked.is_private)
         commission = Commission(
             request=request,
             prompt=" → ".join(one.words for one in passed),
             model=dreamer.name if dreamer and not (drawings or sizes) else drawing.model,
             operation=Operation.MORPH,
-            is_private=hides(caller, hidden, terms.preferences, rows),
+            is_private=hides(
+                caller, hidden, terms.preferences, [*rows, *await self._looked_at(caller, *wishes)]
+            ),
             parent_image_id=rows[0].id if rows else None,
             parent_job_id=rows[0].job_id if rows else None,
             remark=_remark_on(*found),

@@ -7,6 +7,7 @@ shows it again, which a deliverer makes the same message.
 import asyncio
 import logging
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -30,6 +31,7 @@ RENEWAL_S = 5.0
 GIVE_BACK_S = 2.0  # a process that closes is not given much more time
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 600.0
 GIVEN_UP_AFTER = timedelta(days=3)
+SETTLING_POLLS, SETTLING_POLL_S = 100, 0.1  # another process may deliver: so it is asked
 _POLL_S = 1.0
 
 
@@ -54,6 +56,14 @@ class Delivery:
     def hurry(self) -> None:
         """Look for ended jobs now."""
         self._news.set()
+
+    async def settle(self, job_ids: Collection[str]) -> None:
+        """Wait, though not for long, until these ended jobs are shown where they came from."""
+        self.hurry()
+        for _ in range(SETTLING_POLLS):
+            if not await self._jobs.are_due(job_ids, self._deliverers):
+                return
+            await asyncio.sleep(SETTLING_POLL_S)
 
     async def run(self) -> None:
         """Deliver until cancelled."""

@@ -29,7 +29,7 @@ from engine.api import (
 )
 
 MAX_STYLES = 100  # of one member
-_STYLE_NAME = re.compile(r"[^\W_][\w-]{0,38}")
+_STYLE_NAME = re.compile(r"[^\W_][\w-]{0,39}")
 RANDOM = "random"
 NOBODY = -1  # a member to whom no style belongs
 

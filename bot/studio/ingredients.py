@@ -1,7 +1,7 @@
 """The pictures and looks that come with what members ask for: uploads, links, the gallery's."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -110,6 +110,17 @@ class Ingredients:
         ]
         sources = replace(came, styles=tuple(dict.fromkeys((*named, *came.styles))))
         return valid(lambda: request_of(wish, sources, self._catalogue))
+
+    async def images_named(self, caller: Caller, names: Iterable[str]) -> list[ImageRow]:
+        """The images of the gallery among the names of styles, as far as the caller may see them.
+
+        What is drawn or restyled in their look is made from them.
+        """
+        rows = []
+        for name in dict.fromkeys(names):
+            with suppress(NotFound):  # a style that is saved or ships, or a link
+                rows.append((await self._gallery.seen(caller, name)).row)
+        return rows
 
     async def _style(self, caller: Caller, ref: str, weight: float) -> StyleReference:
         if "://" in ref:

@@ -25,6 +25,7 @@ from bot.wording import Said
 from engine.api import Ability, Catalogue, GenerationParameters, ModelInfo, style_presets
 
 MAX_GUIDANCE = 30.0
+NAMED = 10  # of what is missing; a file may say anything
 _WORD = re.compile(r"[\w.:+-]{1,60}")  # the value of one flag, and nothing behind it
 _WEIGHED = re.compile(r"\s*(?P<name>[^:]+):(?P<weight>-?\d{1,3}(?:\.\d{1,9})?)\s*")
 _SHARE = re.compile(r"0?\.\d{1,9}|1")
@@ -44,7 +45,9 @@ class Told:
         """What is to be said of a result that was drawn without something."""
         if not self.missing:
             return ""
-        names = ", ".join(self.missing)
+        names = ", ".join(self.missing[:NAMED])
+        if len(self.missing) > NAMED:
+            names += ", …"
         return Said("What it was drawn with is not all here; left out: {names}.", names=names)
 
 

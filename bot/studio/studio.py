@@ -403,9 +403,12 @@ class Atelier:
 
     async def erase(self, caller: Caller) -> Erased:
         """Forget all that is kept of the caller, for good; stops their jobs first."""
-        for row in await self._jobs.open_jobs(owner_id=caller.owner_id):
+        stopped = await self._jobs.open_jobs(owner_id=caller.owner_id)
+        for row in stopped:
             await self._stop(row)
             self._updates.publish(await self._watching.view(await self._jobs.by_id(row.id)))
+        # What shows their progress would stay as it is once nothing is known of them.
+        await self._delivery.settle([row.id for row in stopped])
         return await self._privacy.erase(caller.owner_id)
 
     async def rules(self, caller: Caller) -> GuildRules:

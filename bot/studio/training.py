@@ -53,7 +53,7 @@ MAX_GENERATORS = 10  # of one place
 LEAST_STEPS = 20  # of a training that is cancelled, for its result to be worth keeping
 ROOM_BYTES = 200 * 2**20  # that a training wants free on the disk
 _PAGE = 100  # images read at once
-_NAME = re.compile(r"[^\W_][\w-]{0,38}")
+_NAME = re.compile(r"[^\W_][\w-]{0,39}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,6 +12,8 @@ FACE = "discord"
 TOKEN_S = 15 * 60.0  # that an interaction's token lives
 TOKEN_MARGIN_S = 15.0  # an interaction's token is not used this close to its end
 DEFAULT_LIMIT_BYTES = 10 * 2**20  # of a file, where no interaction says its own
+# Of one request, however large a server's files may be; its JSON and form take some of it.
+REQUEST_BYTES = 25 * 2**20 - 2**18
 CLOSED_THREAD = frozenset({50083, 160005})  # archived, where nothing is edited; locked
 # Webhook, message or interaction gone; bad token; no more follow-ups where only a member
 # brought the bot along.
@@ -57,7 +59,7 @@ class ChatAddress:
             guild_id=interaction.guild_id,
             owner_id=interaction.user.id,
             locale=interaction.locale.value,
-            limit_bytes=interaction.filesize_limit,
+            limit_bytes=file_limit(interaction),
             is_ephemeral=is_ephemeral,
             board_id=board_id,
         )
@@ -84,6 +86,11 @@ class ChatAddress:
     def is_open(self) -> bool:
         """The interaction can still be answered."""
         return discord.utils.utcnow().timestamp() < self.expires_at - TOKEN_MARGIN_S
+
+
+def file_limit(interaction: Interaction) -> int:
+    """Bytes of what can be attached to one message here, all its files together."""
+    return min(interaction.filesize_limit, REQUEST_BYTES)
 
 
 def is_gone(error: discord.HTTPException) -> bool:

@@ -19,6 +19,7 @@ Row: TypeAlias = Sequence[discord.ui.Item[Any]]
 PROMPT_SHOWN = 900  # characters of a prompt in a message
 ALT_TEXT_MAX = 1024  # characters
 TEXT_MAX = 4000  # characters of all texts of a message
+REASON_SHOWN = 1000  # characters of a reason or remark, which may name what a file says
 BAR_CELLS = 12
 PROMPT_TEXT_ID = 9001  # of the text that holds what a question asks about
 
@@ -78,7 +79,7 @@ def progress_card(
     """One job on its way."""
     job = update.job
     pictures = [preview] if preview else []
-    remark = translated(job.reason, words.language)
+    remark = reason_of(words, job)
     lines = (prompt_line(job.prompt), f"-# {progress_line(words, job)}", remark)
     return card(*lines, pictures=pictures, rows=rows, colour=BLUE)
 
@@ -119,7 +120,7 @@ def result_card(
         *_seed_fact(words, job.operation, job.seed),
         words("result.by", owner=f"<@{job.owner_id}>"),
     ]
-    remark = translated(job.reason, words.language)
+    remark = reason_of(words, job)
     texts = (prompt_line(job.prompt), f"-# {' · '.join(facts)}", remark, note)
     return card(*texts, pictures=pictures, rows=rows, colour=GREEN)
 
@@ -129,7 +130,7 @@ def ending_card(
 ) -> discord.ui.LayoutView:
     """A job that ended without results; `pictures` show how far it had come."""
     is_failed = job.state is JobState.FAILED
-    reason = translated(job.reason, words.language) if is_failed else ""
+    reason = reason_of(words, job) if is_failed else ""
     head = words("ending.failed") if is_failed else words("ending.cancelled")
     texts = (prompt_line(job.prompt), f"{head} {reason}".strip())
     return card(*texts, pictures=pictures, rows=rows, colour=RED if is_failed else GREY)
@@ -163,6 +164,11 @@ def image_card(
 def _seed_fact(words: Words, operation: Operation, seed: int) -> list[str]:
     """An upscaled picture has no seed of its own."""
     return [] if operation is Operation.UPSCALE else [words("result.seed", seed=seed)]
+
+
+def reason_of(words: Words, job: JobView) -> str:
+    """Why a job failed, or what is to be said of its result, not too long."""
+    return shortened(translated(job.reason, words.language), REASON_SHOWN)
 
 
 def prompt_line(prompt: str) -> str:

@@ -13,6 +13,7 @@ from bot.faces.discord.face import FaceClient
 
 log = logging.getLogger(__name__)
 
+EVERYWHERE = "global"
 STATE_FILE = "discord-commands.json"
 
 
@@ -21,21 +22,41 @@ async def sync_commands(
 ) -> bool:
     """Send the commands if they are not those sent last; True where they were sent.
 
-    With `guild_id` they go to that guild alone.
+    With `guild_id` they go to that guild alone. Where they were sent to before they are withdrawn:
+    Discord would show each command twice.
     """
     guild = discord.Object(guild_id) if guild_id else None
     if guild is not None:
         tree.copy_global_to(guild=guild)
-    place = f"{tree.client.application_id}:{guild_id or 'global'}"
+    place = f"{tree.client.application_id}:{guild_id or EVERYWHERE}"
     digest = await commands_digest(tree, guild)
     file = state_dir / STATE_FILE
     known = await asyncio.to_thread(_read, file)
+    for earlier in [key for key in known if key.startswith(f"{tree.client.application_id}:")]:
+        if earlier != place:
+            await _withdraw(tree, earlier.rpartition(":")[2])
+            del known[earlier]
+            await asyncio.to_thread(_write, file, known)
     if known.get(place) == digest:
         return False
     sent = await tree.sync(guild=guild)
     await asyncio.to_thread(_write, file, known | {place: digest})
     log.info("sent %s commands to Discord", len(sent))
     return True
+
+
+async def _withdraw(tree: app_commands.CommandTree[FaceClient], where: str) -> None:
+    """Take the commands out of a guild, or from everywhere."""
+    http, application_id = tree.client.http, tree.client.application_id
+    if application_id is None:
+        return
+    try:
+        if where == EVERYWHERE:
+            await http.bulk_upsert_global_commands(application_id, [])
+        else:
+            await http.bulk_upsert_guild_commands(application_id, int(where), [])
+    except (discord.Forbidden, discord.NotFound) as error:
+        log.info("commands of guild %s can't be withdrawn: %s", where, error)
 
 
 async def commands_digest(

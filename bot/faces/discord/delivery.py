@@ -33,7 +33,8 @@ from bot.studio.contract import JobState, JobView
 log = logging.getLogger(__name__)
 
 TOO_LARGE = frozenset({40005})  # "Request entity too large"
-SAFETY_FACTOR = 0.6  # of the limit, after Discord refused what should have fitted
+# Of the limit, each after Discord refused what should have fitted; with 0 pictures are left out.
+SHARES = (1.0, 0.6, 0.2, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +74,15 @@ class DiscordDeliverer:
         """Show the ending of `job`; raises where trying again later may help."""
         address = ChatAddress.read(job.destination)
         async with self._client.turns.ending(job.id):
-            try:
-                await self._deliver(job, files, address)
-            except discord.HTTPException as error:
-                if error.status != 413 and error.code not in TOO_LARGE:
-                    raise
-                smaller = replace(address, limit_bytes=int(address.limit_bytes * SAFETY_FACTOR))
-                await self._deliver(job, files, smaller)
+            for share in SHARES:
+                smaller = replace(address, limit_bytes=int(address.limit_bytes * share))
+                try:
+                    await self._deliver(job, files, smaller)
+                except discord.HTTPException as error:
+                    if not share or (error.status != 413 and error.code not in TOO_LARGE):
+                        raise
+                else:
+                    break
             await self._close(sheets_message(self._client, address), address)
 
     async def _deliver(self, job: JobView, files: tuple[bytes, ...], address: ChatAddress) -> None:
@@ -158,8 +161,9 @@ class DiscordDeliverer:
                 raise
             log.info("job %s can't be shown in channel %s: %s", job.id, channel_id, error)
             return False
-        if address.message_id is not None and not address.is_ephemeral:
-            progress = channel.get_partial_message(address.message_id)
+        progress_id = address.message_id or address.board_id
+        if progress_id is not None and not address.is_ephemeral:
+            progress = channel.get_partial_message(progress_id)
             if not (is_in_time and await _deleted(progress)):
                 await self._close(progress, address)
         return True
@@ -168,7 +172,9 @@ class DiscordDeliverer:
         self, job: JobView, files: tuple[bytes, ...], address: ChatAddress
     ) -> None:
         """The last way; where even that is closed, the pictures wait in the gallery."""
-        ending = await self._ending(job, files, address, DEFAULT_LIMIT_BYTES)
+        ending = await self._ending(
+            job, files, address, min(DEFAULT_LIMIT_BYTES, address.limit_bytes)
+        )
         try:
             direct = await self._client.create_dm(discord.Object(address.owner_id))
             await direct.send(view=ending.view(), files=ending.files(), nonce=job.id)

@@ -43,6 +43,8 @@ async def fitting_upload(png: bytes, limit_bytes: int, *, may_scale: bool = True
     """The best version of a picture within the limit: PNG, then WebP, then a smaller WebP."""
     if len(png) <= limit_bytes:
         return Upload(png, "png", is_original=True)
+    if not limit_bytes:
+        return None
     webp = await asyncio.to_thread(_webp, png, limit_bytes, may_scale=may_scale)
     return None if webp is None else Upload(webp, "webp", is_original=False)
 
@@ -54,6 +56,8 @@ async def fitting_animation(
     suffix = VIDEO_SUFFIX if is_video(moving) else "webp"
     if len(moving) <= limit_bytes:
         return Upload(moving, suffix, is_original=True)
+    if not limit_bytes:
+        return None
     # A video takes a fraction of an animated WebP's bytes.
     smaller = await asyncio.to_thread(video_within, moving, limit_bytes, may_scale=may_scale)
     if smaller is not None:

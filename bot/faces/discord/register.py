@@ -46,7 +46,12 @@ from bot.faces.discord.components.privacy import (
     LockButton,
 )
 from bot.faces.discord.components.reroll import REMIX_FORM, RemixButton, RerollButton
-from bot.faces.discord.components.restyle import LookMenu, RestyleButton, RestylePickButton
+from bot.faces.discord.components.restyle import (
+    LookMenu,
+    RestyleButton,
+    RestylePickButton,
+    SecretRestyleButton,
+)
 from bot.faces.discord.components.strength_menu import StrengthMenu
 from bot.faces.discord.components.strengths import StrengthsButton
 from bot.faces.discord.components.style import STYLE_FORM, DrawInStyleButton
@@ -124,6 +129,7 @@ BUTTONS: tuple[type[discord.ui.DynamicItem[Any]], ...] = (
     RestoreButton,
     RestyleButton,
     RestylePickButton,
+    SecretRestyleButton,
     SpareButton,
     StrengthMenu,
     StrengthsButton,

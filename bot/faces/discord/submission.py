@@ -46,6 +46,21 @@ class Answer:
         self.message_id = message.id
         self.is_ephemeral = True
 
+    async def hide_like(self, *image_ids: str) -> None:
+        """Hide it where one of these images is private, as `/show` would.
+
+        A server shows what is made of private images in secret by itself. Among members who
+        brought the bot along all results are private, and shown nevertheless.
+        """
+        interaction = self.interaction
+        if interaction.guild_id is not None or not has_company(interaction):
+            return
+        studio, caller = interaction.client.studio, caller_of(interaction)
+        for image_id in image_ids:
+            if (await studio.image(caller, image_id)).is_private:
+                await self.hide()
+                return
+
     async def show(self, view: discord.ui.LayoutView, files: Sequence[discord.File] = ()) -> None:
         """Replace what the answer shows."""
         await self.interaction.followup.edit_message(

@@ -4,7 +4,7 @@ A picture that a component shows is not among its message's attachments: Discord
 component alone, without its size.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -14,6 +14,7 @@ import aiohttp
 import discord
 
 from bot.errors import LimitReached, NotFound, UnusablePicture
+from bot.faces.discord.addresses import file_limit
 from bot.faces.discord.face import Interaction
 from bot.faces.discord.localisation import ENGLISH, Words
 
@@ -70,6 +71,19 @@ async def fetch_upload(interaction: Interaction, attachment: discord.Attachment)
         return await attachment.read()
     except discord.HTTPException as error:
         raise UnusablePicture(words("upload.gone", name=attachment.filename)) from error
+
+
+def check_fits(interaction: Interaction, files: Mapping[str, bytes]) -> None:
+    """Refuse uploads, by their names, that one message of ours could not hold.
+
+    Raises:
+        UnusablePicture: they are too large together for this place.
+    """
+    limit = file_limit(interaction)
+    if sum(map(len, files.values())) > limit:
+        name = max(files, key=lambda name: len(files[name]))
+        words = Words(interaction.locale.value)
+        raise UnusablePicture(words("upload.large", name=name, limit=limit // 2**20))
 
 
 async def fetch_link(link: str, max_bytes: int, language: str = ENGLISH) -> bytes:

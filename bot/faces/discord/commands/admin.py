@@ -9,6 +9,7 @@ import discord
 from discord import app_commands
 
 from bot.errors import NotAllowed, NotFound
+from bot.faces.discord.cards import lines_within
 from bot.faces.discord.commands.choices import (
     aspects,
     choice_of,
@@ -29,6 +30,7 @@ from bot.studio.contract import Caller, GuildRules, Limits, Preferences
 
 LIMIT_MAX = 1000  # jobs
 WORDS_MAX = 200  # characters
+CONTENT_MAX = 2000  # characters of a message
 LISTED_MAX = 300  # characters of the names of a list
 T = TypeVar("T")
 _ACTIONS = ("allow", "remove", "clear")
@@ -121,7 +123,7 @@ class AdminCommands(app_commands.Group):
         caller = caller_of(interaction)
         named = channel.id if channel else caller.channel_id or 0
         rules = await _rules(interaction)
-        allowed = _edited(rules.allowed_channels, action.value, named)
+        allowed = _edited(interaction, rules.allowed_channels, action.value, named, f"<#{named}>")
         await _save(interaction, rules, replace(rules, allowed_channels=allowed))
 
     @app_commands.command(
@@ -142,7 +144,7 @@ class AdminCommands(app_commands.Group):
         catalogue = interaction.client.studio.catalogue
         named = catalogue.info(model).name if model else catalogue.default.name
         rules = await _rules(interaction)
-        allowed = _edited(rules.allowed_models, action.value, named)
+        allowed = _edited(interaction, rules.allowed_models, action.value, named, f"`{named}`")
         await _save(interaction, rules, replace(rules, allowed_models=allowed))
 
     @app_commands.command(
@@ -251,10 +253,6 @@ async def _show(interaction: Interaction, rules: GuildRules) -> None:
     forbidden = (f"||{discord.utils.escape_markdown(word)}||" for word in rules.forbidden_words)
     lines = [
         words("admin.limits", **_limit_values(words, rules.limits)),
-        *(
-            words("admin.role_limits", role=f"<@&{role_id}>", **_limit_values(words, limits))
-            for role_id, limits in rules.role_limits.items()
-        ),
         words("admin.channels", names=_listed(words, (f"<#{c}>" for c in rules.allowed_channels))),
         words("admin.models", names=_listed(words, (f"`{m}`" for m in rules.allowed_models))),
         words("admin.members", names=_listed(words, members, "admin.none")),
@@ -262,7 +260,14 @@ async def _show(interaction: Interaction, rules: GuildRules) -> None:
         words("settings.guild_title"),
         *preference_lines(words, preferences),
     ]
-    await interaction.edit_original_response(content="\n".join(lines)[:2000])
+    of_roles = [
+        words("admin.role_limits", role=f"<@&{role_id}>", **_limit_values(words, limits))
+        for role_id, limits in rules.role_limits.items()
+    ]
+    text = lines_within(
+        [*lines, *of_roles], CONTENT_MAX, lambda count: words("admin.more", count=count)
+    )
+    await interaction.edit_original_response(content=text)
 
 
 def _limit_values(words: Words, limits: Limits) -> dict[str, object]:
@@ -289,11 +294,24 @@ def _merged(known: Limits, given: Limits) -> Limits:
     return replace(known, **{name: value for name, value in values.items() if value is not None})
 
 
-def _edited(names: tuple[T, ...], action: str, named: T) -> tuple[T, ...]:
+def _edited(
+    interaction: Interaction, names: tuple[T, ...], action: str, named: T, shown: str
+) -> tuple[T, ...]:
+    """What is allowed after an action.
+
+    Raises:
+        NotAllowed: the last one is to be removed, which would allow all.
+    """
     if action == "clear":
         return ()
     others = tuple(name for name in names if name != named)
-    return (*others, named) if action == "allow" else others
+    if action == "allow":
+        return (*others, named)
+    if names and not others:
+        words = Words(interaction.locale.value)
+        clear = words("commands.admin-actions.clear")
+        raise NotAllowed(words("admin.last", name=shown, clear=clear))
+    return others
 
 
 def _blocked(

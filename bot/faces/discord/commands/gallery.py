@@ -1,5 +1,8 @@
 """/gallery and /show: pictures that are already there."""
 
+import asyncio
+from contextlib import suppress
+
 import discord
 from discord import app_commands
 
@@ -12,6 +15,7 @@ from bot.faces.discord.places import check_place
 from bot.faces.discord.uploads import ID_MAX, typed_id
 from bot.studio.contract import GalleryScope
 
+LOOKED_UP_S = 1.5  # half of the time in which an answer must have begun
 SEARCH_MAX = 200  # characters
 
 
@@ -54,8 +58,11 @@ async def gallery(
 @app_commands.allowed_installs(guilds=True, users=True)
 @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
 async def show(interaction: Interaction, id: app_commands.Range[str, 1, ID_MAX]) -> None:  # noqa: A002
-    """Show one picture; one that is private to this member alone."""
+    """Show one picture; one that is private, or long in coming, to this member alone."""
     check_place(interaction)
-    image = await interaction.client.studio.image(caller_of(interaction), typed_id(id))
-    await interaction.response.defer(thinking=True, ephemeral=image.is_private)
-    await show_image(interaction, image.id)
+    studio, caller, is_public = interaction.client.studio, caller_of(interaction), False
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LOOKED_UP_S):
+            is_public = not (await studio.image(caller, typed_id(id))).is_private
+    await interaction.response.defer(thinking=True, ephemeral=not is_public)
+    await show_image(interaction, typed_id(id))

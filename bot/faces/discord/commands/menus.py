@@ -17,7 +17,7 @@ from bot.faces.discord.components.style import DrawInStyleButton
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words, phrase
 from bot.faces.discord.submission import submit_one
-from bot.faces.discord.uploads import fetch_picture, first_picture
+from bot.faces.discord.uploads import check_fits, fetch_picture, first_picture
 from bot.studio.contract import Caller, Destination, JobView
 from engine.api import read_parameters
 
@@ -92,13 +92,14 @@ async def restyle(interaction: Interaction, message: discord.Message) -> None:
     await interaction.response.defer(thinking=True, ephemeral=True)
     image_id = await _image_in(interaction, message)
     if image_id is not None:
-        await ask_look(interaction, image_id)
+        await ask_look(interaction, image_id, is_secret=message.flags.ephemeral)
         return
     attachment = first_picture(interaction, message)
     picture = await fetch_picture(interaction, attachment)
+    check_fits(interaction, {attachment.filename: picture})
     suffix = PurePosixPath(attachment.filename).suffix.lower() or ".png"
     shown = Shown(picture, f"content{suffix}", Words(interaction.locale.value)("restyle.alt"))
-    await ask_look(interaction, UPLOAD, shown)
+    await ask_look(interaction, UPLOAD, shown, is_secret=message.flags.ephemeral)
 
 
 async def picture_of(interaction: Interaction, message: discord.Message) -> bytes:

@@ -1,6 +1,6 @@
 """/blend, /dream, /morph and /upscale: pictures made of pictures, of each other, of nothing."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 import discord
 from discord import app_commands
@@ -96,7 +96,7 @@ async def blend(
         )
         return await interaction.client.studio.blend(caller, pictures, destination, asked)
 
-    await _run(answer, private, submit)
+    await _run(answer, private, submit, pictures)
 
 
 @app_commands.command(
@@ -149,7 +149,7 @@ async def dream(
         )
         return await interaction.client.studio.dream(caller, destination, asked)
 
-    await _run(answer, private, submit)
+    await _run(answer, private, submit, [model_of_it])
 
 
 @app_commands.command(
@@ -227,7 +227,7 @@ async def morph(
         )
         return await studio.morph(caller, stops, destination, asked)
 
-    await _run(answer, private, submit)
+    await _run(answer, private, submit, [one.image for one in stops if one.image])
 
 
 @app_commands.command(
@@ -262,15 +262,24 @@ async def upscale(
             is_private=hidden,
         )
 
-    await _run(answer, private, submit)
+    await _run(answer, private, submit, [picture])
 
 
-async def _run(answer: Answer, private: bool | None, submit: Submit) -> None:  # noqa: FBT001
-    """Submit a job and show its progress in the answer, hidden where the result is private."""
+async def _run(
+    answer: Answer,
+    private: bool | None,  # noqa: FBT001
+    submit: Submit,
+    made_of: Iterable[bytes | str] = (),
+) -> None:
+    """Submit a job and show its progress in the answer, hidden where the result is private.
+
+    Of what it is `made_of`, texts are ids of images.
+    """
     interaction = answer.interaction
     is_hidden = await resolved_privacy(interaction, private)
     if is_hidden:
         await answer.hide()
+    await answer.hide_like(*(one for one in made_of if isinstance(one, str)))
     said = True if is_hidden else private
 
     async def submit_all(caller: Caller, destination: Destination) -> tuple[JobView, ...]:

@@ -5,6 +5,7 @@ import io
 import discord
 from discord import app_commands
 
+from bot.faces.discord.addresses import file_limit
 from bot.faces.discord.cards import card
 from bot.faces.discord.components.confirmation import DismissButton
 from bot.faces.discord.components.erasing import EraseButton
@@ -41,7 +42,7 @@ class PrivacyCommands(app_commands.Group):
         await interaction.edit_original_response(content=words("privacy.exporting"))
         files = interaction.client.studio.export(caller_of(interaction))
         count = 0
-        async for archive in write_archives(files, interaction.filesize_limit):
+        async for archive in write_archives(files, file_limit(interaction)):
             if count == ARCHIVES_MAX:
                 text = _rest(words, count, interaction)
                 await interaction.edit_original_response(content=text)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import discord
 from discord import app_commands
 
+from bot.faces.discord.addresses import file_limit
 from bot.faces.discord.cards import TEXT_MAX, Shown, card, lines_within
 from bot.faces.discord.commands.choices import (
     complete_own_style,
@@ -137,7 +138,7 @@ class StyleCommands(app_commands.Group):
         named = as_style_name(name)
         titles = {style.name: style.title for style in await studio.styles(caller)}
         title = titles.get(named, named)
-        upload = await fitting_upload(png, interaction.filesize_limit)
+        upload = await fitting_upload(png, file_limit(interaction))
         shown = []
         if upload is not None:
             alt_text = words("style.alt", name=title)

@@ -97,6 +97,8 @@ async def stylize(
         raise NotFound(Words(interaction.locale.value)("restyle.no_style"))
     mixture = read_weights(weights or "")
     picture = await picture_of(interaction, content, id)
+    if isinstance(picture, str):
+        await answer.hide_like(picture)
     styles = [choice_named(name) for name in named]
     styles += [StyleChoice(upload=await fetch_upload(interaction, one)) for one in attached]
     asked = Restyling(

@@ -3,6 +3,7 @@
 import discord
 from discord import app_commands
 
+from bot.faces.discord.addresses import file_limit
 from bot.faces.discord.cards import Shown, card
 from bot.faces.discord.commands.choices import choice_of, complete_generator
 from bot.faces.discord.components.forgetting import ForgetGeneratorButton, ask_to_forget
@@ -99,7 +100,7 @@ class TrainCommands(app_commands.Group):
         png = await studio.generator_png(caller, name)
         found = await studio.generators(caller)
         lines = [_line(words, one) for one in found if one.name == wanted]
-        upload = await fitting_upload(png, interaction.filesize_limit)
+        upload = await fitting_upload(png, file_limit(interaction))
         shown = []
         if upload is not None:
             alt_text = words("train.alt", name=wanted)

@@ -4,8 +4,10 @@ import discord
 
 from bot.faces.discord.components.identifiers import JOB
 from bot.faces.discord.components.lasting import SubjectButton
+from bot.faces.discord.components.showing import is_secret_message
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words
+from bot.studio.contract import JobState
 
 
 class CancelButton(SubjectButton, verb="cancel", subject=JOB, look=discord.ButtonStyle.danger):
@@ -15,7 +17,8 @@ class CancelButton(SubjectButton, verb="cancel", subject=JOB, look=discord.Butto
         """Cancel; the message itself changes when the ending is delivered."""
         await interaction.response.defer()
         job = await interaction.client.studio.cancel(caller_of(interaction), self.subject)
-        if interaction.message is not None and interaction.message.flags.ephemeral:
+        has_ended = job.state in {JobState.FINISHED, JobState.FAILED}  # nothing there will change
+        if has_ended or is_secret_message(interaction):
             words = Words(interaction.locale.value)
             text = words("cancel.done", state=words(f"states.{job.state.value}"))
             await interaction.followup.send(text, ephemeral=True)

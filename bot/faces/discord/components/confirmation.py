@@ -19,7 +19,7 @@ from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words
 from bot.faces.discord.places import check_place
 from bot.faces.discord.submission import Answer, stated_privacy
-from bot.faces.discord.uploads import fetch_picture, pictures_of
+from bot.faces.discord.uploads import check_fits, fetch_picture, pictures_of
 from bot.prompts import PromptError, count_expansions, expand, parse
 from bot.studio.contract import Caller, Destination, JobView
 
@@ -59,6 +59,8 @@ async def imagine_in(answer: Answer, wish: Wish, *, question_id: int | None = No
     is_hidden = await resolved_privacy(interaction, wish.is_private if said is None else said)
     if is_hidden:
         await answer.hide()
+    elif wish.source_id:
+        await answer.hide_like(wish.source_id)
 
     async def submit(caller: Caller, destination: Destination) -> tuple[JobView, ...]:
         return await interaction.client.studio.imagine(
@@ -113,6 +115,7 @@ async def _ask(answer: Answer, wish: Wish, count: int) -> None:
     interaction = answer.interaction
     words = Words(interaction.locale.value)
     uploads = [p for p in (wish.source, wish.style) if p is not None]
+    check_fits(interaction, {p.filename: p.data for p in uploads})
     buttons = [
         ConfirmButton(
             interaction.user.id,

@@ -15,6 +15,7 @@ from typing import Any, Self
 import discord
 
 from bot.errors import NotFound, UserError
+from bot.faces.discord.addresses import file_limit
 from bot.faces.discord.cards import BLUE, Row, Shown, gallery_of, image_card, shortened, text_of
 from bot.faces.discord.components.lasting import LastingButton, LastingMenu
 from bot.faces.discord.face import Interaction, caller_of
@@ -290,7 +291,7 @@ async def show_image(interaction: Interaction, image_id: str) -> None:
     studio, caller = interaction.client.studio, caller_of(interaction)
     image = await studio.image(caller, image_id)
     fit = fitting_animation if image.is_animated else fitting_upload
-    upload = await fit(await studio.image_file(caller, image.id), interaction.filesize_limit)
+    upload = await fit(await studio.image_file(caller, image.id), file_limit(interaction))
     if upload is None:
         raise NotFound(words("result.too_large"))
     shown = Shown(upload.data, f"{image.id}.{upload.suffix}", image.alt_text)

@@ -4,6 +4,7 @@ import re
 
 import discord
 
+from bot.errors import LimitReached
 from bot.faces.discord.components.identifiers import JOB
 from bot.faces.discord.components.lasting import SubjectButton
 from bot.faces.discord.face import Interaction, caller_of
@@ -11,7 +12,8 @@ from bot.faces.discord.forms import Fields, FormAnswer, show_form, text_field
 from bot.faces.discord.localisation import Words
 from bot.faces.discord.submission import submit_one
 
-PROMPT_MAX = 3000  # characters of a prompt; a form's box would take 4000
+PROMPT_MAX = 3000  # characters of a prompt as typed in a command, whose options follow as flags
+REMIXED_MAX = 4000  # characters of a form's box: a prompt with the flags that came of options
 
 
 class RerollButton(
@@ -35,11 +37,13 @@ class RemixButton(SubjectButton, verb="remix", subject=JOB, emoji="✏️"):
         """Show the form; a form can't follow a deferral."""
         words = Words(interaction.locale.value)
         job = await interaction.client.studio.job(caller_of(interaction), self.subject)
+        if len(job.prompt) > REMIXED_MAX:
+            raise LimitReached(words("remix.long", limit=REMIXED_MAX))
         box = text_field(
             "prompt",
             words("remix.prompt"),
             value=job.prompt,
-            max_length=PROMPT_MAX,
+            max_length=REMIXED_MAX,
             is_long=True,
         )
         await show_form(

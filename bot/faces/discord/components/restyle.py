@@ -16,6 +16,7 @@ from bot.faces.discord.cards import Shown, card, shortened
 from bot.faces.discord.components.confirmation import resolved_privacy
 from bot.faces.discord.components.identifiers import IMAGE, JOB
 from bot.faces.discord.components.lasting import LastingMenu, SubjectButton
+from bot.faces.discord.components.showing import is_secret_message, shows_alone
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words
 from bot.faces.discord.submission import Answer, acknowledge
@@ -81,8 +82,21 @@ class RestyleButton(SubjectButton, verb="restyle", subject=IMAGE, emoji="🎨"):
 
     async def pressed(self, interaction: Interaction) -> None:
         """Show the menu of looks, to this member alone."""
+        # The picker of a result's images is secret, whoever sees the result.
+        is_secret = is_secret_message(interaction) and shows_alone(
+            interaction.message, self.subject
+        )
         await interaction.response.defer(thinking=True, ephemeral=True)
-        await ask_look(interaction, self.subject)
+        await ask_look(interaction, self.subject, is_secret=is_secret)
+
+
+class SecretRestyleButton(SubjectButton, verb="restyle-secret", subject=IMAGE, emoji="🎨"):
+    """The same for an image of a result that only this member sees."""
+
+    async def pressed(self, interaction: Interaction) -> None:
+        """Show the menu of looks, to this member alone."""
+        await interaction.response.defer(thinking=True, ephemeral=True)
+        await ask_look(interaction, self.subject, is_secret=True)
 
 
 class RestylePickButton(SubjectButton, verb="restyle-one", subject=JOB, emoji="🎨"):
@@ -91,34 +105,45 @@ class RestylePickButton(SubjectButton, verb="restyle-one", subject=JOB, emoji="�
     async def pressed(self, interaction: Interaction) -> None:
         """Show a button for each image, to this member alone."""
         words = Words(interaction.locale.value)
+        button = SecretRestyleButton if is_secret_message(interaction) else RestyleButton
         await interaction.response.defer(thinking=True, ephemeral=True)
         job = await interaction.client.studio.job(caller_of(interaction), self.subject)
-        buttons = [RestyleButton(image.id, str(image.index + 1)) for image in job.images]
+        buttons = [button(image.id, str(image.index + 1)) for image in job.images]
         rows = [buttons[start : start + 5] for start in range(0, len(buttons), 5)]
         await interaction.edit_original_response(view=card(words("restyle.which"), rows=rows))
 
 
-class LookMenu(LastingMenu, template=rf"look:(?P<content>[0-9a-z]{{8,12}}|{UPLOAD})"):
-    """The looks a picture may take."""
+class LookMenu(
+    LastingMenu, template=rf"look:(?P<content>[0-9a-z]{{8,12}}|{UPLOAD})(?P<secret>:secret)?"
+):
+    """The looks a picture may take; the result is as visible as what the menu was opened from."""
 
     def __init__(
-        self, content: str, options: list[discord.SelectOption], placeholder: str = ""
+        self,
+        content: str,
+        options: list[discord.SelectOption],
+        placeholder: str = "",
+        *,
+        is_secret: bool,
     ) -> None:
         super().__init__(
             discord.ui.Select(
-                custom_id=f"look:{content}", options=options, placeholder=placeholder or None
+                custom_id=f"look:{content}{':secret' if is_secret else ''}",
+                options=options,
+                placeholder=placeholder or None,
             )
         )
         self.content = content
+        self.is_secret = is_secret
 
     @classmethod
     def restored(cls, match: re.Match[str], options: list[discord.SelectOption]) -> Self:
         """The menu of an earlier message."""
-        return cls(match["content"], options)
+        return cls(match["content"], options, is_secret=match["secret"] is not None)
 
     async def chosen(self, interaction: Interaction, value: str) -> None:
         """Restyle the image, or the picture that the menu's message holds."""
-        answer = await acknowledge(interaction, is_secret=False)
+        answer = await acknowledge(interaction, is_secret=self.is_secret)
         content = await self._content(interaction)
         await restyle_in(answer, content, [StyleChoice(name=value)], AS_USUAL)
 
@@ -131,8 +156,13 @@ class LookMenu(LastingMenu, template=rf"look:(?P<content>[0-9a-z]{{8,12}}|{UPLOA
         return await fetch_picture(interaction, first_picture(interaction, message))
 
 
-async def ask_look(interaction: Interaction, content: str, shown: Shown | None = None) -> None:
-    """Turn the acknowledged answer into the menu of looks for an image or a shown upload."""
+async def ask_look(
+    interaction: Interaction, content: str, shown: Shown | None = None, *, is_secret: bool
+) -> None:
+    """Turn the acknowledged answer into the menu of looks for an image or a shown upload.
+
+    With `is_secret` what it makes is for this member alone, where others would see it.
+    """
     words = Words(interaction.locale.value)
     styles = await interaction.client.studio.styles(caller_of(interaction))
     saved = saved_styles(styles, interaction.user.id)
@@ -140,7 +170,7 @@ async def ask_look(interaction: Interaction, content: str, shown: Shown | None =
     fitting = saved[: OPTIONS_MAX - 1 - len(shipped)]  # beside the shipped ones and the random one
     options = [_option(style) for style in (*fitting, *shipped)]
     options.append(discord.SelectOption(label=words("restyle.random"), value=_RANDOM, emoji="🎲"))
-    menu = LookMenu(content, options, words("restyle.choose"))
+    menu = LookMenu(content, options, words("restyle.choose"), is_secret=is_secret)
     rows: list[list[discord.ui.Item[Any]]] = [[menu]]
     left_out = len(saved) - len(fitting)
     note = words("restyle.more", count=left_out) if left_out else ""

@@ -18,6 +18,11 @@ def named_in(components: object, custom_id: re.Pattern[str]) -> str | None:
     return None
 
 
+def is_secret_message(interaction: Interaction) -> bool:
+    """What was pressed on is seen by this member alone."""
+    return interaction.message is not None and interaction.message.flags.ephemeral
+
+
 def shows_alone(message: discord.Message | None, image_id: str) -> bool:
     """The message shows this one picture, with its buttons; a menu of several has no Info."""
     return message is not None and _has_button(message, f"info:{image_id}")

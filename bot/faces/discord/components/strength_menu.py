@@ -7,6 +7,7 @@ from typing import Self
 import discord
 
 from bot.errors import NotFound
+from bot.faces.discord.addresses import file_limit
 from bot.faces.discord.cards import Row, Shown, image_card, result_card
 from bot.faces.discord.components.identifiers import JOB
 from bot.faces.discord.components.lasting import LastingMenu
@@ -54,33 +55,32 @@ class StrengthMenu(LastingMenu, template=f"strength:{JOB}"):
 
     async def chosen(self, interaction: Interaction, value: str) -> None:
         """Show the image in the message; to others, or where it is secret, in one of their own."""
+        await interaction.response.defer()  # first: whoever waits for the database still waits here
         studio, caller = interaction.client.studio, caller_of(interaction)
         job = await studio.job(caller, self.job_id)
         wanted = [image for image in job.images if value in {image.id, _ALL}]
         is_secret = public_id(interaction) and any(image.is_private for image in wanted)
+        view, shown = await _shown(interaction, job, wanted, value)
         if job.owner_id == caller.owner_id and not is_secret:
-            await interaction.response.defer()
+            await interaction.edit_original_response(view=view, attachments=[shown.file()])
         else:
-            await interaction.response.defer(thinking=True, ephemeral=True)
-        await _show(interaction, job, wanted, value)
+            await interaction.followup.send(view=view, files=[shown.file()], ephemeral=True)
 
 
-async def _show(
+async def _shown(
     interaction: Interaction, job: JobView, wanted: Sequence[ImageView], value: str
-) -> None:
+) -> tuple[discord.ui.LayoutView, Shown]:
     words = Words(interaction.locale.value)
     studio, caller = interaction.client.studio, caller_of(interaction)
     if not wanted:
         raise NotFound(words("strengths.gone"))
     files = [await studio.image_png(caller, image.id) for image in wanted]
-    upload = await fitting_upload(await grid_of(files), interaction.filesize_limit)
+    upload = await fitting_upload(await grid_of(files), file_limit(interaction))
     if upload is None:
         raise NotFound(words("result.too_large"))
     image = wanted[0]
     shown = Shown(upload.data, f"{value}.{upload.suffix}", image.alt_text)
     menu: Row = [StrengthMenu.of(words, job, value)]
     if value == _ALL:
-        view = result_card(words, job, [shown], [menu])
-    else:
-        view = image_card(words, image, shown, [menu, *image_controls(words, image)])
-    await interaction.edit_original_response(view=view, attachments=[shown.file()])
+        return result_card(words, job, [shown], [menu]), shown
+    return image_card(words, image, shown, [menu, *image_controls(words, image)]), shown

@@ -683,6 +683,15 @@ async def test_who_makes_a_picture_again_is_told_which_lora_is_not_here(
     assert "add_detail" not in again.prompt
 
 
+async def test_of_much_that_is_not_here_only_some_is_named(studio: Atelier) -> None:
+    loras = ", ".join(f"lora{number}:1" for number in range(500))
+    parameters = GenerationParameters(prompt="a fox", steps=2, others=(("Loras", loras),))
+    png = encode_png(Image.new("RGB", (8, 8)), parameters)
+    again = await ended(studio, await studio.make_again(MEMBER, png, WEB))
+    assert "lora9, …" in again.reason
+    assert "lora10" not in again.reason
+
+
 async def test_who_makes_a_picture_again_is_told_whose_look_is_not_here(studio, engine) -> None:
     styles = ("Style references", "udnie:25, picture:1, https://example.org/a.png:1, udnie:-3")
     parameters = GenerationParameters(prompt="a fox", steps=2, others=(styles,))

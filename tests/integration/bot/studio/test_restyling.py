@@ -178,6 +178,18 @@ async def test_a_private_image_stays_private_when_it_is_restyled(studio: Atelier
     assert (await restyled(studio, picture())).is_private
 
 
+async def test_what_is_made_in_the_look_of_a_private_image_stays_private(studio: Atelier) -> None:
+    secret = (await made(studio, "a fox --private")).images[0].id
+    look = [StyleChoice(name="starry-night"), StyleChoice(name=secret)]
+    assert (await restyled(studio, picture(), look)).is_private
+    assert not (await restyled(studio, picture(), look, is_private=False)).is_private
+    assert (await made(studio, f"an owl --sref {secret}")).is_private
+    assert not (await made(studio, f"an owl --sref {secret} --public")).is_private
+    assert not (await made(studio, "an owl --sref udnie")).is_private
+    shown = (await made(studio)).images[0].id
+    assert not (await made(studio, f"an owl --sref {shown}")).is_private
+
+
 async def test_a_blend_shows_five_steps_on_the_newest_image(
     studio: Atelier, engine: FakeEngine
 ) -> None:

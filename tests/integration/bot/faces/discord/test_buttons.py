@@ -3,6 +3,7 @@
 import pytest
 
 from bot.errors import NotFound
+from bot.faces.discord.components import reroll
 from bot.studio.contract import Caller, Operation
 from tests.integration.bot.faces.discord.stage import (
     attached,
@@ -394,3 +395,18 @@ async def test_a_button_of_a_deleted_picture_explains_itself(stage):
 def _info_id(message):
     ids = [str(part.get("custom_id", "")) for part in parts(message)]
     return next(i for i in ids if i.startswith(("info:", "details:")))
+
+
+async def test_a_remix_keeps_all_of_a_prompt_whose_options_became_flags(stage):
+    long = await stage.imagine(prompt=("fox " * 749).strip(), count=1, seed=4242)
+    shown = await stage.alice.click(long.message, label="Remix")
+    box = shown.modal["components"][0]["component"]
+    assert box["value"].endswith("--images 1 --seed 4242")
+    assert box["max_length"] >= len(box["value"])
+
+
+async def test_a_prompt_that_no_form_holds_is_not_remixed_in_part(stage, monkeypatch):
+    grid = await stage.imagine(prompt="a fox in a wood")
+    monkeypatch.setattr(reroll, "REMIXED_MAX", 10)
+    refused = await stage.alice.click(grid.message, label="Remix")
+    assert "longer than the 10 characters" in text(refused.response)

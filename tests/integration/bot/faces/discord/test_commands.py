@@ -165,3 +165,15 @@ def speak(monkeypatch, locale: str) -> None:
 
 async def read(stage) -> str:
     return text(await stage.imagine())
+
+
+async def test_commands_are_in_one_place_when_they_move_to_a_test_server_and_back(stage):
+    backend = stage.env.backend
+
+    def places():
+        return {place: len(known) for place, known in backend.commands.items() if known}
+
+    for guild_id in (stage.guild.id, None):
+        stage.options = stage.replaced_options(test_guild_id=guild_id)
+        await stage.connect()
+        assert list(places()) == [guild_id]

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 from PIL import Image
+from simcord import interactions
 
+from bot.faces.discord.addresses import ChatAddress
 from bot.faces.discord.delivery import DiscordDeliverer
 from bot.studio.contract import Caller
 from tests.integration.bot.faces.discord.stage import (
@@ -277,3 +279,49 @@ async def redelivered(stage, job, pngs, **changes):
     changed = replace(job, destination=replace(job.destination, address=address))
     deliverer = DiscordDeliverer(stage.clients[-1])
     await stage.outside.run(asyncio.ensure_future, deliverer.deliver(changed, pngs))
+
+
+async def test_what_discord_never_takes_is_told_without_its_picture(stage):
+    job, pngs = await finished_job(stage)
+    stage.env.inject_error("PATCH", "/webhooks/*", status=413, code=40005, times=3)
+    await redelivered(stage, job, pngs)
+    message = stage.messages()[0]
+    assert "too large for this chat" in text(message)
+    assert gallery_items(message) == []
+
+
+async def test_one_request_is_never_larger_than_discord_takes(stage, monkeypatch):
+    original = interactions.base_payload
+
+    def boosted(*args, **kwargs):
+        record, payload = original(*args, **kwargs)
+        return record, payload | {"attachment_size_limit": 100 * 2**20}
+
+    monkeypatch.setattr(interactions, "base_payload", boosted)
+    job, _ = await finished_job(stage)
+    limit = ChatAddress.read(job.destination).limit_bytes
+    assert 24 * 2**20 < limit < 25 * 2**20
+
+
+async def test_a_board_whose_answer_is_over_says_where_the_results_are(stage):
+    stage.engine.stuck = True
+    result = await stage.alice.slash(
+        stage.channel, "imagine", prompt="a {red, blue, green} fox --images 1"
+    )
+    await stage.until(lambda: "jobs have ended" in text(result.response))
+    await stage.env.advance_time(QUARTER_S)
+    stage.engine.stuck = False
+    await stage.answered(result, "further down")
+    assert labels(result.response) == []
+
+
+async def test_cancelling_what_has_ended_gets_an_answer(stage):
+    stage.engine.stuck = True
+    board = await stage.alice.slash(stage.channel, "imagine", prompt="a {red, blue} fox --images 1")
+    await stage.until(lambda: len(labels(board.response)) == 2)
+    await stage.env.advance_time(QUARTER_S)
+    stage.env.inject_error("PATCH", "/channels/*", status=403, code=50013, times=100)
+    stage.engine.stuck = False
+    await stage.until(lambda: sum(map(has_ending, stage.messages())) == 2)
+    pressed = await stage.alice.click(board.response, label=labels(board.response)[0])
+    assert ["finished" in text(told) for told in pressed.followups] == [True]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from bot.faces.discord.commands import gallery
 from bot.storage.files import content_key
 from bot.studio.contract import Caller
 from tests.integration.bot.faces.discord.stage import gallery_items, labels, parts, text
@@ -165,3 +166,14 @@ async def test_a_private_picture_is_shown_to_its_owner_alone(stage):
     jobs, _ = await stage.studio.history(Caller(owner_id=stage.alice.id))
     shown = await stage.alice.slash(stage.channel, "show", id=jobs[0].images[0].id)
     assert shown.ephemeral
+
+
+async def test_show_answers_in_time_and_to_its_member_where_the_database_is_slow(
+    stage, monkeypatch
+):
+    await stage.imagine(count=1)
+    image = (await stage.studio.history(Caller(owner_id=stage.alice.id)))[0][0].images[0]
+    monkeypatch.setattr(gallery, "LOOKED_UP_S", 0)
+    shown = await stage.alice.slash(stage.channel, "show", id=image.id)
+    assert shown.ephemeral
+    assert gallery_items(shown.response)

@@ -1,5 +1,6 @@
 """The context menus of a message."""
 
+from bot.faces.discord import addresses
 from bot.studio.contract import Caller, Operation
 from tests.integration.bot.faces.discord.stage import labels, png_bytes, text
 
@@ -84,3 +85,12 @@ async def test_a_picture_used_as_style_is_saved_and_can_be_drawn_with(stage):
     await stage.delivered(drawn)
     [request] = stage.engine.requests
     assert len(request.style_references) == 1
+
+
+async def test_a_picture_that_the_menu_of_looks_could_not_hold_is_refused_with_the_limit(
+    stage, monkeypatch
+):
+    monkeypatch.setattr(addresses, "REQUEST_BYTES", 100)
+    posted = await stage.alice.send(stage.channel, attachments=[("fox.png", png_bytes())])
+    refused = await stage.alice.context_menu(stage.channel, "Restyle", posted)
+    assert "fox.png is larger than 0 MiB" in text(refused.response)

@@ -113,12 +113,14 @@ async def test_the_question_outlives_a_restart(stage):
 
 async def test_a_job_under_way_is_stopped(stage):
     stage.engine.stuck = True
-    await stage.alice.slash(stage.channel, "imagine", prompt="a fox")
+    progress = await stage.alice.slash(stage.channel, "imagine", prompt="a fox")
     result = await stage.alice.slash(stage.channel, "privacy delete")
     done = await stage.alice.click(result.response, label="Delete everything of mine")
     assert "1 jobs with 0 pictures" in text(done.response)
     queue = await stage.studio.queue(Caller(owner_id=stage.alice.id))
     assert queue.total_running + queue.total_waiting == 0
+    assert "Cancelled" in text(progress.response)
+    assert "Cancel" not in labels(progress.response)
 
 
 @pytest.mark.parametrize("command", ["privacy export", "privacy delete"])

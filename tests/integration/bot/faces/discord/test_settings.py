@@ -187,3 +187,25 @@ async def test_help_lists_every_flag(stage):
     listed = await stage.alice.click(result.response, label="All flags")
     assert listed.ephemeral
     assert all(f"`{flag.usage}`" in text(listed.response) for flag in FLAGS)
+
+
+async def test_removing_the_last_channel_or_model_does_not_allow_all(stage):
+    for command, named in (("admin channels", {}), ("admin models", {"model": "atelier-pack"})):
+        await stage.admin.slash(stage.channel, command, action="allow", **named)
+        refused = await stage.admin.slash(stage.channel, command, action="remove", **named)
+        assert "Allow all again" in text(refused.response)
+    rules = await stage.studio.rules(Caller(owner_id=1, guild_id=stage.guild.id))
+    assert rules.allowed_channels == (stage.channel.id,)
+    assert rules.allowed_models == ("atelier-pack",)
+
+
+async def test_many_role_limits_do_not_push_the_other_rules_out_of_the_message(stage):
+    for number in range(25):
+        role = stage.guild.create_role(f"role {number}")
+        shown = await stage.admin.slash(
+            stage.channel, "admin limits", role=role, running=1, waiting=20, permutations=5
+        )
+    told = text(shown.response)
+    assert "**Blocked members**" in told
+    assert told.splitlines()[-1].startswith("… and ")
+    assert len(told) <= 2000

@@ -295,10 +295,8 @@ async def test_a_private_image_is_restyled_for_its_owner_alone(stage):
     chosen = await stage.alice.select(
         question.response, ["udnie"], custom_id=menu_id(question.response)
     )
-    await stage.answered(chosen, "private")
-    await stage.until(lambda: any("in the style of Udnie" in text(m) for m in stage.messages()))
-    [shown] = [m for m in stage.messages() if "in the style of Udnie" in text(m)]
-    assert shown.ephemeral
+    await stage.answered(chosen, "in the style of Udnie")
+    assert chosen.ephemeral
 
 
 async def test_a_style_is_trained_for_its_owner_and_named_afterwards(stage):
@@ -379,8 +377,9 @@ async def test_four_strengths_are_one_job_of_which_one_is_chosen_even_after_a_re
     await stage.alice.select(now(), ["all"], custom_id=menu_id(strip))
     await stage.until(lambda: attached(stage, now()).size[0] > 48)
     seen = await stage.bob.select(now(), [half], custom_id=menu_id(strip))
-    assert seen.ephemeral, "who else looks changes nothing of Alice's message"
-    assert attached(stage, seen.response).size == (48, 48)
+    [own] = seen.followups
+    assert own.ephemeral, "who else looks changes nothing of Alice's message"
+    assert attached(stage, own).size == (48, 48)
     assert len(stage.engine.requests) == 1
 
 
@@ -394,9 +393,10 @@ async def test_a_strength_that_was_made_private_is_shown_to_its_owner_alone(stag
     await stage.studio.publish(owner, secret, is_private=True)
     for value in (secret, "all"):
         shown = await stage.alice.select(strip, [value], custom_id=menu_id(strip))
-        assert shown.ephemeral
+        [own] = shown.followups
+        assert own.ephemeral
     refused = await stage.bob.select(strip, [secret], custom_id=menu_id(strip))
-    assert refused.response.attachments == []
+    assert [own.attachments for own in refused.followups] == [[]]
     await stage.alice.select(strip, [other], custom_id=menu_id(strip))
     assert attached(stage, stage.messages()[0]).size == (48, 48)
 
@@ -439,3 +439,11 @@ async def test_an_animation_comes_back_as_one(stage):
     await stage.until(lambda: "restyled" in text(result.response))
     shown = attached(stage, result.response)
     assert (shown.format, shown.n_frames) == ("WEBP", 4)
+
+
+async def test_a_name_as_long_as_the_command_takes_is_taken(stage):
+    saved = await stage.alice.slash(
+        stage.channel, "style save", name="a" * 40, picture=("wave.png", png_bytes())
+    )
+    assert "a" * 40 in text(saved.response)
+    assert "can't be called" not in text(saved.response)

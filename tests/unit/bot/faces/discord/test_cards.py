@@ -162,3 +162,13 @@ def test_a_chinese_member_reads_in_chinese_why_a_job_failed() -> None:
     words = Words("zh-CN")
     view = ending_card(words, failed, ending_controls(words, failed))
     assert "停止位置必须在 10 到 100 之间，不能是 5" in str(view.to_components())
+
+
+def test_a_reason_of_any_length_fits_into_a_message():
+    long = job(prompt="a " * 3000, reason="left out: " + "x, " * 3000)
+    for view in (
+        progress_card(ENGLISH, JobUpdate(long), [], None),
+        result_card(ENGLISH, long, [], []),
+        ending_card(ENGLISH, replace(long, state=JobState.FAILED), []),
+    ):
+        assert view.content_length() <= 4000

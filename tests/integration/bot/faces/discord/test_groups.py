@@ -1,0 +1,94 @@
+"""Among members of a group chat, where some of them brought the bot along."""
+
+import pytest
+from simcord import interactions
+
+from bot.studio.contract import Caller, GalleryQuery
+from tests.integration.bot.faces.discord.stage import has_ending, parts, png_bytes
+
+
+@pytest.fixture
+def in_group(stage, monkeypatch):
+    """What Alice types outside of servers comes from a group chat."""
+    original = interactions.base_payload
+
+    def grouped(*args, **kwargs):
+        record, payload = original(*args, **kwargs)
+        if kwargs.get("guild_id") is None:
+            owners = {"1": str(stage.alice.id)}
+            payload = payload | {"context": 2, "authorizing_integration_owners": owners}
+            group = {"type": 3, "name": None, "icon": None, "owner_id": str(stage.alice.id)}
+            payload["channel"] = payload["channel"] | group
+        return record, payload
+
+    monkeypatch.setattr(interactions, "base_payload", grouped)
+
+
+@pytest.fixture
+async def secret(stage):
+    """The id of a private picture of Alice's."""
+    await stage.imagine(prompt="my secret fox", count=1, private=True)
+    page = await stage.studio.gallery(Caller(owner_id=stage.alice.id), GalleryQuery())
+    return page.images[0].id
+
+
+async def shown(stage, result):
+    """The answer of an interaction, perhaps a secret one in its place, with the result."""
+
+    def answer():
+        return next((one for one in (result.response, *result.followups) if one), None)
+
+    await stage.until(lambda: has_ending(answer()))
+    return answer()
+
+
+def buttons(message):
+    """The custom_ids of a message."""
+    return [str(part["custom_id"]) for part in parts(message) if "custom_id" in part]
+
+
+async def restyling(stage, message):
+    """The menu of looks for the picture of a message."""
+    [button] = [one for one in buttons(message) if one.startswith("restyle")]
+    return await stage.alice.user.click(message, custom_id=button)
+
+
+async def chosen(stage, menu):
+    """The answer of a look that is chosen."""
+    [select] = [part for part in parts(menu.response) if part["type"] == 3]
+    return await stage.alice.user.select(menu.response, ["udnie"], custom_id=select["custom_id"])
+
+
+@pytest.mark.usefixtures("in_group")
+@pytest.mark.parametrize(
+    ("command", "id_option", "others"),
+    [
+        ("upscale", "id", {}),
+        ("stylize", "id", {"style": "udnie"}),
+        ("imagine", "image_id", {"prompt": "like it"}),
+        ("blend", "ids", {"image1": ("owl.png", png_bytes())}),
+    ],
+)
+async def test_what_is_made_of_a_private_picture_is_shown_to_its_owner_alone(
+    stage, secret, command, id_option, others
+):
+    result = await stage.alice.user.slash(command, **{id_option: secret}, **others)
+    assert (await shown(stage, result)).ephemeral
+
+
+@pytest.mark.usefixtures("in_group")
+async def test_what_is_drawn_from_words_is_shown_to_the_group(stage):
+    result = await stage.alice.user.slash("imagine", prompt="a fox")
+    assert not (await shown(stage, result)).ephemeral
+
+
+@pytest.mark.usefixtures("in_group")
+async def test_a_restyle_is_as_visible_as_what_it_was_asked_for_on(stage, secret):
+    viewer = await stage.alice.user.slash("show", id=secret)
+    menu = await restyling(stage, viewer.response)
+    made = await chosen(stage, menu)
+    assert (await shown(stage, made)).ephemeral
+    drawn = await shown(stage, await stage.alice.user.slash("imagine", prompt="a fox --images 1"))
+    menu = await restyling(stage, drawn)
+    made = await chosen(stage, menu)
+    assert not (await shown(stage, made)).ephemeral
