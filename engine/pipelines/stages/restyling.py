@@ -21,7 +21,7 @@ from engine.calls import (
     StyleCode,
     StylePreset,
 )
-from engine.errors import OutOfMemory
+from engine.errors import OutOfMemory, UnreadableImage
 from engine.pipelines.stages import sources
 from engine.pipelines.stages.aside import aside
 from engine.pipelines.stages.tiling import Grid, Mosaic, tiles_of
@@ -66,19 +66,27 @@ def in_the_look_of_references(
     """
     if not request.style_references or request.style_weight == 0:
         return list(images)
-    references = request.style_references
-    longest = max(images[0].shape[1:])
-    styles: list[Style] = []
-    for reference in references:
-        styles += [(yield from painted_like(reference, longest=longest))]
-    weights = [reference.weight for reference in references]
-    style = blended(styles, weights)
-    strength = strength_of(request)
-    changes = learnt_of(references, weights, strength)
+    style, strength, changes = yield from look_of_references(request, max(images[0].shape[1:]))
     done: list[Tensor] = []
     for pixels in images:
         done += [(yield from restyled(pixels, style, strength, changes))]
     return done
+
+
+def look_of_references(
+    request: Diffusion, longest: int
+) -> Generator[Call, Any, tuple[Style, float, Changes]]:
+    """The style that references mix to, for contents with a longer side of `longest` pixels.
+
+    With it the strength that a request lays it with, and what was learnt of it.
+    """
+    references = request.style_references
+    styles: list[Style] = []
+    for reference in references:
+        styles += [(yield from painted_like(reference, longest=longest))]
+    weights = [reference.weight for reference in references]
+    strength = strength_of(request)
+    return blended(styles, weights), strength, learnt_of(references, weights, strength)
 
 
 def strength_of(request: Diffusion) -> float:
@@ -151,6 +159,8 @@ def _seen(reference: StyleReference, palette: Tensor | None) -> PixelsOf:
 
 def _attached(reference: StyleReference) -> Tensor:
     image = sources.opened(reference.image, "styles")
+    if image.mode == "RGBA" and image.getchannel("A").getextrema()[1] == 0:
+        raise UnreadableImage("styles", "is wholly transparent: send one that shows something")
     scale = min(1.0, STYLE_SIDE / max(image.size))
     width, height = (
         max(LEAST_SIDE, round(side * scale / MULTIPLE) * MULTIPLE) for side in image.size

@@ -439,6 +439,12 @@ def test_a_content_that_is_no_picture_is_named(painter):
         painter.run(replace(REQUEST, content=b"no picture"))
 
 
+def test_a_style_that_shows_nothing_is_named(painter):
+    clear = png_of(Image.new("RGBA", (24, 24), (255, 255, 255, 0)))
+    with pytest.raises(UnreadableImage, match="styles is wholly transparent"):
+        painter.run(replace(REQUEST, styles=(StyleReference(clear),)))
+
+
 def test_a_style_that_is_no_picture_is_named(painter):
     with pytest.raises(UnreadableImage, match="styles"):
         painter.run(replace(REQUEST, styles=(StyleReference(b"no picture"),)))
