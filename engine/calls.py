@@ -2,13 +2,15 @@
 
 A pipeline is a generator: it yields a call, is sent that call's result, and returns its images.
 Between two calls the worker is free to run other pipelines, or to close the generator. Calls with
-the same `batch_key` may share one pass; rows never influence each other.
+the same `batch_key` may share one pass; rows never influence each other. Keys are remembered, so
+they hold no weights: a generator stands there by its name, what was learnt of a style by its hash.
 
 Shapes: pixels (B, 3, H, W) in [0, 1]; latents (B, C, h, w) in fp32; sigmas (B,).
 """
 
 from collections.abc import Generator
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any, TypeAlias
 
 from torch import Tensor
@@ -220,8 +222,9 @@ class Restyle:
     @property
     def batch_key(self) -> tuple[object, ...]:
         """Network, its changes, and shape: any styles and strengths share a pass."""
+        changes = tuple((sha256(learnt).digest(), much) for learnt, much in self.changes)
         is_whole = self.own is None
-        return ("restyle", self.network, self.changes, is_whole, *self.pixels.shape[1:])
+        return ("restyle", self.network, changes, is_whole, *self.pixels.shape[1:])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -355,7 +358,7 @@ class MapNoise:
     @property
     def batch_key(self) -> tuple[object, ...]:
         """Any looks share a pass."""
-        return ("map noise", self.network)
+        return ("map noise", self.network.model)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -368,7 +371,7 @@ class MeanOfLook:
     @property
     def batch_key(self) -> tuple[object, ...]:
         """A look into a table."""
-        return ("mean of look", self.network)
+        return ("mean of look", self.network.model)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -381,7 +384,7 @@ class Synthesise:
     @property
     def batch_key(self) -> tuple[object, ...]:
         """Points of the same length share a pass."""
-        return ("synthesise", self.network, self.w.shape[1])
+        return ("synthesise", self.network.model, self.w.shape[1])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -398,7 +401,7 @@ class InversionGradient:
     @property
     def batch_key(self) -> tuple[object, ...]:
         """Points of the same length share a pass, with any pictures."""
-        return ("inversion gradient", self.network, self.w.shape[1])
+        return ("inversion gradient", self.network.model, self.w.shape[1])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

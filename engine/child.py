@@ -107,7 +107,11 @@ class Child:
             if reason := self._reason_to_kill():
                 log.error("the worker of %s %s and is killed", self._device, reason)
                 self._process.kill()
-                await self._gone.wait()
+                # What it has started may hold its connection open.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(END_TIMEOUT_S):
+                        await self._gone.wait()
+                self._lose()
 
     async def end(self) -> None:
         """Kill the process, if it lives, and wait until all of it is gone."""
@@ -139,13 +143,25 @@ class Child:
     def _read(self, reports: Connection) -> None:
         """Run in a thread: hand reports to the loop until the process ends."""
         with reports, contextlib.suppress(RuntimeError):  # the loop may be closed
-            while True:
-                try:
-                    number, report = reports.recv()
-                except (EOFError, OSError):
-                    break
-                self._loop.call_soon_threadsafe(self._hear, number, report)
+            while (message := self._next_message(reports)) is not None:
+                self._loop.call_soon_threadsafe(self._hear, *message)
             self._loop.call_soon_threadsafe(self._lose)
+
+    def _next_message(self, reports: Connection) -> tuple[int, Report] | None:
+        """Wait for a message; None if there will be no more."""
+        try:
+            number, report = reports.recv()
+        except (EOFError, OSError):
+            return None
+        except Exception:
+            # It may have been any request's ending: all of them end here, and the process too.
+            log.exception(
+                "a message of the worker of %s can't be read, so it is ended; see whether there is "
+                "too little memory, or the engine's files are not those of the start",
+                self._device,
+            )
+            return None
+        return number, report
 
     def _hear(self, number: int, report: Report) -> None:
         self._silent_s = 0.0

@@ -8,6 +8,7 @@ NaN             the calls whose rows they are fail
 import gc
 import logging
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,11 +16,13 @@ import torch
 from torch import Tensor
 
 from engine import batching
-from engine.calls import Call
+from engine.calls import Call, NetworkRef
 from engine.errors import ModelUnavailable, NotANumber, OutOfMemory, UnknownModel, Unsupported
 
 log = logging.getLogger(__name__)
 
+# What torch's allocator of the CPU says, on Windows and elsewhere; it has no class of its own.
+_REFUSED = ("not enough memory", "can't allocate memory")
 _OF_THE_MODEL = (ModelUnavailable, UnknownModel, Unsupported)  # errors that all calls share
 
 
@@ -32,6 +35,10 @@ class Executor(Protocol):
         Raises:
             MemoryError, torch.OutOfMemoryError: try with fewer rows.
         """
+        ...
+
+    def fetch(self, network: NetworkRef) -> Future[Any] | None:
+        """Fetch what is not on this machine of a model, beside all passes; None if all of it is."""
         ...
 
     def kept(self) -> tuple[int, tuple[str, ...]]:
@@ -121,8 +128,7 @@ def is_out_of_memory(error: Exception) -> bool:
     """Tell whether fewer rows could have helped."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError | OutOfMemory):
         return True
-    # torch has no class of its own for the CPU's allocator.
-    return isinstance(error, RuntimeError) and "not enough memory" in str(error)
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _REFUSED)
 
 
 def _free_memory() -> None:

@@ -3,6 +3,7 @@
     tick:  line of calls --batching--> shares of one key --executor--> results --> pipelines resume
 
 A pipeline is resumed only when its result is there, so that a pass that failed can be repeated.
+A call of a model that is still being fetched stays in the line, and others run.
 
 While there are no requests, models are profiled: pipelines of the worker's own make passes of more
 and more rows, one a tick, so that a request that comes waits for one at most.
@@ -12,6 +13,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Hashable
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, TypeAlias
@@ -29,6 +31,7 @@ from engine.models.memory import memory_of
 from engine.models.shelf import Shelf
 from engine.passes import Executor, Memory
 from engine.pipelines import profiling
+from engine.pipelines.stages.aside import PATIENCE_S
 from engine.requests import Request
 from engine.turns import Turns
 from engine.worker_process import Link, Send
@@ -71,6 +74,7 @@ class _Running:
     row_count: int = 1
     parts: list[Any] = field(default_factory=list)  # results of the rows that are done
     rows_done: int = 0
+    fetch: Future[Any] | None = None  # of its call's model, as long as it must be waited for
 
     def ask(self, call: Call) -> None:
         """Wait for this call from now on.
@@ -159,10 +163,10 @@ class Worker:
 
     def tick(self) -> None:
         """Run one batch; its requests go to the back of the line."""
-        if not self._line:
-            return
+        self._end_fetches()
         line = self._whose_turn()
         if not line:
+            self._wait_for_fetches()
             return
         shares = batching.next_batch([job.waiting() for job in line], self._caps.cap)
         jobs = [line[share.position] for share in shares]
@@ -190,16 +194,32 @@ class Worker:
     def _whose_turn(self) -> list[_Running]:
         """The requests that may run now; profiles, of which one goes on, while there are none."""
         _, resident = self._executor.kept()
-        line = [job for job in self._line if not job.is_profile]
+        line = [job for job in self._line if not job.is_profile and not job.fetch]
         if not line:
             self._forget_profiles_of_models_given_up(resident)
-            return self._line[:1]
+            return [job for job in self._line if not job.fetch][:1]
         calls = [job.call for job in line]
         return [line[i] for i in self._turns.whose_turn(calls, resident, self._clock())]
 
+    def _end_fetches(self) -> None:
+        """Let those run whose model is here now; fail those whose model can't be fetched."""
+        for job in list(self._line):
+            if job.fetch and job.fetch.done():
+                error = job.fetch.exception()
+                job.fetch = None
+                if error:
+                    self._line.remove(job)
+                    self._resume(job, error)
+
+    def _wait_for_fetches(self) -> None:
+        """Have a rest, as nothing else is to be done, but look for orders soon."""
+        fetches = [job.fetch for job in self._line if job.fetch]
+        wait(fetches, PATIENCE_S, return_when=FIRST_COMPLETED)
+
     def _forget_profiles_of_models_given_up(self, resident: tuple[str, ...]) -> None:
         """To load one again would cost those that were asked for since their place."""
-        gone = [job for job in self._line if resident and job.model not in resident]
+        profiles = [job for job in self._line if job.is_profile]
+        gone = [job for job in profiles if resident and job.model not in resident]
         for job in gone:
             self._line.remove(job)
             self._profiled.discard(job.model)
@@ -280,6 +300,7 @@ class Worker:
                 self._report(job, call)
                 call = job.pipeline.send(None)
             job.ask(call)
+            self._fetch_model_of(job)
         except StopIteration as end:
             self._tell(job, self._ending(job, end.value))
         except Exception as error:  # noqa: BLE001  a broken pipeline ends its own request only
@@ -287,6 +308,12 @@ class Worker:
         else:
             self._line.append(job)
         torch.set_grad_enabled(False)  # whatever the pipeline did, its neighbours have none
+
+    def _fetch_model_of(self, job: _Running) -> None:
+        network = getattr(job.call, "network", None)
+        job.fetch = self._executor.fetch(network) if isinstance(network, NetworkRef) else None
+        if job.fetch:
+            self._tell(job, Progress(0, 0, stage=LOADING))
 
     def _report(self, job: _Running, report: Report) -> None:
         now = self._clock()

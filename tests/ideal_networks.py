@@ -6,7 +6,16 @@ import torch
 from PIL import Image
 
 from engine.batching import RowCaps
-from engine.calls import Conditioning, Decode, Denoise, EncodeText, NetworkRef, Pause, Report
+from engine.calls import (
+    Conditioning,
+    Decode,
+    Denoise,
+    EncodeText,
+    Facts,
+    NetworkRef,
+    Pause,
+    Report,
+)
 from engine.events import Finished, Picture
 from engine.messages import Start
 from engine.requests import Span, TextToImage, plain
@@ -68,12 +77,17 @@ class IdealNetworks:
     def kept(self):
         return 0, ("base",)
 
+    def fetch(self, network):
+        return None
+
     def fingerprint(self, model):
         return f"hash of {model}"
 
     def execute(self, calls):
         self.attempts += 1
         match calls[0]:
+            case Facts():
+                return [None for _ in calls]
             case EncodeText():
                 none = torch.zeros(1, 0)
                 return [Conditioning(torch.ones(1, 3, 2), none, none) for _ in calls]

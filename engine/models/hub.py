@@ -38,6 +38,33 @@ def localised(info: ModelInfo, config: EngineConfig) -> ModelInfo:
     return replace(info, where=str(where), tiny_vae=tiny_vae, tokenizer=tokenizer)
 
 
+def is_to_be_fetched(info: ModelInfo, config: EngineConfig) -> bool:
+    """Whether `localised` would fetch something, which may take hours."""
+    repositories = [
+        (where, "main", _WANTED_BESIDE)
+        for where in (info.tiny_vae, info.tokenizer)
+        if where and not Path(where).is_absolute()
+    ]
+    if info.source is Source.HUB:
+        repositories.append((info.where, info.revision, _WANTED))
+    folder = _folder(config)
+    return config.allow_downloads and not all(_is_cached(*one, folder) for one in repositories)
+
+
+def _is_cached(repository: str, revision: str, wanted: list[str], folder: Path) -> bool:
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        _cached(repository, revision, wanted, folder)
+    except LocalEntryNotFoundError:
+        return False
+    return True
+
+
+def _folder(config: EngineConfig) -> Path:
+    return config.models_dir / "hub"
+
+
 def _existing(info: ModelInfo, where: str) -> Path:
     path = Path(where)
     if not path.exists():
@@ -59,7 +86,7 @@ def _snapshot(
 ) -> Path:
     from huggingface_hub.errors import LocalEntryNotFoundError  # slow to import, rarely needed
 
-    folder = config.models_dir / "hub"
+    folder = _folder(config)
     try:
         return _cached(repository, revision, wanted, folder)
     except LocalEntryNotFoundError as error:

@@ -8,6 +8,7 @@ import gc
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -54,7 +55,7 @@ from engine.models.files import (
     read_header,
     weight_files,
 )
-from engine.models.hub import localised
+from engine.models.hub import is_to_be_fetched, localised
 from engine.models.ledger import Ledger
 from engine.models.memory import free_main_memory
 from engine.wording import Said
@@ -73,6 +74,7 @@ _FAMILY_MODULES: dict[Family, str] = {
 }
 _RESERVE = 0.2  # of the device's memory, for what the passes themselves need
 _CPU_SHARE = 0.6  # of the free main memory; the rest is the operating system's and others'
+_FETCHES = 4  # models that are fetched at once
 
 
 class Shelf:
@@ -95,6 +97,8 @@ class Shelf:
         self._models: dict[str, LoadedModel | LoadedGan] = {}
         self._kept: tuple[int, tuple[str, ...]] = (0, ())
         self._fingerprints: dict[str, str] = {}
+        self._fetches: dict[str, Future[Any]] = {}  # by model
+        self._fetchers = ThreadPoolExecutor(_FETCHES, thread_name_prefix="fetch")
         # A few megabytes, so they stay and need no place in the ledger.
         self._styles = StyleNetworks(self._device, vgg19=config.vgg19_file, notes=config.notes_dir)
         self._pairs = PairTeacher(self._device)
@@ -113,6 +117,22 @@ class Shelf:
         if model in STYLE_NETWORKS:
             return self._styles.fingerprint(model)
         return self._fingerprints.get(model, "")
+
+    def fetch(self, network: NetworkRef) -> Future[Any] | None:
+        """Fetch what is not on this machine of a model, in a thread; None if all of it is.
+
+        All who ask share one fetch. One that failed is begun anew for who asks after that.
+        """
+        name = network.model
+        if name in self._models or name not in self._catalogue.names():
+            return None
+        fetch = self._fetches.get(name)
+        info = self._catalogue.info(name)
+        if fetch is None and is_to_be_fetched(info, self._config):
+            log.info("fetching %s", name)
+            fetch = self._fetches[name] = self._fetchers.submit(localised, info, self._config)
+            fetch.add_done_callback(lambda _: self._fetches.pop(name))
+        return fetch
 
     def execute(self, calls: Sequence[Call]) -> list[Any]:
         """Return a result for each call, all of one batch key, from one pass of all their rows.

@@ -3,6 +3,9 @@
 words     one noise, and what lies between the prompts' encodings (frames drawn together)
 dreams    the great circle between the noise of their seeds
 pictures  what lies between their latents; words and dreams among pictures become pictures first
+
+Style references are shown to the model that draws the words; where it sees none, their look is laid
+over all frames alike.
 """
 
 import itertools
@@ -23,13 +26,22 @@ from engine.diffusion.prediction import ModelFacts
 from engine.events import Picture
 from engine.gan.walks import spherical
 from engine.media import animation, png, video
-from engine.pipelines.stages import autoencoding, denoising, dreaming, finishing, sources
+from engine.pipelines.stages import (
+    autoencoding,
+    denoising,
+    dreaming,
+    finishing,
+    moving,
+    references,
+    restyling,
+    sources,
+)
 from engine.pipelines.stages.aside import aside
 from engine.pipelines.stages.canvas import Canvas, canvas_of
 from engine.pipelines.stages.enlarging import covering, enlarged
 from engine.pipelines.stages.mixing import mixed, steered_between
 from engine.pipelines.stages.showing import preview_of
-from engine.requests import Morph, Waypoint
+from engine.requests import Morph, TextToImage, Waypoint
 
 DREAM_FACTOR = 4  # by which dreams are enlarged
 AT_ONCE = 16  # frames that are drawn together
@@ -100,6 +112,7 @@ class _Teller:
         drawn = sum(bool(stop.prompt) for stop in request.stops)
         self.is_drawn = drawn == len(request.stops)
         self._steps = request.drawing.steps
+        self._frames = request.frames
         self._total = request.frames + self._steps * (request.frames if self.is_drawn else drawn)
         self._done = 0
         self._has_previews = request.drawing.previews
@@ -117,11 +130,22 @@ class _Teller:
             self._shown = self._clock()
         yield Report(self._done, self._total, preview)
 
+    def expect_restyling(self) -> None:
+        """Have each frame counted twice: when it is there, and when it is restyled."""
+        self._total += self._frames
+
+    def on_restyled(self, count: int, newest: Tensor) -> Generator[Call, Any, None]:
+        """So many frames are restyled; `newest` (1, 3, H, W) is the last of them."""
+        yield from self.tell(self._total - self._frames + count - self._done, newest[0])
+
 
 def _through_words(request: Morph, teller: _Teller) -> Frames:
     drawing = request.drawing
     network = denoising.network_of(drawing)
     facts = yield Facts(network)
+    is_restyled = _is_restyled(drawing, facts)
+    if is_restyled:
+        teller.expect_restyling()
     canvas = canvas_of(drawing.width, drawing.height, facts)
     steered: list[Guidance] = []
     for stop in request.stops:
@@ -143,7 +167,7 @@ def _through_words(request: Morph, teller: _Teller) -> Frames:
             on_step=on_step,
         )
         frames += yield from _decoded(network, facts, canvas, latents, teller)
-    return frames
+    return (yield from _restyled(frames, drawing, teller)) if is_restyled else frames
 
 
 def _through_dreams(request: Morph, teller: _Teller) -> Frames:
@@ -177,6 +201,9 @@ def _through_pictures(request: Morph, teller: _Teller) -> Frames:
     drawing = request.drawing
     network = denoising.network_of(drawing)
     facts = yield Facts(network)
+    is_restyled = _is_restyled(drawing, facts)
+    if is_restyled:
+        teller.expect_restyling()
     canvas = canvas_of(drawing.width, drawing.height, facts)
     stops: list[Tensor] = []
     for stop in request.stops:
@@ -186,7 +213,20 @@ def _through_pictures(request: Morph, teller: _Teller) -> Frames:
         pair = torch.cat([stops[way.start], stops[way.end]])
         weights = torch.stack([1 - way.shares, way.shares], dim=1).to(pair)
         frames += yield from _decoded(network, facts, canvas, mixed(pair, weights), teller)
-    return frames
+    return (yield from _restyled(frames, drawing, teller)) if is_restyled else frames
+
+
+def _is_restyled(drawing: TextToImage, facts: ModelFacts) -> bool:
+    """Whether the look of style references is laid over the frames."""
+    has_look = bool(drawing.style_references and drawing.style_weight)
+    return has_look and not references.are_shown(drawing, facts)
+
+
+def _restyled(frames: list[Image.Image], drawing: TextToImage, teller: _Teller) -> Frames:
+    """All frames in the look of the style references, steady."""
+    look = yield from restyling.look_of_references(drawing, max(frames[0].size))
+    pixels = [sources.pixels_of(frame) for frame in frames]
+    return _images((yield from moving.restyled_frames(pixels, *look, teller.on_restyled)))
 
 
 def _latents(

@@ -36,6 +36,9 @@ from engine.pipelines.stages.aside import aside
 from engine.pipelines.stages.showing import preview_of
 from engine.pipelines.stages.versions import restyled_versions
 from engine.requests import (
+    MAX_SIDE,
+    MIN_SIDE,
+    SIZE_STEP,
     ImageToImage,
     KeepColour,
     Stride,
@@ -312,18 +315,24 @@ def _redrawn(
 ) -> FramesOf:
     """Draw the content again, shown the styles; where the model sees none, lay them over it.
 
-    The versions differ in seed and style alone, and are drawn in one pass.
+    The versions differ in seed and style alone, and are drawn in one pass. What is too large or too
+    thin to be drawn is scaled for it and back.
     """
     request = versions[0].request
     facts: ModelFacts = yield Facts(NetworkRef(request.model))
     height, width = content.shape[1:]
-    (source,) = png.images_of_pixels(content[None].numpy())
+    scale = min(1.0, MAX_SIDE / max(height, width))
+    drawn_height, drawn_width = (
+        max(MIN_SIDE, round(side * scale / SIZE_STEP) * SIZE_STEP) for side in (height, width)
+    )
+    canvas = restyling.resized(content[None], drawn_height, drawn_width)
+    (source,) = png.images_of_pixels(canvas.numpy())
     edit = ImageToImage(
         model=request.model,
         prompt=request.prompt or ANY_PAINTING,
         seed=versions[0].seed,
-        width=max(64, round(width / 8) * 8),
-        height=max(64, round(height / 8) * 8),
+        width=drawn_width,
+        height=drawn_height,
         image_count=len(versions),
         source=png.encode_png(source),
         strength=REDRAWN * request.strength,

@@ -18,10 +18,17 @@ def mixed(latents: Tensor, weights: Tensor) -> Tensor:
     A mean of latents has less contrast than each of them, and decodes to a grey haze: each
     channel gets back the spread that the mixed pictures have.
     """
-    mean = torch.einsum("bn,nchw->bchw", weights, latents)
-    wanted = weights @ _spread(latents).flatten(1)  # (B, C)
-    centre = mean.mean((2, 3), keepdim=True)
-    gain = wanted[:, :, None, None] / _spread(mean).clamp_min(_LEAST_SPREAD)
+    spread = _spread(latents)
+    # Row by row: how many there are would change the last bits of a product of all.
+    return torch.stack([_mixture(latents, spread, row.view(-1, 1, 1, 1)) for row in weights])
+
+
+def _mixture(latents: Tensor, spread: Tensor, shares: Tensor) -> Tensor:
+    """One picture (C, h, w) of shares (n, 1, 1, 1) of others with a spread of (n, C, 1, 1)."""
+    mean = (shares * latents).sum(0)
+    wanted = (shares * spread).sum(0)
+    centre = mean.mean((1, 2), keepdim=True)
+    gain = wanted / _spread(mean[None])[0].clamp_min(_LEAST_SPREAD)
     return centre + (mean - centre) * gain
 
 

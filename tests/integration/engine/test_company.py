@@ -41,6 +41,9 @@ class Witness:
         self.answers += zip(company, answers, strict=True)
         return answers
 
+    def fetch(self, network):
+        return self.shelf.fetch(network)
+
     def kept(self):
         return self.shelf.kept()
 

@@ -129,6 +129,44 @@ async def test_a_worker_that_hangs_in_one_pass_is_replaced_though_its_heart_beat
     assert "worked at one pass" in caplog.text
 
 
+async def test_a_worker_whose_message_can_not_be_read_is_replaced(caplog):
+    async with host.open_host(ONE, _send_garbage) as engine:
+        for _ in range(2):
+            with pytest.raises(WorkerDied):
+                await engine.run(a_request(), ignore)
+        assert engine.status().workers[0].restarts >= 1
+    assert "a message of the worker of fake can't be read" in caplog.text
+
+
+def _send_garbage(link):
+    link.orders.recv()
+    link.reports.send_bytes(b"garbage, not a pickle")
+    signal.pause()
+
+
+async def test_a_killed_worker_whose_connection_stays_open_does_not_hang_its_callers(monkeypatch):
+    monkeypatch.setattr(child, "CHECK_S", 0.1)
+    monkeypatch.setattr(child, "END_TIMEOUT_S", 0.5)
+    async with host.open_host(replace(ONE, silence_timeout_s=0.5), _leave_a_heir) as engine:
+        async with asyncio.timeout(20):
+            with pytest.raises(WorkerDied):
+                await engine.run(a_request(), ignore)
+
+
+def _leave_a_heir(link):
+    """Fall silent, after another process has got hold of the connection."""
+    from engine.messages import NO_REQUEST, Heartbeat
+
+    link.orders.recv()
+    if os.fork() == 0:
+        with contextlib.suppress(EOFError):
+            while True:  # as long as there is a host
+                link.orders.recv()
+        os._exit(0)
+    link.reports.send((NO_REQUEST, Heartbeat()))
+    signal.pause()
+
+
 async def test_a_worker_that_is_busy_for_longer_than_the_silence_timeout_is_left_alone():
     config = replace(ONE, silence_timeout_s=4.0)
     async with open_fake_engine(config, step_delay_s=5.0) as engine:

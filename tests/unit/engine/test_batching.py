@@ -1,8 +1,23 @@
+import pickle
+
 import pytest
 import torch
 
 from engine.batching import RowCaps, Share, Waiting, can_be_cut, next_batch, row_count, rows_of
-from engine.calls import Conditioning, Decode, Denoise, EncodeText, NetworkRef, Pause, StyleTokens
+from engine.calls import (
+    Conditioning,
+    Decode,
+    Denoise,
+    EncodeText,
+    InversionGradient,
+    MapNoise,
+    MeanOfLook,
+    NetworkRef,
+    Pause,
+    Restyle,
+    StyleTokens,
+    Synthesise,
+)
 from engine.requests import Span
 
 NETWORK = NetworkRef("base")
@@ -79,6 +94,35 @@ def test_calls_without_rows_of_pixels_or_latents_are_never_cut():
 def test_what_is_no_call_is_refused():
     with pytest.raises(TypeError, match="str"):
         row_count("fox")
+
+
+def test_what_is_remembered_of_calls_holds_none_of_their_weights():
+    generator = NetworkRef("own 0123456789abcdef", weights=bytes(100_000))
+    pixels, w = torch.zeros(1, 3, 8, 8), torch.zeros(1, 4)
+    heavy = [
+        MapNoise(generator, w, torch.zeros(1)),
+        MeanOfLook(generator, torch.zeros(1)),
+        Synthesise(generator, w),
+        InversionGradient(generator, w, pixels),
+        Restyle(NETWORK, pixels, w, torch.ones(1), changes=((bytes(100_000), 0.5),)),
+    ]
+    caps = RowCaps(tick_budget_s=1.0, most=8)
+    for call in heavy:
+        caps.ran(call.batch_key, 1, 0.0)
+        caps.ran_out(call.batch_key, 2)
+    assert len(caps._measured) == len(caps._limits) == len(heavy)
+    assert len(pickle.dumps([list(caps._measured), list(caps._limits)])) < 2000
+
+
+def test_restylings_by_different_changes_share_no_pass():
+    pixels, code = torch.zeros(1, 3, 8, 8), torch.zeros(1, 4)
+
+    def key(*changes):
+        return Restyle(NETWORK, pixels, code, torch.ones(1), changes=changes).batch_key
+
+    ways = [(), ((b"a", 0.5),), ((b"b", 0.5),), ((b"a", 0.25),), ((b"a", 0.5), (b"b", 0.5))]
+    assert len({key(*changes) for changes in ways}) == len(ways)
+    assert key((b"a", 0.5)) == key((b"a", 0.5))
 
 
 def learnt(caps, seconds_of, passes=12):

@@ -1,8 +1,10 @@
+from concurrent.futures import Future
+
 import pytest
 import torch
 
 from engine.batching import RowCaps
-from engine.calls import Conditioning, Decode, Denoise, EncodeText, Pause
+from engine.calls import Conditioning, Decode, Denoise, EncodeText, Facts, NetworkRef, Pause
 from engine.errors import Defect, ModelUnavailable, NotANumber, OutOfMemory, Unsupported
 from engine.events import Failed, Finished, Progress, Started
 from engine.messages import Cancel, Start
@@ -204,6 +206,21 @@ def test_out_of_memory_halves_the_batch_until_it_fits(reports):
         assert reports.images(number) == alone(request)
 
 
+def test_memory_that_the_cpu_refuses_halves_the_batch_too(reports):
+    class Greedy(IdealNetworks):
+        def denoise(self, calls):
+            if sum(len(call.x) for call in calls) > 2:
+                torch.empty(1 << 50)
+            return super().denoise(calls)
+
+    networks = Greedy()
+    worker = a_worker(reports, networks)
+    worker.obey(1, Start(a_request(image_count=8)))
+    finish(worker)
+    assert set(networks.passes) == {2}
+    assert reports.images(1) == alone(a_request(image_count=8))
+
+
 def test_only_a_batch_of_one_row_fails_for_lack_of_memory(reports):
     networks = IdealNetworks(most_rows=0)
     worker = a_worker(reports, networks)
@@ -295,6 +312,88 @@ def test_a_pipeline_may_go_on_after_an_error(reports):
     worker.obey(1, Start(a_request()))
     finish(worker)
     assert reports.images(1) == alone(a_request())
+
+
+class FarNetworks(IdealNetworks):
+    """Has to fetch one model from far away."""
+
+    def __init__(self):
+        super().__init__()
+        self.fetching = Future()
+
+    def fetch(self, network):
+        return self.fetching if network.model == "far" else None
+
+
+def draw_by(request):
+    """`draw` by the model of the request."""
+    yield Facts(NetworkRef(request.model))
+    return (yield from draw(request))
+
+
+def with_far_model(reports, networks):
+    """A worker with two requests of the model that is far, and one of another."""
+    worker = a_worker(reports, networks, begin=draw_by)
+    for number, model in {1: "far", 2: "base", 3: "far"}.items():
+        worker.obey(number, Start(a_request(model=model)))
+    while not isinstance(reports.ending(2), Finished):
+        worker.tick()
+    return worker
+
+
+def test_while_a_model_is_fetched_the_requests_of_others_run(reports):
+    networks = FarNetworks()
+    worker = with_far_model(reports, networks)
+    assert reports.images(2) == alone(a_request())
+    attempts = networks.attempts
+    worker.tick()
+    assert networks.attempts == attempts
+    assert not worker.is_idle
+    for number in (1, 3):
+        assert reports[number] == [Started(), Progress(0, 0, stage="loading")]
+    networks.fetching.set_result(None)
+    finish(worker)
+    assert reports.images(1) == reports.images(3) == alone(a_request())
+
+
+def test_a_model_that_can_not_be_fetched_fails_its_own_requests_only(reports):
+    networks = FarNetworks()
+    worker = with_far_model(reports, networks)
+    networks.fetching.set_exception(ModelUnavailable("far", "the hub is down"))
+    finish(worker)
+    assert [str(reports.ending(number).error) for number in (1, 3)] == [
+        "the model far can't be loaded: the hub is down"
+    ] * 2
+    assert isinstance(reports.ending(2), Finished)
+
+
+def test_who_cancels_leaves_the_fetch_to_the_others(reports):
+    networks = FarNetworks()
+    worker = with_far_model(reports, networks)
+    worker.obey(1, Cancel())
+    networks.fetching.set_result(None)
+    finish(worker)
+    assert isinstance(reports.ending(1), Progress)
+    assert isinstance(reports.ending(3), Finished)
+
+
+def test_the_profile_of_a_model_that_is_fetched_waits_for_it(reports):
+    networks = FarNetworks()
+
+    def profile(model):
+        yield Facts(NetworkRef("far"))
+        yield from growing(model)
+
+    networks.kept = lambda: (0, ())
+    worker, caps = profiling(reports, networks, profile=profile)
+    worker.tick()
+    worker.obey(1, Start(a_request()))
+    while not isinstance(reports.ending(1), Finished):
+        worker.tick()
+    assert caps.cap(decoding()) <= 2
+    networks.fetching.set_result(None)
+    finish(worker)
+    assert caps.cap(decoding()) == 8
 
 
 def test_loading_a_model_is_told_to_those_who_wait_and_is_no_device_time(reports):

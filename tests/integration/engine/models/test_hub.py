@@ -1,17 +1,22 @@
 """Fetching from the hub, against one on loopback that speaks the hub's protocol."""
 
+import asyncio
 import hashlib
 import json
-import os
 import subprocess
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
 from urllib.parse import unquote, urlsplit
 
 import pytest
+
+from engine import host, worker_process
+from engine.config import EngineConfig
+from engine.errors import ModelUnavailable
 
 COMMIT = "0123456789012345678901234567890123456789"
 FETCH = """
@@ -37,6 +42,7 @@ class Hub(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     repositories: ClassVar[dict[str, dict[str, bytes]]] = {}
     asked: ClassVar[list[str]] = []
+    is_open: ClassVar[threading.Event]  # files are given only when it is set
 
     def do_GET(self):
         self.answer()
@@ -69,6 +75,7 @@ class Hub(BaseHTTPRequestHandler):
                 about = {"id": name, "modelId": name, "sha": COMMIT, "siblings": siblings}
                 return json.dumps(about).encode(), {}
             if path.startswith(f"/{name}/resolve/"):
+                self.is_open.wait()
                 file = path.split("/resolve/")[1].split("/", 1)[1]
                 if file in files:
                     return files[file], {"ETag": f'"{digest(files[file])}"'}
@@ -91,33 +98,38 @@ def digest(data):
 @pytest.fixture
 def hub():
     """Serve repositories; a dictionary of theirs, each a dictionary of files."""
-    handler = type("TheHub", (Hub,), {"repositories": {}, "asked": []})
+    is_open = threading.Event()
+    is_open.set()
+    handler = type("TheHub", (Hub,), {"repositories": {}, "asked": [], "is_open": is_open})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     handler.address = f"http://127.0.0.1:{server.server_port}"
     yield handler
+    is_open.set()
     server.shutdown()
     thread.join()
     server.server_close()
 
 
 @pytest.fixture
-def fetch(hub, tmp_path):
+def our_hub(hub, tmp_path, monkeypatch):
+    """The hub, which is that of all processes started from now on."""
+    monkeypatch.setenv("HF_ENDPOINT", hub.address)
+    monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
+    monkeypatch.setenv("HF_HUB_DISABLE_TELEMETRY", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    return hub
+
+
+@pytest.fixture
+def fetch(our_hub, tmp_path):
     """Fetch a repository in a process of its own, whose hub is ours."""
 
     def fetching(name):
-        environment = {
-            **os.environ,
-            "HF_ENDPOINT": hub.address,
-            "HF_HUB_DISABLE_XET": "1",
-            "HF_HUB_DISABLE_TELEMETRY": "1",
-            "HF_HOME": str(tmp_path / "home"),
-            "NO_PROXY": "127.0.0.1",
-        }
         done = subprocess.run(
             [sys.executable, "-c", FETCH, name, str(tmp_path / "models")],
-            env=environment,
             capture_output=True,
             text=True,
             check=False,
@@ -127,6 +139,10 @@ def fetch(hub, tmp_path):
         return done.stdout.strip()
 
     return fetching
+
+
+def ignore(event):
+    pass
 
 
 def files_of(folder):
@@ -171,3 +187,57 @@ def test_a_repository_that_does_not_exist_is_named(fetch):
     answer = fetch("someone/nowhere")
     assert "ModelUnavailable" in answer
     assert "someone/nowhere can't be fetched" in answer
+
+
+STUCK_S = 3.0
+
+
+def _work(link):
+    """Work as usual, with what takes long to import here already."""
+    import engine.models.families.stable_diffusion
+    import engine.worker  # noqa: F401
+
+    worker_process.run(host._begin, link)
+
+
+@pytest.mark.timeout(180)  # a fresh process imports torch and diffusers
+async def test_others_draw_while_a_model_is_fetched_for_longer_than_a_worker_may_be_stuck(
+    our_hub, checkpoints, request_of, tmp_path
+):
+    folder = checkpoints / "sd1"
+    our_hub.repositories["someone/far"] = {
+        name: (folder / name).read_bytes() for name in files_of(folder)
+    }
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        "[models]\n"
+        f"near = {{ family = 'sd1', where = '{folder}' }}\n"
+        "far = { family = 'sd1', where = 'someone/far' }\n"
+        "nowhere = { family = 'sd1', where = 'someone/nowhere' }\n"
+    )
+    config = EngineConfig(
+        devices=("cpu",),
+        catalogue_files=(file,),
+        models_dir=tmp_path,
+        threads=1,
+        allow_downloads=True,
+        stuck_timeout_s=STUCK_S,
+    )
+    near, far, nowhere = (request_of(name, steps=1) for name in ("near", "far", "nowhere"))
+    our_hub.is_open.clear()
+    async with host.open_host(config, _work) as engine:
+        await engine.run(near, ignore)
+        fetches = [asyncio.create_task(engine.run(far, ignore)) for _ in range(2)]
+        while not any(path.startswith("/someone/far/resolve") for path in our_hub.asked):
+            await engine.run(near, ignore)
+        begun = time.monotonic()
+        with pytest.raises(ModelUnavailable, match="someone/nowhere can't be fetched"):
+            await engine.run(nowhere, ignore)
+        while time.monotonic() < begun + 1.4 * STUCK_S:
+            assert len((await engine.run(near, ignore)).images) == 2
+        assert not any(fetch.done() for fetch in fetches)
+        fetches[0].cancel()
+        our_hub.is_open.set()
+        assert len((await fetches[1]).images) == 2
+        assert engine.status().workers[0].restarts == 0
+    assert sum(path.endswith("/unet/config.json") for path in our_hub.asked) <= 2  # HEAD and GET

@@ -3,11 +3,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from engine import calls
 from engine.errors import InvalidRequest, UnreadableImage
 from engine.pipelines import blend
+from engine.pipelines.stages.mixing import mixed
 from engine.requests import Blend, plain
 
 
@@ -79,6 +81,15 @@ def test_each_image_of_a_chaotic_blend_is_made_by_its_seed_alone(driver):
     for i, picture in enumerate(together):
         (alone,) = driver.run(blend.run(replace(request, seed=20 + i, image_count=1)))
         assert alone.png == picture.png
+
+
+def test_a_mixture_is_the_same_to_the_last_bit_whatever_is_mixed_beside_it():
+    generator = torch.Generator().manual_seed(0)
+    latents = torch.randn(5, 4, 24, 24, generator=generator)
+    weights = torch.rand(8, 5, generator=generator).softmax(1)
+    together = mixed(latents, weights)
+    for row, alone in zip(together, weights.split(1), strict=True):
+        assert torch.equal(row, mixed(latents, alone)[0])
 
 
 def test_mixing_keeps_the_contrast_of_what_is_mixed(driver):

@@ -10,7 +10,15 @@ from engine import calls
 from engine.errors import InvalidRequest, UnreadableImage, Unsupported
 from engine.media.video import video_frames
 from engine.pipelines import morph
-from engine.requests import Morph, PromptPart, Span, TextToImage, Waypoint, plain
+from engine.requests import (
+    Morph,
+    PromptPart,
+    Span,
+    StyleReference,
+    TextToImage,
+    Waypoint,
+    plain,
+)
 
 
 def png_of(colour, size=(64, 64)):
@@ -32,6 +40,15 @@ PICTURES = Morph(
 )
 FOX, OWL = Waypoint(prompt=plain("a fox")), Waypoint(prompt=plain("an owl"))
 WORDS = replace(PICTURES, stops=(FOX, OWL))
+MIXED = replace(PICTURES, stops=(FOX, *PICTURES.stops))
+GREEN = (10, 200, 30)
+
+
+def styled(request, weight=1000):
+    """The same morph in the look of a green picture."""
+    references = (StyleReference(png_of(GREEN)),)
+    drawing = replace(request.drawing, style_references=references, style_weight=weight)
+    return replace(request, drawing=drawing)
 
 
 def frames_of(picture):
@@ -122,9 +139,28 @@ def test_words_among_pictures_become_pictures_first(driver):
     assert abs(colours_of(picture)[0] - RED).max() < 6
 
 
-@pytest.mark.parametrize(
-    "request_", [PICTURES, WORDS, replace(PICTURES, stops=(FOX, *PICTURES.stops))]
-)
+@pytest.mark.parametrize("request_", [WORDS, MIXED])
+def test_style_references_lay_one_look_over_all_frames(driver, request_):
+    (picture,) = driver.run(morph.run(styled(request_)))
+    assert abs(colours_of(picture) - GREEN).max() < 20
+    painted = driver.model.asked(calls.Restyle)
+    assert sum(len(call.pixels) for call in painted) == 5
+    own = painted[0].own[0]  # one light for all, so that nothing flickers
+    assert all((call.own == own).all() for call in painted)
+    (plain_one,), (unweighed,) = (
+        driver.run(morph.run(request)) for request in (request_, styled(request_, weight=0))
+    )
+    assert plain_one.animation == unweighed.animation != picture.animation
+
+
+def test_a_model_that_sees_style_references_draws_the_words_by_them(driver):
+    seeing = driver.with_facts(style_side=16)
+    seeing.run(morph.run(styled(WORDS)))
+    assert seeing.model.asked(calls.EncodeReference)
+    assert not seeing.model.asked(calls.Restyle)
+
+
+@pytest.mark.parametrize("request_", [PICTURES, WORDS, MIXED, styled(WORDS), styled(MIXED)])
 def test_progress_rises_to_its_total(driver, request_):
     driver.run(morph.run(request_))
     told = driver.model.asked(calls.Report)

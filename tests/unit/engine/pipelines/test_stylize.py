@@ -388,6 +388,22 @@ def test_diffusion_draws_the_content_again_before_it_is_restyled(painter):
 REDRAWN = replace(REQUEST, method=StyleMethod.DIFFUSION, model="ideal", size=64)
 
 
+@pytest.mark.parametrize(
+    ("size", "drawn"), [((2304, 256), (2048, 224)), ((2200, 16), (2048, 64)), ((20, 90), (64, 88))]
+)
+def test_a_content_too_large_or_too_thin_to_be_drawn_is_scaled_for_it_and_back(
+    painter, size, drawn
+):
+    ramp = Image.linear_gradient("L").rotate(90).resize(size).convert("RGB")  # black to white
+    (picture,) = painter.run(replace(REDRAWN, content=png_of(ramp), size=0, strength=0.3))
+    assert (picture.width, picture.height) == size
+    (call,) = painter.asked(calls.Encode)
+    assert tuple(call.pixels.shape[2:]) == drawn[::-1]
+    columns = call.pixels.mean((0, 1, 2))
+    assert columns[0] < 0.05
+    assert columns[-1] > 0.95  # nothing was cut off
+
+
 def assert_told_in_order(painter):
     """Progress only grows, and ends at its total."""
     reports = painter.asked(calls.Report)
