@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -19,10 +18,10 @@ from bot.faces.web.config import WebConfig
 from bot.faces.web.links import export_links, picture_links
 from bot.faces.web.meanwhile import open_meanwhile
 from bot.prompts import Wildcards
-from bot.settings import Settings, misspelt, no_such_setting
+from bot.settings import Settings, given_variables, misspelt, no_such_setting
 from bot.storage import migration
-from bot.storage.database import open_database
-from bot.storage.waiting import wait_for
+from bot.storage.database import Database, database_url, open_database
+from bot.storage.waiting import refusals_named, wait_for
 from bot.storage.wildcards import wildcard_texts
 from bot.studio.contract import JobView, Limits
 from bot.studio.moderation import OperatorRules
@@ -61,29 +60,30 @@ async def open_studio_of(settings: Settings, *, with_engine: bool = True) -> Asy
             engine = await stack.enter_async_context(open_engine(config))
         except BadCatalogue as error:
             raise BadConfiguration("ATELIER_ENGINE__CATALOGUE_FILES", str(error)) from error
-        studio = await stack.enter_async_context(
-            open_studio(
-                engine,
-                database_url=settings.resolved_database_url,
-                images_dir=settings.data_dir / "images",
-                limits=Limits(**settings.limits.model_dump()),
-                slots=settings.engine.slots,
-                upload_limits=UploadLimits(max_bytes=settings.upload_max_mb * 2**20),
-                training_steps=settings.style_training_steps,
-                optimiser="vgg19" if settings.engine.vgg19_file else "style",
-                training_rules=TrainingRules(
-                    minutes=settings.gan_training_minutes,
-                    is_open=settings.gan_training_by == "members",
-                ),
-                everywhere=OperatorRules(
-                    blocked_members=frozenset(settings.moderation.blocked_members),
-                    forbidden_words=settings.moderation.forbidden_words,
-                ),
-                jobs_kept=timedelta(days=settings.forget_jobs_after_days) or None,
-                is_running=with_engine,
-                wildcards=Wildcards.from_texts(lists),
+        with refusals_named(database_url(settings.resolved_database_url)):
+            studio = await stack.enter_async_context(
+                open_studio(
+                    engine,
+                    database_url=settings.resolved_database_url,
+                    images_dir=settings.data_dir / "images",
+                    limits=Limits(**settings.limits.model_dump()),
+                    slots=settings.engine.slots,
+                    upload_limits=UploadLimits(max_bytes=settings.upload_max_mb * 2**20),
+                    training_steps=settings.style_training_steps,
+                    optimiser="vgg19" if settings.engine.vgg19_file else "style",
+                    training_rules=TrainingRules(
+                        minutes=settings.gan_training_minutes,
+                        is_open=settings.gan_training_by == "members",
+                    ),
+                    everywhere=OperatorRules(
+                        blocked_members=frozenset(settings.moderation.blocked_members),
+                        forbidden_words=settings.moderation.forbidden_words,
+                    ),
+                    jobs_kept=timedelta(days=settings.forget_jobs_after_days) or None,
+                    is_running=with_engine,
+                    wildcards=Wildcards.from_texts(lists),
+                )
             )
-        )
         studio.register_deliverer("console", ConsoleDeliverer())
         yield studio
 
@@ -96,7 +96,7 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     Raises:
         BadConfiguration: a setting has a value that can't work.
     """
-    for name in misspelt(os.environ):
+    for name in misspelt(given_variables()):
         log.warning("%s: %s", name, no_such_setting(name))
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -152,10 +152,11 @@ async def migrate(settings: Settings) -> None:
     """Bring the database to the newest schema.
 
     Raises:
+        BadConfiguration: the database can't be used.
         StorageUnavailable: the database does not answer.
     """
     _prepare(settings.data_dir)
-    async with open_database(settings.resolved_database_url) as database:
+    async with _opened_database(settings) as database:
         await migration.upgrade(database)
 
 
@@ -168,14 +169,23 @@ def web_problem(settings: Settings) -> str:
     return ""
 
 
-async def schema_problem(settings: Settings) -> str:
-    """What is wrong with the database, or nothing."""
-    try:
-        async with open_database(settings.resolved_database_url) as database:
-            is_current = await migration.is_current(database)
-    except UserError as error:
-        return str(error)
-    return "" if is_current else "its schema is of another version"
+async def is_schema_current(settings: Settings) -> bool:
+    """Whether the database has the newest schema; False where it is older, or has none yet.
+
+    Raises:
+        BadConfiguration: the database can't be used, or is of a newer version.
+        StorageUnavailable: the database does not answer.
+    """
+    async with _opened_database(settings) as database:
+        return await migration.is_current(database)
+
+
+@asynccontextmanager
+async def _opened_database(settings: Settings) -> AsyncIterator[Database]:
+    url = database_url(settings.resolved_database_url)
+    with refusals_named(url):
+        async with open_database(url) as database:
+            yield database
 
 
 def _faces(settings: Settings, studio: Atelier, announce: Callable[[str], None]) -> list[_Face]:

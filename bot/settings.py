@@ -4,13 +4,17 @@ Nested names use two underscores: `ATELIER_WEB__PORT=8080` is `[web] port = 8080
 """
 
 import difflib
+import json
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import (
     AliasChoices,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -19,6 +23,9 @@ from pydantic import (
 )
 from pydantic_settings import (
     BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -28,6 +35,25 @@ from bot.errors import BadConfiguration
 from engine.api import EngineConfig
 
 PREFIX = "ATELIER_"
+TOML_FILE = "atelier.toml"
+
+_T = TypeVar("_T")
+
+
+def _parts(value: object) -> object:
+    """What a variable lists: as JSON, or with commas between."""
+    if not isinstance(value, str):
+        return value
+    if not value.lstrip().startswith("["):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    try:
+        return json.loads(value)
+    except ValueError:
+        msg = 'is no list; write a, b or ["a", "b"]'
+        raise ValueError(msg) from None
+
+
+_Listed: TypeAlias = Annotated[tuple[_T, ...], NoDecode, BeforeValidator(_parts)]
 
 
 class _Section(BaseModel):
@@ -42,6 +68,17 @@ class WebSettings(_Section):
     port: int = Field(default=8080, ge=0, le=65535)
     token: SecretStr = SecretStr("")
     public_url: str = ""  # of links sent to chats; empty: none are sent
+
+    @field_validator("public_url")
+    @classmethod
+    def _has_a_host(cls, url: str) -> str:
+        """Links begin with it, and requests are let in by the host that it names."""
+        parts = urlsplit(url)
+        if url and not (parts.scheme in ("http", "https") and parts.hostname):
+            place = url.rpartition("//")[2] or "atelier.example.com"
+            msg = f"must begin with http:// or https:// and name a host: write https://{place}"
+            raise ValueError(msg)
+        return url
 
 
 class DiscordSettings(_Section):
@@ -58,8 +95,8 @@ class EngineSettings(_Section):
     """The engine; see `engine.config.EngineConfig` for the meaning of each."""
 
     fleet: Literal["local"] = "local"
-    devices: tuple[str, ...] = ("auto",)
-    catalogue_files: tuple[Path, ...] = ()
+    devices: _Listed[str] = Field(default=("auto",), min_length=1)
+    catalogue_files: _Listed[Path] = ()
     memory_budget_mb: int = Field(default=0, ge=0)
     slots: int = Field(default=4, ge=1, le=64)  # jobs that each device is given at once
     max_rows: int = Field(default=0, ge=0, le=256)
@@ -86,8 +123,8 @@ class LimitSettings(_Section):
 class ModerationSettings(_Section):
     """What is forbidden everywhere, beside what the admins of a server forbid in it."""
 
-    blocked_members: tuple[int, ...] = ()  # ids of accounts
-    forbidden_words: tuple[str, ...] = ()  # in prompts; whole words
+    blocked_members: _Listed[int] = ()  # ids of accounts
+    forbidden_words: _Listed[str] = ()  # in prompts; whole words
 
     @field_validator("forbidden_words")
     @classmethod
@@ -100,6 +137,14 @@ class ModerationSettings(_Section):
         return words
 
 
+class _EnvFile(DotEnvSettingsSource):
+    """`.env`, in which other programs may have their own variables."""
+
+    def __call__(self) -> dict[str, Any]:
+        """Those that are read alone, as from the environment."""
+        return EnvSettingsSource.__call__(self)
+
+
 class Settings(BaseSettings):
     """Everything an operator can set."""
 
@@ -107,8 +152,8 @@ class Settings(BaseSettings):
         env_prefix=PREFIX,
         env_nested_delimiter="__",
         env_file=".env",
-        toml_file="atelier.toml",
-        extra="ignore",
+        toml_file=TOML_FILE,
+        extra="forbid",
         frozen=True,
         populate_by_name=True,
     )
@@ -153,12 +198,12 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order of precedence, strongest first."""
         toml = TomlConfigSettingsSource(settings_cls)
-        return init_settings, env_settings, dotenv_settings, toml, file_secret_settings
+        return init_settings, env_settings, _EnvFile(settings_cls), toml, file_secret_settings
 
     @property
     def resolved_database_url(self) -> str:
@@ -201,13 +246,18 @@ def read_settings(overrides: Mapping[str, object] | None = None) -> Settings:
         return Settings(**dict(overrides or {}))  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors()[0]
-        name = PREFIX + "__".join(str(place) for place in first["loc"]).upper()
+        places = [place for place in first["loc"] if isinstance(place, str)]
+        name = PREFIX + "__".join(places).upper()
         name = name.replace("ATELIER_DISCORD_TOKEN", "DISCORD_TOKEN")
-        if first["type"] == "extra_forbidden":
+        is_unknown = first["type"] == "extra_forbidden"
+        if is_unknown and len(places) == 1:  # of variables those that are read are taken alone
+            reason = no_such_setting(places[0], Settings.model_fields)
+            raise BadConfiguration(f"{places[0]} in {TOML_FILE}", reason) from None
+        if is_unknown:
             raise BadConfiguration(name, no_such_setting(name)) from None
         raise BadConfiguration(name, first["msg"].removeprefix("Value error, ")) from None
-    except ValueError as error:  # a broken TOML file or an unparsable nested value
-        raise BadConfiguration("atelier.toml or .env", str(error)) from None
+    except ValueError as error:  # a broken TOML file or an unparsable section
+        raise BadConfiguration(f"{TOML_FILE} or .env", str(error)) from None
 
 
 def setting_names() -> tuple[str, ...]:
@@ -222,22 +272,28 @@ def setting_names() -> tuple[str, ...]:
     return tuple(names)
 
 
-def no_such_setting(name: str) -> str:
-    """What is wrong with a variable that is not read, and the one that may be meant."""
-    near = difflib.get_close_matches(name, setting_names(), n=1, cutoff=0.8)
+def no_such_setting(name: str, known: Iterable[str] | None = None) -> str:
+    """What is wrong with a name that is not read, and the one that may be meant."""
+    near = difflib.get_close_matches(name, known or setting_names(), n=1, cutoff=0.8)
     return f"there is no such setting; did you mean {near[0]}?" if near else "is no setting"
 
 
+def given_variables() -> frozenset[str]:
+    """The names of all that are given, in the environment or in `.env`."""
+    return frozenset(os.environ).union(_EnvFile(Settings, case_sensitive=True).env_vars)
+
+
 def misspelt(variables: Iterable[str]) -> tuple[str, ...]:
-    """Those of some environment variables that look like settings, but are not read."""
-    known = {name.casefold() for name in setting_names()}
+    """Those of some variables that look like settings, but are not read."""
+    sections = (f"{PREFIX}{name}" for name in Settings.model_fields)
+    known = {name.casefold() for name in (*setting_names(), *sections)}
     ours = (name for name in variables if name.upper().startswith(PREFIX))
     return tuple(sorted(name for name in ours if name.casefold() not in known))
 
 
 def shown_database_url(settings: Settings) -> str:
-    """The database's address without its password, for logs and terminals."""
+    """The database's address without password and options, for logs and terminals."""
     url = settings.resolved_database_url
     scheme, _, rest = url.partition("://")
     credentials, at, place = rest.rpartition("@")
-    return f"{scheme}://{credentials.partition(':')[0]}{at}{place}"
+    return f"{scheme}://{credentials.partition(':')[0]}{at}{place.partition('?')[0]}"

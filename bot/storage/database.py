@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from pathlib import Path
 from typing import Any
 
+from asyncpg import ClientConfigurationError
 from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
@@ -33,29 +34,53 @@ BUSY_TIMEOUT_MS = 10_000
 CONNECT_TIMEOUT_S = 10
 # What is raised by a database that does not answer; the pool raises an error of its own.
 NO_ANSWER = (DBAPIError, PoolTimeout, OSError, TimeoutError)
+_NO_PORT = "is no database address: its port is no number from 1 to 65535"
 _UNSTORABLE = "there is a character in this that can't be stored or searched"
 _DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
     "postgresql": "postgresql+asyncpg",
     "postgres": "postgresql+asyncpg",
 }
+# Options of addresses, which hosting services name as libpq does:
+# https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
+_RENAMED = {"sslmode": "ssl"}
+_OF_THE_SERVER = ("application_name", "options")  # settings of the session, which the server knows
+# The driver can't bind TLS channels, and servers do without; how long we wait is ours to say.
+_LEFT_OUT = ("channel_binding", "connect_timeout")
+_OF_THE_DRIVER = ("host", "port", "passfile", "prepared_statement_cache_size", "ssl",
+                  "target_session_attrs")  # fmt: skip
 
 
 def database_url(address: str) -> URL:
     """Read an address such as `sqlite:///data/atelier.db` or `postgresql://user@host/atelier`.
 
     Raises:
-        BadConfiguration: it is no address, or of another kind of database.
+        BadConfiguration: it is no address, or of another kind of database, or has options that
+            can't be followed.
     """
     try:
         url = make_url(address)
     except ArgumentError as error:
         raise BadConfiguration("database_url", f"is no database address: {error}") from error
+    except ValueError:  # its words may be a part of the password
+        raise BadConfiguration("database_url", _NO_PORT) from None
     kind = url.drivername.partition("+")[0]
     if kind not in _DRIVERS:
         reason = f"must begin with sqlite:// or postgresql://, not {kind}://"
         raise BadConfiguration("database_url", reason)
-    return url.set(drivername=_DRIVERS[kind])
+    if url.port is not None and not 0 < url.port < 2**16:
+        raise BadConfiguration("database_url", _NO_PORT)
+    url = url.set(drivername=_DRIVERS[kind])
+    return url if kind == "sqlite" else _with_known_options(url)
+
+
+def _with_known_options(url: URL) -> URL:
+    query = {_RENAMED.get(name, name): value for name, value in url.query.items()}
+    known = {*_OF_THE_SERVER, *_OF_THE_DRIVER}
+    if unknown := query.keys() - known - set(_LEFT_OUT):
+        reason = f"has an option that can't be followed: {min(unknown)}; leave it out"
+        raise BadConfiguration("database_url", reason)
+    return url.set(query={name: value for name, value in query.items() if name in known})
 
 
 class Database:
@@ -137,6 +162,8 @@ async def open_database(address: str | URL, *, pool_size: int = 8) -> AsyncItera
         engine = _new_engine(url, pool_size)
     except (NoSuchModuleError, ImportError) as error:
         raise BadConfiguration("database_url", f"its driver is missing: {error}") from error
+    except (ArgumentError, ValueError) as error:
+        raise BadConfiguration("database_url", f"has an option that can't work: {error}") from error
     try:
         yield Database(engine)
     finally:
@@ -157,13 +184,18 @@ def _new_engine(url: URL, pool_size: int) -> AsyncEngine:
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
         return engine
+    session = {name: url.query[name] for name in _OF_THE_SERVER if name in url.query}
     return create_async_engine(
-        url,
+        url.difference_update_query(_OF_THE_SERVER),
         pool_size=pool_size,
         max_overflow=0,
         pool_pre_ping=True,
         hide_parameters=True,  # or members' prompts came into the log with an error
-        connect_args={"timeout": CONNECT_TIMEOUT_S, "command_timeout": 60},
+        connect_args={
+            "timeout": CONNECT_TIMEOUT_S,
+            "command_timeout": 60,
+            "server_settings": session,
+        },
     )
 
 
@@ -196,6 +228,10 @@ async def _translated() -> AsyncIterator[None]:
     except UnicodeEncodeError as error:
         raise NotFound(_UNSTORABLE) from error
     except NO_ANSWER as error:
+        cause = getattr(getattr(error, "orig", None), "__cause__", None)
+        if isinstance(cause, ClientConfigurationError):
+            reason = f"has an option that can't work: {cause}"
+            raise BadConfiguration("database_url", reason) from error
         if isinstance(error, DBAPIError) and _is_of_data(error):
             raise NotFound(_UNSTORABLE) from error
         logger.warning("the database does not answer: %s", getattr(error, "orig", error))

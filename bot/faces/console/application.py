@@ -29,6 +29,6 @@ class Application(Protocol):
         """Why the web studio would refuse to start, or nothing."""
         ...
 
-    async def schema_problem(self, settings: Settings) -> str:
-        """What is wrong with the database, or nothing."""
+    async def is_schema_current(self, settings: Settings) -> bool:
+        """Whether the database needs no migration; raises a `UserError` where it can't be used."""
         ...

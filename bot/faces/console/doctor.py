@@ -13,10 +13,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bot.errors import BadConfiguration
+from bot.errors import BadConfiguration, UserError
 from bot.faces.console.application import Application
 from bot.settings import (
     Settings,
+    given_variables,
     misspelt,
     no_such_setting,
     read_settings,
@@ -73,7 +74,7 @@ async def _findings(application: Application) -> AsyncIterator[Finding]:
         yield Finding(Verdict.BAD, error.setting, error.reason, "change the variable or the file")
         return
     yield Finding(Verdict.GOOD, "configuration", "every setting has a value that can work")
-    for name in misspelt(os.environ):
+    for name in misspelt(given_variables()):
         yield Finding(Verdict.WORTH_KNOWING, name, no_such_setting(name), "it changes nothing")
     yield _data_dir(settings.data_dir)
     yield await _database(application, settings)
@@ -102,13 +103,17 @@ def _data_dir(folder: Path) -> Finding:
 
 
 async def _database(application: Application, settings: Settings) -> Finding:
-    problem = await application.schema_problem(settings)
-    text = shown_database_url(settings)
-    if problem:
-        return Finding(
-            Verdict.BAD, "database", f"{text}: {problem}", "atelier migrate, once it answers"
-        )
-    return Finding(Verdict.GOOD, "database", text)
+    subject, text = "database", shown_database_url(settings)
+    try:
+        if await application.is_schema_current(settings):
+            return Finding(Verdict.GOOD, subject, text)
+    except BadConfiguration as error:
+        return Finding(Verdict.BAD, subject, f"{text}: {error.reason}", "see ATELIER_DATABASE_URL")
+    except UserError as error:
+        cure = "see that it runs, and that ATELIER_DATABASE_URL has its host and port"
+        return Finding(Verdict.BAD, subject, f"{text}: {error}", cure)
+    told = f"{text} is brought up to date at the next start"
+    return Finding(Verdict.WORTH_KNOWING, subject, told)
 
 
 def _web(application: Application, settings: Settings) -> Finding:

@@ -186,6 +186,9 @@ def _make_room(path: Path) -> None:
     Raises:
         UserError: it can't.
     """
+    if path.is_dir():
+        msg = f"{path} is a folder; name a file with --out"
+        raise UserError(msg)
     if _is_device(path):
         return
     try:
@@ -283,7 +286,9 @@ def _written(pictures: Sequence[bytes], out: Out) -> list[Path]:
     if not out.is_asked:
         names = _unused(out.path, len(pictures))
         return [_write_new(picture, names) for picture in pictures]
-    paths = [out.path] if len(pictures) == 1 else list(_numbered(out.path, 1, len(pictures)))
+    paths = [out.path] * len(pictures)
+    if len(pictures) > 1 and not _is_device(out.path):
+        paths = list(_numbered(out.path, 1, len(pictures)))
     for path, picture in zip(paths, pictures, strict=True):
         path.write_bytes(picture)
     return paths

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bot.errors import NotFound
+from bot.errors import NotFound, UserError
 from bot.faces.console.drawing import OPERATOR
 from bot.studio.contract import GalleryPage, GalleryQuery, ImageView, Studio
 from bot.studio.gallery import MAX_PAGE
@@ -22,7 +22,11 @@ async def show(
     save: Path | None,
     console: Console,
 ) -> None:
-    """Print the newest `most` images of a query; with `save` also copy their files there."""
+    """Print the newest `most` images of a query; with `save` also copy their files there.
+
+    Raises:
+        UserError: they can't be written there.
+    """
     async with opening as studio:
         images, last = await _found(studio, query, most)
         console.print(_table(images, last))
@@ -73,5 +77,9 @@ def _table(images: Sequence[ImageView], last: GalleryPage) -> Table:
 
 
 def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    except OSError as error:
+        msg = f"{path} can't be written: {error.strerror}; name another folder with --save"
+        raise UserError(msg) from None

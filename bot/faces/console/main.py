@@ -7,7 +7,7 @@ import itertools
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Annotated, Any
@@ -104,8 +104,9 @@ def run(context: typer.Context) -> None:
     with _complaints():
         settings = read_settings()
         start_logging(settings.log_level, settings.log_format)
-        is_for_collectors = settings.log_format == "json"
-        announce = log.info if is_for_collectors else typer.echo
+    is_for_collectors = settings.log_format == "json"
+    announce = log.info if is_for_collectors else typer.echo
+    with _complaints(log.error if is_for_collectors else _complain):
         asyncio.run(_application(context).serve(settings, announce))
 
 
@@ -515,16 +516,20 @@ def _read(path: Path | None) -> bytes | None:
     return None if path is None else drawing.read_file(path)
 
 
+def _complain(line: str) -> None:
+    err.print(line, style="bold red", highlight=False, markup=False)
+
+
 @contextlib.contextmanager
-def _complaints() -> Iterator[None]:
+def _complaints(complain: Callable[[str], object] = _complain) -> Iterator[None]:
     """Turn what somebody can mend into a line and an exit code."""
     try:
         yield
     except BadConfiguration as error:
-        err.print("Configuration:", error, style="bold red", highlight=False, markup=False)
+        complain(f"Configuration: {error}")
         raise typer.Exit(2) from None
     except (UserError, EngineError) as error:
-        err.print("Error:", error, style="bold red", highlight=False, markup=False)
+        complain(f"Error: {error}")
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         err.print("Stopped.")

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from rich.console import Console
 
 from bot.faces.console.drawing import NOWHERE, OPERATOR, Out, submit
-from bot.faces.console.restyling import read_content
+from bot.faces.console.restyling import PICTURES, is_file, read_content
 from bot.studio.contract import Blending, Dreaming, JobView, Morphing, MorphStop, Studio
 from bot.studio.stops import stop_of
 
@@ -16,8 +16,13 @@ Opening: TypeAlias = AbstractAsyncContextManager[Studio]
 
 
 def read_stop(text: str) -> bytes | str:
-    """A file's picture; what is no file is a seed, an image's id or words, as it was typed."""
-    return read_content(text) if Path(text).is_file() else text
+    """A file's picture; what is no file is a seed, an image's id or words, as it was typed.
+
+    Raises:
+        UserError: the file can't be read, or what is typed like a picture's name is none.
+    """
+    is_meant = " " not in text and Path(text).suffix.lower() in PICTURES
+    return read_content(text) if is_meant or is_file(text) else text
 
 
 async def blend(

@@ -1,7 +1,7 @@
 """`atelier stylize` and `atelier style`: what is typed, as the studio takes it."""
 
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from bot.studio.contract import JobView, Restyling, Studio, StyleChoice
 from bot.studio.house import as_style_name
 from bot.studio.restyling import read_weighted
 
-_PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif"})
+PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,18 @@ def read_style(text: str) -> StyleChoice:
     Raises:
         UserError: the file can't be read, or there is no name.
     """
-    name, weight = (text, 1.0) if Path(text).is_file() else read_weighted(text)
+    name, weight = (text, 1.0) if is_file(text) else read_weighted(text)
     if not name:
         raise UserError("this style has no name; write NAME or NAME:0.4")
     picture = _picture(name)
     return StyleChoice(name="" if picture else name, upload=picture, weight=weight)
+
+
+def is_file(text: str) -> bool:
+    """Whether a file has that name; words may be longer than any name can be."""
+    with suppress(OSError):
+        return Path(text).is_file()
+    return False
 
 
 def read_content(text: str) -> bytes | str:
@@ -159,6 +166,6 @@ async def delete_style(
 def _picture(text: str) -> bytes:
     """The file's bytes; none where the text is a name rather than a file."""
     path = Path(text)
-    if path.is_file() or path.suffix.lower() in _PICTURES or "/" in text:
+    if is_file(text) or path.suffix.lower() in PICTURES or "/" in text:
         return read_file(path)
     return b""

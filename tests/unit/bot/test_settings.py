@@ -1,7 +1,10 @@
+from pathlib import Path
+
 import pytest
 
 from bot.errors import BadConfiguration
 from bot.settings import (
+    given_variables,
     misspelt,
     no_such_setting,
     read_settings,
@@ -52,17 +55,39 @@ def test_addresses_of_databases_get_their_async_driver(monkeypatch, given, used)
     assert read_settings().resolved_database_url == used
 
 
-def test_lists_are_written_as_json(monkeypatch):
-    monkeypatch.setenv("ATELIER_MODERATION__BLOCKED_MEMBERS", "[1234567890123456789, 2]")
-    monkeypatch.setenv("ATELIER_MODERATION__FORBIDDEN_WORDS", '["gore", "two words"]')
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        ("[1234567890123456789, 2]", '["gore", "two words"]'),
+        ("1234567890123456789,2", "gore, two words"),
+    ],
+)
+def test_lists_are_written_as_json_or_with_commas(monkeypatch, members, words):
+    monkeypatch.setenv("ATELIER_MODERATION__BLOCKED_MEMBERS", members)
+    monkeypatch.setenv("ATELIER_MODERATION__FORBIDDEN_WORDS", words)
     moderation = read_settings().moderation
     assert moderation.blocked_members == (1234567890123456789, 2)
     assert moderation.forbidden_words == ("gore", "two words")
 
 
+def test_one_value_is_a_list_too(nowhere, monkeypatch):
+    monkeypatch.setenv("ATELIER_ENGINE__CATALOGUE_FILES", "models.toml")
+    (nowhere / "atelier.toml").write_text("[engine]\ndevices = 'cpu'\n")
+    engine = read_settings().engine
+    assert (engine.catalogue_files, engine.devices) == ((Path("models.toml"),), ("cpu",))
+
+
+@pytest.mark.parametrize("url", ["", "https://art.example", "HTTP://[::1]:8080/studio/"])
+def test_the_public_address_may_be_any_of_the_web_or_none(monkeypatch, url):
+    monkeypatch.setenv("ATELIER_WEB__PUBLIC_URL", url)
+    assert read_settings().web.public_url == url
+
+
 def test_the_databases_password_is_not_shown(monkeypatch):
     monkeypatch.setenv("ATELIER_DATABASE_URL", "postgresql://ada:secret@host:5432/name")
     assert shown_database_url(read_settings()) == "postgresql+asyncpg://ada@host:5432/name"
+    monkeypatch.setenv("ATELIER_DATABASE_URL", "postgresql://ada@host/name?password=secret")
+    assert "secret" not in shown_database_url(read_settings())
 
 
 def test_the_token_does_not_leak_into_a_printed_setting(monkeypatch):
@@ -79,7 +104,12 @@ def test_the_token_does_not_leak_into_a_printed_setting(monkeypatch):
         ("ATELIER_WEB__PORT", "99999", "ATELIER_WEB__PORT"),
         ("ATELIER_DATABASE_URL", "mysql://x", "ATELIER_DATABASE_URL"),
         ("ATELIER_ENGINE__SILENCE_TIMEOUT_S", "0", "ATELIER_ENGINE__SILENCE_TIMEOUT_S"),
-        ("ATELIER_ENGINE__DEVICES", "[broken", "engine"),
+        ("ATELIER_ENGINE__DEVICES", "[broken", "ATELIER_ENGINE__DEVICES: is no list; write a, b"),
+        ("ATELIER_ENGINE__DEVICES", "", "ATELIER_ENGINE__DEVICES: "),
+        ("ATELIER_MODERATION__BLOCKED_MEMBERS", "1,ada", "ATELIER_MODERATION__BLOCKED_MEMBERS: "),
+        ("ATELIER_WEB__PUBLIC_URL", "art.example:80", "URL: must begin with http:// or https://"),
+        ("ATELIER_WEB__PUBLIC_URL", "art.example", "write https://art.example"),
+        ("ATELIER_WEB__PUBLIC_URL", "https://", "name a host"),
         ("ATELIER_LOG_LEVEL", "LOUD", "ATELIER_LOG_LEVEL"),
         ("ATELIER_MODERATION__FORBIDDEN_WORDS", '["gore", "!"]', "FORBIDDEN_WORDS: '!' is no word"),
     ],
@@ -101,6 +131,36 @@ def test_a_misspelt_name_inside_a_section_is_refused(nowhere):
     (nowhere / "atelier.toml").write_text("[web]\nprot = 80\n")
     with pytest.raises(BadConfiguration, match="ATELIER_WEB__PROT"):
         read_settings()
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("[moderations]", "moderations in atelier.toml: there .* did you mean moderation?"),
+        ("log_levl = 'DEBUG'", "log_levl in atelier.toml: there .* did you mean log_level?"),
+        ("port = 80", "port in atelier.toml: is no setting"),
+    ],
+)
+def test_a_misspelt_section_or_key_of_the_toml_file_is_refused(nowhere, line, said):
+    (nowhere / "atelier.toml").write_text(line)
+    with pytest.raises(BadConfiguration, match=said):
+        read_settings()
+
+
+def test_of_the_env_file_a_misspelt_name_is_found_and_those_of_others_are_left(nowhere):
+    (nowhere / ".env").write_text(
+        "ATELIER_LOG_LEVL=DEBUG\nDISCORD_TOKEN=a.b.c\nPOSTGRES_PASSWORD=x\natelier_log_format=json\n"
+    )
+    settings = read_settings()
+    assert settings.discord_token.get_secret_value() == "a.b.c"
+    assert (settings.log_level, settings.log_format) == ("INFO", "json")
+    assert misspelt(given_variables()) == ("ATELIER_LOG_LEVL",)
+
+
+def test_a_whole_section_may_be_one_variable(monkeypatch):
+    monkeypatch.setenv("ATELIER_WEB", '{"port": 80}')
+    assert read_settings().web.port == 80
+    assert misspelt(["ATELIER_WEB"]) == ()
 
 
 def test_a_variable_that_is_not_read_is_found_with_the_one_that_is_meant(monkeypatch):

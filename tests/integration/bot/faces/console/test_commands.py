@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -14,7 +15,7 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -216,6 +217,49 @@ def test_a_database_that_does_not_answer_is_no_traceback(atelier):
     assert "Traceback" not in done.stderr
 
 
+def test_an_address_as_hosting_services_hand_it_out_is_no_traceback(atelier):
+    address = "postgresql://nobody:secret@127.0.0.1:1/none?sslmode=require&channel_binding=require"
+    done = atelier("migrate", ATELIER_DATABASE_URL=address)
+    assert done.returncode == 1
+    assert "the database does not answer now" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "gallery", "migrate"])
+def test_a_file_that_is_no_database_is_named_and_not_to_be_tried_again(atelier, tmp_path, command):
+    (tmp_path / "notes.txt").write_text("a fox " * 999)
+    done = atelier(command, ATELIER_DATABASE_URL="sqlite:///notes.txt")
+    assert done.returncode == 2
+    assert "ATELIER_DATABASE_URL: notes.txt can't be used: file is not a database" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_terminal_without_a_sign_shows_another_in_its_place(atelier):
+    drawn = atelier("imagine", "小狗 --images 1 --size 64x64 --steps 1", "--out", "dog.png")
+    assert drawn.returncode == 0, drawn.stderr
+    listed = atelier("gallery", PYTHONIOENCODING="latin-1")
+    assert listed.returncode == 0, listed.stderr
+    assert "??" in listed.stdout
+
+
+def test_doctor_finds_a_new_installation_well(atelier, tmp_path):
+    (tmp_path / ".env").write_text("ATELIER_LOG_LEVL=DEBUG\n")
+    done = atelier("doctor")
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"note  database: .* is brought up to date at the next start", done.stdout)
+    assert "ATELIER_LOG_LEVL: there is no such setting; did you mean ATELIER_LOG_" in done.stdout
+
+
+def test_doctor_gives_no_useless_advice_about_a_newer_database(atelier, sqlite_url):
+    path = sqlite_url.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    done = atelier("doctor", ATELIER_DATABASE_URL=sqlite_url)
+    assert done.returncode == 1
+    assert re.search(r"bad  database: .*is of a newer version .*install that one", done.stdout)
+    assert "atelier migrate" not in done.stdout
+
+
 def test_doctor_says_what_is_wrong_and_how_to_mend_it(atelier, tmp_path):
     (tmp_path / "models.toml").write_text(
         "[models.lost]\nfamily = 'sd1'\nwhere = '/nowhere/lost.safetensors'\n"
@@ -305,6 +349,17 @@ def test_a_service_that_logs_json_says_nothing_else(env, tmp_path):
     told = [line["message"] for line in lines]
     assert f"The studio is at http://127.0.0.1:{env['ATELIER_WEB__PORT']}" in told
     assert told[-1].startswith("Atelier has stopped")
+
+
+def test_a_service_that_logs_json_says_why_it_ends_in_json(atelier, env):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", int(env["ATELIER_WEB__PORT"])))
+        other.listen()
+        done = atelier("run", ATELIER_LOG_FORMAT="json")
+    assert done.returncode == 2
+    *_, last = [json.loads(line) for line in (done.stdout + done.stderr).splitlines()]
+    assert last["level"] == "ERROR"
+    assert last["message"].startswith("Configuration: ATELIER_WEB__PORT: 127.0.0.1:")
 
 
 @pytest.mark.postgres

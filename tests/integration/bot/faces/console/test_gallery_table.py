@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from bot.errors import UserError
 from bot.faces.console import gallery_table
 from bot.faces.console.drawing import NOWHERE, OPERATOR
 from bot.storage.files import content_key
@@ -57,3 +58,11 @@ async def test_an_image_whose_file_is_gone_is_named_and_the_others_are_copied(st
     await gallery_table.show(nullcontext(studio), ALL, 100, tmp_path / "copies", told)
     assert len(list((tmp_path / "copies").iterdir())) == 5
     assert f"The files of these are gone: {lost}" in told.file.getvalue()
+
+
+async def test_a_folder_that_cannot_be_written_is_named(studio, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"file/\w+\.\w+ can't be written: File exists; name"):
+        await gallery_table.show(
+            nullcontext(studio), ALL, 1, tmp_path / "file", Console(quiet=True)
+        )

@@ -41,6 +41,7 @@ def test_morph_writes_an_animation(atelier, pictures, tmp_path):  # noqa: F811
         (("upscale", "a.png", "--factor", "3"), "factor must be 2 or 4"),
         (("blend", "a.png", "b.png", "--weights", "much"), "weights are numbers"),
         (("blend", "a.png", "nothing.png"), "nothing.png"),
+        (("morph", "a.png", "nothing.png"), "nothing.png can't be read: No such file"),
     ],
 )
 def test_a_mistake_ends_with_a_line_and_code_1(atelier, pictures, command, says):  # noqa: F811

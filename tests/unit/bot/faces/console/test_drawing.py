@@ -78,6 +78,17 @@ def test_a_device_keeps_its_name():
     assert write([b"\x89PNG 1"], out_of(Path("/dev/null"), "picture.png")) == [Path("/dev/null")]
 
 
+def test_several_pictures_go_to_one_device(tmp_path):
+    null = Path("/dev/null")
+    assert write([b"\x89PNG 1", b"\x89PNG 2"], out_of(null, "picture.png")) == [null, null]
+
+
+def test_a_folder_is_no_place_for_a_picture(tmp_path):
+    ask, place = drawing.Ask("a fox"), out_of(tmp_path, "picture.png")
+    with pytest.raises(UserError, match="is a folder; name a file"):
+        asyncio.run(drawing.draw(nullcontext(None), ask, place, Console()))
+
+
 def test_a_place_that_can_not_be_written_is_refused_before_anything_is_drawn(tmp_path):
     (tmp_path / "file").write_text("no folder")
     place = out_of(tmp_path / "file" / "fox.png", "picture.png")
