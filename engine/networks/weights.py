@@ -16,6 +16,7 @@ from safetensors.torch import load, save, save_file
 from torch import Tensor, nn
 
 FILE_BYTES = 15_500_000  # most of one file
+READABLE = 0o644  # safetensors itself lets nobody but the maker read a file
 
 
 class BrokenWeights(Exception):
@@ -88,6 +89,7 @@ def _save(
         suffix = f"-{number}" if len(parts) > 1 else ""
         paths.append(folder / f"{name}{suffix}.safetensors")
         save_file(part, paths[-1], metadata)
+        paths[-1].chmod(READABLE)
     return paths
 
 

@@ -11,6 +11,7 @@ from PIL import Image, ImageFilter
 from torch import Tensor
 from torch.nn import functional as F
 
+from engine.media.png import on_white
 from engine.networks.upscaler import Upscaler, enlarged
 from engine.training.backgrounds import COLOURS, PAINTERS, paint_background
 from engine.training.loop import Draw
@@ -28,7 +29,11 @@ def large_pictures(data: Path, count: int, seed: int, split: str = "train") -> N
     """
     groups = _groups(held_out_apart(read_pictures(data), split))
     if not groups:
-        raise BrokenSet(str(data), f"has no pictures to enlarge in the split {split}")
+        raise BrokenSet(
+            str(data),
+            f"has no picture to learn enlarging from in its part for {split}: give ten or more "
+            "drawings, paintings or whole pictures; photographs of the column group are too small",
+        )
     names = sorted(groups)
     out = np.empty((count, SIDE, SIDE, 3), np.uint8)
     for index in range(count):
@@ -45,7 +50,7 @@ def _groups(pictures: list[Picture]) -> dict[str, list[Picture]]:
     groups: dict[str, list[Picture]] = {}
     for picture in pictures:
         columns = picture.columns
-        if columns.get("style") in {"3d", "flat", "cartoon", "sticker", "flatcartoon"}:
+        if columns.get("style") in {"3d", "flat", "cartoon", "blob", "sticker", "flatcartoon"}:
             groups.setdefault(
                 "drawing" if columns["style"] == "3d" else "small drawing", []
             ).append(picture)
@@ -60,7 +65,7 @@ def _groups(pictures: list[Picture]) -> dict[str, list[Picture]]:
 
 def _large(image: Image.Image, group: str, rng: np.random.Generator) -> NDArray[np.uint8]:
     if group == "painting":
-        image = image.convert("RGB")
+        image = on_white(image)
         side = min(SIDE, *image.size)
         x = int(rng.integers(image.width - side + 1))
         y = int(rng.integers(image.height - side + 1))

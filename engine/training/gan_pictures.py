@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from engine.media.squares import middle_square
@@ -152,8 +152,7 @@ def _images_below(folder: Path) -> Iterator[Image.Image]:
         try:
             with Image.open(path) as image:
                 if image.width * image.height <= _MOST_PIXELS:
-                    image.load()
-                    yield image
+                    yield ImageOps.exif_transpose(image)
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
             continue  # also UnidentifiedImageError, an OSError
 

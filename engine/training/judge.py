@@ -129,7 +129,7 @@ def labelled_scenes(
 ) -> LabelledScenes:
     """Scenes of one subject each, from the cut-outs of a split."""
     library = SubjectLibrary.read(data, split=split)
-    paintings = [p for p in read_pictures(data) if "artist" in p.columns]
+    paintings = [p for p in read_pictures(data) if "artist" in p.columns and p.split == "train"]
     paintings = paintings[:1] if split != "train" else paintings
     # Every noun and look equally often: the judge is asked for all, the network for some more.
     maker = SceneMaker(

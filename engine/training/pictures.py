@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 STEERING = frozenset({"style", "group", "category", "artist"})  # columns of this project's sets
 HELD_OUT_EVERY = 10  # where no table names a split
@@ -79,8 +79,7 @@ class Picture:
         where = f"{self.source.name}/{self.file}"
         try:
             with Image.open(io.BytesIO(self.source.read(self.file))) as image:
-                image.load()
-                return image
+                return ImageOps.exif_transpose(image)  # as it was held, like an upload
         except KeyError as error:
             raise BrokenSet(where, "is named in captions.tsv, but not in the archive") from error
         except FileNotFoundError as error:
@@ -179,10 +178,11 @@ def read_pictures(folder: Path) -> list[Picture]:
 def _rows(source: Source) -> Iterator[Picture]:
     where = f"{source.name}/captions.tsv"
     try:
-        table = source.read("captions.tsv").decode("utf-8-sig")
+        text = source.read("captions.tsv").decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BrokenSet(where, f"is not UTF-8 ({error})") from error
-    rows = csv.DictReader(io.StringIO(table), delimiter="\t", quoting=csv.QUOTE_NONE)
+    table = io.StringIO(text, newline=None)  # any line ends
+    rows = csv.DictReader(table, delimiter="\t", quoting=csv.QUOTE_NONE)
     if "file" not in (rows.fieldnames or ()):
         raise BrokenSet(where, "has no column file; its columns are parted by tabs")
     for row in rows:

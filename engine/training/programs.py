@@ -154,6 +154,8 @@ def prepare_scenes(job: Job) -> list[int]:
     begun = origin_of(job.store, "scenes") if job.resume else None
     if begun is not None:
         job = replace(job, seed=int(begun["seed"]))
+        if int(begun["count"]) < SHARD:  # there was one shard, and not a whole one
+            shards, count = range(1), int(begun["count"])
     origin: dict[str, str | int] = {
         "data": str(job.data.resolve()),
         "seed": job.seed,
@@ -196,7 +198,7 @@ def train_vae(job: Job) -> Vae:
         seed = split_seed(job.settings("vae"))
         pictures = pictures[np.random.default_rng(seed).permutation(len(pictures))]
     network = _first(job, "vae", lambda: Vae(VaeConfig()))
-    programme = Autoencode(network, pictures, held_out=min(64, len(pictures) // 8))
+    programme = Autoencode(network, pictures, held_out=min(64, max(1, len(pictures) // 8)))
     _run(programme, job.settings("vae"))
     fit_statistics(network.cpu(), pictures[:2048])
     _keep(network, job.out / "vae")
@@ -351,8 +353,11 @@ def train_pack(job: Job) -> None:
 
     Raises:
         MissingTeacher: the job names no sentence encoder.
+        NoPictures, BrokenSet: there is too little to learn from.
     """
     _teacher_folder(job)
+    for split in ("train", "validation"):  # what the upscaler lacks is said before hours of work
+        large_pictures(job.data, 1, job.seed, split)
     for network, share in SHARES.items():
         images, minutes = job.budget.images, job.budget.minutes
         part = (

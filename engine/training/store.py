@@ -43,8 +43,9 @@ def write_scenes(
     """
     library = SubjectLibrary.read(data)
     pictures = read_pictures(data)
-    paintings = [picture for picture in pictures if "artist" in picture.columns]
-    wholes = [picture for picture in pictures if picture.is_whole and picture.split == "train"]
+    learnt = [picture for picture in pictures if picture.split == "train"]
+    paintings = [picture for picture in learnt if "artist" in picture.columns]
+    wholes = [picture for picture in learnt if picture.is_whole]
     makers = {
         size: SceneMaker(library, read_nouns(), paintings, *size, wholes=wholes)
         for size in sorted(set(SIZES))

@@ -173,3 +173,8 @@ def test_missing_or_damaged_weights_are_refused_by_name(tmp_path, content):
         (tmp_path / "vae.safetensors").write_bytes(content)
     with pytest.raises(BrokenWeights, match=r"vae\.safetensors"):
         read_network(tmp_path, "vae")
+
+
+def test_weights_may_be_read_by_whoever_runs_the_studio(vae, tmp_path):
+    [file] = save_network(tmp_path, "vae", vae)
+    assert file.stat().st_mode & 0o777 == 0o644

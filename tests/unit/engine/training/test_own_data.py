@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from engine.training import store
 from engine.training.__main__ import main
 from engine.training.enlarge import large_pictures
 from engine.training.pictures import BrokenSet, NoPictures, read_pictures
@@ -157,3 +158,52 @@ def test_a_store_that_does_not_say_what_it_was_made_of_is_made_anew(tmp_path):
     (tmp_path / "scenes_00000.txt").write_text("a cat\n")
     claim(tmp_path, ("scenes",), {"seed": 1})
     assert whole_shards(tmp_path) == []
+
+
+@pytest.mark.parametrize("end", [b"\r", b"\r\n"])
+def test_any_line_ends_are_read(captioned, end):
+    table = captioned / "captions.tsv"
+    table.write_bytes(table.read_bytes().replace(b"\n", end))
+    assert [one.name for one in read_pictures(captioned)] == CAPTIONS
+
+
+def test_pictures_are_learnt_as_they_were_held(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    Image.new("RGB", (200, 100)).save(tmp_path / "phone.jpg", exif=exif)
+    (tmp_path / "captions.tsv").write_text("file\tname\nphone.jpg\ta phone\n")
+    [found] = read_pictures(tmp_path)
+    assert found.open().size == (100, 200)
+
+
+def test_paintings_that_are_held_out_are_not_learnt(captioned, tmp_path, monkeypatch):
+    paintings = captioned / "paintings"
+    paintings.mkdir()
+    rows = ["file\tname\tartist\tsplit"]
+    for name, colour, split in (("Red", "red", "train"), ("Blue", "blue", "validation")):
+        Image.new("RGB", (160, 160), colour).save(paintings / f"{name}.png")
+        rows.append(f"{name}.png\t{name}\tX\t{split}")
+    (paintings / "captions.tsv").write_text("\n".join(rows) + "\n")
+    taken = set()
+
+    def maker(library, nouns, paintings, *size, wholes):
+        taken.update(one.name for one in paintings)
+        return SceneMaker(library, nouns, paintings, *size, wholes=wholes)
+
+    monkeypatch.setattr(store, "SceneMaker", maker)
+    write_scenes(captioned, tmp_path / "store", [0], seed=1, count=4)
+    assert taken == {"Red"}
+
+
+def test_what_the_upscaler_lacks_is_said_before_anything_is_trained(tmp_path, capsys):
+    picture(1).save(tmp_path / "one.png")
+    (tmp_path / "captions.tsv").write_text("file\tname\none.png\ta town\n")
+    teacher = tmp_path / "teacher"
+    teacher.mkdir()
+    for name in ("config.json", "model.safetensors", "vocab.txt"):
+        (teacher / name).touch()
+    arguments = ["pack", "--data", str(tmp_path), "--out", str(tmp_path / "run")]
+    arguments += ["--images", "64", "--teacher", str(teacher), "--pack", str(tmp_path / "pack")]
+    assert main(arguments) == 2
+    assert "ten or more" in capsys.readouterr().err
+    assert not (tmp_path / "run" / "vae").exists()
