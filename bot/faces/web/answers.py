@@ -260,7 +260,7 @@ class Worker(TypedDict):
 
 
 class Status(TypedDict):
-    """Queue, workers, errors by class and versions."""
+    """Queue, workers, errors by class and versions, and whether one may log out."""
 
     uptime_s: int
     running: int
@@ -268,6 +268,7 @@ class Status(TypedDict):
     workers: Sequence[Worker]
     errors: Mapping[str, int]
     versions: Mapping[str, str]
+    login: Annotated[bool, Field(description="a token is demanded")]
 
 
 class Health(TypedDict):

@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler
 from bot.faces.web.config import LOOPBACK_NAMES, WebConfig, is_loopback
 from bot.faces.web.context import CONFIG
 from bot.faces.web.login import is_logged_in, login_needed
+from bot.faces.web.pages import FRESH
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -42,9 +43,11 @@ HEADERS = {
 }
 
 
-async def add_headers(_request: web.Request, response: web.StreamResponse) -> None:
+async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Put the protecting headers on every answer, event streams and errors included."""
-    for name, value in HEADERS.items():
+    # After an upgrade no browser may go on with the old half of the page.
+    static = FRESH if request.path.startswith("/static/") else {}
+    for name, value in (HEADERS | static).items():
         response.headers.setdefault(name, value)
 
 

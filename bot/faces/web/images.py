@@ -31,11 +31,15 @@ from bot.faces.web.views import image_json, page_json
 from bot.studio.archives import write_archive
 from bot.studio.contract import GalleryQuery, GalleryScope, ImageView
 from bot.studio.gallery import MAX_PAGE
+from engine.api import VIDEO_SUFFIX
 
 log = logging.getLogger(__name__)
 
 ARCHIVE_MAX = 200  # images of one download
 LOST_FILE = "MISSING.txt"  # in an archive: what it lacks
+
+# Of the files that an image has, by the kind that is asked for.
+_SUFFIXES = {"png": "png", "webp": "webp", "animation": "webp", "video": VIDEO_SUFFIX}
 
 # An image never changes under its id, but it may be deleted or made private.
 _FILE_HEADERS = {"Cache-Control": "private, max-age=3600"}
@@ -258,10 +262,13 @@ async def restore(request: web.Request) -> web.Response:
     return web.json_response(image_json(image))
 
 
-def file_name(image: ImageView) -> str:
-    """What the image is called on a member's disk: some words of the prompt, and the id."""
+def file_name(image: ImageView, suffix: str = "") -> str:
+    """What the image is called on a member's disk: some words of the prompt, and the id.
+
+    Without a suffix it is that of the original.
+    """
     words = re.sub(r"[^\w]+", "-", re.split(r"(?:^|\s)(?:--|—)", image.prompt)[0]).strip("-_")
-    return f"{words[:40].rstrip('-') or 'image'}-{image.id}.{image.suffix}"
+    return f"{words[:40].rstrip('-') or 'image'}-{image.id}.{suffix or image.suffix}"
 
 
 async def _image(request: web.Request) -> ImageView:
@@ -298,11 +305,10 @@ async def _file(request: web.Request, kind: str) -> web.Response:
     else:
         body = await studio.image_png(caller, image.id)
     if "download" in request.query:
-        headers["Content-Disposition"] = _attachment(file_name(image))
+        headers["Content-Disposition"] = _attachment(file_name(image, _SUFFIXES[kind]))
     if kind == "video":
         return video_part(request, body, headers)
-    content_type = "image/png" if kind == "png" else "image/webp"
-    return web.Response(body=body, content_type=content_type, headers=headers)
+    return web.Response(body=body, content_type=f"image/{_SUFFIXES[kind]}", headers=headers)
 
 
 def video_part(request: web.Request, video: bytes, headers: dict[str, str]) -> web.Response:

@@ -6,6 +6,8 @@ changed token ends every session.
 
 import hashlib
 import hmac
+import logging
+import re
 import time
 from collections import deque
 from pathlib import Path
@@ -16,17 +18,25 @@ from aiohttp import web
 from bot.faces.web.config import WebConfig
 from bot.faces.web.context import CONFIG
 
+log = logging.getLogger(__name__)
+
 COOKIE = "atelier_session"
 FAILURES_MAX = 10  # wrong tokens of everybody together within the window
 FAILURES_WINDOW_S = 60.0
 
 PICTURE_LINKS = "/p/"  # signed one by one
-_OPEN_PATHS = frozenset({"/login", "/healthz", "/manifest.webmanifest", "/favicon.ico"})
+_OPEN_PATHS = frozenset({"/login", "/logout", "/healthz", "/manifest.webmanifest", "/favicon.ico"})
+_HOME = "/"
+_PLACES = re.compile(r"/(?:gallery|status|i/[0-9a-z:]+)?")  # of the page, where a login may lead
 _PAGE = Path(__file__).with_name("static") / "login.html"
 
 
 class FailedLogins:
-    """Wrong tokens of the last minute; too many stop all guessing for a while."""
+    """Wrong tokens of the last minute; too many slow down whoever sends further ones.
+
+    The right one always passes, or whoever guesses could keep its owner out. That a guess may be
+    made at any time is no danger to a token of the length that `WebConfig` demands.
+    """
 
     def __init__(self) -> None:
         self._times: deque[float] = deque()
@@ -36,7 +46,7 @@ class FailedLogins:
         self._times.append(now_s)
 
     def are_too_many(self, now_s: float) -> bool:
-        """Whether the next one has to wait."""
+        """Whether the next wrong one is told to wait."""
         while self._times and self._times[0] < now_s - FAILURES_WINDOW_S:
             self._times.popleft()
         return len(self._times) >= FAILURES_MAX
@@ -50,16 +60,20 @@ def is_logged_in(request: web.Request) -> bool:
     config = request.app[CONFIG]
     if not config.demands_login or _is_open(request.path):
         return True
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and _same(token.strip(), config.token):
+    if _same(_bearer_token(request), config.token):
         return True
     return is_valid_session(request.cookies.get(COOKIE, ""), config.token, time.time())
 
 
 def login_needed(request: web.Request) -> NoReturn:
-    """Ask for the token: a page for people, 401 for programs."""
+    """Ask for the token: a page for people, 401 for programs, 429 for those that guess."""
+    if _bearer_token(request) and not _may_fail_again(request):
+        raise web.HTTPTooManyRequests(
+            text="too many wrong tokens; wait a minute",
+            headers={"Retry-After": str(round(FAILURES_WINDOW_S))},
+        )
     if request.method == "GET" and "text/html" in request.headers.get("Accept", ""):
-        raise web.HTTPSeeOther("/login")
+        raise web.HTTPSeeOther(_door(_place(request.path)))
     raise web.HTTPUnauthorized(
         text="log in at /login, or send the header Authorization: Bearer TOKEN",
         headers={"WWW-Authenticate": "Bearer"},
@@ -72,15 +86,13 @@ async def login_page(_request: web.Request) -> web.FileResponse:
 
 
 async def log_in(request: web.Request) -> web.Response:
-    """`POST /login` with the field `token`; sets the cookie and leads to the studio."""
-    config, failures = request.app[CONFIG], request.app[FAILED_LOGINS]
-    if failures.are_too_many(time.monotonic()):
-        raise web.HTTPSeeOther("/login?wait")
-    form = await request.post()
-    if not (config.demands_login and _same(str(form.get("token", "")).strip(), config.token)):
-        failures.note(time.monotonic())
-        raise web.HTTPSeeOther("/login?wrong")
-    answer = web.HTTPSeeOther("/")
+    """`POST /login` with the field `token`; sets the cookie and leads `to` a place of the page."""
+    config = request.app[CONFIG]
+    form = await _form(request)
+    place = _place(form.get("to", _HOME))
+    if not (config.demands_login and _same(form.get("token", "").strip(), config.token)):
+        raise web.HTTPSeeOther(_door(place, "wrong" if _may_fail_again(request) else "wait"))
+    answer = web.HTTPSeeOther(place)
     lifetime_s = config.login_days * 86_400
     answer.set_cookie(
         COOKIE,
@@ -122,8 +134,43 @@ def _signature(token: str, expiry: str) -> str:
 
 def _same(given: str, expected: str) -> bool:
     """Compare in constant time."""
-    # Headers may hold bytes that are no text; aiohttp gives them as halves of surrogate pairs.
-    return hmac.compare_digest(given.encode(errors="surrogateescape"), expected.encode())
+    # Headers and forms may hold bytes that are no text; they come as halves of surrogate pairs.
+    return hmac.compare_digest(given.encode(errors="surrogatepass"), expected.encode())
+
+
+def _bearer_token(request: web.Request) -> str:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+async def _form(request: web.Request) -> dict[str, str]:
+    """What was typed; nothing at all where it can't be read."""
+    try:
+        return {name: str(value) for name, value in (await request.post()).items()}
+    # What aiohttp raises for broken boundaries, charsets that nobody knows, strange encodings.
+    except (ValueError, AssertionError, LookupError, RuntimeError) as error:
+        log.info("a login can't be read: %s", type(error).__name__)
+        return {}
+
+
+def _may_fail_again(request: web.Request) -> bool:
+    """Note a wrong token; False: there were too many before."""
+    failures, now_s = request.app[FAILED_LOGINS], time.monotonic()
+    if failures.are_too_many(now_s):
+        return False
+    failures.note(now_s)
+    return True
+
+
+def _place(path: str) -> str:
+    """A path of the page; the home of what is none."""
+    return path if _PLACES.fullmatch(path) else _HOME
+
+
+def _door(place: str, *reasons: str) -> str:
+    """The address of the login page that leads on to a place."""
+    told = (*reasons, *([f"to={place}"] if place != _HOME else ()))
+    return f"/login?{'&'.join(told)}" if told else "/login"
 
 
 def _is_open(path: str) -> bool:

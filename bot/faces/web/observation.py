@@ -13,7 +13,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 from bot.errors import StorageUnavailable, UserError
 from bot.faces.web.answers import Health, Status, Worker
-from bot.faces.web.context import caller_of, studio_of
+from bot.faces.web.context import CONFIG, caller_of, studio_of
 from bot.studio.contract import JobEnding
 from engine.api import EngineStatus, WorkerStatus
 
@@ -156,6 +156,7 @@ async def status(request: web.Request) -> web.Response:
         "workers": [_worker_json(worker) for worker in studio.engine_status().workers],
         "errors": figures.errors_by_kind(),
         "versions": {"python": platform.python_version(), **dict(_versions())},
+        "login": request.app[CONFIG].demands_login,
     }
     return web.json_response(told)
 

@@ -116,7 +116,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except ValidationError as error:
         return invalid(error, locale_of(request))
     except web.HTTPException as error:
-        is_for_programs = request.path.startswith("/api/") or error.status == 401
+        is_for_programs = request.path.startswith("/api/") or error.status in (401, 429)
         if error.status < 400 or not is_for_programs:
             raise
         told: Refusal = {
@@ -148,5 +148,5 @@ def _kind(error: web.HTTPException) -> str:
 
 
 def _kept(error: web.HTTPException) -> dict[str, str]:
-    told = ("Allow", "WWW-Authenticate")
+    told = ("Allow", "Retry-After", "WWW-Authenticate")
     return {name: error.headers[name] for name in told if name in error.headers}

@@ -50,8 +50,9 @@ async def test_a_strength_is_chosen_in_the_message_of_a_strip(loopback, alice, b
     single = await shown_now(loopback, alice, strip, lambda now: "Upscale 2×" in labels(now))
     assert (await picture_of(loopback, single)).size == (96, 96)
     copy = await bob.presses(single, "strength:", [images[2]])
-    own = await copy.until(lambda seen: seen["original"] and shown(seen["original"]), "a copy")
-    assert own["original"]["id"] != strip["id"]
+    own = await copy.until(lambda seen: seen["followups"], "a copy")
+    assert shown(own["followups"][0])
+    assert own["followups"][0]["id"] != strip["id"]
     await alice.presses(single, "strength:", ["all"])
     back = await shown_now(loopback, alice, strip, lambda now: "Upscale 2×" not in labels(now))
     assert (await picture_of(loopback, back)).width > 150

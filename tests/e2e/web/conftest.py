@@ -56,13 +56,19 @@ async def engine(tmp_path: Path) -> FakeEngine:
     return FakeEngine(step_delay_s=0.02, catalogue=catalogue)
 
 
+@pytest.fixture
+def config() -> WebConfig:
+    """What a test module may override."""
+    return WebConfig(port=0)
+
+
 @pytest_asyncio.fixture(loop_scope="module")
-async def address(engine: FakeEngine, tmp_path: Path) -> AsyncIterator[str]:
+async def address(engine: FakeEngine, config: WebConfig, tmp_path: Path) -> AsyncIterator[str]:
     """The address of a fresh studio."""
     url = f"sqlite+aiosqlite:///{tmp_path / 'atelier.db'}"
     async with (
         open_studio(engine, database_url=url, images_dir=tmp_path / "images") as studio,
-        open_web(studio, WebConfig(port=0)) as opened,
+        open_web(studio, config) as opened,
     ):
         yield opened
 
@@ -84,7 +90,9 @@ async def phone(browser: Browser, address: str) -> AsyncIterator[Page]:
         yield opened
 
 
-async def studio_page(browser: Browser, address: str, **looks: object) -> AsyncIterator[Page]:
+async def studio_page(
+    browser: Browser, address: str, *, shows: str = "#prompt", **looks: object
+) -> AsyncIterator[Page]:
     looks.setdefault("viewport", {"width": 1280, "height": 800})
     looks.setdefault("locale", "en-US")
     context = await browser.new_context(reduced_motion="reduce", **looks)  # type: ignore[arg-type]
@@ -96,7 +104,7 @@ async def studio_page(browser: Browser, address: str, **looks: object) -> AsyncI
         "console", lambda told: complaints.append(told.text) if told.type == "error" else None
     )
     await opened.goto(address)
-    await opened.wait_for_selector("#prompt")
+    await opened.wait_for_selector(shows)
     yield opened
     await context.close()
     serious = [line for line in complaints if "Failed to load resource" not in line]

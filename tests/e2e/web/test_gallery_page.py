@@ -1,5 +1,8 @@
 """Choosing, deleting and searching in the gallery, in a real browser."""
 
+import asyncio
+import re
+
 import pytest
 from playwright.async_api import expect
 
@@ -82,3 +85,53 @@ async def test_a_mistake_in_the_search_is_told_beneath_it_on_a_phone(phone, arte
     await expect(fault).to_be_hidden()
     await expect(field).to_have_attribute("aria-invalid", "false")
     await expect(phone.locator(".count")).to_have_text("2 pictures")
+
+
+async def test_the_gallery_comes_back_page_by_page_and_may_be_left_meanwhile(page):
+    await make_and_wait(page, "a fox --images 8")
+    await make_and_wait(page, "an owl --images 4", 2)
+    await page.get_by_role("link", name="Gallery").click()
+    tiles = page.locator(TILES)
+    await expect(tiles).to_have_count(12)
+    isAwaited = asyncio.Event()
+    isAwaited.set()
+
+    async def few(route):
+        await isAwaited.wait()
+        await route.continue_(url=re.sub(r"limit=\d+", "limit=5", route.request.url))
+
+    await page.route("**/api/images?*", few)
+    await page.reload()
+    await expect(tiles).to_have_count(12)
+    isAwaited.clear()
+    async with page.expect_request("**/api/images?*"):
+        await page.reload()
+    await page.get_by_role("link", name="Create").click()
+    async with page.expect_event("requestfinished", lambda done: "/api/images?" in done.url):
+        isAwaited.set()
+    async with asyncio.timeout(10):
+        await expect(tiles).to_have_count(5)
+    await page.get_by_role("link", name="Gallery").click()
+    await expect(tiles).to_have_count(12)
+
+
+async def test_what_an_older_search_found_late_is_not_hung_in_a_newer_one(page):
+    await make_and_wait(page, "a fox --images 1")
+    await make_and_wait(page, "an owl --images 2", 2)
+    await page.get_by_role("link", name="Gallery").click()
+    await expect(page.locator(TILES)).to_have_count(3)
+
+    async def hold(route):
+        if "q=" in route.request.url:
+            await route.continue_()
+
+    await page.route("**/api/images?*", hold)
+    wish = "fetch('/api/jobs', { method: 'POST', body: '{\"text\": \"a frog --images 1\"}', "
+    async with page.expect_request("**/api/images?*"):  # of the finished job
+        await page.evaluate(wish + "headers: { 'Content-Type': 'application/json' } })")
+    async with page.expect_event("requestfailed", lambda lost: "q=" not in lost.url):
+        await page.fill(".search input", "owl")
+    await expect(page.locator(TILES)).to_have_count(2)
+    await expect(page.locator(f'{TILES} a[aria-label*="owl"]')).to_have_count(2)
+    await expect(page.locator(".count")).to_have_text("2 pictures")
+    await expect(page.locator(".notice.bad")).to_have_count(0)

@@ -22,6 +22,7 @@ async def test_everything_is_downloaded_and_then_deleted_once_it_is_confirmed(pa
     await (await begun.value).save_as(tmp_path / "all.zip")
     with zipfile.ZipFile(tmp_path / "all.zip") as archive:
         assert len(archive.namelist()) == 2
+    await expect(page.get_by_role("button", name="Log out")).to_have_count(0)  # of what?
     erase = page.get_by_role("button", name="Delete everything")
     await erase.focus()
     for _ in range(2):  # of the second answer, the first is drawn

@@ -245,6 +245,65 @@ async def test_remix_brings_the_words_back_to_be_changed(page):
     await expect(page.locator(FINISHED)).to_have_count(2)
 
 
+async def test_a_remix_and_attached_pictures_take_each_others_place(page, engine):
+    await make_and_wait(page, "a fox --images 1")
+    chip = page.locator(".attached .chip")
+    for name, label in (
+        ("Use as image prompt", "Image prompt"),
+        ("Remix", "Remixing"),
+        ("Use as style", "Style"),
+    ):
+        await page.locator(".tile a").first.click()
+        await page.locator(".changes").get_by_role("button", name=name).click()
+        await expect(chip).to_have_count(1)
+        await expect(chip).to_contain_text(label)
+        await expect(page.locator("dialog.lightbox")).to_be_hidden()
+        await expect(page.locator("#prompt")).to_be_focused()
+    await page.reload()
+    await expect(chip).to_contain_text("Style")
+    await page.get_by_role("button", name="Remove").click()
+    await drop(page, gradient())
+    await page.get_by_role("button", name="Image prompt").click()
+    await expect(chip).to_contain_text("Image prompt")
+    await make(page, "an owl --images 1")
+    await expect(page.locator(FINISHED)).to_have_count(2)
+    assert type(engine.requests[-1]).__name__ == "ImageToImage"
+
+
+async def test_a_heart_keeps_the_focus_when_it_is_pressed(page):
+    await make_and_wait(page, "a fox --images 3")
+    heart = page.locator(".job .tile").nth(1).locator("button:has(.icon-heart)")
+    for pressed in ("true", "false"):
+        await heart.press("Enter")
+        await expect(heart).to_have_attribute("aria-pressed", pressed)
+        await expect(heart).to_be_focused()
+
+
+@pytest.mark.parametrize("place", ["feed", "gallery"])
+async def test_the_focus_comes_back_to_the_tile_of_what_was_large(page, place):
+    await make_and_wait(page, "a fox --images 3")
+    if place == "gallery":
+        await page.get_by_role("link", name="Gallery").click()
+    frames = page.locator(".view:not([hidden]) .tile .frame")
+    large = page.locator("dialog .large")
+    await frames.nth(1).press("Enter")
+    shown = await large.get_attribute("src")
+    for name, change in (("Favourite", ".heart"), ("Make private", ".lock")):
+        await page.locator(".keepers").get_by_role("button", name=name).press("Enter")
+        await expect(page.locator(f".keeper{change}")).to_have_attribute("aria-pressed", "true")
+    await page.fill(".tag-field", "best")
+    await page.press(".tag-field", "Enter")
+    await expect(page.locator(".tags .tag")).to_have_text("best")
+    await page.keyboard.press("Escape")
+    await expect(frames.nth(1)).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(large).to_have_attribute("src", shown)
+    await page.keyboard.press("ArrowRight")
+    await expect(large).not_to_have_attribute("src", shown)
+    await page.keyboard.press("Escape")
+    await expect(frames.nth(2)).to_be_focused()
+
+
 async def test_a_picture_leads_back_to_the_one_it_was_varied_from(page):
     await make_and_wait(page, "a fox --images 1")
     await page.locator(".tile a").first.click()

@@ -41,6 +41,16 @@ export function fill(element, ...children) {
   element.replaceChildren(...children.flat().filter(Boolean));
 }
 
+/** Draw tiles anew, and give the focus back to the control that had it: by its image and its place there. */
+export function keepFocus(root, draw) {
+  const held = document.activeElement;
+  const image = root.contains(held) && held.closest("[data-image]")?.dataset.image;
+  const controls = () => [...root.querySelectorAll(`[data-image="${image}"] :is(a, button)`)];
+  const place = image ? controls().indexOf(held) : -1;
+  draw();
+  if (place >= 0) controls()[place]?.focus({ preventScroll: true });
+}
+
 /** Give an element CSS variables (allowed by the policy, unlike style attributes). */
 export function paint(element, variables) {
   for (const [name, value] of Object.entries(variables)) element.style.setProperty(name, value);

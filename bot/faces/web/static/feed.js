@@ -1,5 +1,5 @@
 // The feed: all jobs, newest first. What it shows is the database; events only hurry it along.
-import { button, fill, h, icon, paint } from "./dom.js";
+import { button, fill, h, icon, keepFocus, paint } from "./dom.js";
 import { announce, complain, copy } from "./notices.js";
 import { imageCount, ratio, split } from "./prompt_text.js";
 import { cancel, read } from "./server.js";
@@ -17,6 +17,7 @@ export class Feed {
     this.act = act;
     this.cards = new Map(); // job id -> JobCard
     this.cursor = null;
+    this.newest = null; // job id, of the last page that was read from the top
     this.list = h("div", { class: "jobs" });
     this.empty = h("div", { class: "empty", hidden: true });
     this.edge = h("div", { class: "edge" });
@@ -43,7 +44,9 @@ export class Feed {
     const told = await read(`/api/jobs?limit=${PAGE}`);
     for (const job of told.jobs) this.take(job);
     await this.catchUp(told.jobs);
-    if (this.cursor === null) this.cursor = told.cursor;
+    // Jobs of which nothing was heard may lie between this page and what is known.
+    if (!told.jobs.some((job) => job.id === this.newest)) this.cursor = told.cursor;
+    this.newest = told.jobs[0]?.id ?? null;
     this.hasLoaded = true;
     this.showEmpty();
     this.fillScreen();
@@ -70,14 +73,16 @@ export class Feed {
     if (!this.cursor || this.isLoading) return;
     this.isLoading = true;
     this.edge.textContent = t("loading");
+    const asked = this.cursor;
+    let next = ""; // after a failure a reload asks again
     try {
-      const told = await read(`/api/jobs?limit=${PAGE}&cursor=${encodeURIComponent(this.cursor)}`);
+      const told = await read(`/api/jobs?limit=${PAGE}&cursor=${encodeURIComponent(asked)}`);
       for (const job of told.jobs) this.take(job);
-      this.cursor = told.cursor ?? "";
+      next = told.cursor ?? "";
     } catch (error) {
-      this.cursor = ""; // a reload asks again
       complain(error);
     } finally {
+      if (this.cursor === asked) this.cursor = next; // else a gap was found meanwhile
       this.isLoading = false;
       this.edge.textContent = "";
       this.showEmpty();
@@ -207,8 +212,9 @@ class JobCard {
     if (this.shown.tiles !== key) {
       this.shown.tiles = key;
       const blank = Array.from({ length: isShown ? count : 0 }, (_, index) => canvas(index));
-      if (isStrip) fill(this.tiles, slides(job.images, job.strengths, (image) => this.tile(image)));
-      else fill(this.tiles, job.images.length ? job.images.map((image) => this.tile(image)) : blank);
+      const tile = (image) => this.tile(image);
+      const drawn = isStrip ? slides(job.images, job.strengths, tile) : job.images.length ? job.images.map(tile) : blank;
+      keepFocus(this.tiles, () => fill(this.tiles, drawn));
     }
     // It stays behind the pictures it foretold until they have come.
     if (this.preview && !isStrip) this.drawPreview(this.expected());

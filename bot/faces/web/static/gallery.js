@@ -107,7 +107,11 @@ export class Gallery {
     this.hasLoaded = true;
     const { count = 0, y = 0 } = remembered();
     await this.reload(Math.min(count, 100));
-    while (this.images.length < count && this.cursor) await this.more();
+    let had = -1;
+    while (had < this.images.length && this.images.length < count && this.cursor) {
+      had = this.images.length; // where a page brings nothing, more would not either
+      await this.more();
+    }
     if (y) requestAnimationFrame(() => scrollTo(0, y));
   }
 
@@ -163,8 +167,10 @@ export class Gallery {
 
   /** New pictures since the last visit join at the top. */
   async refresh() {
+    const asked = this.asking;
     try {
-      const told = await read(this.query(PAGE, null));
+      const told = await read(this.query(PAGE, null), { signal: asked?.signal });
+      if (asked !== this.asking) return; // something else is looked for by now
       const known = new Set(this.images.map((image) => image.id));
       const fresh = told.images.filter((image) => !known.has(image.id));
       if (fresh.length === told.images.length) {
@@ -181,9 +187,17 @@ export class Gallery {
     }
   }
 
-  async more() {
-    if (!this.cursor || this.isLoading || this.root.hidden) return;
-    this.isLoading = true;
+  /** Hang the next page; whoever asks while it is on its way waits for the same. */
+  more() {
+    if (!this.cursor || this.root.hidden) return null;
+    this.coming ??= this.hangMore().finally(() => {
+      this.coming = null;
+      this.fillScreen();
+    });
+    return this.coming;
+  }
+
+  async hangMore() {
     const asked = this.asking;
     try {
       const told = await read(this.query(PAGE, this.cursor), { signal: asked?.signal });
@@ -194,10 +208,7 @@ export class Gallery {
     } catch (error) {
       complain(error);
       if (asked === this.asking) this.cursor = null;
-    } finally {
-      this.isLoading = false;
     }
-    this.fillScreen();
   }
 
   /** The edge tells when it comes near, not that it still is. */

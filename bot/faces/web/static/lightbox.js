@@ -67,9 +67,10 @@ export class Lightbox {
 
   closed() {
     leave(this.dialog);
+    const { image } = this;
     this.image = null;
     fill(this.dialog);
-    this.onclosed?.();
+    this.onclosed?.(image);
   }
 
   neighbours() {

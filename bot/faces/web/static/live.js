@@ -28,8 +28,10 @@ export function listen({ onjob, refresh, onstate }) {
     if (source?.readyState === EventSource.CLOSED) setTimeout(connect, RECONNECT_MS);
   }
 
+  /** Open the stream; a page out of sight waits for it until it is looked at. */
   function connect() {
-    source?.close();
+    rest();
+    if (document.hidden) return;
     source = new EventSource(`/api/events?language=${language()}`);
     source.addEventListener("open", up);
     source.addEventListener("error", down);

@@ -18,7 +18,7 @@ export class PromptBar {
     Object.assign(this, { root, onjobs, recall, onpick, onmix });
     this.lists = { models, presets, flags };
     this.pictures = new Map(); // role -> {file, url} of the device or {id, url} of the gallery
-    this.remixed = null; // image id
+    this.remixed = null; // image id; its job is made once more, with no pictures beside it
     this.problem = null;
     this.recalled = -1;
     this.build();
@@ -29,7 +29,7 @@ export class PromptBar {
   resume() {
     const { pictures = [], remixed = null } = kept();
     for (const [role, id] of pictures) this.pictures.set(role, galleryPicture(id));
-    this.remixed = remixed;
+    this.remixed = pictures.length ? null : remixed;
     this.drawAttached();
     this.write(sessionStorage.getItem(DRAFT_KEY) ?? "", { focus: false });
   }
@@ -251,7 +251,7 @@ export class PromptBar {
 
   /** Nothing typed is ever lost: what was refused comes back, unless something new is there. */
   restore({ text, pictures, remixed }) {
-    if (this.text.trim() || this.pictures.size) return false;
+    if (this.text.trim() || this.pictures.size || this.remixed) return false;
     this.pictures = new Map(pictures);
     this.remixed = remixed;
     this.drawAttached();
@@ -261,15 +261,17 @@ export class PromptBar {
 
   // ---- pictures and remixes
 
-  /** Attach a picture, {file} or {image} of the gallery: `role` is "source" or "style". */
+  /** Attach a picture, {file} or {image} of the gallery: `role` is "source" or "style". Ends a remix. */
   attach(role, { file, image }) {
+    this.remixed = null;
     this.pictures.set(role, image ? galleryPicture(image.id) : { file, url: URL.createObjectURL(file) });
     this.drawAttached();
     this.box.focus();
   }
 
-  /** Change the words of an image's job. */
+  /** Change the words of an image's job, in place of what is attached. */
   remix(image) {
+    this.pictures.clear();
     this.remixed = image.id;
     this.drawAttached();
     this.write(image.prompt);

@@ -29,8 +29,9 @@ async function call(method, path, body, { signal } = {}) {
     if (error.name === "AbortError") throw error;
     throw new Unreachable(error.message);
   }
-  if (response.status === 401) location.assign("/login");
+  if (response.status === 401) location.assign(`/login?${new URLSearchParams({ to: location.pathname })}`);
   const told = await response.json().catch(() => ({}));
+  signal?.throwIfAborted(); // while the answer was read
   if (!response.ok) throw new Refusal(response.status, told);
   return told;
 }

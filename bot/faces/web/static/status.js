@@ -20,10 +20,10 @@ export class Status {
     }
   }
 
-  draw({ running, waiting, workers, uptime_s, errors, versions }) {
+  draw({ running, waiting, workers, uptime_s, errors, versions, login }) {
     if (!this.news) { // what is pressed stays: drawn anew, it would lose the focus
       this.news = h("div", { class: "news" });
-      fill(this.root, h("div", { class: "board" }, this.news, section(t("ownData"), ownData())));
+      fill(this.root, h("div", { class: "board" }, this.news, section(t("ownData"), ownData(login))));
     }
     const alive = workers.filter((worker) => worker.alive).length;
     fill(this.news,
@@ -44,10 +44,11 @@ function workerRow({ device, alive, running, restarts, memory_bytes, models }) {
   return [device, state, running, restarts, bytes(memory_bytes), models.join(", ") || "–"];
 }
 
-function ownData() {
+function ownData(login) {
   return h("div", { class: "deeds" },
     h("a", { class: "button", href: "/api/privacy/export.zip", download: "" }, icon("download"), h("span", {}, t("exportData"))),
-    button("bin", t("eraseData"), erase));
+    button("bin", t("eraseData"), erase),
+    login && h("form", { method: "post", action: "/logout" }, button("leave", t("logOut"), null, { type: "submit" })));
 }
 
 async function erase() {

@@ -136,8 +136,10 @@ function followAddresses({ lightbox, gallery, status }) {
     if (location.pathname.startsWith("/i/")) history.replaceState({}, "", path);
     else history.pushState({ over: true }, "", path);
   };
-  lightbox.onclosed = () => {
-    if (!location.pathname.startsWith("/i/")) return;
+  lightbox.onclosed = (image) => {
+    const isLeft = !location.pathname.startsWith("/i/"); // for another place, that scrolls by itself
+    focusFrame(views[now].querySelector(`[data-image="${image?.id}"] .frame`), { mayScroll: !isLeft });
+    if (isLeft) return;
     if (history.state?.over) history.back();
     else history.replaceState({}, "", back());
   };
@@ -149,6 +151,15 @@ function followAddresses({ lightbox, gallery, status }) {
     go(new URL(link.href).pathname);
   });
   show();
+}
+
+/** Lead the keyboard to the tile of the picture that was large, unless it is at work elsewhere. */
+function focusFrame(frame, { mayScroll }) {
+  const focused = document.activeElement;
+  if (!frame || (focused !== document.body && !focused.matches(".frame"))) return;
+  const { top, bottom } = frame.getBoundingClientRect();
+  const isSeen = bottom > 0 && top < innerHeight;
+  frame.focus({ preventScroll: isSeen || !mayScroll });
 }
 
 function offerLanguages() {

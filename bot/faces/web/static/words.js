@@ -273,6 +273,7 @@ const WORDS = {
   eraseTitle: ["Delete everything?", "删除全部？"],
   eraseText: ["All pictures, prompts, uploads, styles, generators and settings of the studio and the command line are deleted, and running jobs stop. This can't be undone.", "画室和命令行的全部图片、提示词、上传、风格、生成器和设置都会被删除，进行中的任务会停止。无法撤销。"],
   eraseYes: ["Delete for good", "永久删除"],
+  logOut: ["Log out", "退出登录"],
 };
 
 const STORED = "atelier.language";

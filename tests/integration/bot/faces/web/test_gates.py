@@ -64,6 +64,14 @@ async def test_every_answer_carries_the_protecting_headers(client, path):
     assert answer.headers["Referrer-Policy"] == "same-origin"
 
 
+async def test_a_browser_asks_whether_the_pages_files_changed_and_is_not_sent_them_again(client):
+    for path in ("/", "/static/studio.js", "/static/studio.css"):
+        first = await client.get(path)
+        assert first.headers["Cache-Control"] == "no-cache"
+        again = await client.get(path, headers={"If-None-Match": first.headers["ETag"]})
+        assert (again.status, again.headers["Cache-Control"]) == (304, "no-cache")
+
+
 @pytest.mark.parametrize(
     "path", ["/static/../app.py", "/static/%2e%2e/app.py", "/static/..%2fapp.py"]
 )
@@ -96,10 +104,35 @@ class TestWithAToken:
             "/gallery", headers={"Accept": "text/html"}, allow_redirects=False
         )
         assert answer.status == 303
-        assert answer.headers["Location"] == "/login"
+        assert answer.headers["Location"] == "/login?to=/gallery"
         door = await client.get("/login")
         assert door.status == 200
         assert 'type="password"' in await door.text()
+
+    @pytest.mark.parametrize("place", ["/", "/gallery", "/status", "/i/k3x9", "/i/k3x9p0ab:2"])
+    async def test_a_login_leads_to_the_place_that_was_asked_for(self, client, place):
+        headers = {"Accept": "text/html"}
+        asked = await client.get(place, headers=headers, allow_redirects=False)
+        assert asked.headers["Location"] == ("/login" if place == "/" else f"/login?to={place}")
+        wrong = await client.post("/login", data={"token": "x", "to": place}, allow_redirects=False)
+        kept = "" if place == "/" else f"&to={place}"
+        assert wrong.headers["Location"] == f"/login?wrong{kept}"
+        right = await client.post(
+            "/login", data={"token": TOKEN, "to": place}, allow_redirects=False
+        )
+        assert right.headers["Location"] == place
+
+    @pytest.mark.parametrize(
+        "place",
+        [
+            *("//evil.example", "https://evil.example/", "/\\evil.example", "/i/../api/jobs"),
+            *("/i/", "/i/k3x9\n", "/gallery?x", "/api/jobs", "javascript:alert(1)", ""),
+        ],
+    )
+    async def test_a_login_leads_to_no_place_but_those_of_the_page(self, client, place):
+        body = {"token": TOKEN, "to": place}
+        answer = await client.post("/login", data=body, allow_redirects=False)
+        assert answer.headers["Location"] == "/"
 
     async def test_programs_send_it_in_a_header(self, client):
         headers = {"Authorization": f"Bearer {TOKEN}"}
@@ -123,15 +156,65 @@ class TestWithAToken:
 
     async def test_who_logs_out_is_out(self, client):
         await client.post("/login", data={"token": TOKEN})
-        await client.post("/logout", allow_redirects=False)
-        assert (await client.get("/api/jobs")).status == 401
+        for _ in range(2):  # also where the session has ended already
+            answer = await client.post("/logout", allow_redirects=False)
+            assert answer.headers["Location"] == "/login"
+            assert (await client.get("/api/jobs")).status == 401
 
-    async def test_guessing_is_stopped_for_a_while_even_for_the_right_token(self, client):
-        for _ in range(FAILURES_MAX):
-            answer = await client.post("/login", data={"token": "x"}, allow_redirects=False)
-            assert answer.headers["Location"] == "/login?wrong"
-        answer = await client.post("/login", data={"token": TOKEN}, allow_redirects=False)
-        assert answer.headers["Location"] == "/login?wait"
+    async def test_the_status_tells_that_one_may_log_out(self, client):
+        answer = await client.get("/api/status", headers={"Authorization": f"Bearer {TOKEN}"})
+        assert (await answer.json())["login"]
+
+    @pytest.mark.parametrize("way", ["form", "header"])
+    async def test_whoever_guesses_has_to_wait_and_the_owner_has_not(self, client, way):
+        async def typed(token):
+            body = {"token": token, "to": "/gallery"}
+            answer = await client.post("/login", data=body, allow_redirects=False)
+            return answer.headers["Location"]
+
+        async def sent(token, path="/api/jobs"):
+            return await client.get(path, headers={"Authorization": f"Bearer {token}"})
+
+        for number in range(FAILURES_MAX):
+            if way == "form":
+                assert await typed(f"x{number}") == "/login?wrong&to=/gallery"
+            else:
+                assert (await sent(f"x{number}")).status == 401
+        assert await typed("y") == "/login?wait&to=/gallery"
+        for path in ("/api/jobs", "/metrics"):
+            refused = await sent("y", path)
+            assert refused.status == 429
+            assert refused.headers["Retry-After"] == "60"
+            assert "too many wrong tokens" in (await refused.json())["error"]
+        assert (await client.get("/api/jobs")).status == 401, "no token is no guess"
+        assert (await sent(TOKEN)).status == 200
+        assert await typed(TOKEN) == "/gallery"
+        assert (await client.get("/api/jobs")).status == 200
+
+    @pytest.mark.parametrize(
+        ("kind", "body"),
+        [
+            ("application/x-www-form-urlencoded; charset=nonsense", b"token=x"),
+            ("application/x-www-form-urlencoded; charset=utf-7", b"token=+2AA-"),
+            ("multipart/form-data", b"token=x"),
+            ("multipart/form-data; boundary=b", b"nothing of it"),
+            ("multipart/form-data; boundary=b", b"--b\r\n\r\nx\r\n--b--\r\n"),
+            (
+                "multipart/form-data; boundary=b",
+                (
+                    b'--b\r\nContent-Disposition: form-data; name="token"\r\n'
+                    b"Content-Transfer-Encoding: nonsense\r\n\r\nx\r\n--b--\r\n"
+                ),
+            ),
+            ("application/json", b'{"token": "x"}'),
+        ],
+    )
+    async def test_a_login_that_can_not_be_read_is_a_wrong_one(self, client, kind, body):
+        for place in ["/login?wrong"] * FAILURES_MAX + ["/login?wait"]:
+            answer = await client.post(
+                "/login", data=body, headers={"Content-Type": kind}, allow_redirects=False
+            )
+            assert (answer.status, answer.headers["Location"]) == (303, place)
 
     async def test_the_door_and_health_stay_open(self, client):
         for path in ("/healthz", "/static/studio.css", "/manifest.webmanifest"):

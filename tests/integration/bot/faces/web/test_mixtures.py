@@ -59,10 +59,17 @@ async def test_a_morph_is_served_as_animation_beside_its_first_frame(client, eng
     assert dict(read_parameters(moving).others)["Frames"] == "6"
     still = await client.get(image["png"])
     assert still.content_type == "image/png"
-    told = await client.get(f"{image['animation']}?download")
-    assert ".webp" in told.headers["Content-Disposition"]
     request = engine.requests[-1]
     assert isinstance(request, Morph)
+
+
+async def test_a_download_is_named_after_the_kind_of_its_file(client, finish):
+    asked = {"stops": uploads(), "frames": 4, "video": True}
+    [image] = (await start(client, finish, {"morph": asked}))["images"]
+    for kind, suffix in (("png", "png"), ("webp", "webp"), ("animation", "webp"), ("video", "mp4")):
+        answer = await client.get(f"{image[kind]}?download")
+        assert answer.content_disposition.filename.endswith(f"-{image['id']}.{suffix}"), kind
+        assert answer.content_type == {"mp4": "video/mp4"}.get(suffix, f"image/{suffix}")
 
 
 async def test_a_still_picture_has_no_animation(client, imagine):

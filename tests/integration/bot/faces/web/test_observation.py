@@ -71,6 +71,7 @@ async def test_the_status_tells_queue_workers_errors_and_versions(client):
     assert told["workers"][0]["device"] == "fake"
     assert told["errors"] == {"PromptError": 1}
     assert "aiohttp" in told["versions"]
+    assert not told["login"]
 
 
 async def test_while_the_database_fails_health_says_so_and_jobs_are_refused_kindly(
