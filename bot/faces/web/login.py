@@ -86,11 +86,10 @@ async def login_page(_request: web.Request) -> web.FileResponse:
 
 
 async def log_in(request: web.Request) -> web.Response:
-    """`POST /login` with the field `token`; sets the cookie and leads `to` a place of the page."""
+    """`POST /login` with the field `token`; sets the cookie and leads to the query's place `to`."""
     config = request.app[CONFIG]
-    form = await _form(request)
-    place = _place(form.get("to", _HOME))
-    if not (config.demands_login and _same(form.get("token", "").strip(), config.token)):
+    place = _place(request.query.get("to", _HOME))
+    if not (config.demands_login and _same(await _typed_token(request), config.token)):
         raise web.HTTPSeeOther(_door(place, "wrong" if _may_fail_again(request) else "wait"))
     answer = web.HTTPSeeOther(place)
     lifetime_s = config.login_days * 86_400
@@ -143,14 +142,14 @@ def _bearer_token(request: web.Request) -> str:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-async def _form(request: web.Request) -> dict[str, str]:
-    """What was typed; nothing at all where it can't be read."""
+async def _typed_token(request: web.Request) -> str:
+    """What the form holds; nothing where it can't be read."""
     try:
-        return {name: str(value) for name, value in (await request.post()).items()}
+        return str((await request.post()).get("token", "")).strip()
     # What aiohttp raises for broken boundaries, charsets that nobody knows, strange encodings.
     except (ValueError, AssertionError, LookupError, RuntimeError) as error:
         log.info("a login can't be read: %s", type(error).__name__)
-        return {}
+        return ""
 
 
 def _may_fail_again(request: web.Request) -> bool:

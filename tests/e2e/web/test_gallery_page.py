@@ -93,22 +93,22 @@ async def test_the_gallery_comes_back_page_by_page_and_may_be_left_meanwhile(pag
     await page.get_by_role("link", name="Gallery").click()
     tiles = page.locator(TILES)
     await expect(tiles).to_have_count(12)
-    isAwaited = asyncio.Event()
-    isAwaited.set()
+    answering = asyncio.Event()
+    answering.set()
 
     async def few(route):
-        await isAwaited.wait()
+        await answering.wait()
         await route.continue_(url=re.sub(r"limit=\d+", "limit=5", route.request.url))
 
     await page.route("**/api/images?*", few)
     await page.reload()
     await expect(tiles).to_have_count(12)
-    isAwaited.clear()
+    answering.clear()
     async with page.expect_request("**/api/images?*"):
         await page.reload()
     await page.get_by_role("link", name="Create").click()
     async with page.expect_event("requestfinished", lambda done: "/api/images?" in done.url):
-        isAwaited.set()
+        answering.set()
     async with asyncio.timeout(10):
         await expect(tiles).to_have_count(5)
     await page.get_by_role("link", name="Gallery").click()

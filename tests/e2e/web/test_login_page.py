@@ -57,6 +57,7 @@ async def test_a_session_that_has_ended_leads_to_the_door_and_back_again(door, a
     await door.get_by_role("link", name="Gallery").click()
     await expect(door.get_by_role("heading", name="No pictures yet")).to_be_visible()
     await door.context.clear_cookies()
+    await door.route("**/static/login.js", lambda route: route.abort())  # it may come late
     # In the page: by itself it may ask, and so leave, before a click has been looked for.
     await door.evaluate("document.querySelector('.filters [aria-pressed]')?.click()")
     await expect(door.locator("#token")).to_be_visible()

@@ -1,9 +1,8 @@
-// The login page: its language, where it leads to, and why the last try failed.
+// The login page: its language, and why the last try failed.
 import { speak, t } from "./words.js";
 
 speak(document);
 const asked = new URLSearchParams(location.search);
-document.getElementById("to").value = asked.get("to") ?? "/";
 const reason = asked.has("wrong") ? "wrongToken" : asked.has("wait") ? "tooManyTokens" : null;
 if (reason) {
   const line = document.getElementById("wrong");
