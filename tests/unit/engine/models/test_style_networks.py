@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch.nn import functional
 
 from engine.calls import (
     ChangeGradient,
@@ -27,6 +28,7 @@ from engine.models.families import style as family
 from engine.models.families import style_files
 from engine.networks.style import StyleConfig, StyleTransfer
 from engine.networks.weights import save_network
+from engine.style import optimisers
 from engine.style.learning import begun, encode_change, learnt
 
 STYLE = NetworkRef("style")
@@ -104,6 +106,34 @@ def test_the_gradient_is_that_of_the_loss_and_each_rows_own(networks):
     )
     assert torch.allclose(networks.execute([alone])[0][1], gradient[:1], atol=1e-6)
     assert loss.shape == (2,)
+
+
+def fine_detail(picture):
+    grey = picture.mean(1, keepdim=True)
+    return (grey - functional.avg_pool2d(grey, 5, 1, 2, count_include_pad=False)).flatten()
+
+
+@pytest.mark.parametrize("descent", [optimisers.adam, optimisers.lbfgs])
+@pytest.mark.parametrize("is_sliced", [False, True])
+def test_the_fine_detail_of_an_optimised_picture_is_the_contents_and_no_grid(descent, is_sliced):
+    shipped = family.StyleNetworks(torch.device("cpu"))
+    content, style = (
+        functional.interpolate(shipped.execute([PresetPicture(name)])[0][None], size=(64, 64))
+        for name in ("woman-with-hat", "great-wave")
+    )
+    (look,) = shipped.execute([DescribeStyle(STYLE, style, is_sliced=is_sliced)])
+    (features,) = shipped.execute([ContentFeatures(STYLE, content)])
+    call = StyleGradient(STYLE, content, features, look.grams, torch.tensor([2.0]), look.slices)
+    steps = descent(content, 25)
+    x = next(steps)
+    while True:
+        ((loss, gradient),) = shipped.execute([replace(call, pixels=x)])
+        try:
+            x = steps.send((float(loss), gradient))
+        except StopIteration as end:
+            found = torch.stack([fine_detail(end.value), fine_detail(content)])
+            break
+    assert torch.corrcoef(found)[0, 1] > 0.7
 
 
 def test_gradients_that_outgrow_the_caches_are_computed_piece_by_piece(networks, monkeypatch):
