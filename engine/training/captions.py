@@ -8,9 +8,9 @@ import numpy as np
 LOOK_WORDS: dict[str, tuple[str, ...]] = {
     "3d": ("glossy 3D", "3D render", "3D", "glossy 3D render", "3D icon", "shiny 3D"),
     "flat": ("flat", "flat design", "flat vector", "flat illustration", "flat icon"),
-    "cartoon": ("cartoon", "cartoon style", "comic", "cartoon drawing"),
-    "blob": ("blob", "blob style", "cute blob", "blobby"),
-    "sticker": ("sticker", "clip art", "emoji", "flat cartoon"),
+    "cartoon": ("cartoon", "cartoon style", "comic", "cartoon drawing", "inked cartoon"),
+    "blob": ("blob", "blob style", "cute blob", "puffy blob", "blobby"),
+    "sticker": ("sticker", "die-cut sticker", "vinyl sticker", "emoji", "clip art"),
     "doodle": ("flat cartoon", "doodle", "hand-drawn", "sketch"),
     "pixel": ("pixel art", "8-bit", "retro pixel art", "pixelated", "16-bit sprite"),
     "photo": ("photo", "photograph", "photography", "realistic photo"),

@@ -31,14 +31,12 @@ from engine.training.look_judge import (
 )
 from engine.training.loop import Budget, Draw, Pictureless, Programme, Run, Settings
 from engine.training.pictures import read_pictures
-from engine.training.scenes import LOOK_WEIGHTS, SceneMaker
+from engine.training.scenes import SceneMaker
 from engine.training.subjects import SubjectLibrary, look_of, read_nouns
 
 SIDE = 128  # pixels of what the judge looks at
 NOUNS = 300  # it can name
 SCENES = 40_000  # that the judge of things learns from
-# Stickers and doodles are one answer; each of the others is an answer of its own.
-JUDGED_LOOK_WEIGHTS = dict.fromkeys(LOOK_WEIGHTS, 1.0) | {"sticker": 0.5, "doodle": 0.5}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +129,11 @@ def labelled_scenes(
     library = SubjectLibrary.read(data, split=split)
     paintings = [p for p in read_pictures(data) if "artist" in p.columns and p.split == "train"]
     paintings = paintings[:1] if split != "train" else paintings
+    nouns, looks, grounds = judged_nouns(data), judged_looks(), list(PAINTERS)
     # Every noun and look equally often: the judge is asked for all, the network for some more.
     maker = SceneMaker(
-        library, read_nouns(), paintings, core_factor=1.0, look_weights=JUDGED_LOOK_WEIGHTS
+        library, read_nouns(), paintings, core_factor=1.0, look_weights=dict.fromkeys(looks, 1.0)
     )
-    nouns, looks, grounds = judged_nouns(data), judged_looks(), list(PAINTERS)
     where = {noun: index for index, noun in enumerate(nouns)}
     pixels = np.empty((count, side, side, 3), np.uint8)
     labels = np.empty((count, 3), np.int64)
@@ -148,7 +146,7 @@ def labelled_scenes(
             continue
         image = Image.fromarray(scene.pixels).resize((side, side), Image.Resampling.BOX)
         pixels[len(plans)] = np.asarray(image)
-        look = "sticker" if scene.plan.look == "doodle" else scene.plan.look
+        look = scene.plan.look
         ground = -1 if look == "photo" else grounds.index(scene.plan.background)
         labels[len(plans)] = (where[scene.plan.items[0].noun], looks.index(look), ground)
         plans.append(scene.plan)

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from engine.training.backgrounds import COLOURS, PAINTERS, paint_background
 from engine.training.captions import LOOK_WORDS
+from engine.training.looks import in_look
 from engine.training.loop import Draw, Pictureless
 from engine.training.pictures import read_pictures
 from engine.training.scenes import SOURCES, drawn_by_pixel, painterly, pixelated, scaled
@@ -33,13 +34,13 @@ GROUND_SIDE = 160  # pixels; crops of it are many grounds
 RECOLOURED = 0.1  # of the drawings: most are asked for in their own colours
 # How often each look is shown; pixel art, photographs and oil paintings are told at a glance.
 CHANCES = {
-    "3d": 1.0, "flat": 1.0, "cartoon": 1.0, "blob": 1.0, "sticker": 0.65, "doodle": 0.35,
+    "3d": 1.0, "flat": 1.0, "cartoon": 1.0, "blob": 1.0, "sticker": 1.0,
     "pixel": 0.5, "photo": 0.3, "oil": 0.3,
 }  # fmt: skip
 
 
 def judged_looks() -> list[str]:
-    """The looks it can name; stickers and doodles count as one, as their captions do."""
+    """The looks it can name: those that have a manner of their own, so not doodles."""
     return [look for look in LOOK_WORDS if look != "doodle"]
 
 
@@ -139,7 +140,7 @@ class Drawings:
         source = sources[int(rng.integers(len(sources)))]
         rgba = self._of[source][int(rng.integers(len(self._of[source])))]
         pixels = _photograph(rgba, rng) if look == "photo" else self._pasted(rgba, look, rng)
-        return pixels, "sticker" if look == "doodle" else look
+        return pixels, look
 
     def _pasted(self, rgba: Rgba, look: str, rng: np.random.Generator) -> NDArray[np.uint8]:
         if rng.random() < RECOLOURED:
@@ -153,6 +154,7 @@ class Drawings:
             image = image.rotate(rng.uniform(-10, 10), Image.Resampling.BICUBIC, expand=True)
         side = rng.uniform(75, 115) if rng.random() < 0.8 else rng.uniform(38, 75)
         image = scaled(image, side, is_sprite=drawn_by_pixel(rgba))
+        image = Image.fromarray(in_look(np.asarray(image), look))
         left, top = (round(CROP / 2 + rng.uniform(-12, 12) - length / 2) for length in image.size)
         piece.paste(image, (left, top), image)
         if look == "pixel":

@@ -15,6 +15,7 @@ from PIL import Image, ImageFilter
 from engine.media.png import on_white
 from engine.training.backgrounds import COLOURS, PAINTERS, paint_background, smooth_noise
 from engine.training.captions import Captioner, Item, Plan
+from engine.training.looks import in_look
 from engine.training.pictures import Picture
 from engine.training.subjects import HUES, Noun, Rgba, Subject, SubjectLibrary, recoloured
 
@@ -40,6 +41,7 @@ GROUP_WEIGHTS = {
     "faces": 1.0,
 }
 GROUNDED = {"room", "table", "snow", "meadow", "beach", "hills", "desert", "city", "forest"}
+SHADELESS = {"flat", "sticker"}  # looks of things that stand nowhere
 # Whose cut-outs a look may repaint, where it has none or few of its own.
 SOURCES = {"oil": ("3d",), "pixel": ("pixel", "cartoon", "3d", "flat")}
 TAIL_SHARE = 0.04
@@ -331,9 +333,10 @@ class SceneMaker:
         if plan.look != "pixel" and rng.random() < TURNED:
             image = image.rotate(rng.uniform(-10, 10), Image.Resampling.BICUBIC, expand=True)
         image = scaled(image, spot.side, is_sprite=drawn_by_pixel(rgba))
+        image = Image.fromarray(in_look(np.asarray(image), plan.look))
         x = _nearest(spot.x * self.width - image.width / 2, CELL)
         y = _nearest(spot.y * self.height - image.height / 2, CELL)
-        if plan.background in GROUNDED:
+        if plan.look == "3d" or (plan.background in GROUNDED and plan.look not in SHADELESS):
             self._shadow(canvas, x, y, image.size)
         canvas.paste(image, (x, y), image)
 

@@ -168,12 +168,12 @@ def test_looks_are_learnt_from_every_training_drawing_and_from_no_other(tmp_path
     shown = drawings(
         tmp_path,
         cat=("3d\tfluent\ttrain", red),
-        nonsense=("flatcartoon\tfxemoji\ttrain", blue),  # a look of which no noun is known
+        nonsense=("flatcartoon\temojione\ttrain", blue),  # a look of which no noun is known
         dog=("flat\tfluent\tvalidation", green),
     )
-    assert set(shown.looks) == {"3d", "doodle", "pixel", "oil"}  # the last are made of glossy ones
+    assert set(shown.looks) == {"3d", "sticker", "pixel", "oil"}  # the last are made of glossy ones
     drawn = [shown.draw(np.random.default_rng(n)) for n in range(60)]
-    assert {look for _, look in drawn} == {"3d", "sticker", "pixel", "oil"}  # doodles are stickers
+    assert {look for _, look in drawn} == {"3d", "sticker", "pixel", "oil"}
     for pixels, look in drawn:
         assert pixels.shape == (CROP, CROP, 3)
         colour = {"3d": red, "sticker": blue}.get(look)

@@ -1,0 +1,139 @@
+"""What tells one look from another, drawn on cut-outs that have their final size.
+
+Drawings by different hands share lines and palettes: nobody could say by whose hand an apple is.
+What a word of style promises is drawn here on all things alike, so that a network learns it from
+every drawing and gives it to things that it never saw in that look.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from engine.training.subjects import Rgba
+
+Plane: TypeAlias = NDArray[np.float32]
+
+LEAST = 8  # pixels on a side: smaller things have no room for a manner
+INK, PAPER = (0.1, 0.08, 0.125), (1.0, 1.0, 1.0)
+# Widths as shares of a thing's longest side.
+BORDER, RIM = 0.05, 0.014  # of a sticker: white paper, and the shade at its edge
+RIM_SHADE = 0.45
+OUTLINE = 0.031  # of a cartoon
+# How much darker a place is than what is around it where an inner line begins, and where it is ink.
+LINES_FROM, LINES_TO = 0.05, 0.16
+ROUNDNESS, PUFF = 0.035, 0.09  # of a blob: of its outline, and how far its slopes reach
+STEEPNESS, SHADE, SHINE = 0.16, 0.55, 0.45  # of these slopes; away from the light and towards it
+
+
+def in_look(rgba: Rgba, look: str) -> Rgba:
+    """A cut-out (H, W, 4) in the manner of a look, of the same size.
+
+    Stickers get a border of white paper, cartoons lines of ink, blobs round and puffy bodies. Other
+    looks are those of the drawings themselves.
+    """
+    treat = _MANNERS.get(look)
+    if treat is None or min(rgba.shape[:2]) < LEAST:
+        return rgba
+    plane = np.asarray(rgba, np.float32) / np.float32(255)
+    treated = treat(plane, max(rgba.shape[:2]))
+    return np.asarray((treated.clip(0, 1) * 255).round(), np.uint8)
+
+
+def _sticker(rgba: Plane, side: int) -> Plane:
+    border, rim = max(2.0, BORDER * side), max(1.0, RIM * side)
+    drawing = _shrunk(rgba, border + rim)
+    paper = _grown(drawing[..., 3], border)
+    shade = _blurred(_grown(drawing[..., 3], border + rim / 2), rim / 2)
+    return _over(drawing, _over(_layer(PAPER, paper), _layer(INK, shade * RIM_SHADE)))
+
+
+def _cartoon(rgba: Plane, side: int) -> Plane:
+    width = max(1.4, OUTLINE * side)
+    drawing = _shrunk(rgba, width)
+    light, alpha = drawing[..., :3].mean(-1) * drawing[..., 3], drawing[..., 3]
+    darker = _blurred(light, width * 1.4) - _blurred(light, width * 0.35)
+    lines = ((darker - LINES_FROM) / (LINES_TO - LINES_FROM)).clip(0, 1)
+    lines *= 1 - _grown(1 - alpha, width)  # the outline is drawn around the thing, not in it
+    ink = np.asarray(INK, np.float32)
+    drawing[..., :3] += lines[..., None] * (ink - drawing[..., :3])
+    return _over(drawing, _layer(INK, _grown(alpha, width)))
+
+
+def _blob(rgba: Plane, side: int) -> Plane:
+    reach = ROUNDNESS * side
+    drawing = _shrunk(rgba, reach)
+    alpha = drawing[..., 3:]
+    body = ((_blurred(_grown(drawing[..., 3], 0.6 * reach), reach) - 0.5) * 5 + 0.5).clip(0, 1)
+    seen = [_blurred(drawing[..., k] * drawing[..., 3], reach) for k in range(3)]
+    around = np.stack(seen, -1) / (_blurred(drawing[..., 3], reach)[..., None] + 1e-3)
+    colours = around + alpha * (drawing[..., :3] - around)
+    height = _blurred(body, PUFF * side)
+    uphill = np.gradient(height, axis=0) + np.gradient(height, axis=1)
+    slope = (STEEPNESS * side * uphill)[..., None]  # the light is above on the left
+    colours = colours * (1 + SHADE * slope.clip(max=0)).clip(0.45, 1)
+    colours = colours + (SHINE * slope.clip(min=0)).clip(0, 0.4) * (1 - colours)
+    return np.dstack([colours, body])
+
+
+_MANNERS: Mapping[str, Callable[[Plane, int], Plane]] = {
+    "sticker": _sticker,
+    "cartoon": _cartoon,
+    "blob": _blob,
+}
+
+
+def _shrunk(rgba: Plane, margin: float) -> Plane:
+    """A cut-out in its own frame, smaller by so many pixels on each side."""
+    height, width = rgba.shape[:2]
+    wide, tall = (max(1, round(length - 2 * margin)) for length in (width, height))
+    image = Image.fromarray((rgba * 255).round().astype(np.uint8))
+    smaller = image.resize((wide, tall), Image.Resampling.LANCZOS)
+    out = Image.new("RGBA", (width, height))
+    out.paste(smaller, ((width - wide) // 2, (height - tall) // 2))
+    return np.asarray(out, np.float32) / np.float32(255)
+
+
+def _grown(alpha: Plane, radius: float) -> Plane:
+    """A mask (H, W) grown by a disc with a soft edge."""
+    reach = math.ceil(radius)
+    padded = np.pad(alpha, reach)
+    height, width = alpha.shape
+    out = alpha.copy()
+    for dy in range(-reach, reach + 1):
+        for dx in range(-reach, reach + 1):
+            near = min(1.0, radius + 0.5 - math.hypot(dy, dx))
+            if near > 0:
+                there = padded[reach + dy : reach + dy + height, reach + dx : reach + dx + width]
+                np.maximum(out, there * np.float32(near), out=out)
+    return out
+
+
+def _blurred(plane: Plane, radius: float) -> Plane:
+    """A plane (H, W), with nothing beyond its edges, through a Gaussian of that deviation."""
+    reach = max(1, math.ceil(2.5 * radius))
+    taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / max(radius, 0.1)) ** 2)
+    taps = (taps / taps.sum()).astype(np.float32)
+    for axis in (0, 1):
+        padded = np.pad(plane, [(reach, reach) if k == axis else (0, 0) for k in (0, 1)])
+        places = [range(k, k + plane.shape[axis]) for k in range(len(taps))]
+        parts = [tap * padded.take(at, axis) for tap, at in zip(taps, places, strict=True)]
+        plane = np.asarray(np.sum(parts, axis=0), np.float32)
+    return plane
+
+
+def _layer(colour: tuple[float, float, float], alpha: Plane) -> Plane:
+    out = np.empty((*alpha.shape, 4), np.float32)
+    out[..., :3], out[..., 3] = colour, alpha
+    return out
+
+
+def _over(above: Plane, below: Plane) -> Plane:
+    """One layer (H, W, 4) over another, of straight alpha."""
+    high, low = above[..., 3:], below[..., 3:]
+    alpha = high + low * (1 - high)
+    colours = above[..., :3] * high + below[..., :3] * low * (1 - high)
+    return np.dstack([colours / alpha.clip(1e-4), alpha])
