@@ -60,6 +60,7 @@ from engine.training.store import (
     claim,
     digest,
     encode_shards,
+    note_origin,
     origin_of,
     read_captions,
     shard_size,
@@ -78,6 +79,7 @@ SCENES = ("scenes", *LATENTS, *CAPTIONS)
 ENCODED = ("latents", "pooled")  # the last that is written of each
 DENOISER = DenoiserConfig(deeper=1, blueprint=2048, text_length=32)
 MIXED = "mixed.safetensors"  # a denoiser between its start and its end
+KIN = "learnt_with"  # the file that says which networks one was trained beside
 LEFT_OUT = 384  # scenes by which it is chosen
 # The learning rate of a denoiser that goes on: at the whole of it a short run spends half of itself
 # on coming back to where it began.
@@ -236,7 +238,11 @@ def train_denoiser(job: Job) -> None:
     """Train the denoiser on latents of the trained autoencoder and words of the text encoder.
 
     One that went on from a pack is kept where it is best between both (see `soup`).
+
+    Raises:
+        BrokenWeights: it is to go on beside other networks than it began with.
     """
+    _begin_beside(job, "denoiser", _kin(job))
     (job.out / "denoiser" / MIXED).unlink(missing_ok=True)  # of the run before
     _prepare_latents(job)
     shared(job, _train_denoiser)
@@ -303,9 +309,11 @@ def train_few_steps(job: Job) -> None:
     """Distil the trained denoiser into few steps; the change is written beside the checkpoint.
 
     Raises:
-        BrokenWeights: there is no denoiser yet, and the job names no pack.
+        BrokenWeights: there is no denoiser yet, and the job names no pack; or the run is to go on
+            beside other networks than it began with.
     """
     teacher = _trained_denoiser(job)
+    _begin_beside(job, "few_steps", _kin(job) | {"denoiser": teacher})
     _prepare_latents(job)
     words, vae = _trained_words(job), _trained_vae(job)
     with torch.random.fork_rng():
@@ -376,11 +384,14 @@ def export(job: Job) -> None:
     own gets the catalogue entry that offers it.
 
     Raises:
-        BrokenWeights: a network is missing, and the job names no pack that has it.
+        BrokenWeights: a network is missing, and the job names no pack that has it; or one was
+            trained beside others than those that are here now.
         NotSaved: there is no room; the pack that was there is kept.
     """
     words, vae, denoiser = _trained_words(job), _trained_vae(job), _trained_denoiser(job)
     upscaler, changes = _trained_upscaler(job), _trained_changes(job, denoiser)
+    _require_kin(job, "denoiser", _kin(job))
+    _require_kin(job, "few_steps", _kin(job) | {"denoiser": denoiser})
 
     def write(folder: Path) -> None:
         save_network(folder, "text_encoder", words.encoder, tables=("table.weight",))
@@ -441,6 +452,38 @@ def _run(programme: Programme, settings: Settings) -> None:
 def _keep(network: nn.Module, folder: Path) -> None:
     """Store a finished network where the next programs find it."""
     replace_file(folder / "finished.pt", partial(torch.save, network.state_dict()))
+
+
+def _kin(job: Job) -> dict[str, nn.Module]:
+    """The networks that a denoiser means something beside."""
+    return {"autoencoder": _trained_vae(job), "text encoder": _trained_words(job).encoder}
+
+
+def _begin_beside(job: Job, network: str, kin: Mapping[str, nn.Module]) -> None:
+    """Note which networks a run of another is trained beside; one that goes on must have the same.
+
+    Raises:
+        BrokenWeights: it goes on, and they are others.
+    """
+    if job.resume:
+        _require_kin(job, network, kin)
+    (job.out / network).mkdir(parents=True, exist_ok=True)
+    note_origin(job.out / network, KIN, {name: digest(one) for name, one in kin.items()})
+
+
+def _require_kin(job: Job, network: str, kin: Mapping[str, nn.Module]) -> None:
+    """Refuse a network that was trained beside others than these.
+
+    Raises:
+        BrokenWeights: one of them is another.
+    """
+    known = origin_of(job.out / network, KIN) or {}
+    for name, one in kin.items():
+        if known.get(name, digest(one)) != digest(one):
+            raise BrokenWeights(
+                str(job.out / network),
+                f"this network was trained beside another {name}: train it anew, without --resume",
+            )
 
 
 def _trained_vae(job: Job) -> Vae:

@@ -84,8 +84,13 @@ def claim(store: Path, kinds: Sequence[str], origin: Mapping[str, str | int]) ->
     for kind in kinds:
         for path in store.glob(f"{kind}_*"):
             path.unlink()
+    note_origin(store, kinds[0], origin)
+
+
+def note_origin(store: Path, kind: str, origin: Mapping[str, str | int]) -> None:
+    """Write what the files of a kind are made of."""
     text = json.dumps(origin)
-    replace_file(store / f"{kinds[0]}.json", lambda path: path.write_text(text, encoding="utf-8"))
+    replace_file(store / f"{kind}.json", lambda path: path.write_text(text, encoding="utf-8"))
 
 
 def origin_of(store: Path, kind: str) -> dict[str, str | int] | None:

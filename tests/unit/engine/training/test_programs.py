@@ -1,6 +1,7 @@
 """What the training programs check before they begin, and what they write."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,8 +10,8 @@ from safetensors.torch import save_file
 from engine.config import EngineConfig
 from engine.models import inspection
 from engine.models.catalogue import open_catalogue
-from engine.models.families.pack import make_draft, read_networks
-from engine.networks.weights import BrokenWeights, network_files
+from engine.models.families.pack import DRAFT, make_draft, read_networks
+from engine.networks.weights import BrokenWeights, network_files, read_network
 from engine.training import programs
 from engine.training.distil_text import DistilText
 from engine.training.loop import AVERAGE, Budget, NotSaved, replace_weights
@@ -85,12 +86,52 @@ def test_a_pack_of_ones_own_is_offered_by_the_catalogue_it_comes_with(tmp_path):
 
 
 def test_a_new_denoiser_is_not_exported_with_the_drafts_of_another(tmp_path):
-    out = tmp_path / "out" / "denoiser"
-    out.mkdir(parents=True)
-    weights = dict(read_networks(PACK).denoiser.state_dict())
-    save_file({key: value.contiguous() for key, value in weights.items()}, out / AVERAGE)
+    leave_denoiser(tmp_path / "out")
     with pytest.raises(BrokenWeights, match="few-steps"):
         export(job(tmp_path, start=PACK))
+
+
+def leave_denoiser(out, by: float = 0.0) -> None:
+    """What a run leaves of the shipped pack's denoiser, changed by so much."""
+    folder = out / "denoiser"
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = read_networks(PACK).denoiser.state_dict()
+    save_file({key: (value + by).contiguous() for key, value in weights.items()}, folder / AVERAGE)
+
+
+def test_networks_that_were_not_trained_beside_each_other_make_no_pack(tmp_path, monkeypatch):
+    """Whoever trains the autoencoder anew has a denoiser of latents that are no more."""
+    going_on = job(tmp_path, start=PACK)
+    monkeypatch.setattr(programs, "_prepare_latents", lambda _: None)
+    monkeypatch.setattr(programs, "shared", lambda job, _: leave_denoiser(job.out))
+    monkeypatch.setattr(programs, "_mix", lambda *_: None)
+    monkeypatch.setattr(programs, "_trained_changes", lambda *_: read_network(PACK, DRAFT)[1])
+    programs.train_denoiser(going_on)
+    export(going_on)
+    vae = read_networks(PACK).vae
+    with torch.no_grad():
+        next(vae.parameters()).add_(0.01)
+    (tmp_path / "out" / "vae").mkdir()
+    torch.save(vae.state_dict(), tmp_path / "out" / "vae" / "finished.pt")
+    with pytest.raises(BrokenWeights, match=r"denoiser: .* another autoencoder"):
+        export(going_on)
+    with pytest.raises(BrokenWeights, match="another autoencoder"):
+        programs.train_denoiser(replace(going_on, resume=True))
+    programs.train_denoiser(going_on)  # anew, beside this one
+    export(going_on)
+
+
+def test_drafts_of_a_denoiser_that_was_since_trained_on_make_no_pack(tmp_path, monkeypatch):
+    going_on = job(tmp_path, start=PACK)
+    monkeypatch.setattr(programs, "_prepare_latents", lambda _: None)
+    monkeypatch.setattr(programs, "LatentStore", lambda *_, **__: None)
+    monkeypatch.setattr(programs, "_run", lambda *_: None)
+    monkeypatch.setattr(programs, "_trained_changes", lambda *_: read_network(PACK, DRAFT)[1])
+    programs.train_few_steps(going_on)
+    export(going_on)
+    leave_denoiser(going_on.out, by=0.01)
+    with pytest.raises(BrokenWeights, match=r"few_steps: .* another denoiser"):
+        export(going_on)
 
 
 def test_files_are_replaced_once_all_are_whole_and_older_parts_go(tmp_path):
