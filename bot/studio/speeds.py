@@ -20,6 +20,7 @@ FIRST_GUESS_S = 1.0  # device seconds of one megapixel-step, before anything was
 _MEMORY = 0.8  # share of the old value that a new measurement leaves
 _UPSCALE_WORK = 4.0  # megapixel-steps of one megapixel drawn by an upscaler
 _DECODE_WORK = 1.0  # megapixel-steps of one megapixel that a decoder draws
+_RESTYLE_WORK = 2.0  # megapixel-steps of one megapixel in the look of another picture
 _TRAINING_WORK = 0.1  # of one step of a style's training
 _DREAM_WORK = 0.3  # megapixel-steps of one dream, enlarged
 _SEARCH_WORK = 4.0  # megapixel-steps of the search for a picture among dreams
@@ -30,10 +31,11 @@ def work_of(request: Request) -> float:
     """Roughly how much there is to compute, in megapixel-steps."""
     match request:
         case Blend():
-            megapixels = request.width * request.height * request.image_count / 1e6
-            return request.strength * _drawing_work(request) + megapixels * _DECODE_WORK
+            megapixels = _megapixels(request, request.image_count)
+            mixing = request.strength * _drawing_work(request) + megapixels * _DECODE_WORK
+            return mixing + _restyling_work(request, request.image_count)
         case Diffusion():
-            return _drawing_work(request)
+            return _drawing_work(request) + _restyling_work(request, request.image_count)
         case Dream():
             searched = _SEARCH_WORK if request.like else 0.0
             return searched + request.image_count * _DREAM_WORK
@@ -41,13 +43,14 @@ def work_of(request: Request) -> float:
             drawn = sum(bool(stop.prompt) for stop in request.stops)
             count = request.frames if drawn == len(request.stops) else drawn
             drawing = request.drawing
-            megapixels = drawing.width * drawing.height * request.frames / 1e6
-            return count * _drawing_work(drawing) + megapixels * _DECODE_WORK
+            decoding = _megapixels(drawing, request.frames) * _DECODE_WORK
+            restyling = _restyling_work(drawing, request.frames)
+            return count * _drawing_work(drawing) + decoding + restyling
         case Upscale():
             return _UPLOAD_MEGAPIXELS * request.factor**2 * _UPSCALE_WORK
         case Stylize():
             megapixels = (request.size / 1e3) ** 2 if request.size else _UPLOAD_MEGAPIXELS
-            passes = request.iterations if request.method is StyleMethod.OPTIMISE else 2
+            passes = request.iterations if request.method is StyleMethod.OPTIMISE else _RESTYLE_WORK
             return megapixels * passes * request.image_count * (1 + len(request.frames))
         case TrainStyle():
             return request.steps * _TRAINING_WORK
@@ -57,8 +60,18 @@ def work_of(request: Request) -> float:
 
 def _drawing_work(request: Diffusion) -> float:
     passes = 2 if request.guidance_scale > 1 else 1
-    pixels = request.width * request.height * request.image_count
-    return pixels / 1e6 * request.steps * request.stop / 100 * passes
+    megapixels = _megapixels(request, request.image_count)
+    return megapixels * request.steps * request.stop / 100 * passes
+
+
+def _restyling_work(request: Diffusion, images: int) -> float:
+    """Of images that are drawn first and restyled then, as most models take a style."""
+    is_restyled = bool(request.style_references) and request.style_weight > 0
+    return _megapixels(request, images) * _RESTYLE_WORK * is_restyled
+
+
+def _megapixels(request: Diffusion, images: int) -> float:
+    return request.width * request.height * images / 1e6
 
 
 _OWN_PACES = (
