@@ -149,7 +149,7 @@ def _clean(image: ImageFile.ImageFile, output_side: int) -> Image.Image:
     picture: Image.Image = image
     picture.load()
     orientation, profile = _orientation(image), image.info.get("icc_profile")
-    picture = _eight_bit(picture)
+    picture = eight_bit(picture)
     picture = _in_srgb(picture, profile)
     has_alpha = picture.has_transparency_data
     picture = picture.convert("RGBA" if has_alpha else "RGB")
@@ -181,7 +181,8 @@ def _orientation(image: Image.Image) -> Image.Transpose | None:
         return None
 
 
-def _eight_bit(picture: Image.Image) -> Image.Image:
+def eight_bit(picture: Image.Image) -> Image.Image:
+    """The picture, or the upper eight bits of its sixteen."""
     if picture.mode in _SIXTEEN_BIT:
         # Pillow would clip at 255 where the upper eight bits are meant.
         return picture.convert("I").point(lambda value: value / 256).convert("L")

@@ -16,6 +16,8 @@ from typing import Protocol
 
 from PIL import Image, ImageOps
 
+from engine.media.decoder import eight_bit
+
 STEERING = frozenset({"style", "group", "category", "artist"})  # columns of this project's sets
 HELD_OUT_EVERY = 10  # where no table names a split
 
@@ -79,7 +81,7 @@ class Picture:
         where = f"{self.source.name}/{self.file}"
         try:
             with Image.open(io.BytesIO(self.source.read(self.file))) as image:
-                return ImageOps.exif_transpose(image)  # as it was held, like an upload
+                return eight_bit(ImageOps.exif_transpose(image))  # as it was held, like an upload
         except KeyError as error:
             raise BrokenSet(where, "is named in captions.tsv, but not in the archive") from error
         except FileNotFoundError as error:
@@ -181,9 +183,15 @@ def _rows(source: Source) -> Iterator[Picture]:
         text = source.read("captions.tsv").decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BrokenSet(where, f"is not UTF-8 ({error})") from error
+    except OSError as error:
+        raise BrokenSet(where, f"can't be read ({error.strerror})") from error
     table = io.StringIO(text, newline=None)  # any line ends
-    rows = csv.DictReader(table, delimiter="\t", quoting=csv.QUOTE_NONE)
-    if "file" not in (rows.fieldnames or ()):
+    reader = csv.DictReader(table, delimiter="\t", quoting=csv.QUOTE_NONE)
+    try:
+        rows = list(reader)
+    except csv.Error as error:
+        raise BrokenSet(f"{where}, line {reader.line_num + 1}", str(error)) from error
+    if "file" not in (reader.fieldnames or ()):
         raise BrokenSet(where, "has no column file; its columns are parted by tabs")
     for row in rows:
         columns = {key: value or "" for key, value in row.items() if key is not None}

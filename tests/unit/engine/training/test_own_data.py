@@ -87,6 +87,8 @@ def test_a_table_of_a_spreadsheet_is_read(captioned):
     [
         (b"name\tstyle\ncat\t3d\n", "has no column file"),
         ("file\tname\ncaf\xe9.png\tcaf\xe9\n".encode("latin-1"), "is not UTF-8"),
+        (b"file\tname\na.png\tcat\nb.png\t" + b"x" * 200_000, r"captions\.tsv, line 3: "),
+        (b"file\t" + b"x" * 200_000, r"captions\.tsv, line 1: "),
     ],
 )
 def test_a_table_that_can_not_be_read_says_why(tmp_path, table, reason):
@@ -105,6 +107,13 @@ def test_a_file_that_is_missing_or_broken_is_named(tmp_path, content, reason):
     [row] = read_pictures(tmp_path)
     with pytest.raises(BrokenSet, match=rf"cat\.png: .*{reason}"):
         row.open()
+
+
+def test_sixteen_bits_of_grey_are_not_all_white(tmp_path):
+    (tmp_path / "captions.tsv").write_text("file\tname\nmoon.png\tmoon\n")
+    Image.fromarray(np.full((8, 8), 0x4321, np.uint16)).save(tmp_path / "moon.png")
+    [row] = read_pictures(tmp_path)
+    assert row.open().convert("RGB").getpixel((0, 0)) == (0x43,) * 3
 
 
 def test_damaged_archives_and_files_that_they_lack_are_named(tmp_path):
