@@ -34,7 +34,7 @@ def test_a_preset_alone_still_shows_something():
     ("typed", "usual", "shown"),
     [
         ("a fox", None, "a fox"),
-        ("a fox", "blob", "a fox, blob style, round soft shapes, thick outline"),
+        ("a fox", "blob", "a fox, blob style, round soft shapes, puffy"),
         ("a fox --preset cartoon", "blob", "a fox, cartoon style, bold outlines, bright colours"),
         ("a fox --preset none", "blob", "a fox"),
         ("a fox", "none", "a fox"),
