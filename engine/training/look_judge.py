@@ -22,7 +22,15 @@ from engine.training.captions import LOOK_WORDS
 from engine.training.looks import in_look
 from engine.training.loop import Draw, Pictureless
 from engine.training.pictures import read_pictures
-from engine.training.scenes import SOURCES, drawn_by_pixel, painterly, pixelated, scaled
+from engine.training.scenes import (
+    SOURCES,
+    drawn_by_pixel,
+    painterly,
+    pixelated,
+    scaled,
+    throw_shadow,
+    throws_shadow,
+)
 from engine.training.subjects import HUES, Rgba, look_of, recoloured, trimmed
 
 CROP = 96  # pixels of a drawing with some of its ground
@@ -146,7 +154,7 @@ class Drawings:
         if rng.random() < RECOLOURED:
             turned = recoloured(rgba, list(HUES)[int(rng.integers(len(HUES)))])
             rgba = rgba if turned is None else turned
-        ground = self._grounds[int(rng.integers(len(self._grounds)))]
+        kind, ground = self._grounds[int(rng.integers(len(self._grounds)))]
         y, x = rng.integers(0, GROUND_SIDE - CROP + 1, 2)
         piece = Image.fromarray(ground[y : y + CROP, x : x + CROP])
         image = Image.fromarray(rgba)
@@ -156,6 +164,8 @@ class Drawings:
         image = scaled(image, side, is_sprite=drawn_by_pixel(rgba))
         image = Image.fromarray(in_look(np.asarray(image), look))
         left, top = (round(CROP / 2 + rng.uniform(-12, 12) - length / 2) for length in image.size)
+        if throws_shadow(look, kind):
+            throw_shadow(piece, left, top, image.size)
         piece.paste(image, (left, top), image)
         if look == "pixel":
             piece = pixelated(piece, int(rng.choice([16, 24, 32])))
@@ -163,11 +173,12 @@ class Drawings:
         return painterly(pixels, rng) if look == "oil" else pixels
 
 
-def _ground(rng: np.random.Generator) -> NDArray[np.uint8]:
+def _ground(rng: np.random.Generator) -> tuple[str, NDArray[np.uint8]]:
+    """A kind of ground, and its pixels."""
     kind = list(PAINTERS)[int(rng.integers(len(PAINTERS)))]
     colour = list(COLOURS)[int(rng.integers(len(COLOURS)))]
     ground = paint_background(kind, colour, GROUND_SIDE, GROUND_SIDE, rng)
-    return np.asarray((ground.pixels * 255).round().astype(np.uint8))
+    return kind, np.asarray((ground.pixels * 255).round().astype(np.uint8))
 
 
 def _photograph(rgba: Rgba, rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -336,16 +336,9 @@ class SceneMaker:
         image = Image.fromarray(in_look(np.asarray(image), plan.look))
         x = _nearest(spot.x * self.width - image.width / 2, CELL)
         y = _nearest(spot.y * self.height - image.height / 2, CELL)
-        if plan.look == "3d" or (plan.background in GROUNDED and plan.look not in SHADELESS):
-            self._shadow(canvas, x, y, image.size)
+        if throws_shadow(plan.look, plan.background):
+            throw_shadow(canvas, x, y, image.size)
         canvas.paste(image, (x, y), image)
-
-    def _shadow(self, canvas: Image.Image, x: int, y: int, size: tuple[int, int]) -> None:
-        wide, tall = max(4, int(size[0] * 0.8)), max(3, size[1] // 9)
-        ys, xs = np.mgrid[-1 : 1 : tall * 1j, -1 : 1 : wide * 1j]
-        alpha = (np.clip(1 - ys**2 - xs**2, 0, 1) * 110).astype(np.uint8)
-        place = (x + (size[0] - wide) // 2, y + size[1] - tall * 2 // 3)
-        canvas.paste((20, 20, 30), place, Image.fromarray(alpha))
 
     def _spots(self, plan: Plan, rng: np.random.Generator) -> list[Placed]:
         side = min(self.height, self.width)
@@ -395,6 +388,20 @@ class SceneMaker:
             x = 0.5 + float(rng.uniform(-0.06, 0.06))
             spots = [Placed(x, 0.27, size), Placed(x, 0.74, size)]
         return spots if relation in {"left of", "above"} else spots[::-1]
+
+
+def throws_shadow(look: str, background: str) -> bool:
+    """Whether a thing in a look throws a shadow: glossy ones on any ground, some on none."""
+    return look == "3d" or (background in GROUNDED and look not in SHADELESS)
+
+
+def throw_shadow(canvas: Image.Image, x: int, y: int, size: tuple[int, int]) -> None:
+    """Darken the ground below a thing of so many pixels whose upper left corner is at x, y."""
+    wide, tall = max(4, int(size[0] * 0.8)), max(3, size[1] // 9)
+    ys, xs = np.mgrid[-1 : 1 : tall * 1j, -1 : 1 : wide * 1j]
+    alpha = (np.clip(1 - ys**2 - xs**2, 0, 1) * 110).astype(np.uint8)
+    place = (x + (size[0] - wide) // 2, y + size[1] - tall * 2 // 3)
+    canvas.paste((20, 20, 30), place, Image.fromarray(alpha))
 
 
 def drawn_by_pixel(rgba: Rgba) -> bool:

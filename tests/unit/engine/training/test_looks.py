@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from engine.training import scenes
 from engine.training.captions import Item, Plan
 from engine.training.looks import in_look
 from engine.training.scenes import SceneMaker
@@ -90,14 +91,21 @@ def test_a_blob_has_round_corners_and_light_from_above_on_the_left():
         ("sticker", "table", False),
     ],
 )
-def test_glossy_things_always_throw_a_shadow_and_flat_ones_never(look, background, is_shaded):
+def test_glossy_things_always_throw_a_shadow_and_flat_ones_never(
+    look, background, is_shaded, monkeypatch
+):
+    drawn = scene(look, background)
+    monkeypatch.setattr(scenes, "throw_shadow", lambda *_: None)
+    change = drawn.astype(int) - scene(look, background)
+    assert bool(change.any()) is is_shaded
+    assert change.max() <= 0  # darker, if anything
+
+
+def scene(look: str, background: str) -> np.ndarray:
     subject = Subject("cat", look, square(), "red", common=True)
     maker = SceneMaker(SubjectLibrary([subject]), read_nouns(), [], 128, 128)
-    thrown = []
-    maker._shadow = lambda *at: thrown.append(at)
     plan = Plan(look, (Item("cat"),), background=background, background_colour="yellow")
-    maker.render(plan, np.random.default_rng(0))
-    assert bool(thrown) is is_shaded
+    return maker.render(plan, np.random.default_rng(0))
 
 
 def test_scenes_show_things_in_the_manner_of_their_look():
