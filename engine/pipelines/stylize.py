@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from PIL import Image, ImageChops
 from torch import Tensor
+from torch.nn import functional
 
 from engine.calls import (
     Call,
@@ -57,6 +58,7 @@ LONGEST_SIDE = 4096  # pixels of a result
 LONGEST_OPTIMISED = 1024  # pixels; an optimiser's time and memory grow with the area
 LONGEST_MOVING = 640  # pixels of an animation's frames
 COARSEST = 128  # pixels of the longer side at which the optimiser begins
+MARGIN = 8  # pixels around what is optimised: its border would else get a frame of its own
 STYLE_WEIGHT = 2.0  # of the optimiser at strength 1
 PERTURBATION = 0.25  # of the statistics, at perturbation 1
 REDRAWN = 0.3  # how far diffusion leaves the content at strength 1; faces are lost beyond
@@ -262,6 +264,7 @@ def _optimised(version: _Version, content: Tensor, on_step: moving.OnFrames) -> 
         target = restyling.resized(content[None], *size)
         if number:
             x = _grown(x, target, is_kept=is_kept)
+        x, target = _framed(x), _framed(target)
         # L-BFGS gains most where the picture is small; Adam's steps batch and stay cheap.
         descent = lbfgs(x, iterations) if number == 0 else adam(x, iterations)
         weight = torch.tensor([STYLE_WEIGHT * request.strength**2])
@@ -271,7 +274,8 @@ def _optimised(version: _Version, content: Tensor, on_step: moving.OnFrames) -> 
         except OutOfMemory:
             if number == 0:
                 raise
-            return _grown(x, content[None], is_kept=is_kept)[0]
+            return _grown(_unframed(x), content[None], is_kept=is_kept)[0]
+        x = _unframed(x)
         done += iterations
     return restyling.resized(x, *content.shape[1:])[0]
 
@@ -307,7 +311,16 @@ def _descend(
             best: Tensor = end.value
             return best
         done += 1
-        yield from on_step(done, x)
+        yield from on_step(done, _unframed(x))
+
+
+def _framed(x: Tensor) -> Tensor:
+    """Pictures (B, 3, H, W) that go on for a margin as they would in a mirror at their border."""
+    return functional.pad(x, [MARGIN] * 4, mode="reflect")
+
+
+def _unframed(x: Tensor) -> Tensor:
+    return x[..., MARGIN:-MARGIN, MARGIN:-MARGIN]
 
 
 def _redrawn(

@@ -377,6 +377,21 @@ def test_the_optimiser_goes_from_coarse_to_fine(painter):
     assert widths[0] < 200 < widths[-1]
 
 
+def test_what_is_optimised_goes_on_as_in_a_mirror_beyond_the_border_of_the_picture(painter):
+    """At its own border a picture gets a frame a few pixels wide, which so falls away."""
+    content = png_of(noise(64, 48))
+    request = replace(REQUEST, content=content, method=StyleMethod.OPTIMISE, iterations=3)
+    (picture,) = painter.run(request)
+    assert (picture.width, picture.height) == (64, 48)
+    (wanted,) = painter.asked(calls.ContentFeatures)
+    beyond, edge = wanted.pixels[..., : stylize.MARGIN], stylize.MARGIN
+    assert wanted.pixels.shape[2:] == (48 + 2 * edge, 64 + 2 * edge)
+    mirrored = wanted.pixels[..., edge + 1 : 2 * edge + 1].flip(3)
+    assert torch.equal(beyond, mirrored)
+    for call in painter.asked(calls.StyleGradient):
+        assert call.pixels.shape == wanted.pixels.shape
+
+
 def test_diffusion_draws_the_content_again_before_it_is_restyled(painter):
     request = replace(REQUEST, method=StyleMethod.DIFFUSION, model="ideal", size=64)
     (picture,) = painter.run(request)
