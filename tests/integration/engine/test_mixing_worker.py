@@ -119,7 +119,9 @@ async def test_a_morph_of_pictures_words_and_dreams_moves(engine):
 
 async def test_words_turn_into_words_frame_by_frame(engine):
     told = []
-    stops = (Waypoint(prompt=plain("a red apple")), Waypoint(prompt=plain("a green tree")))
+    # Far from each other: two frames that come out alike are one in the file, and last longer.
+    words = ("a red apple on a blue background", "a green tree on a yellow background")
+    stops = tuple(Waypoint(prompt=plain(said)) for said in words)
     request = Morph(stops=stops, drawing=DRAWING, frames=4, seconds=1.0, loop=False)
     finished = await engine.run(request, told.append)
     assert len(frames_of(finished)) == 4
