@@ -195,7 +195,7 @@ def test_replicas_end_with_a_checkpoint_when_their_run_is_killed(data, tmp_path)
     command += ["--minutes", "30", "--replicas", "2"]
     run = subprocess.Popen(command, start_new_session=True)
     try:
-        while not (out / "denoiser").exists():  # the replicas have begun
+        while not (out / "replicas").exists():  # where they meet when they have begun
             assert run.poll() is None
             time.sleep(0.2)
         run.kill()
