@@ -19,7 +19,6 @@ from torch.nn import functional as F
 
 from engine.training.backgrounds import COLOURS, PAINTERS, paint_background
 from engine.training.captions import LOOK_WORDS
-from engine.training.looks import in_look
 from engine.training.loop import Draw, Pictureless
 from engine.training.pictures import read_pictures
 from engine.training.scenes import (
@@ -28,8 +27,7 @@ from engine.training.scenes import (
     painterly,
     pixelated,
     scaled,
-    throw_shadow,
-    throws_shadow,
+    set_down,
 )
 from engine.training.subjects import HUES, Rgba, look_of, recoloured, trimmed
 
@@ -162,11 +160,8 @@ class Drawings:
             image = image.rotate(rng.uniform(-10, 10), Image.Resampling.BICUBIC, expand=True)
         side = rng.uniform(75, 115) if rng.random() < 0.8 else rng.uniform(38, 75)
         image = scaled(image, side, is_sprite=drawn_by_pixel(rgba))
-        image = Image.fromarray(in_look(np.asarray(image), look))
         left, top = (round(CROP / 2 + rng.uniform(-12, 12) - length / 2) for length in image.size)
-        if throws_shadow(look, kind):
-            throw_shadow(piece, left, top, image.size)
-        piece.paste(image, (left, top), image)
+        set_down(piece, image, (left, top), look, kind)
         if look == "pixel":
             piece = pixelated(piece, int(rng.choice([16, 24, 32])))
         pixels = np.asarray(piece)

@@ -242,7 +242,7 @@ def train_denoiser(job: Job) -> None:
     Raises:
         BrokenWeights: it is to go on beside other networks than it began with.
     """
-    _begin_beside(job, "denoiser", _kin(job))
+    _begin_beside(job, "denoiser", _kin(_trained_vae(job), _trained_words(job)))
     (job.out / "denoiser" / MIXED).unlink(missing_ok=True)  # of the run before
     _prepare_latents(job)
     shared(job, _train_denoiser)
@@ -312,10 +312,9 @@ def train_few_steps(job: Job) -> None:
         BrokenWeights: there is no denoiser yet, and the job names no pack; or the run is to go on
             beside other networks than it began with.
     """
-    teacher = _trained_denoiser(job)
-    _begin_beside(job, "few_steps", _kin(job) | {"denoiser": teacher})
-    _prepare_latents(job)
-    words, vae = _trained_words(job), _trained_vae(job)
+    teacher, words, vae = _trained_denoiser(job), _trained_words(job), _trained_vae(job)
+    _begin_beside(job, "few_steps", _kin(vae, words) | {"denoiser": digest(teacher)})
+    _encode(job, vae, words)
     with torch.random.fork_rng():
         torch.default_generator.manual_seed(job.seed)
         programme = FewSteps(
@@ -390,8 +389,9 @@ def export(job: Job) -> None:
     """
     words, vae, denoiser = _trained_words(job), _trained_vae(job), _trained_denoiser(job)
     upscaler, changes = _trained_upscaler(job), _trained_changes(job, denoiser)
-    _require_kin(job, "denoiser", _kin(job))
-    _require_kin(job, "few_steps", _kin(job) | {"denoiser": denoiser})
+    kin = _kin(vae, words)
+    _require_kin(job, "denoiser", kin)
+    _require_kin(job, "few_steps", kin | {"denoiser": digest(denoiser)})
 
     def write(folder: Path) -> None:
         save_network(folder, "text_encoder", words.encoder, tables=("table.weight",))
@@ -454,12 +454,12 @@ def _keep(network: nn.Module, folder: Path) -> None:
     replace_file(folder / "finished.pt", partial(torch.save, network.state_dict()))
 
 
-def _kin(job: Job) -> dict[str, nn.Module]:
-    """The networks that a denoiser means something beside."""
-    return {"autoencoder": _trained_vae(job), "text encoder": _trained_words(job).encoder}
+def _kin(vae: Vae, words: Words) -> dict[str, str]:
+    """What tells the networks from all others that a denoiser means something beside."""
+    return {"autoencoder": digest(vae), "text encoder": digest(words.encoder)}
 
 
-def _begin_beside(job: Job, network: str, kin: Mapping[str, nn.Module]) -> None:
+def _begin_beside(job: Job, network: str, kin: Mapping[str, str]) -> None:
     """Note which networks a run of another is trained beside; one that goes on must have the same.
 
     Raises:
@@ -467,19 +467,18 @@ def _begin_beside(job: Job, network: str, kin: Mapping[str, nn.Module]) -> None:
     """
     if job.resume:
         _require_kin(job, network, kin)
-    (job.out / network).mkdir(parents=True, exist_ok=True)
-    note_origin(job.out / network, KIN, {name: digest(one) for name, one in kin.items()})
+    note_origin(job.out / network, KIN, kin)
 
 
-def _require_kin(job: Job, network: str, kin: Mapping[str, nn.Module]) -> None:
+def _require_kin(job: Job, network: str, kin: Mapping[str, str]) -> None:
     """Refuse a network that was trained beside others than these.
 
     Raises:
         BrokenWeights: one of them is another.
     """
     known = origin_of(job.out / network, KIN) or {}
-    for name, one in kin.items():
-        if known.get(name, digest(one)) != digest(one):
+    for name, found in kin.items():
+        if known.get(name, found) != found:
             raise BrokenWeights(
                 str(job.out / network),
                 f"this network was trained beside another {name}: train it anew, without --resume",

@@ -333,12 +333,9 @@ class SceneMaker:
         if plan.look != "pixel" and rng.random() < TURNED:
             image = image.rotate(rng.uniform(-10, 10), Image.Resampling.BICUBIC, expand=True)
         image = scaled(image, spot.side, is_sprite=drawn_by_pixel(rgba))
-        image = Image.fromarray(in_look(np.asarray(image), plan.look))
         x = _nearest(spot.x * self.width - image.width / 2, CELL)
         y = _nearest(spot.y * self.height - image.height / 2, CELL)
-        if throws_shadow(plan.look, plan.background):
-            throw_shadow(canvas, x, y, image.size)
-        canvas.paste(image, (x, y), image)
+        set_down(canvas, image, (x, y), plan.look, plan.background)
 
     def _spots(self, plan: Plan, rng: np.random.Generator) -> list[Placed]:
         side = min(self.height, self.width)
@@ -390,9 +387,17 @@ class SceneMaker:
         return spots if relation in {"left of", "above"} else spots[::-1]
 
 
-def throws_shadow(look: str, background: str) -> bool:
-    """Whether a thing in a look throws a shadow: glossy ones on any ground, some on none."""
-    return look == "3d" or (background in GROUNDED and look not in SHADELESS)
+def set_down(
+    canvas: Image.Image, cutout: Image.Image, place: tuple[int, int], look: str, background: str
+) -> None:
+    """Show a thing in the manner of a look, its upper left corner at a place of the ground.
+
+    Glossy things throw a shadow on any ground, flat ones and stickers on none.
+    """
+    if look == "3d" or (background in GROUNDED and look not in SHADELESS):
+        throw_shadow(canvas, *place, cutout.size)
+    drawn = Image.fromarray(in_look(np.asarray(cutout), look))
+    canvas.paste(drawn, place, drawn)
 
 
 def throw_shadow(canvas: Image.Image, x: int, y: int, size: tuple[int, int]) -> None:

@@ -169,6 +169,7 @@ def test_looks_are_learnt_from_every_training_drawing_and_from_no_other(tmp_path
         tmp_path,
         cat=("3d\tfluent\ttrain", red),
         nonsense=("flatcartoon\temojione\ttrain", blue),  # a look of which no noun is known
+        scribble=("flatcartoon\tfxemoji\ttrain", green),  # a doodle: no look that is judged
         dog=("flat\tfluent\tvalidation", green),
     )
     assert set(shown.looks) == {"3d", "sticker", "pixel", "oil"}  # the last are made of glossy ones

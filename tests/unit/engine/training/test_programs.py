@@ -123,7 +123,7 @@ def test_networks_that_were_not_trained_beside_each_other_make_no_pack(tmp_path,
 
 def test_drafts_of_a_denoiser_that_was_since_trained_on_make_no_pack(tmp_path, monkeypatch):
     going_on = job(tmp_path, start=PACK)
-    monkeypatch.setattr(programs, "_prepare_latents", lambda _: None)
+    monkeypatch.setattr(programs, "_encode", lambda *_: None)
     monkeypatch.setattr(programs, "LatentStore", lambda *_, **__: None)
     monkeypatch.setattr(programs, "_run", lambda *_: None)
     monkeypatch.setattr(programs, "_trained_changes", lambda *_: read_network(PACK, DRAFT)[1])
