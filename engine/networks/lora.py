@@ -50,6 +50,18 @@ def lora_of(network: nn.Module) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
+def load_lora(network: nn.Module, lora: Mapping[str, Tensor]) -> None:
+    """Give the layers that `add_lora` has changed the changes that `lora_of` stored.
+
+    Raises:
+        KeyError: a layer's change is not there.
+        RuntimeError: a change is of another shape.
+    """
+    for name, part in lora_of(network).items():
+        part.copy_(lora[name])
+
+
+@torch.no_grad()
 def merge_lora(network: nn.Module, lora: Mapping[str, Tensor]) -> None:
     """Add stored changes to the weights of a plain network.
 

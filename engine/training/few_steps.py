@@ -23,6 +23,7 @@ STEPS = 6  # of the student, from noise to picture
 TEACHER_STEPS = 3  # for one of the student's
 GUIDANCE_SCALE = 4.0  # of the teacher
 RANK = 24
+LEARNING_RATE = 1e-3
 
 
 def student_of(teacher: Denoiser) -> Denoiser:
@@ -37,7 +38,6 @@ class FewSteps:
     """The student's programme for the loop."""
 
     batch = 32
-    learning_rate = 1e-3
 
     def __init__(
         self,
@@ -46,9 +46,11 @@ class FewSteps:
         words: Words,
         vae: Vae,
         prompts: Sequence[str] = (),
+        learning_rate: float = LEARNING_RATE,
     ) -> None:
         self.teacher = teacher.eval().requires_grad_(requires_grad=False)
         self.network = student_of(teacher)
+        self.learning_rate = learning_rate
         self.store = store
         self.words = words
         self.vae = vae

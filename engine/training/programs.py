@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from engine.models.families.pack import DRAFT
 from engine.networks.denoiser import Denoiser, DenoiserConfig
-from engine.networks.lora import lora_of
+from engine.networks.lora import load_lora, lora_of
 from engine.networks.text_encoder import TextEncoder, TextEncoderConfig, Tokenizer
 from engine.networks.upscaler import Upscaler, UpscalerConfig
 from engine.networks.vae import Vae, VaeConfig
@@ -81,9 +81,9 @@ DENOISER = DenoiserConfig(deeper=1, blueprint=2048, text_length=32)
 MIXED = "mixed.safetensors"  # a denoiser between its start and its end
 KIN = "learnt_with"  # the file that says which networks one was trained beside
 LEFT_OUT = 384  # scenes by which it is chosen
-# The learning rate of a denoiser that goes on: at the whole of it a short run spends half of itself
-# on coming back to where it began.
-GOING_ON = LEARNING_RATE / 2
+# Share of the learning rate at which a network goes on: at the whole of it a short run spends half
+# of itself on coming back to where it began.
+GOING_ON = 0.5
 VAE_SHARDS = 6  # square shards whose pictures teach the autoencoder
 VAE_SIDE = 128  # pixels of the squares cut from pictures without captions
 # How a budget for the whole pack is shared out; measured on 2 CPU cores.
@@ -259,7 +259,7 @@ def _train_denoiser(job: Job) -> None:
         _trained_words(job),
         _trained_vae(job),
         sheet_prompts(),
-        learning_rate=LEARNING_RATE if job.start is None else GOING_ON,
+        learning_rate=LEARNING_RATE * (1 if job.start is None else GOING_ON),
     )
     train_a_share(programme, job.settings("denoiser"))
 
@@ -308,6 +308,8 @@ def _encode(job: Job, vae: Vae, words: Words) -> None:
 def train_few_steps(job: Job) -> None:
     """Distil the trained denoiser into few steps; the change is written beside the checkpoint.
 
+    It begins as the change of the pack that the job goes on from, or as none.
+
     Raises:
         BrokenWeights: there is no denoiser yet, and the job names no pack; or the run is to go on
             beside other networks than it began with.
@@ -323,7 +325,10 @@ def train_few_steps(job: Job) -> None:
             words,
             vae,
             sheet_prompts(),
+            few_steps.LEARNING_RATE * (1 if job.start is None else GOING_ON),
         )
+    if job.start is not None:
+        _fill_changes(programme.network, job.start)
     programme.teacher.to(job.device)
     _run(programme, job.settings("few_steps"))
 
@@ -443,6 +448,19 @@ def fill(network: nn.Module, pack: Path, name: str) -> None:
         network.load_state_dict(weights)
     except RuntimeError as error:
         raise BrokenWeights(str(pack / name), f"the weights do not fit ({error})") from error
+
+
+def _fill_changes(student: nn.Module, pack: Path) -> None:
+    """Give a student what few steps change in a pack's denoiser.
+
+    Raises:
+        BrokenWeights: the changes are missing, damaged or of another size.
+    """
+    _, changes = read_network(pack, DRAFT)
+    try:
+        load_lora(student, changes)
+    except (KeyError, RuntimeError) as error:
+        raise BrokenWeights(str(pack / DRAFT), f"the changes do not fit ({error})") from error
 
 
 def _run(programme: Programme, settings: Settings) -> None:

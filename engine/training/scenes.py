@@ -21,9 +21,9 @@ from engine.training.subjects import HUES, Noun, Rgba, Subject, SubjectLibrary, 
 
 LOOK_WEIGHTS = {
     "3d": 0.19,
-    "flat": 0.15,
-    "cartoon": 0.19,
-    "blob": 0.13,
+    "flat": 0.18,
+    "cartoon": 0.18,
+    "blob": 0.11,
     "sticker": 0.13,
     "doodle": 0.02,
     "pixel": 0.08,

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from engine.networks.lora import add_lora, lora_of, merge_lora
+from engine.networks.lora import add_lora, load_lora, lora_of, merge_lora
 from engine.networks.weights import read_network, save_changes
 
 
@@ -61,6 +61,22 @@ def test_a_stored_change_merges_into_plain_weights(tmp_path):
     merge_lora(merged, stored)
     assert path.stat().st_size < 6000
     torch.testing.assert_close(merged(X), changed(X), rtol=2e-3, atol=2e-3)
+
+
+def test_a_stored_change_is_learnt_on_from(tmp_path):
+    changed, going_on = network(), network()
+    for learning in (changed, going_on):
+        add_lora(learning, 4)
+    stirred(changed)
+    save_changes(tmp_path, "change", lora_of(changed))
+    _, stored = read_network(tmp_path, "change")
+    load_lora(going_on, stored)
+    torch.testing.assert_close(going_on(X), changed(X), rtol=2e-3, atol=2e-3)
+    going_on(X).square().sum().backward()
+    assert any(parameter.grad is not None for parameter in going_on.parameters())
+    del stored["3.down"]
+    with pytest.raises(KeyError):
+        load_lora(going_on, stored)
 
 
 def test_a_change_of_another_network_is_refused():

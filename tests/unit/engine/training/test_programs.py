@@ -11,9 +11,11 @@ from engine.config import EngineConfig
 from engine.models import inspection
 from engine.models.catalogue import open_catalogue
 from engine.models.families.pack import DRAFT, make_draft, read_networks
+from engine.networks.lora import lora_of
 from engine.networks.weights import BrokenWeights, network_files, read_network
 from engine.training import programs
 from engine.training.distil_text import DistilText
+from engine.training.few_steps import LEARNING_RATE
 from engine.training.loop import AVERAGE, Budget, NotSaved, replace_weights
 from engine.training.programs import PACK, Job, MissingTeacher, export, prepare_scenes
 from tests.tiny_teacher import write_teacher
@@ -132,6 +134,20 @@ def test_drafts_of_a_denoiser_that_was_since_trained_on_make_no_pack(tmp_path, m
     leave_denoiser(going_on.out, by=0.01)
     with pytest.raises(BrokenWeights, match=r"few_steps: .* another denoiser"):
         export(going_on)
+
+
+def test_drafts_go_on_from_those_of_the_pack(tmp_path, monkeypatch):
+    begun = {}
+    monkeypatch.setattr(programs, "_encode", lambda *_: None)
+    monkeypatch.setattr(programs, "LatentStore", lambda *_, **__: None)
+    monkeypatch.setattr(programs, "_run", lambda programme, _: begun.update(of=programme))
+    leave_denoiser(tmp_path / "out", by=0.01)
+    programs.train_few_steps(job(tmp_path, start=PACK))
+    _, shipped = read_network(PACK, DRAFT)
+    changes = lora_of(begun["of"].network)
+    assert changes.keys() == shipped.keys()
+    assert all(torch.equal(changes[key], shipped[key].float()) for key in changes)
+    assert begun["of"].learning_rate < LEARNING_RATE
 
 
 def test_files_are_replaced_once_all_are_whole_and_older_parts_go(tmp_path):
