@@ -14,9 +14,10 @@ from engine.training.adversarial import OtherRecipe
 from engine.training.gan_pictures import TooFewPictures
 from engine.training.gan_programs import GAN_PROGRAMS
 from engine.training.gan_recipes import RECIPES
+from engine.training.job import PACK, Job
 from engine.training.loop import Budget, Diverged, NotSaved
 from engine.training.pictures import BrokenSet, NoPictures
-from engine.training.programs import PACK, PROGRAMS, Job, MissingTeacher
+from engine.training.programs import PROGRAMS, MissingTeacher
 from engine.training.replicas import ReplicaFailed
 from engine.training.style_programs import STYLE_PROGRAMS
 

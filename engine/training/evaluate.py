@@ -39,10 +39,10 @@ from engine.training.captions import (
 from engine.training.cards import write_cards
 from engine.training.denoise import Words
 from engine.training.enlarge import large_pictures, psnr
+from engine.training.job import PACK
 from engine.training.judge import Judge, LabelledScenes, labelled_scenes, trained_judge
 from engine.training.monitors import as_bytes, as_pixels, contact_sheet
 from engine.training.pictures import read_pictures
-from engine.training.programs import PACK
 from engine.training.scenes import SceneMaker
 from engine.training.shapes import centre_of_colour, colours_of, counted, stands
 from engine.training.subjects import HUES, SubjectLibrary, read_nouns

@@ -41,9 +41,9 @@ from engine.training.gan_monitors import Watch
 from engine.training.gan_pictures import PictureSet, encoded
 from engine.training.gan_programs import networks_of, prepared, read_vae, some_samples
 from engine.training.gan_recipes import RECIPES
+from engine.training.job import PACK, Job
 from engine.training.loop import Budget, Settings
 from engine.training.monitors import as_pixels, contact_sheet
-from engine.training.programs import PACK, Job
 
 SHEET = 64  # samples
 AT_ONCE = 32  # pictures that the autoencoder takes

@@ -48,9 +48,9 @@ from engine.requests import StyleMethod, StyleReference, Stylize
 from engine.style import losses
 from engine.style.colour import colour_moments, match_colours
 from engine.style.target import Style
+from engine.training.job import PACK
 from engine.training.monitors import contact_sheet
 from engine.training.pictures import Picture, read_pictures
-from engine.training.programs import PACK
 from engine.training.style_pictures import unseen_paintings
 from engine.training.style_programs import style_pixels
 

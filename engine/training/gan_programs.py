@@ -45,6 +45,7 @@ from engine.training.gan_pictures import (
     shipped_pictures,
 )
 from engine.training.gan_recipes import RECIPES, Recipe
+from engine.training.job import PACK, Job
 from engine.training.loop import (
     load_average,
     replace_file,
@@ -53,7 +54,6 @@ from engine.training.loop import (
     split_seed,
 )
 from engine.training.monitors import contact_sheet, draw_loss_curve
-from engine.training.programs import PACK, Job
 
 SIZE = 64  # pixels of a side
 EACH = 6000  # pictures of each look of the shipped generator

@@ -13,33 +13,46 @@ import math
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TypeVar, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
 
 from engine.models.families.pack import DRAFT
-from engine.networks.denoiser import Denoiser, DenoiserConfig
-from engine.networks.lora import load_lora, lora_of
-from engine.networks.text_encoder import TextEncoder, TextEncoderConfig, Tokenizer
+from engine.networks.denoiser import Denoiser
+from engine.networks.text_encoder import TextEncoder
 from engine.networks.upscaler import Upscaler, UpscalerConfig
 from engine.networks.vae import Vae, VaeConfig
-from engine.networks.weights import BrokenWeights, read_network, save_changes, save_network
+from engine.networks.weights import read_network, save_changes, save_network
 from engine.training import few_steps
 from engine.training.autoencode import Autoencode, fit_statistics
 from engine.training.denoise import LEARNING_RATE, Denoise, LatentStore, Words
 from engine.training.distil_text import DistilText, Lesson, Teacher
 from engine.training.enlarge import Enlarge, large_pictures
-from engine.training.few_steps import FewSteps, student_of
+from engine.training.few_steps import FewSteps
 from engine.training.gan_pictures import folder_pictures
+from engine.training.job import PACK, Job
+from engine.training.kept import (
+    DENOISER,
+    MIXED,
+    begin_beside,
+    begun,
+    fill_changes,
+    keep,
+    kin_of,
+    require_kin,
+    trained_changes,
+    trained_denoiser,
+    trained_upscaler,
+    trained_vae,
+    trained_words,
+)
 from engine.training.loop import (
     AVERAGE,
     Budget,
@@ -47,7 +60,6 @@ from engine.training.loop import (
     Programme,
     Run,
     Settings,
-    load_average,
     replace_file,
     replace_weights,
     split_seed,
@@ -60,7 +72,6 @@ from engine.training.store import (
     claim,
     digest,
     encode_shards,
-    note_origin,
     origin_of,
     read_captions,
     shard_size,
@@ -68,19 +79,13 @@ from engine.training.store import (
     write_scenes,
 )
 from engine.training.texts import lesson_texts, sheet_prompts
-from engine.training.words import read_words, write_vocabulary
+from engine.training.words import write_vocabulary
 
-N = TypeVar("N", bound=nn.Module)
-
-PACK = Path(__file__).parents[1] / "models" / "pack"
 LEXICON = "lexicon_zh.tsv"
 LATENTS, CAPTIONS = ("latents",), ("tokens", "pooled")  # kinds of files in a store
 SCENES = ("scenes", *LATENTS, *CAPTIONS)
 ENCODED = ("latents", "pooled")  # the last that is written of each
-DENOISER = DenoiserConfig(deeper=1, blueprint=2048, text_length=32)
-MIXED = "mixed.safetensors"  # a denoiser between its start and its end
-KIN = "learnt_with"  # the file that says which networks one was trained beside
-LEFT_OUT = 384  # scenes by which it is chosen
+LEFT_OUT = 384  # scenes by which a denoiser between its start and its end is chosen
 # Share of the learning rate at which a network goes on: at the whole of it a short run spends half
 # of itself on coming back to where it began.
 GOING_ON = 0.5
@@ -88,40 +93,6 @@ VAE_SHARDS = 6  # square shards whose pictures teach the autoencoder
 VAE_SIDE = 128  # pixels of the squares cut from pictures without captions
 # How a budget for the whole pack is shared out; measured on 2 CPU cores.
 SHARES = {"vae": 0.11, "text": 0.06, "upscaler": 0.10, "denoiser": 0.65, "few-steps": 0.08}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Job:
-    """What a member asked to have trained."""
-
-    data: Path
-    out: Path
-    budget: Budget
-    seed: int = 0
-    resume: bool = False
-    scenes: int = 60_000  # composed pictures in the store
-    replicas: int = 1  # processes that share the run of a denoiser or a style network
-    start: Path | None = None  # a pack: the run goes on from its networks
-    teacher: Path | None = None  # folder of the sentence encoder
-    recipe: str = "r3gan"  # of a pair of generator and discriminator
-    device: str = "cpu"
-    pack: Path = PACK
-
-    @property
-    def store(self) -> Path:
-        """The prepared scenes."""
-        return self.out / "store"
-
-    def settings(self, network: str) -> Settings:
-        """How the loop runs for one network."""
-        return Settings(
-            self.out / network,
-            self.budget,
-            seed=self.seed,
-            resume=self.resume,
-            device=self.device,
-            compile=self.device.startswith("cuda"),
-        )
 
 
 class MissingTeacher(Exception):
@@ -199,11 +170,11 @@ def train_vae(job: Job) -> Vae:
         pictures = folder_pictures(job.data, VAE_SIDE).pixels
         seed = split_seed(job.settings("vae"))
         pictures = pictures[np.random.default_rng(seed).permutation(len(pictures))]
-    network = _first(job, "vae", lambda: Vae(VaeConfig()))
+    network = begun(job, "vae", lambda: Vae(VaeConfig()))
     programme = Autoencode(network, pictures, held_out=min(64, max(1, len(pictures) // 8)))
     _run(programme, job.settings("vae"))
     fit_statistics(network.cpu(), pictures[:2048])
-    _keep(network, job.out / "vae")
+    keep(network, job.out / "vae")
     save_network(job.out / "vae", "vae", network)
     print(f"vae: {programme.psnr(network):.2f} dB on scenes that were left out")
     return network
@@ -230,7 +201,7 @@ def train_text(job: Job) -> TextEncoder:
         student = teacher.student()
     write_vocabulary(job.out / "text", teacher.pieces)
     _run(DistilText(student, Lesson(lesson.ids, lesson.features)), job.settings("text"))
-    _keep(student.encoder.cpu(), job.out / "text")
+    keep(student.encoder.cpu(), job.out / "text")
     return student.encoder
 
 
@@ -242,7 +213,7 @@ def train_denoiser(job: Job) -> None:
     Raises:
         BrokenWeights: it is to go on beside other networks than it began with.
     """
-    _begin_beside(job, "denoiser", _kin(_trained_vae(job), _trained_words(job)))
+    begin_beside(job, "denoiser", kin_of(trained_vae(job), trained_words(job)))
     (job.out / "denoiser" / MIXED).unlink(missing_ok=True)  # of the run before
     _prepare_latents(job)
     shared(job, _train_denoiser)
@@ -251,13 +222,13 @@ def train_denoiser(job: Job) -> None:
 
 
 def _train_denoiser(job: Job) -> None:
-    network = _first(job, "denoiser", lambda: Denoiser(DENOISER))
+    network = begun(job, "denoiser", lambda: Denoiser(DENOISER))
     store = LatentStore(job.store, device=job.device)
     programme = Denoise(
         network,
         store,
-        _trained_words(job),
-        _trained_vae(job),
+        trained_words(job),
+        trained_vae(job),
         sheet_prompts(),
         learning_rate=LEARNING_RATE * (1 if job.start is None else GOING_ON),
     )
@@ -269,7 +240,7 @@ def _mix(job: Job, pack: Path) -> None:
     left_out = replace(
         job, out=job.out / "left-out", seed=job.seed + 1, scenes=LEFT_OUT, resume=False
     )
-    vae, words = _trained_vae(job), _trained_words(job)
+    vae, words = trained_vae(job), trained_words(job)
     _encode(left_out, vae, words)
     (_, start), end = read_network(pack, "denoiser"), load_file(job.out / "denoiser" / AVERAGE)
     network = Denoiser(DENOISER).eval()
@@ -289,7 +260,7 @@ def _mix(job: Job, pack: Path) -> None:
 
 def _prepare_latents(job: Job) -> None:
     """Encode the store's scenes and captions that are not yet, by this run's networks."""
-    _encode(job, _trained_vae(job), _trained_words(job))
+    _encode(job, trained_vae(job), trained_words(job))
 
 
 def _encode(job: Job, vae: Vae, words: Words) -> None:
@@ -314,8 +285,8 @@ def train_few_steps(job: Job) -> None:
         BrokenWeights: there is no denoiser yet, and the job names no pack; or the run is to go on
             beside other networks than it began with.
     """
-    teacher, words, vae = _trained_denoiser(job), _trained_words(job), _trained_vae(job)
-    _begin_beside(job, "few_steps", _kin(vae, words) | {"denoiser": digest(teacher)})
+    teacher, words, vae = trained_denoiser(job), trained_words(job), trained_vae(job)
+    begin_beside(job, "few_steps", kin_of(vae, words) | {"denoiser": digest(teacher)})
     _encode(job, vae, words)
     with torch.random.fork_rng():
         torch.default_generator.manual_seed(job.seed)
@@ -328,7 +299,7 @@ def train_few_steps(job: Job) -> None:
             few_steps.LEARNING_RATE * (1 if job.start is None else GOING_ON),
         )
     if job.start is not None:
-        _fill_changes(programme.network, job.start)
+        fill_changes(programme.network, job.start)
     programme.teacher.to(job.device)
     _run(programme, job.settings("few_steps"))
 
@@ -349,7 +320,7 @@ def _teacher_folder(job: Job) -> Path:
 
 def train_upscaler(job: Job) -> Upscaler:
     """Train the upscaler on pictures of 256 pixels."""
-    network = _first(job, "upscaler", lambda: Upscaler(UpscalerConfig()))
+    network = begun(job, "upscaler", lambda: Upscaler(UpscalerConfig()))
     pictures = large_pictures(job.data, min(3000, job.scenes), job.seed)
     held_out = large_pictures(job.data, 48, job.seed, split="validation")
     programme = Enlarge(network, pictures, held_out)
@@ -392,11 +363,11 @@ def export(job: Job) -> None:
             trained beside others than those that are here now.
         NotSaved: there is no room; the pack that was there is kept.
     """
-    words, vae, denoiser = _trained_words(job), _trained_vae(job), _trained_denoiser(job)
-    upscaler, changes = _trained_upscaler(job), _trained_changes(job, denoiser)
-    kin = _kin(vae, words)
-    _require_kin(job, "denoiser", kin)
-    _require_kin(job, "few_steps", kin | {"denoiser": digest(denoiser)})
+    words, vae, denoiser = trained_words(job), trained_vae(job), trained_denoiser(job)
+    upscaler, changes = trained_upscaler(job), trained_changes(job, denoiser)
+    kin = kin_of(vae, words)
+    require_kin(job, "denoiser", kin)
+    require_kin(job, "few_steps", kin | {"denoiser": digest(denoiser)})
 
     def write(folder: Path) -> None:
         save_network(folder, "text_encoder", words.encoder, tables=("table.weight",))
@@ -424,150 +395,8 @@ def _write_entries(folder: Path, where: Path) -> None:
     (folder / "catalogue.toml").write_text(text, encoding="utf-8")
 
 
-def _first(job: Job, name: str, build: Callable[[], N]) -> N:
-    """A network as its run begins: the pack's that the job goes on from, or one of random weights.
-
-    It is laid out for fast convolutions.
-    """
-    with torch.random.fork_rng():
-        torch.default_generator.manual_seed(job.seed)
-        network = build()
-    if job.start is not None:
-        fill(network, job.start, name)
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
-
-
-def fill(network: nn.Module, pack: Path, name: str) -> None:
-    """Give a network its weights in a pack.
-
-    Raises:
-        BrokenWeights: they are missing, damaged or of another size.
-    """
-    _, weights = read_network(pack, name)
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        raise BrokenWeights(str(pack / name), f"the weights do not fit ({error})") from error
-
-
-def _fill_changes(student: nn.Module, pack: Path) -> None:
-    """Give a student what few steps change in a pack's denoiser.
-
-    Raises:
-        BrokenWeights: the changes are missing, damaged or of another size.
-    """
-    _, changes = read_network(pack, DRAFT)
-    try:
-        load_lora(student, changes)
-    except (KeyError, RuntimeError) as error:
-        raise BrokenWeights(str(pack / DRAFT), f"the changes do not fit ({error})") from error
-
-
 def _run(programme: Programme, settings: Settings) -> None:
     Run(programme, settings).train()
-
-
-def _keep(network: nn.Module, folder: Path) -> None:
-    """Store a finished network where the next programs find it."""
-    replace_file(folder / "finished.pt", partial(torch.save, network.state_dict()))
-
-
-def _kin(vae: Vae, words: Words) -> dict[str, str]:
-    """What tells the networks from all others that a denoiser means something beside."""
-    return {"autoencoder": digest(vae), "text encoder": digest(words.encoder)}
-
-
-def _begin_beside(job: Job, network: str, kin: Mapping[str, str]) -> None:
-    """Note which networks a run of another is trained beside; one that goes on must have the same.
-
-    Raises:
-        BrokenWeights: it goes on, and they are others.
-    """
-    if job.resume:
-        _require_kin(job, network, kin)
-    note_origin(job.out / network, KIN, kin)
-
-
-def _require_kin(job: Job, network: str, kin: Mapping[str, str]) -> None:
-    """Refuse a network that was trained beside others than these.
-
-    Raises:
-        BrokenWeights: one of them is another.
-    """
-    known = origin_of(job.out / network, KIN) or {}
-    for name, found in kin.items():
-        if known.get(name, found) != found:
-            raise BrokenWeights(
-                str(job.out / network),
-                f"this network was trained beside another {name}: train it anew, without --resume",
-            )
-
-
-def _trained_vae(job: Job) -> Vae:
-    """The autoencoder of this run, else of the pack it goes on from."""
-    network = Vae(VaeConfig())
-    kept = job.out / "vae" / "finished.pt"
-    if kept.exists():
-        network.load_state_dict(torch.load(kept, weights_only=True))
-    else:
-        fill(network, _pack_of(job, kept), "vae")
-    return network.eval()
-
-
-def _trained_words(job: Job) -> Words:
-    """The text encoder of this run, else of the pack it goes on from, with its vocabulary."""
-    kept = job.out / "text" / "finished.pt"
-    pieces = read_words(kept.parent if kept.exists() else _pack_of(job, kept))
-    network = TextEncoder(TextEncoderConfig(vocabulary=len(pieces)))
-    if kept.exists():
-        network.load_state_dict(torch.load(kept, weights_only=True))
-    else:
-        fill(network, _pack_of(job, kept), "text_encoder")
-    return Words(Tokenizer(pieces, {}, network.config.length), network.eval())
-
-
-def _trained_denoiser(job: Job) -> Denoiser:
-    """The denoiser of this run, else of the pack it goes on from."""
-    network = Denoiser(DENOISER)
-    mixed = job.out / "denoiser" / MIXED
-    if mixed.exists():
-        network.load_state_dict(load_file(mixed))
-        return network
-    return cast("Denoiser", _averaged(job, "denoiser", network))
-
-
-def _trained_upscaler(job: Job) -> nn.Module:
-    """The upscaler of this run, else of the pack it goes on from."""
-    return _averaged(job, "upscaler", Upscaler(UpscalerConfig()))
-
-
-def _averaged(job: Job, name: str, network: nn.Module) -> nn.Module:
-    kept = job.out / name / AVERAGE
-    if kept.exists():
-        return load_average(network, kept.parent)
-    fill(network, _pack_of(job, kept), name)
-    return network
-
-
-def _trained_changes(job: Job, denoiser: Denoiser) -> Mapping[str, Tensor]:
-    """What few steps change in the denoiser, by this run, else by the pack it goes on from."""
-    kept = job.out / "few_steps" / AVERAGE
-    if kept.exists():
-        return lora_of(load_average(student_of(denoiser), kept.parent))
-    if (job.out / "denoiser" / AVERAGE).exists():
-        raise BrokenWeights(str(kept), "the denoiser is a new one: distil it with few-steps first")
-    return read_network(_pack_of(job, kept), DRAFT)[1]
-
-
-def _pack_of(job: Job, kept: Path) -> Path:
-    """The pack whose network stands in for one that this run has not trained.
-
-    Raises:
-        BrokenWeights: the job names no pack.
-    """
-    if job.start is None:
-        raise BrokenWeights(str(kept), "train this network first, or name a pack with --start")
-    return job.start
 
 
 PROGRAMS: dict[str, Callable[[Job], object]] = {

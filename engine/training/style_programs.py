@@ -22,9 +22,10 @@ from engine.models.families.style import StyleNetworks
 from engine.models.families.style_files import PRESETS, preset_tensors
 from engine.networks.style import StyleConfig, StyleTransfer
 from engine.networks.weights import BrokenWeights, save_network
+from engine.training.job import PACK, Job
+from engine.training.kept import fill
 from engine.training.loop import load_average, replace_weights
 from engine.training.pictures import BrokenSet, read_pictures
-from engine.training.programs import PACK, Job, fill
 from engine.training.replicas import shared, train_a_share
 from engine.training.style_encoder import StyleClassifier, TrainStyleEncoder, equalise, shares_named
 from engine.training.style_pictures import UNKNOWN, Labelled, labelled_pictures

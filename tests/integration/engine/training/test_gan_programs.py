@@ -5,7 +5,7 @@ from PIL import Image
 
 from engine.training.__main__ import main
 from engine.training.autoencode import Autoencode
-from engine.training.programs import PACK
+from engine.training.job import PACK
 
 
 def test_a_run_does_not_go_on_from_a_generator_of_other_looks(tmp_path, capsys):

@@ -22,6 +22,8 @@ from engine.models.shelf import Shelf
 from engine.networks.weights import read_network
 from engine.training import programs
 from engine.training.__main__ import main
+from engine.training.job import PACK
+from engine.training.kept import MIXED
 from engine.training.soup import WAYS, between
 from tests.tiny_teacher import write_teacher
 from tests.unit.engine.training.test_own_data import captioned_folder
@@ -70,13 +72,13 @@ def test_a_denoiser_goes_on_from_a_pack(data, tmp_path, monkeypatch):
     monkeypatch.setattr(programs, "LEFT_OUT", 16)
     torch.set_num_threads(1)
     out = tmp_path / "out"
-    arguments = ["denoiser", "--data", str(data), "--out", str(out), "--start", str(programs.PACK)]
+    arguments = ["denoiser", "--data", str(data), "--out", str(out), "--start", str(PACK)]
     assert main([*arguments, "--images", "64", "--scenes", "16"]) == 0
-    before = read_network(programs.PACK, "denoiser")[1]
+    before = read_network(PACK, "denoiser")[1]
     after = load_file(out / "denoiser" / "average.safetensors")
     changes = [float((after[key] - value).norm() / value.norm()) for key, value in before.items()]
     assert 0 < max(changes) < 0.05
-    kept = load_file(out / "denoiser" / programs.MIXED)
+    kept = load_file(out / "denoiser" / MIXED)
     ways = [between(before, after, way) for way in WAYS]
     assert any(all(torch.equal(kept[key], way[key]) for key in kept) for way in ways)
 
@@ -87,7 +89,7 @@ def test_a_pack_is_distilled_into_few_steps_without_training_it_first(data, tmp_
     monkeypatch.setattr(programs, "sheet_prompts", lambda: ["cat"])
     torch.set_num_threads(1)
     out, pack = tmp_path / "out", tmp_path / "pack"
-    arguments = ["--data", str(data), "--out", str(out), "--start", str(programs.PACK)]
+    arguments = ["--data", str(data), "--out", str(out), "--start", str(PACK)]
     assert main(["few-steps", *arguments, "--images", "32", "--scenes", "16"]) == 0
     assert main(["export", *arguments, "--pack", str(pack)]) == 0
     networks = read_networks(pack)
@@ -191,7 +193,7 @@ def test_an_empty_folder_is_refused_with_what_to_do(tmp_path, capsys):
 def test_replicas_end_with_a_checkpoint_when_their_run_is_killed(data, tmp_path):
     out = tmp_path / "out"
     command = [sys.executable, "-m", "engine.training", "denoiser", "--data", str(data)]
-    command += ["--out", str(out), "--start", str(programs.PACK), "--scenes", "16"]
+    command += ["--out", str(out), "--start", str(PACK), "--scenes", "16"]
     command += ["--minutes", "30", "--replicas", "2"]
     run = subprocess.Popen(command, start_new_session=True)
     try:
@@ -213,7 +215,7 @@ def test_replicas_end_with_a_checkpoint_when_their_run_is_killed(data, tmp_path)
 def test_what_replicas_refuse_is_said_as_one_process_says_it(data, tmp_path, capfd):
     pack = tmp_path / "pack"
     pack.mkdir()
-    for file in programs.PACK.iterdir():
+    for file in PACK.iterdir():
         if not file.name.startswith("denoiser"):
             (pack / file.name).symlink_to(file)
     arguments = ["denoiser", "--data", str(data), "--out", str(tmp_path / "out"), "--scenes", "16"]
@@ -249,10 +251,10 @@ def test_style_networks_go_on_from_a_pack_on_pictures_of_ones_own(data, tmp_path
     out, pack = tmp_path / "out", tmp_path / "pack"
     table = data / "captions.tsv"
     table.write_text(table.read_text().replace("dog\tanimal\t3d", "dog\tanimal\tflat"))
-    arguments = ["--data", str(data), "--out", str(out), "--start", str(programs.PACK)]
+    arguments = ["--data", str(data), "--out", str(out), "--start", str(PACK)]
     for program in ("style-encoder", "style"):
         assert main([program, *arguments, "--images", "32", "--replicas", "2"]) == 0
     learnt = json.loads((out / "style-encoder" / "progress.json").read_text())
     assert (learnt["step"], learnt["images"]) == (1, 48)  # half a batch each
     assert main(["export-style", *arguments, "--pack", str(pack)]) == 0
-    assert set(read_presets(pack / PRESETS)) == set(read_presets(programs.PACK / PRESETS))
+    assert set(read_presets(pack / PRESETS)) == set(read_presets(PACK / PRESETS))

@@ -5,8 +5,8 @@ import torch
 
 from engine.training import programs
 from engine.training.denoise import LEARNING_RATE, flow_times
+from engine.training.job import PACK, Job
 from engine.training.loop import Budget
-from engine.training.programs import PACK, Job
 
 
 def test_times_are_spread_over_early_fine_and_middle_ones():
@@ -34,10 +34,10 @@ def test_times_are_drawn_again_from_their_generator():
 @pytest.mark.parametrize(("start", "rate"), [(None, LEARNING_RATE), (PACK, LEARNING_RATE / 2)])
 def test_a_denoiser_that_goes_on_learns_at_half_the_rate(tmp_path, monkeypatch, start, rate):
     learnt = []
-    for name in ("_first", "LatentStore", "_trained_vae"):
+    for name in ("begun", "LatentStore", "trained_vae"):
         monkeypatch.setattr(programs, name, lambda *_, **__: torch.nn.Linear(1, 1))
     words = type("Words", (), {"encode": lambda *_: (torch.zeros(1), torch.zeros(1))})
-    monkeypatch.setattr(programs, "_trained_words", lambda _: words())
+    monkeypatch.setattr(programs, "trained_words", lambda _: words())
     monkeypatch.setattr(programs, "train_a_share", lambda p, _: learnt.append(p.learning_rate))
     programs._train_denoiser(Job(data=tmp_path, out=tmp_path, budget=Budget(images=1), start=start))
     assert learnt == [rate]

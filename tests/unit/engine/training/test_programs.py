@@ -16,8 +16,9 @@ from engine.networks.weights import BrokenWeights, network_files, read_network
 from engine.training import programs
 from engine.training.distil_text import DistilText
 from engine.training.few_steps import LEARNING_RATE
+from engine.training.job import PACK, Job
 from engine.training.loop import AVERAGE, Budget, NotSaved, replace_weights
-from engine.training.programs import PACK, Job, MissingTeacher, export, prepare_scenes
+from engine.training.programs import MissingTeacher, export, prepare_scenes
 from tests.tiny_teacher import write_teacher
 from tests.unit.engine.training.test_own_data import picture
 
@@ -107,7 +108,7 @@ def test_networks_that_were_not_trained_beside_each_other_make_no_pack(tmp_path,
     monkeypatch.setattr(programs, "_prepare_latents", lambda _: None)
     monkeypatch.setattr(programs, "shared", lambda job, _: leave_denoiser(job.out))
     monkeypatch.setattr(programs, "_mix", lambda *_: None)
-    monkeypatch.setattr(programs, "_trained_changes", lambda *_: read_network(PACK, DRAFT)[1])
+    monkeypatch.setattr(programs, "trained_changes", lambda *_: read_network(PACK, DRAFT)[1])
     programs.train_denoiser(going_on)
     export(going_on)
     vae = read_networks(PACK).vae
@@ -128,7 +129,7 @@ def test_drafts_of_a_denoiser_that_was_since_trained_on_make_no_pack(tmp_path, m
     monkeypatch.setattr(programs, "_encode", lambda *_: None)
     monkeypatch.setattr(programs, "LatentStore", lambda *_, **__: None)
     monkeypatch.setattr(programs, "_run", lambda *_: None)
-    monkeypatch.setattr(programs, "_trained_changes", lambda *_: read_network(PACK, DRAFT)[1])
+    monkeypatch.setattr(programs, "trained_changes", lambda *_: read_network(PACK, DRAFT)[1])
     programs.train_few_steps(going_on)
     export(going_on)
     leave_denoiser(going_on.out, by=0.01)
