@@ -17,6 +17,7 @@ from engine.diffusion import conditioning as rows_of
 from engine.diffusion.noise import generator_of
 from engine.diffusion.prediction import ModelFacts
 from engine.diffusion.samplers import Denoiser
+from engine.diffusion.unsaid import code_of_seed
 from engine.errors import InvalidRequest
 from engine.requests import Diffusion, PromptPart, Span, plain
 from engine.wording import Said
@@ -101,8 +102,13 @@ def guidance_of(
     encoded: Conditioning,
     seeds: Sequence[int],
     shown: ShownStyle | None = None,
+    *,
+    is_new: bool = True,
 ) -> Guidance:
-    """Return how the images of those seeds are steered; each depends on its own seed alone."""
+    """Return how the images of those seeds are steered; each depends on its own seed alone.
+
+    Only of images that begin as noise is it decided what the prompt leaves open.
+    """
     parts = [rows_of.rows(encoded, [index]) for index in range(len(words.texts))]
     positive, negative = parts[: len(words.weights)], parts[len(words.weights) :]
     blocks = [
@@ -113,6 +119,10 @@ def guidance_of(
     blocks += [part for part in negative for _ in seeds]
     scales = [_image_scale(request, seed) for seed in seeds]
     conditioning = rows_of.joined(blocks)
+    if facts.unsaid and is_new:
+        codes = torch.stack([code_of_seed(seed) for seed in seeds]).to(conditioning.extra)
+        copies = len(conditioning) // len(seeds)
+        conditioning = replace(conditioning, extra=codes.repeat(copies, 1))
     if shown is not None:
         style = shown.rows(len(positive) * len(seeds), len(negative) * len(seeds))
         conditioning = replace(conditioning, style=style)

@@ -67,6 +67,7 @@ class ModelFacts:
     has_preview: bool = False  # answers Decode(preview=True)
     output_upscale: int = 1  # drawn pictures are brought this much larger by its upscaler
     style_side: int = 0  # pixels of the square in which it sees style references; 0: it sees none
+    unsaid: int = 0  # numbers it is told of what a prompt leaves open (`engine.diffusion.unsaid`)
     house_prompt: str = ""  # the look of its house, mixed in by a high `stylize`
 
     @property

@@ -33,6 +33,7 @@ class DenoiserConfig:
     deeper: int = 0  # further stages in the middle
     blueprint: int = 0  # hidden width of the `Blueprint`; 0 for a network without one
     text_length: int = 0  # places of a prompt that the adapter tells apart; 0 for none
+    unsaid: int = 0  # numbers it is told of what the prompt leaves open; 0 for none
 
 
 def time_features(t: Tensor, width: int) -> Tensor:
@@ -212,6 +213,7 @@ class Denoiser(nn.Module):
             if config.blueprint
             else None
         )
+        self.unsaid = _told(config.unsaid, condition) if config.unsaid else None
         count = config.blocks
         self.down_fine = nn.ModuleList(Stage(fine, fine, condition, None) for _ in range(count))
         self.shrink = nn.Conv2d(fine, coarse, 3, stride=2, padding=1)
@@ -231,9 +233,16 @@ class Denoiser(nn.Module):
         self.leave = nn.Conv2d(fine, config.latent_channels, 3, padding=1)
         nn.init.zeros_(self.leave.weight)
 
-    def forward(self, x: Tensor, t: Tensor, tokens: Tensor, pooled: Tensor) -> Tensor:
-        """Predict noise - x_0; tokens (B, T, D) and pooled (B, D) come from the text encoder."""
+    def forward(
+        self, x: Tensor, t: Tensor, tokens: Tensor, pooled: Tensor, unsaid: Tensor | None = None
+    ) -> Tensor:
+        """Predict noise - x_0; tokens (B, T, D) and pooled (B, D) come from the text encoder.
+
+        `unsaid` (B, config.unsaid) says what the prompt leaves open, zeros (or None) nothing.
+        """
         tokens, whole = self.adapter(tokens)
+        if self.unsaid is not None and unsaid is not None:
+            whole = whole + self.unsaid(unsaid)
         condition = self.time(time_features(t, self.config.widths[0])) + self.pooled(pooled)
         condition = F.silu(condition + whole)
         x = self.enter(torch.cat([x, coordinates(x)], dim=1))
@@ -261,6 +270,13 @@ class Denoiser(nn.Module):
     def configuration(self) -> dict[str, Any]:
         """Plain values from which `Denoiser(DenoiserConfig(**values))` builds the same network."""
         return asdict(self.config)
+
+
+def _told(numbers: int, condition: int) -> nn.Sequential:
+    """Makes numbers a part of the condition; has no effect at first, and of zeros never has any."""
+    last = nn.Linear(condition, condition, bias=False)
+    nn.init.zeros_(last.weight)
+    return nn.Sequential(nn.Linear(numbers, condition, bias=False), nn.SiLU(), last)
 
 
 def _attention(config: DenoiserConfig) -> Attention:

@@ -51,14 +51,15 @@ def lora_of(network: nn.Module) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def load_lora(network: nn.Module, lora: Mapping[str, Tensor]) -> None:
-    """Give the layers that `add_lora` has changed the changes that `lora_of` stored.
+    """Give the layers that `add_lora` has changed the changes that `lora_of` stored of them.
 
     Raises:
-        KeyError: a layer's change is not there.
+        KeyError: a change belongs to a layer that has none.
         RuntimeError: a change is of another shape.
     """
-    for name, part in lora_of(network).items():
-        part.copy_(lora[name])
+    parts = lora_of(network)
+    for name, stored in lora.items():
+        parts[name].copy_(stored)
 
 
 @torch.no_grad()

@@ -71,6 +71,11 @@ class Plan:
     background: str = "plain"
     background_colour: str = "white"
 
+    @property
+    def is_of_one(self) -> bool:
+        """Whether it shows one thing alone."""
+        return sum(item.count for item in self.items) == 1
+
 
 def plural(noun: str) -> str:
     """The English plural, good enough for this vocabulary."""

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from engine.diffusion.unsaid import code_of_seed
 from engine.networks.denoiser import Denoiser
 from engine.networks.text_encoder import TextEncoder, Tokenizer
 from engine.networks.vae import Vae
@@ -22,6 +23,7 @@ from engine.training.store import SIZES, shard_size, whole_shards
 
 LEARNING_RATE = 1.5e-3
 CAPTION_DROPOUT = 0.12
+UNSAID_DROPOUT = 0.1  # an edited picture has its own places: the network is told none
 TIME_SHIFT = 0.5  # to noisier times, where it is decided what is drawn
 # A share of all times is drawn evenly from the noisiest ones. The mean of a 16 x 16 patch is seen
 # through sixteen times the noise that hides one place, so the large colours are settled there.
@@ -29,6 +31,7 @@ EARLY_SHARE, EARLY_FROM = 0.2, 0.8
 # Another share is drawn evenly from where outlines, faces and the grain of a look are settled. With
 # few of these a network leaves them soft, even where it is given all of a drawing's large shapes.
 FINE_SHARE, FINE_BETWEEN = 0.45, (0.1, 0.7)
+KINDS = ("latents", "tokens", "pooled", "unsaid")  # of files of a store that are learnt from
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +50,29 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Latents (N, C, h, w), token features (N, T, D) and pooled vectors (N, D), half floats."""
+    """Latents (N, C, h, w), token features (N, T, D) and pooled vectors (N, D), half floats.
+
+    `unsaid` (N, CODES) is what the captions leave open.
+    """
 
     latents: Tensor
     tokens: Tensor
     pooled: Tensor
+    unsaid: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The same for the pictures of one step, in full floats."""
+
+    latents: Tensor
+    tokens: Tensor
+    pooled: Tensor
+    unsaid: Tensor
+
+    def to(self, device: torch.device) -> "Rows":
+        """The rows on a device."""
+        return Rows(*(getattr(self, kind).to(device) for kind in KINDS))
 
 
 class LatentStore:
@@ -73,10 +94,7 @@ class LatentStore:
         wanted = whole_shards(self.folder, "pooled", "npy") if shards is None else shards
         for index in wanted:
             if index not in self._shards:
-                parts = (
-                    self.folder / f"{kind}_{index:05d}.npy"
-                    for kind in ("latents", "tokens", "pooled")
-                )
+                parts = (self.folder / f"{kind}_{index:05d}.npy" for kind in KINDS)
                 self._shards[index] = Shard(*(self._mapped(path) for path in parts))
 
     def _mapped(self, path: Path) -> Tensor:
@@ -86,7 +104,7 @@ class LatentStore:
     def __len__(self) -> int:
         return sum(len(shard.pooled) for shard in self._shards.values())
 
-    def batch(self, size: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def batch(self, size: int, rng: np.random.Generator) -> Rows:
         """Rows of one picture size, from all its shards."""
         shape = SIZES[int(rng.integers(len(SIZES)))]
         numbers = (
@@ -98,10 +116,9 @@ class LatentStore:
             rows.setdefault(number, []).append(int(rng.integers(len(self._shards[number].pooled))))
         parts = [
             [getattr(self._shards[number], kind)[sorted(chosen)] for number, chosen in rows.items()]
-            for kind in ("latents", "tokens", "pooled")
+            for kind in KINDS
         ]
-        latents, tokens, pooled = (torch.cat(part).float() for part in parts)
-        return latents, tokens, pooled
+        return Rows(*(torch.cat(part).float() for part in parts))
 
 
 class Denoise:
@@ -128,20 +145,21 @@ class Denoise:
 
     def loss(self, network: Any, draw: Draw) -> Tensor:
         """Mean squared error of the velocity at logit-normal times."""
-        latents, tokens, pooled = self.store.batch(self.batch, draw.numpy)
-        count = len(latents)
+        rows = self.store.batch(self.batch, draw.numpy)
+        count = len(rows.latents)
         dropped = torch.rand(count, generator=draw.torch) < CAPTION_DROPOUT
-        for part, nothing in zip((tokens, pooled), self.nothing, strict=True):
+        for part, nothing in zip((rows.tokens, rows.pooled), self.nothing, strict=True):
             part[dropped.to(part.device)] = nothing[0].to(part.device)
+        rows.unsaid[torch.rand(count, generator=draw.torch) < UNSAID_DROPOUT] = 0
         t = flow_times(count, draw.torch)
-        noise = torch.randn(latents.shape, generator=draw.torch)
+        noise = torch.randn(rows.latents.shape, generator=draw.torch)
         device = next(network.parameters()).device
-        latents, noise, t = latents.to(device), noise.to(device), t.to(device)
+        rows, noise, t = rows.to(device), noise.to(device), t.to(device)
         mix = t[:, None, None, None]
-        noisy = ((1 - mix) * latents + mix * noise).to(memory_format=torch.channels_last)
+        noisy = ((1 - mix) * rows.latents + mix * noise).to(memory_format=torch.channels_last)
         with torch.autocast(device.type, torch.bfloat16), _fast_attention(device):
-            velocity = network(noisy, t, tokens.to(device), pooled.to(device))
-        error: Tensor = (velocity.float() - (noise - latents)).square().mean()
+            velocity = network(noisy, t, rows.tokens, rows.pooled, rows.unsaid)
+        error: Tensor = (velocity.float() - (noise - rows.latents)).square().mean()
         return error
 
     def sheet(self, network: Any) -> Image.Image | None:
@@ -194,14 +212,15 @@ def sample_pictures(
     x = torch.stack(noises).to(device)
     tokens, pooled = (part.to(device) for part in words.encode(prompts))
     no_tokens, no_pooled = (part.to(device) for part in words.encode([""]))
+    unsaid = torch.stack([code_of_seed(seed + i) for i in range(len(prompts))]).to(device)
     times = torch.linspace(1, 0, steps + 1, device=device)
     for now, then in itertools.pairwise(times):
         t = now.expand(len(x))
         with torch.autocast(device.type, torch.bfloat16):
-            velocity = network(x, t, tokens, pooled).float()
+            velocity = network(x, t, tokens, pooled, unsaid).float()
             if guidance_scale != 1:
                 blank = network(
-                    x, t, no_tokens.expand_as(tokens), no_pooled.expand_as(pooled)
+                    x, t, no_tokens.expand_as(tokens), no_pooled.expand_as(pooled), unsaid
                 ).float()
                 velocity = blank + guidance_scale * (velocity - blank)
         x = x + (then - now) * velocity

@@ -15,7 +15,7 @@ from torch import Tensor
 from engine.networks.denoiser import Denoiser
 from engine.networks.lora import add_lora
 from engine.networks.vae import Vae
-from engine.training.denoise import LatentStore, Words, sample_pictures
+from engine.training.denoise import LatentStore, Rows, Words, sample_pictures
 from engine.training.loop import Draw
 from engine.training.monitors import contact_sheet
 
@@ -60,34 +60,35 @@ class FewSteps:
     def loss(self, network: Any, draw: Draw) -> Tensor:
         """Mean squared error of the velocity that leads to where the teacher arrives."""
         device = next(self.teacher.parameters()).device
-        latents, tokens, pooled = (
-            part.to(device) for part in self.store.batch(self.batch, draw.numpy)
-        )
-        count = len(latents)
-        noise = torch.randn(latents.shape, generator=draw.torch).to(device)
+        rows = self.store.batch(self.batch, draw.numpy).to(device)
+        count = len(rows.latents)
+        noise = torch.randn(rows.latents.shape, generator=draw.torch).to(device)
         start = torch.randint(1, STEPS + 1, (count,), generator=draw.torch).to(device) / STEPS
         mix = start[:, None, None, None]
-        noisy = ((1 - mix) * latents + mix * noise).to(memory_format=torch.channels_last)
-        wanted = self._mean_velocity(noisy, start, tokens, pooled)
+        noisy = ((1 - mix) * rows.latents + mix * noise).to(memory_format=torch.channels_last)
+        wanted = self._mean_velocity(noisy, start, rows)
         with torch.autocast(device.type, torch.bfloat16):
-            velocity = network(noisy, start, tokens, pooled)
+            velocity = network(noisy, start, rows.tokens, rows.pooled, rows.unsaid)
         error: Tensor = (velocity.float() - wanted).square().mean()
         return error
 
     @torch.no_grad()
-    def _mean_velocity(self, x: Tensor, t: Tensor, tokens: Tensor, pooled: Tensor) -> Tensor:
+    def _mean_velocity(self, x: Tensor, t: Tensor, rows: Rows) -> Tensor:
         """What the teacher's guided steps over one step of the student amount to."""
         device = x.device
         no_tokens, no_pooled = (part.to(device) for part in self.nothing)
-        both_tokens = torch.cat([tokens, no_tokens.expand_as(tokens)])
-        both_pooled = torch.cat([pooled, no_pooled.expand_as(pooled)])
+        both_tokens = torch.cat([rows.tokens, no_tokens.expand_as(rows.tokens)])
+        both_pooled = torch.cat([rows.pooled, no_pooled.expand_as(rows.pooled)])
+        both_unsaid = rows.unsaid.repeat(2, 1)
         width = 1 / STEPS / TEACHER_STEPS
         place = x
         for number in range(TEACHER_STEPS):
             now = (t - number * width).repeat(2)
             with torch.autocast(device.type, torch.bfloat16):
                 steered, free = (
-                    self.teacher(place.repeat(2, 1, 1, 1), now, both_tokens, both_pooled)
+                    self.teacher(
+                        place.repeat(2, 1, 1, 1), now, both_tokens, both_pooled, both_unsaid
+                    )
                     .float()
                     .chunk(2)
                 )

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from engine.diffusion.unsaid import CODES
 from engine.models.families.pack import DRAFT
 from engine.networks.denoiser import Denoiser, DenoiserConfig
 from engine.networks.lora import load_lora, lora_of
@@ -29,7 +30,8 @@ from engine.training.words import read_words
 
 N = TypeVar("N", bound=nn.Module)
 
-DENOISER = DenoiserConfig(deeper=1, blueprint=2048, text_length=32)
+DENOISER = DenoiserConfig(deeper=1, blueprint=2048, text_length=32, unsaid=CODES)
+NEW = "unsaid."  # a part of the denoiser that older packs lack; it has no effect at first
 MIXED = "mixed.safetensors"  # a denoiser between its start and its end
 KIN = "learnt_with"  # the file that says which networks one was trained beside
 
@@ -39,23 +41,29 @@ def begun(job: Job, name: str, build: Callable[[], N]) -> N:
 
     It is laid out for fast convolutions.
     """
-    with torch.random.fork_rng():
-        torch.default_generator.manual_seed(job.seed)
-        network = build()
+    network = _new(job, build)
     if job.start is not None:
         fill(network, job.start, name)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
+def _new(job: Job, build: Callable[[], N]) -> N:
+    """A network of random weights, the same for every run of a seed."""
+    with torch.random.fork_rng():
+        torch.default_generator.manual_seed(job.seed)
+        return build()
+
+
 def fill(network: nn.Module, pack: Path, name: str) -> None:
-    """Give a network its weights in a pack.
+    """Give a network its weights in a pack; a part that is new since stays as it begins.
 
     Raises:
         BrokenWeights: they are missing, damaged or of another size.
     """
     _, weights = read_network(pack, name)
+    new = {key: value for key, value in network.state_dict().items() if key.startswith(NEW)}
     try:
-        network.load_state_dict(weights)
+        network.load_state_dict(new | weights)
     except RuntimeError as error:
         raise BrokenWeights(str(pack / name), f"the weights do not fit ({error})") from error
 
@@ -134,7 +142,7 @@ def trained_words(job: Job) -> Words:
 
 def trained_denoiser(job: Job) -> Denoiser:
     """The denoiser of this run, else of the pack it goes on from."""
-    network = Denoiser(DENOISER)
+    network = _new(job, lambda: Denoiser(DENOISER))
     mixed = job.out / "denoiser" / MIXED
     if mixed.exists():
         network.load_state_dict(load_file(mixed))

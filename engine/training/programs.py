@@ -29,7 +29,7 @@ from engine.networks.denoiser import Denoiser
 from engine.networks.text_encoder import TextEncoder
 from engine.networks.upscaler import Upscaler, UpscalerConfig
 from engine.networks.vae import Vae, VaeConfig
-from engine.networks.weights import read_network, save_changes, save_network
+from engine.networks.weights import save_changes, save_network
 from engine.training import few_steps
 from engine.training.autoencode import Autoencode, fit_statistics
 from engine.training.denoise import LEARNING_RATE, Denoise, LatentStore, Words
@@ -83,7 +83,7 @@ from engine.training.words import write_vocabulary
 
 LEXICON = "lexicon_zh.tsv"
 LATENTS, CAPTIONS = ("latents",), ("tokens", "pooled")  # kinds of files in a store
-SCENES = ("scenes", *LATENTS, *CAPTIONS)
+SCENES = ("scenes", "unsaid", *LATENTS, *CAPTIONS)
 ENCODED = ("latents", "pooled")  # the last that is written of each
 LEFT_OUT = 384  # scenes by which a denoiser between its start and its end is chosen
 # Share of the learning rate at which a network goes on: at the whole of it a short run spends half
@@ -218,7 +218,7 @@ def train_denoiser(job: Job) -> None:
     _prepare_latents(job)
     shared(job, _train_denoiser)
     if job.start is not None:
-        _mix(job, job.start)
+        _mix(job)
 
 
 def _train_denoiser(job: Job) -> None:
@@ -235,16 +235,17 @@ def _train_denoiser(job: Job) -> None:
     train_a_share(programme, job.settings("denoiser"))
 
 
-def _mix(job: Job, pack: Path) -> None:
+def _mix(job: Job) -> None:
     """Keep weights between the pack's and the trained ones, by their loss on other scenes."""
     left_out = replace(
         job, out=job.out / "left-out", seed=job.seed + 1, scenes=LEFT_OUT, resume=False
     )
     vae, words = trained_vae(job), trained_words(job)
     _encode(left_out, vae, words)
-    (_, start), end = read_network(pack, "denoiser"), load_file(job.out / "denoiser" / AVERAGE)
-    network = Denoiser(DENOISER).eval()
-    network.to(job.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = begun(job, "denoiser", lambda: Denoiser(DENOISER)).eval()
+    start = {name: value.clone() for name, value in network.state_dict().items()}
+    end = load_file(job.out / "denoiser" / AVERAGE)
+    network.to(job.device)
     programme = Denoise(network, LatentStore(left_out.store, device=job.device), words, vae)
 
     def loss(tried: Denoiser) -> float:

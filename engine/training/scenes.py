@@ -6,12 +6,13 @@ counts, positions and colours are exact. Half of what a small network learns dep
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from engine.diffusion.unsaid import CHANCES, GROUNDS, Unsaid, unsaid_of
 from engine.media.png import on_white
 from engine.training.backgrounds import COLOURS, PAINTERS, paint_background, smooth_noise
 from engine.training.captions import Captioner, Item, Plan
@@ -49,9 +50,12 @@ WHOLE_SHARE = 0.5  # of whole pictures with captions of their own, where there a
 MOST_CAPTION = 300  # characters of such a caption
 CORE_FACTOR = 5.0  # core nouns are so much more frequent
 PIXEL_GRID = 4  # pixels of the picture to one pixel of pixel art
-# Every pose of a subject costs a small network pictures to learn: most keep the one they have.
-FLIPPED = 0.12
-TURNED = 0.05
+TURN = 12  # degrees at most
+GROUND_UNSAID = 0.16  # share of scenes
+# Where a thing stands alone: from the middle, as shares of the picture's sides, and its own side as
+# a share of the picture's shorter one. Along a longer side there is more room.
+ASIDE, MORE_ASIDE = (0.08, 0.06), 0.1
+LEAST_SIDE, MOST_SIDE = 0.62, 0.88
 # Things stand where whole cells of the latents begin and come in few sizes. A thing that is moved
 # by whole cells has the same latents in other places; one moved by less has others, each of which
 # would have to be learned anew, and a small network that can't draws their mean: smears.
@@ -65,11 +69,12 @@ COLOUR_SAID, COLOUR_SAID_BESIDE = 0.4, 0.75
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A rendered plan: pixels (H, W, 3) in bytes and one caption."""
+    """A rendered plan: pixels (H, W, 3) in bytes, one caption, and what that does not say."""
 
     pixels: NDArray[np.uint8]
     caption: str
     plan: Plan
+    unsaid: Unsaid
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,25 +127,27 @@ class SceneMaker:
 
     def make(self, rng: np.random.Generator) -> Scene:
         """One scene with its caption."""
+        unsaid = _drawn(rng)
         if self._wholes and (not self._looks or rng.random() < WHOLE_SHARE):
-            return self._whole(rng)
+            return self._whole(unsaid, rng)
         if self._paintings and not self._looks:
-            return self._painting(rng)
+            return self._painting(unsaid, rng)
         if self._paintings and rng.random() < 0.03:
-            return self._painting(rng)
+            return self._painting(unsaid, rng)
         look = self._looks[int(rng.choice(len(self._looks), p=self._look_chances))]
         if look == "photo":
-            return self._photo(rng)
-        return self._composed(look, rng)
+            return self._photo(unsaid, rng)
+        return self._composed(look, unsaid, rng)
 
     def render(self, plan: Plan, rng: np.random.Generator) -> NDArray[np.uint8]:
         """Pixels of a plan whose nouns the library holds in the plan's look."""
+        unsaid = _drawn(rng)
         cutouts = []
         for item in plan.items:
             able = self._able(plan.look, item.noun)
-            subject = self._choose(item.noun, able[int(rng.integers(len(able)))], rng)
+            subject = self._choose(item.noun, able[int(rng.integers(len(able)))], unsaid)
             cutouts.append(self._dressed(subject, item))
-        return self._render(plan, cutouts, rng)
+        return self._render(plan, cutouts, unsaid, rng)
 
     def can_render(self, plan: Plan) -> bool:
         """Whether the library holds all of a plan's nouns in its look."""
@@ -157,9 +164,9 @@ class SceneMaker:
     def _holds(self, look: str, noun: str) -> bool:
         return noun in self.library.common[look] or noun in self.library.tail[look]
 
-    def _photo(self, rng: np.random.Generator) -> Scene:
+    def _photo(self, unsaid: Unsaid, rng: np.random.Generator) -> Scene:
         noun = self._draw_noun("photo", rng)
-        rgba = self._choose(noun, "photo", rng).rgba
+        rgba = self._choose(noun, "photo", unsaid).rgba
         height, width = rgba.shape[:2]
         aspect = self.width / self.height
         crop_h = min(height, width / aspect) * rng.uniform(0.82, 1)
@@ -170,11 +177,12 @@ class SceneMaker:
             (self.width, self.height), Image.Resampling.BICUBIC, (x, y, x + crop_w, y + crop_h)
         )
         pixels = np.asarray(image)
-        pixels = pixels[:, ::-1] if rng.random() < 0.5 else pixels
+        pixels = pixels[:, ::-1] if unsaid.is_mirrored else pixels
         plan = Plan("photo", (Item(noun),), background="plain", background_colour="")
-        return Scene(np.ascontiguousarray(pixels), self.captioner.describe(plan, rng), plan)
+        caption = self.captioner.describe(plan, rng)
+        return Scene(np.ascontiguousarray(pixels), caption, plan, unsaid)
 
-    def _painting(self, rng: np.random.Generator) -> Scene:
+    def _painting(self, unsaid: Unsaid, rng: np.random.Generator) -> Scene:
         picture, image = self._paintings[int(rng.integers(len(self._paintings)))]
         image = self._cropped(image, 0.5, rng)
         artist = picture.columns.get("artist", "").split("(")[0].strip(" ,")
@@ -182,14 +190,14 @@ class SceneMaker:
         words = (f"an oil painting of {title}", f"{title}, oil painting, by {artist}")
         caption = words[int(rng.integers(2))] if artist else words[0]
         plan = Plan("oil", (), background="", background_colour="")
-        return Scene(np.asarray(image), caption, plan)
+        return Scene(np.asarray(image), caption, plan, unsaid)
 
-    def _whole(self, rng: np.random.Generator) -> Scene:
+    def _whole(self, unsaid: Unsaid, rng: np.random.Generator) -> Scene:
         """A picture of a set without subjects, with the caption it came with."""
         picture = self._wholes[int(rng.integers(len(self._wholes)))]
         image = self._cropped(on_white(picture.open()), 0.8, rng)
         plan = Plan("photo", (), background="", background_colour="")
-        return Scene(np.asarray(image), picture.name[:MOST_CAPTION], plan)
+        return Scene(np.asarray(image), picture.name[:MOST_CAPTION], plan, unsaid)
 
     def _cropped(self, image: Image.Image, least: float, rng: np.random.Generator) -> Image.Image:
         """A part of an image in the scene's shape, of at least that share of what fits."""
@@ -200,21 +208,21 @@ class SceneMaker:
         box = (x, y, x + crop_w, y + crop_h)
         return image.resize((self.width, self.height), Image.Resampling.LANCZOS, box)
 
-    def _composed(self, look: str, rng: np.random.Generator) -> Scene:
+    def _composed(self, look: str, unsaid: Unsaid, rng: np.random.Generator) -> Scene:
         sources = self._sources(look)
         source = sources[int(rng.integers(len(sources)))]
-        kind, colour, said = self._draw_background(rng)
+        kind, colour, said = self._draw_background(unsaid, rng)
         shape = rng.random()
         if shape < 0.02:
             plan = Plan(look, (), background=kind, background_colour=colour)
-            return self._scene(plan, plan, [], rng)
+            return self._scene(plan, plan, [], unsaid, rng)
         count = int(rng.integers(2, 5)) if 0.7 <= shape < 0.83 else 1
         number = 2 if shape >= 0.83 else 1
         subjects, items = [], []
         beside = [colour] if said and colour else []
         for _ in range(number):
             subject, item = self._draw_item(
-                source, count, beside if beside or number > 1 else None, rng
+                source, count, beside if beside or number > 1 else None, unsaid, rng
             )
             subjects.append(subject)
             items.append(item)
@@ -227,34 +235,32 @@ class SceneMaker:
         elif count == 1:
             items[0], place = self._draw_emphasis(items[0], rng)
         plan = Plan(look, tuple(items), relation, place, kind, colour)
-        told = Plan(look, plan.items, relation, place, kind, colour if said else "")
-        return self._scene(plan, told, subjects, rng)
+        told = plan if said else replace(plan, background="plain", background_colour="")
+        return self._scene(plan, told, subjects, unsaid, rng)
 
     def _scene(
-        self, plan: Plan, told: Plan, subjects: list[Rgba], rng: np.random.Generator
+        self,
+        plan: Plan,
+        told: Plan,
+        subjects: list[Rgba],
+        unsaid: Unsaid,
+        rng: np.random.Generator,
     ) -> Scene:
         caption = self.captioner.describe(told, rng)
-        return Scene(self._render(plan, subjects, rng), caption, told)
+        shown = replace(plan, background_colour=told.background_colour)
+        return Scene(self._render(plan, subjects, unsaid, rng), caption, shown, unsaid)
 
-    def _draw_background(self, rng: np.random.Generator) -> tuple[str, str, bool]:
+    def _draw_background(self, unsaid: Unsaid, rng: np.random.Generator) -> tuple[str, str, bool]:
         """Kind, colour, and whether the caption says it."""
         chance = rng.random()
         colours = list(COLOURS)
-        if chance < 0.12:  # what an unsaid background looks like
-            return (
-                "gradient" if rng.random() < 0.5 else "plain",
-                str(
-                    rng.choice(
-                        ["white", "blue", "teal", "pink", "yellow", "purple"],
-                        p=[0.5, 0.1, 0.1, 0.1, 0.1, 0.1],
-                    )
-                ),
-                False,
-            )
+        if chance < GROUND_UNSAID:
+            kind, colour, _ = GROUNDS[unsaid.ground]
+            return kind, colour, False
         colour = colours[int(rng.integers(len(colours)))]
-        if chance < 0.44:
+        if chance < GROUND_UNSAID + 0.32:
             return "plain", colour, True
-        if chance < 0.52:
+        if chance < GROUND_UNSAID + 0.4:
             return "gradient", colour, True
         kinds = [kind for kind in PAINTERS if kind not in {"plain", "gradient"}]
         kind = kinds[int(rng.integers(len(kinds)))]
@@ -266,12 +272,17 @@ class SceneMaker:
         names = self._nouns[look]
         return names[int(rng.choice(len(names), p=self._chances[look]))]
 
-    def _choose(self, noun: str, look: str, rng: np.random.Generator) -> Subject:
+    def _choose(self, noun: str, look: str, unsaid: Unsaid) -> Subject:
         options = self.library.common[look].get(noun) or self.library.tail[look][noun]
-        return options[int(rng.integers(len(options)))]
+        return options[unsaid.of_drawings(len(options))]
 
     def _draw_item(
-        self, look: str, count: int, beside: Sequence[str] | None, rng: np.random.Generator
+        self,
+        look: str,
+        count: int,
+        beside: Sequence[str] | None,
+        unsaid: Unsaid,
+        rng: np.random.Generator,
     ) -> tuple[Rgba, Item]:
         """A thing beside others whose colours are said, or alone (None)."""
         tail = self.library.tail[look]
@@ -280,7 +291,7 @@ class SceneMaker:
             noun = names[int(rng.integers(len(names)))]
         else:
             noun = self._draw_noun(look, rng)
-        subject = self._choose(noun, look, rng)
+        subject = self._choose(noun, look, unsaid)
         wanted = RECOLOURED if beside is None else RECOLOURED_BESIDE
         taken = beside or ()
         if subject.colour and (subject.colour in taken or rng.random() < wanted):
@@ -308,43 +319,43 @@ class SceneMaker:
         return item, ""
 
     def _render(
-        self, plan: Plan, subjects: list[Rgba], rng: np.random.Generator
+        self, plan: Plan, subjects: list[Rgba], unsaid: Unsaid, rng: np.random.Generator
     ) -> NDArray[np.uint8]:
         ground = paint_background(
             plan.background, plan.background_colour or "white", self.height, self.width, rng
         )
         canvas = Image.fromarray((ground.pixels * 255).round().astype(np.uint8))
-        spots = self._spots(plan, rng)
+        spots = self._spots(plan, unsaid, rng)
         cutouts = [
             rgba for rgba, item in zip(subjects, plan.items, strict=True) for _ in range(item.count)
         ]
         is_pixel = plan.look == "pixel"
         for rgba, spot in zip(cutouts, spots, strict=True):
-            self._paste(canvas, rgba, spot, plan, rng)
+            self._paste(canvas, rgba, spot, plan, unsaid)
         if is_pixel:
             canvas = pixelated(canvas, int(rng.choice([16, 24, 32])))
         pixels = np.asarray(canvas)
         return painterly(pixels, rng) if plan.look == "oil" else pixels.copy()
 
     def _paste(
-        self, canvas: Image.Image, rgba: Rgba, spot: Placed, plan: Plan, rng: np.random.Generator
+        self, canvas: Image.Image, rgba: Rgba, spot: Placed, plan: Plan, unsaid: Unsaid
     ) -> None:
-        image = Image.fromarray(rgba[:, ::-1].copy() if rng.random() < FLIPPED else rgba)
-        if plan.look != "pixel" and rng.random() < TURNED:
-            image = image.rotate(rng.uniform(-10, 10), Image.Resampling.BICUBIC, expand=True)
+        image = Image.fromarray(rgba[:, ::-1].copy() if unsaid.is_mirrored else rgba)
+        if unsaid.turn and plan.look != "pixel" and plan.is_of_one:
+            image = image.rotate(TURN * unsaid.turn, Image.Resampling.BICUBIC, expand=True)
         image = scaled(image, spot.side, is_sprite=drawn_by_pixel(rgba))
         x = _nearest(spot.x * self.width - image.width / 2, CELL)
         y = _nearest(spot.y * self.height - image.height / 2, CELL)
         set_down(canvas, image, (x, y), plan.look, plan.background)
 
-    def _spots(self, plan: Plan, rng: np.random.Generator) -> list[Placed]:
+    def _spots(self, plan: Plan, unsaid: Unsaid, rng: np.random.Generator) -> list[Placed]:
         side = min(self.height, self.width)
         count = sum(item.count for item in plan.items)
         down = 0.08 if plan.background in GROUNDED else 0.0
         if count == 0:
             return []
         if count == 1:
-            return [self._single(plan, side, down, rng)]
+            return [self._single(plan, side, down, unsaid, rng)]
         if plan.relation:
             return self._pair(plan.relation, side, down, rng)
         size = side * {2: 0.46, 3: 0.38, 4: 0.36}[count] * rng.uniform(0.85, 1.08)
@@ -362,15 +373,21 @@ class SceneMaker:
         size = _apart(size, 0.44 * side)
         return [Placed(x + _jitter(0.02, rng), y + _jitter(0.02, rng), size) for x, y in corners]
 
-    def _single(self, plan: Plan, side: int, down: float, rng: np.random.Generator) -> Placed:
-        emphasis = plan.items[0].size
-        low, high = {"big": (0.9, 1.0), "small": (0.3, 0.42)}.get(emphasis, (0.66, 0.86))
-        x, y = 0.5 + rng.uniform(-0.05, 0.05), 0.5 + rng.uniform(-0.04, 0.04) + down * 0.5
+    def _single(
+        self, plan: Plan, side: int, down: float, unsaid: Unsaid, rng: np.random.Generator
+    ) -> Placed:
+        """A size or a place that is said is drawn as it is said, whatever the code."""
+        share = LEAST_SIDE + (MOST_SIDE - LEAST_SIDE) * (unsaid.size + 1) / 2
+        across, along = (min(aside, (1 - share) / 2) for aside in ASIDE)
+        x = 0.5 + (across + MORE_ASIDE * (self.width > self.height)) * unsaid.x
+        y = 0.5 + (along + MORE_ASIDE * (self.height > self.width)) * unsaid.y + down * 0.5
+        said = {"big": (0.9, 1.0), "small": (0.3, 0.42)}.get(plan.items[0].size)
         if plan.place:
-            low, high = 0.42, 0.55
+            said = said or (0.42, 0.55)
             x = {"left": 0.27, "right": 0.73}.get(plan.place, x)
             y = {"top": 0.27, "bottom": 0.73}.get(plan.place, y)
-        return Placed(x, y, max(CELL, _nearest(side * rng.uniform(low, high), SIZE_STEP)))
+        share = rng.uniform(*said) if said else share
+        return Placed(x, y, max(CELL, _nearest(side * share, SIZE_STEP)))
 
     def _pair(
         self, relation: str, side: int, down: float, rng: np.random.Generator
@@ -385,6 +402,10 @@ class SceneMaker:
             x = 0.5 + float(rng.uniform(-0.06, 0.06))
             spots = [Placed(x, 0.27, size), Placed(x, 0.74, size)]
         return spots if relation in {"left of", "above"} else spots[::-1]
+
+
+def _drawn(rng: np.random.Generator) -> Unsaid:
+    return unsaid_of(rng.random(CHANCES).tolist())
 
 
 def set_down(

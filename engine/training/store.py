@@ -1,9 +1,10 @@
 """Stores of prepared training data: scenes in bytes, then their latents and encoded captions.
 
-A store is a folder of numbered shards. `scenes_00012.npy` holds pixels (N, H, W, 3) in bytes and
-`scenes_00012.txt` one caption a line; `latents_00012.npy` and `tokens_00012.npy` are made from
-them once, so that the denoiser's loop touches nothing but its network. `scenes.json` and the like
-say what files were made of: what is left from something else is thrown away.
+A store is a folder of numbered shards. `scenes_00012.npy` holds pixels (N, H, W, 3) in bytes,
+`unsaid_00012.npy` what their captions leave open (N, CODES) and `scenes_00012.txt` one caption a
+line; `latents_00012.npy` and `tokens_00012.npy` are made from them once, so that the denoiser's
+loop touches nothing but its network. `scenes.json` and the like say what files were made of: what
+is left from something else is thrown away.
 """
 
 import hashlib
@@ -64,12 +65,14 @@ def write_scenes(
 
 def _write_shard(maker: SceneMaker, out: Path, index: int, seed: int, count: int) -> None:
     pixels = np.empty((count, maker.height, maker.width, 3), np.uint8)
-    captions = []
+    captions, unsaid = [], []
     for number in range(count):
         scene = maker.make(np.random.default_rng([seed, index, number]))
         pixels[number] = scene.pixels
         captions.append(" ".join(scene.caption.split()))
+        unsaid.append(scene.unsaid.code().numpy())
     np.save(out / f"scenes_{index:05d}.npy", pixels)
+    np.save(out / f"unsaid_{index:05d}.npy", np.stack(unsaid))
     text = "\n".join(captions) + "\n"
     # The text is written last: its presence says that the shard is whole.
     replace_file(

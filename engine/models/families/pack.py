@@ -141,6 +141,7 @@ class PackModel:
             native_size=NATIVE,
             has_preview=True,
             output_upscale=OUTPUT_UPSCALE,
+            unsaid=self._networks.denoiser.config.unsaid,
             house_prompt=info.house_prompt,
         )
 
@@ -166,7 +167,8 @@ class PackModel:
         ids = networks.tokenizer([" ".join(span.text for span in spans) for spans in prompts])
         tokens, pooled = networks.text_encoder(ids.to(device))
         weights = torch.stack([self._weights(spans) for spans in prompts]).to(device)
-        return Conditioning(tokens * weights[..., None], pooled, pooled.new_zeros(len(ids), 0))
+        nothing = pooled.new_zeros(len(ids), networks.denoiser.config.unsaid)
+        return Conditioning(tokens * weights[..., None], pooled, nothing)
 
     def _weights(self, spans: tuple[Span, ...]) -> Tensor:
         """One weight for each place of the sequence; the first one is the start token's."""
@@ -186,7 +188,9 @@ class PackModel:
         """One pass of the denoiser, each row at its own noise level."""
         seen = network_input(Prediction.FLOW, x, sigma).to(memory_format=torch.channels_last)
         time = flow_time(sigma)
-        velocity = self._networks.denoiser(seen, time, conditioning.tokens, conditioning.pooled)
+        velocity = self._networks.denoiser(
+            seen, time, conditioning.tokens, conditioning.pooled, conditioning.extra
+        )
         return clean_latents(Prediction.FLOW, velocity.float(), x, sigma)
 
     def encode(self, pixels: Tensor) -> Tensor:

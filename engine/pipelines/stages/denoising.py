@@ -90,7 +90,7 @@ def denoise(
         InvalidRequest: the prompt has too many parts.
     """
     if steered is None:
-        steered = yield from steering(request, facts, network, canvas)
+        steered = yield from steering(request, facts, network, canvas, is_new=source is None)
     sigmas = schedules.sigmas_for(facts, request.schedule, request.sampler, request.steps)
     sigmas = schedules.started(sigmas, strength)
     noise, first = _noise_of(request, facts, canvas)
@@ -120,9 +120,16 @@ def denoise(
 
 
 def steering(
-    request: DiffusionRequest, facts: ModelFacts, network: NetworkRef, canvas: Canvas
+    request: DiffusionRequest,
+    facts: ModelFacts,
+    network: NetworkRef,
+    canvas: Canvas,
+    *,
+    is_new: bool = True,
 ) -> Generator[Call, Any, guidance.Guidance]:
     """Encode the prompt and what is shown beside it; return how each image is steered by them.
+
+    `is_new` says that the images begin as noise, not with a picture that has its own places.
 
     Raises:
         InvalidRequest: the prompt has too many parts.
@@ -131,7 +138,8 @@ def steering(
     words = guidance.wording(request, facts)
     encoded = yield EncodeText(network, words.texts, canvas.drawn_width, canvas.drawn_height)
     shown = yield from references.shown(request, facts, network)
-    return guidance.guidance_of(request, facts, words, encoded, tuple(seeds_of(request)), shown)
+    seeds = tuple(seeds_of(request))
+    return guidance.guidance_of(request, facts, words, encoded, seeds, shown, is_new=is_new)
 
 
 def _noise_of(

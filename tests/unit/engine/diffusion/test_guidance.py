@@ -7,6 +7,7 @@ import torch
 from engine.calls import Conditioning, NetworkRef
 from engine.diffusion import conditioning, guidance
 from engine.diffusion.prediction import ModelFacts, Prediction
+from engine.diffusion.unsaid import CODES, code_of_seed
 from engine.requests import PromptPart, Span, TextToImage, plain
 
 FACTS = ModelFacts(prediction=Prediction.EPS, latent_channels=4)
@@ -68,6 +69,18 @@ def test_one_call_asks_for_all_rows_with_the_conditioning_of_each():
     assert call.sigma.tolist() == [2.5] * 6
     rows = encoded(3).tokens
     assert torch.equal(call.conditioning.tokens, rows[[0, 0, 1, 1, 2, 2]])
+
+
+def test_new_images_are_told_what_their_seed_decides_and_edits_are_told_nothing():
+    facts = replace(FACTS, unsaid=CODES)
+    words = guidance.wording(FOX, facts)
+    count = len(words.texts)
+    rows = replace(encoded(count), extra=torch.zeros(count, CODES))
+    new = guidance.guidance_of(FOX, facts, words, rows, (1, 2))
+    wanted = torch.stack([code_of_seed(1), code_of_seed(2)] * 2)  # of both the prompt and none
+    assert torch.equal(new.conditioning.extra, wanted)
+    edit = guidance.guidance_of(FOX, facts, words, rows, (1, 2), is_new=False)
+    assert not edit.conditioning.extra.any()
 
 
 def test_the_own_look_of_a_model_changes_nothing():

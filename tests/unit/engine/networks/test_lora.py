@@ -74,9 +74,8 @@ def test_a_stored_change_is_learnt_on_from(tmp_path):
     torch.testing.assert_close(going_on(X), changed(X), rtol=2e-3, atol=2e-3)
     going_on(X).square().sum().backward()
     assert any(parameter.grad is not None for parameter in going_on.parameters())
-    del stored["3.down"]
     with pytest.raises(KeyError):
-        load_lora(going_on, stored)
+        load_lora(going_on, {"7.down": stored["3.down"]})
 
 
 def test_a_change_of_another_network_is_refused():

@@ -1,5 +1,7 @@
 """The pack's networks at tiny size: shapes, independence of rows, and files that come back."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -54,6 +56,17 @@ def test_a_velocity_has_the_shape_of_its_latents_at_any_even_size(denoiser):
     for height, width in ((4, 4), (4, 6), (12, 8)):
         x, t, tokens, pooled = inputs(2, height, width)
         assert denoiser(x, t, tokens, pooled).shape == x.shape
+
+
+def test_what_a_denoiser_is_told_beside_the_prompt_counts_once_it_has_learnt_it(denoiser):
+    told = Denoiser(replace(denoiser.config, unsaid=6))
+    told.load_state_dict(denoiser.state_dict(), strict=False)
+    rows, codes = inputs(2), torch.randn(2, 6, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(told(*rows, codes), denoiser(*rows))
+    stirred(told.unsaid)
+    assert not torch.allclose(told(*rows, codes), denoiser(*rows))
+    assert torch.equal(told(*rows, torch.zeros(2, 6)), denoiser(*rows))
+    torch.testing.assert_close(told(*rows), denoiser(*rows))
 
 
 def test_a_row_of_a_batch_gets_what_it_gets_alone(denoiser):

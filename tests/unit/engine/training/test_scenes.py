@@ -1,11 +1,14 @@
 """Composed scenes: what a caption says is in the picture."""
 
+import re
 import tarfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from engine.diffusion.unsaid import GROUNDS, Unsaid
 from engine.training import scenes
 from engine.training.backgrounds import COLOURS, PAINTERS, paint_background
 from engine.training.captions import Captioner, Item, Plan, article, plural
@@ -14,6 +17,7 @@ from engine.training.scenes import SceneMaker, painterly, pixelated
 from engine.training.store import read_captions, whole_shards, write_scenes
 from engine.training.subjects import (
     HUES,
+    Subject,
     SubjectLibrary,
     dominant_colour,
     read_nouns,
@@ -92,7 +96,7 @@ def test_as_many_subjects_are_drawn_as_the_plan_counts(maker, count):
 
 
 def test_things_begin_where_cells_of_the_latents_do_and_come_in_few_sizes(data, monkeypatch):
-    monkeypatch.setattr(scenes, "TURNED", 0)
+    monkeypatch.setattr(scenes, "TURN", 0)
     maker = SceneMaker(SubjectLibrary.read(data), read_nouns(), [])
     plan = Plan("3d", (Item("cat"),), background="plain", background_colour="white")
     sizes, places = set(), set()
@@ -105,6 +109,63 @@ def test_things_begin_where_cells_of_the_latents_do_and_come_in_few_sizes(data, 
     assert sizes <= {80, 96, 112}
     assert {place % 8 for place in places} == {0}
     assert len(places) > 1
+
+
+def drawn(maker: SceneMaker, plan: Plan, monkeypatch, **changes) -> np.ndarray:
+    """A plan rendered where all that it leaves open is as it is in most pictures, but for this."""
+    usual = Unsaid(is_mirrored=False, x=0, y=0, size=0, turn=0, drawing=0, ground=0)
+    monkeypatch.setattr(scenes, "unsaid_of", lambda _: replace(usual, **changes))
+    return maker.render(plan, np.random.default_rng(0)).astype(int)
+
+
+ONE = Plan("3d", (Item("cat"),), background="plain", background_colour="white")
+
+
+def test_what_the_caption_leaves_open_is_drawn_as_the_code_says(data, monkeypatch):
+    maker = SceneMaker(SubjectLibrary.read(data), read_nouns(), [])
+
+    def places(**changes) -> np.ndarray:
+        return np.argwhere(is_red(drawn(maker, ONE, monkeypatch, **changes)))
+
+    assert places(x=-1)[:, 1].mean() < places()[:, 1].mean() < places(x=1)[:, 1].mean()
+    assert places(y=-1)[:, 0].mean() < places()[:, 0].mean() < places(y=1)[:, 0].mean()
+    assert len(places(size=-1)) < len(places()) < len(places(size=1))
+    rgba = np.zeros((64, 64, 4), np.uint8)
+    rgba[:32, :, :], rgba[32:, :32, :] = (200, 0, 0, 255), (200, 0, 0, 255)  # a corner is missing
+    library = SubjectLibrary([Subject("cat", "3d", rgba, "red", common=True)])
+    maker = SceneMaker(library, read_nouns(), [])
+    usual = np.argwhere(is_red(drawn(maker, ONE, monkeypatch)))[:, 1]
+    mirrored = np.argwhere(is_red(drawn(maker, ONE, monkeypatch, is_mirrored=True)))[:, 1]
+    assert mirrored.mean() - 64 == pytest.approx(64 - usual.mean(), abs=2)
+    assert mirrored.mean() > usual.mean() + 4
+    straight = is_red(drawn(maker, ONE, monkeypatch)).sum(axis=1)
+    turned = is_red(drawn(maker, ONE, monkeypatch, turn=1.0)).sum(axis=1)
+    assert turned[turned > 0][0] < straight[straight > 0][0] / 2  # its upper edge is slanted
+
+
+def test_what_the_caption_says_is_drawn_whatever_the_code(data, monkeypatch):
+    maker = SceneMaker(SubjectLibrary.read(data), read_nouns(), [])
+    small = replace(ONE, items=(Item("cat", size="small"),))
+    three = replace(ONE, items=(Item("cat", count=3),))
+    for plan in (small, three):
+        usual = drawn(maker, plan, monkeypatch)
+        assert np.array_equal(drawn(maker, plan, monkeypatch, size=1), usual)
+    left = drawn(maker, replace(ONE, place="left"), monkeypatch, x=1)
+    assert np.argwhere(is_red(left))[:, 1].mean() < 50
+
+
+def is_red(pixels: np.ndarray) -> np.ndarray:
+    return pixels[..., 0] > pixels[..., 1] + 60  # a shadow is not
+
+
+def test_grounds_that_are_not_said_are_those_of_the_code(maker, monkeypatch):
+    monkeypatch.setattr(scenes, "GROUND_UNSAID", 1)
+    made = [maker.make(np.random.default_rng([6, k])) for k in range(60)]
+    made = [scene for scene in made if scene.plan.items and scene.plan.look != "photo"]
+    assert len({scene.plan.background for scene in made}) > 4
+    for scene in made:
+        assert scene.plan.background == GROUNDS[scene.unsaid.ground][0]
+        assert not re.search("background|gradient|sky|grass|hills|dusk|sunset", scene.caption)
 
 
 def regions(mask: np.ndarray) -> int:
