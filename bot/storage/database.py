@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from asyncpg import ClientConfigurationError
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, event, func, select, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
     ArgumentError,
@@ -197,6 +197,19 @@ def _new_engine(url: URL, pool_size: int) -> AsyncEngine:
             "server_settings": session,
         },
     )
+
+
+async def take_turn(session: AsyncSession, *whose: int | None) -> None:
+    """Let transactions of one owner or guild go one after the other until they end.
+
+    What is looked up and then written, or counted and then added, would else be written twice at
+    once. An owner is named before a guild, or two would wait for each other.
+    """
+    if session.get_bind().dialect.name == "sqlite":
+        return  # all writers take turns there
+    for key in whose:
+        if key is not None:
+            await session.execute(select(func.pg_advisory_xact_lock(key)))
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import JSON
 from sqlalchemy.orm import Mapped, mapped_column
 
-from bot.storage.database import Database
+from bot.storage.database import Database, take_turn
 from bot.storage.tables import Base, Number, UtcDateTime
 
 
@@ -45,6 +45,7 @@ class Guilds:
 
     async def _set(self, guild_id: int, now: datetime, **values: dict[str, Any]) -> None:
         async with self._database.writing() as session:
+            await take_turn(session, guild_id)
             row = await session.get(GuildRow, guild_id)
             if row is None:
                 row = GuildRow(guild_id=guild_id, preferences={}, rules={})

@@ -31,7 +31,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, defer, mapped_column
 
 from bot.errors import AskedBefore, NotFound, TooManyWaiting
-from bot.storage.database import Database
+from bot.storage.database import Database, take_turn
 from bot.storage.generators import GeneratorRow
 from bot.storage.images import ImageRow, Viewer, is_open_to, is_shown_to
 from bot.storage.styles import StyleRow, keep_style
@@ -189,7 +189,7 @@ class Jobs:
         """
         first = jobs[0].row
         async with self._database.writing() as session:
-            await self._take_turn(session, first)
+            await take_turn(session, first.owner_id, first.guild_id)
             if first.request_key and await session.scalar(
                 _of_request(first.owner_id, first.request_key).limit(1)
             ):
@@ -467,13 +467,6 @@ class Jobs:
         if row is None:
             raise NotFound("there is no such job, or it is not yours to see")
         return row
-
-    async def _take_turn(self, session: AsyncSession, row: JobRow) -> None:
-        """Let jobs of one owner or guild be counted and added one after the other."""
-        if self._database.is_sqlite:
-            return  # all writers take turns there
-        for key in sorted({row.owner_id, row.guild_id or 0}):
-            await session.execute(select(func.pg_advisory_xact_lock(key)))
 
 
 async def _require_room(

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import JSON
 from sqlalchemy.orm import Mapped, mapped_column
 
-from bot.storage.database import Database
+from bot.storage.database import Database, take_turn
 from bot.storage.tables import Base, Number, UtcDateTime
 
 
@@ -38,4 +38,5 @@ class Members:
         """Replace a member's defaults."""
         row = MemberRow(owner_id=owner_id, preferences=preferences, changed_at=now)
         async with self._database.writing() as session:
+            await take_turn(session, owner_id)
             await session.merge(row)

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bot.errors import NameTaken, NotFound
-from bot.storage.database import Database
+from bot.storage.database import Database, take_turn
 from bot.storage.tables import Base, Number, UtcDateTime
 from bot.wording import Said
 
@@ -128,6 +128,7 @@ class Styles:
             NameTaken: somebody else's style of that name is shared there.
         """
         async with self._database.writing() as session:
+            await take_turn(session, owner_id, guild_id)
             await _own(session, owner_id, name, is_held=True)
             there = await session.get(StyleShareRow, (guild_id, name))
             if there is None:
@@ -164,7 +165,9 @@ class Styles:
             StyleShareRow.name == new_name, StyleShareRow.guild_id.in_(shares)
         )
         async with self._database.writing() as session:
+            await take_turn(session, owner_id)
             await _own(session, owner_id, name, is_held=True)
+            await take_turn(session, *sorted(await session.scalars(shares)))
             if await session.get(StyleRow, (owner_id, new_name)) is not None:
                 raise NameTaken(
                     Said("you keep a style called {name}; choose another name", name=new_name)
@@ -195,6 +198,7 @@ async def keep_style(session: AsyncSession, row: StyleRow) -> None:
     Another picture is shared with nobody, and nothing was learnt from it; with the same picture
     both stay.
     """
+    await take_turn(session, row.owner_id)
     old = await session.get(StyleRow, (row.owner_id, row.name))
     if old is not None and old.file_key == row.file_key:
         row.learnt_key = row.learnt_key or old.learnt_key
@@ -209,7 +213,7 @@ async def keep_style(session: AsyncSession, row: StyleRow) -> None:
 async def _own(
     session: AsyncSession, owner_id: int, name: str, *, is_held: bool = False
 ) -> StyleRow:
-    """A member's own style; `is_held`: nobody else changes it before the transaction ends."""
+    """A member's own style; `is_held`: nobody removes it before the transaction ends."""
     row = await session.get(StyleRow, (owner_id, name), with_for_update=is_held or None)
     if row is None:
         raise NotFound(Said("you keep no style called {name}", name=name[:40]))

@@ -93,3 +93,44 @@ async def test_a_name_means_one_style_in_a_guild_and_may_be_shared_with_several(
     await styles.take_back(8, "w")
     await styles.share(2, "w", 8)
     assert (await styles.shared(8), await styles.shared(9)) == ({"w": 2}, {"w": 1})
+
+
+async def test_what_is_set_at_the_same_instant_is_set_one_after_the_other(
+    database: Database,
+) -> None:
+    """A second click, or a second device: nobody has a row yet, and all would write the first."""
+    styles, members, guilds = Styles(database), Members(database), Guilds(database)
+
+    async def save(file_key: str) -> None:
+        await styles.save(StyleRow(owner_id=5, name="w", file_key=file_key, created_at=NOON))
+
+    await asyncio.gather(
+        *(save(key) for key in "abcdef"),
+        *(members.set_preferences(5, {"steps": steps}, NOON) for steps in range(6)),
+        *(guilds.set_preferences(6, {"steps": steps}, NOON) for steps in range(6)),
+        *(guilds.set_rules(6, {"cap": cap}, NOON) for cap in range(6)),
+    )
+    assert (await styles.own(5, "w")).file_key in "abcdef"
+    assert (await members.preferences(5))["steps"] in range(6)
+    preferences, rules = await guilds.settings(6)
+    assert preferences["steps"] in range(6)
+    assert rules["cap"] in range(6)
+
+
+async def test_of_two_who_share_a_name_at_the_same_instant_one_is_told_that_it_is_taken(
+    database: Database,
+) -> None:
+    styles = Styles(database)
+    for owner_id in (1, 2, 3):
+        await styles.save(StyleRow(owner_id=owner_id, name="w", file_key="a", created_at=NOON))
+        other = StyleRow(owner_id=owner_id, name="other", file_key="a", created_at=NOON)
+        await styles.save(other)
+    ends = await asyncio.gather(
+        *(styles.share(owner_id, "w", 9) for owner_id in (1, 2, 3)), return_exceptions=True
+    )
+    assert [type(end) for end in ends if end is not None] == [NameTaken, NameTaken]
+    await styles.share(1, "other", 8)
+    await asyncio.gather(
+        styles.rename(1, "other", "w2"), styles.share(1, "w", 8), return_exceptions=True
+    )
+    assert set(await styles.shared(8)) == {"w", "w2"}
