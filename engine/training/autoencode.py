@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from engine.networks.vae import Vae, reparametrised
 from engine.training.loop import Draw
-from engine.training.monitors import contact_sheet
+from engine.training.monitors import as_pixels, contact_sheet
 
 KL_WEIGHT = 1e-4  # per latent value; keeps the latents near one another, far from blurring them
 EDGE_WEIGHT = 0.5
@@ -71,7 +71,7 @@ class Autoencode:
 
     def sheet(self, network: Any) -> Image.Image:
         """Held-out pictures above their reconstructions."""
-        pixels = torch.from_numpy(self.held_out[:16].copy()).permute(0, 3, 1, 2).float() / 255
+        pixels = as_pixels(self.held_out[:16])
         device = next(network.parameters()).device
         again = network.decode(network.encode(pixels.to(device))).cpu()
         rows = [part for k in (0, 8) for part in (pixels[k : k + 8], again[k : k + 8])]
@@ -80,7 +80,7 @@ class Autoencode:
     @torch.no_grad()
     def psnr(self, network: Vae) -> float:
         """Mean peak signal-to-noise ratio in dB over the held-out pictures."""
-        pixels = torch.from_numpy(self.held_out.copy()).permute(0, 3, 1, 2).float() / 255
+        pixels = as_pixels(self.held_out)
         error = (network.decode(network.encode(pixels)) - pixels).square().mean(dim=(1, 2, 3))
         return float((-10 * error.clamp_min(1e-8).log10()).mean())
 

@@ -15,7 +15,7 @@ from engine.media.png import on_white
 from engine.networks.upscaler import Upscaler, enlarged
 from engine.training.backgrounds import COLOURS, PAINTERS, paint_background
 from engine.training.loop import Draw
-from engine.training.monitors import contact_sheet
+from engine.training.monitors import as_pixels, contact_sheet
 from engine.training.pictures import BrokenSet, Picture, held_out_apart, read_pictures
 
 SIDE = 256  # pixels of the large pictures
@@ -141,7 +141,7 @@ class Enlarge:
 
     def sheet(self, network: Any) -> Image.Image:
         """Held-out pictures by bicubic enlargement, by the network, and the originals."""
-        wanted = torch.from_numpy(self.held_out[:6].copy()).permute(0, 3, 1, 2).float() / 255
+        wanted = as_pixels(self.held_out[:6])
         small = F.interpolate(wanted, scale_factor=0.5, mode="bicubic", antialias=True).clamp(0, 1)
         ours = network(small.to(next(network.parameters()).device), 2).cpu()
         return contact_sheet(torch.cat([enlarged(small, 2), ours, wanted]), 6)
@@ -149,7 +149,7 @@ class Enlarge:
     @torch.no_grad()
     def gain(self, network: Upscaler, factor: int) -> tuple[float, float]:
         """PSNR in dB over held-out pictures: of bicubic enlargement, and of the network."""
-        wanted = torch.from_numpy(self.held_out.copy()).permute(0, 3, 1, 2).float() / 255
+        wanted = as_pixels(self.held_out)
         small = F.interpolate(
             wanted, scale_factor=1 / factor, mode="bicubic", antialias=True
         ).clamp(0, 1)

@@ -30,6 +30,7 @@ from engine.training.look_judge import (
     stage,
 )
 from engine.training.loop import Budget, Draw, Pictureless, Programme, Run, Settings
+from engine.training.monitors import as_pixels
 from engine.training.pictures import read_pictures
 from engine.training.scenes import SceneMaker
 from engine.training.subjects import SubjectLibrary, look_of, read_nouns
@@ -167,7 +168,7 @@ class Judging(Pictureless):
         """Cross-entropy of both questions on scenes moved, mirrored and of other light."""
         rng = draw.numpy
         rows = rng.integers(0, len(self.scenes.pixels), self.batch)
-        batch = torch.from_numpy(self.scenes.pixels[rows]).permute(0, 3, 1, 2).float() / 255
+        batch = as_pixels(self.scenes.pixels[rows])
         batch = jittered(batch, draw)
         device = next(network.parameters()).device
         with torch.random.fork_rng(), torch.autocast(device.type, torch.bfloat16):

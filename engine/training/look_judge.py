@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from engine.training.backgrounds import COLOURS, PAINTERS, paint_background
 from engine.training.captions import LOOK_WORDS
 from engine.training.loop import Draw, Pictureless
+from engine.training.monitors import as_pixels
 from engine.training.pictures import read_pictures
 from engine.training.scenes import (
     SOURCES,
@@ -203,7 +204,7 @@ class LookJudging(Pictureless):
         pieces = np.stack(
             [pixels[:, ::-1] if rng.random() < 0.5 else pixels for pixels, _ in drawn]
         )
-        pixels = torch.from_numpy(pieces).permute(0, 3, 1, 2).float() / 255
+        pixels = as_pixels(pieces)
         device = next(network.parameters()).device
         pixels = a_little_changed(pixels, draw.torch).to(device)
         with torch.random.fork_rng(), torch.autocast(device.type, torch.bfloat16):

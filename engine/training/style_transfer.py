@@ -13,7 +13,7 @@ from engine.networks.style import StyleTransfer, adapt, statistics
 from engine.style import losses
 from engine.style.objective import Weights, restyling_loss
 from engine.training.loop import Draw
-from engine.training.monitors import contact_sheet
+from engine.training.monitors import as_pixels, contact_sheet
 from engine.training.style_pictures import random_crops
 
 WEIGHTS = Weights(content=8.0, statistics=2.0, gram=0.5, variation=2.0, overflow=4.0)
@@ -58,10 +58,7 @@ class TrainStyleTransfer:
     def sheet(self, network: nn.Module) -> Image.Image:
         """Styles in the first row, then each content followed by its restyled versions."""
         assert isinstance(network, StyleTransfer)
-        contents, styles = (
-            torch.from_numpy(part.copy()).permute(0, 3, 1, 2).float() / 255
-            for part in (self.sheet_contents, self.sheet_styles)
-        )
+        contents, styles = (as_pixels(part) for part in (self.sheet_contents, self.sheet_styles))
         codes = network.encoder.style_code(styles)
         rows = [torch.ones_like(contents[:1]), styles]
         for content in contents:
