@@ -167,7 +167,7 @@ _FAMILY_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         "width": 256,  # drawn at 128 pixels, doubled by the pack's own upscaler
         "height": 256,
         "steps": 24,
-        "guidance_scale": 4.0,
+        "guidance_scale": 5.0,
         "sampler": Sampler.EULER,
         "schedule": Schedule.MODEL,
         "size_multiple": 16,

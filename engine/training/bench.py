@@ -13,7 +13,7 @@ from engine.models.families.pack import Networks
 from engine.training import few_steps
 from engine.training.denoise import Words, sample_pictures
 
-STEPS, GUIDANCE = 24, 4.0  # what the catalogue names as defaults
+STEPS, GUIDANCE = 24, 5.0  # what the catalogue names as defaults
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from engine.training.monitors import contact_sheet
 
 STEPS = 6  # of the student, from noise to picture
 TEACHER_STEPS = 3  # for one of the student's
-GUIDANCE_SCALE = 4.0  # of the teacher
+GUIDANCE_SCALE = 5.0  # of the teacher
 RANK = 24
 LEARNING_RATE = 1e-3
 

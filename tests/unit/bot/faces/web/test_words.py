@@ -37,7 +37,7 @@ def catalogue():
             {"prompt": "a fox", "steps": 500, "guidance_scale": 0.0, "sampler": "DPM++ 2M Karras"},
             "a fox --steps 150 --guidance 1 --sampler dpm++2m",
         ),
-        ({"prompt": "a fox", "sampler": "UniPC", "guidance_scale": 4.0}, "a fox"),
+        ({"prompt": "a fox", "sampler": "UniPC", "guidance_scale": 5.0}, "a fox"),
         ({"prompt": "a fox <lora:add_detail:1>"}, "a fox"),
         (
             {"prompt": "a fox", "others": (("Chaos", "5 --tile"), ("Weird", "70"))},
