@@ -17,7 +17,7 @@ from engine.diffusion import conditioning as rows_of
 from engine.diffusion.noise import generator_of
 from engine.diffusion.prediction import ModelFacts
 from engine.diffusion.samplers import Denoiser
-from engine.diffusion.unsaid import code_of_seed
+from engine.diffusion.unsaid import CODES, code_of_seed
 from engine.errors import InvalidRequest
 from engine.requests import Diffusion, PromptPart, Span, plain
 from engine.wording import Said
@@ -119,7 +119,7 @@ def guidance_of(
     blocks += [part for part in negative for _ in seeds]
     scales = [_image_scale(request, seed) for seed in seeds]
     conditioning = rows_of.joined(blocks)
-    if facts.unsaid and is_new:
+    if facts.unsaid == CODES and is_new:
         codes = torch.stack([code_of_seed(seed) for seed in seeds]).to(conditioning.extra)
         copies = len(conditioning) // len(seeds)
         conditioning = replace(conditioning, extra=codes.repeat(copies, 1))

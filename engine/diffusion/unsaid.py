@@ -16,6 +16,7 @@ from torch import Tensor
 
 from engine.diffusion.noise import generator_of
 
+# Networks have learnt what these codes mean: who changes them trains one anew.
 MIRRORED = 0.35  # share of images
 STRAIGHT = 0.7
 # Kind, colour and share of grounds that nobody asked for.

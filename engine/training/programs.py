@@ -24,6 +24,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
+from engine.diffusion.unsaid import CODES
 from engine.models.families.pack import DRAFT
 from engine.networks.denoiser import Denoiser
 from engine.networks.text_encoder import TextEncoder
@@ -133,6 +134,7 @@ def prepare_scenes(job: Job) -> list[int]:
         "data": str(job.data.resolve()),
         "seed": job.seed,
         "count": count,
+        "codes": CODES,  # of what captions leave open
     }
     claim(job.store, SCENES, origin)
     whole = whole_shards(job.store)

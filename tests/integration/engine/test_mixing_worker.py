@@ -61,13 +61,18 @@ def a_dream(seed, **changes):
     return Dream(model=NAME, seed=seed, image_count=2, factor=2, **changes)
 
 
-def frames_of(finished):
+def frames_of(finished, count):
+    """So many frames of an animation; those that are alike are one in the file, which lasts."""
     with Image.open(io.BytesIO(finished.images[0].animation)) as image:
-        found = []
+        found, lasting = [], []
         for index in range(image.n_frames):
             image.seek(index)
             found.append(np.asarray(image.convert("RGB"), dtype=np.int16))
-        return found
+            lasting.append(image.info["duration"])
+    each = sum(lasting) / count
+    return [
+        frame for frame, ms in zip(found, lasting, strict=True) for _ in range(round(ms / each))
+    ]
 
 
 def pixels_of(finished):
@@ -112,19 +117,22 @@ async def test_a_morph_of_pictures_words_and_dreams_moves(engine):
     )
     request = Morph(stops=stops, drawing=DRAWING, frames=6, seconds=1.0, dreams=NAME)
     finished = await engine.run(request, ignore)
-    frames = frames_of(finished)
+    frames = frames_of(finished, 6)
     assert len(frames) == 6
     assert min(np.abs(a - b).mean() for a, b in itertools.pairwise(frames)) > 1
 
 
 async def test_words_turn_into_words_frame_by_frame(engine):
     told = []
-    # Far from each other: two frames that come out alike are one in the file, and last longer.
     words = ("a red apple on a blue background", "a green tree on a yellow background")
     stops = tuple(Waypoint(prompt=plain(said)) for said in words)
     request = Morph(stops=stops, drawing=DRAWING, frames=4, seconds=1.0, loop=False)
     finished = await engine.run(request, told.append)
-    assert len(frames_of(finished)) == 4
+    frames = frames_of(finished, 4)
+    assert len(frames) == 4
+    blue, yellow = (frame[:8].mean((0, 1)) for frame in (frames[0], frames[-1]))
+    assert blue[2] > blue[0] + 60
+    assert yellow[0] > yellow[2] + 60
     assert told[-1].step == told[-1].total == 4 * 3 + 4
 
 
