@@ -215,9 +215,10 @@ def train_denoiser(job: Job) -> None:
     Raises:
         BrokenWeights: it is to go on beside other networks than it began with.
     """
-    begin_beside(job, "denoiser", kin_of(trained_vae(job), trained_words(job)))
+    vae, words = trained_vae(job), trained_words(job)
+    begin_beside(job, "denoiser", kin_of(vae, words))
     (job.out / "denoiser" / MIXED).unlink(missing_ok=True)  # of the run before
-    _prepare_latents(job)
+    _encode(job, vae, words)
     shared(job, _train_denoiser)
     if job.start is not None:
         _mix(job)
@@ -261,12 +262,8 @@ def _mix(job: Job) -> None:
     print(f"denoiser: best at {way:.0%} of the way from the pack it went on from")
 
 
-def _prepare_latents(job: Job) -> None:
-    """Encode the store's scenes and captions that are not yet, by this run's networks."""
-    _encode(job, trained_vae(job), trained_words(job))
-
-
 def _encode(job: Job, vae: Vae, words: Words) -> None:
+    """Encode the store's scenes and captions that are not yet."""
     shards = prepare_scenes(job)
     claim(job.store, LATENTS, {"autoencoder": digest(vae)})
     claim(job.store, CAPTIONS, {"text encoder": digest(words.encoder)})

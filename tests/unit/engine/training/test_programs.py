@@ -109,7 +109,7 @@ def leave_denoiser(out, by: float = 0.0) -> None:
 def test_networks_that_were_not_trained_beside_each_other_make_no_pack(tmp_path, monkeypatch):
     """Whoever trains the autoencoder anew has a denoiser of latents that are no more."""
     going_on = job(tmp_path, start=PACK)
-    monkeypatch.setattr(programs, "_prepare_latents", lambda _: None)
+    monkeypatch.setattr(programs, "_encode", lambda *_: None)
     monkeypatch.setattr(programs, "shared", lambda job, _: leave_denoiser(job.out))
     monkeypatch.setattr(programs, "_mix", lambda *_: None)
     monkeypatch.setattr(programs, "trained_changes", lambda *_: read_network(PACK, DRAFT)[1])
