@@ -49,21 +49,12 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
-class Shard:
-    """Latents (N, C, h, w), token features (N, T, D) and pooled vectors (N, D), half floats.
-
-    `unsaid` (N, CODES) is what the captions leave open.
-    """
-
-    latents: Tensor
-    tokens: Tensor
-    pooled: Tensor
-    unsaid: Tensor
-
-
-@dataclass(frozen=True, slots=True)
 class Rows:
-    """The same for the pictures of one step, in full floats."""
+    """Latents (N, C, h, w), token features (N, T, D) and pooled vectors (N, D) of N pictures.
+
+    `unsaid` (N, CODES) is what the captions leave open. Half floats in a store's shards, full ones
+    in a step.
+    """
 
     latents: Tensor
     tokens: Tensor
@@ -86,7 +77,7 @@ class LatentStore:
     ) -> None:
         self.folder = folder
         self.device = device
-        self._shards: dict[int, Shard] = {}
+        self._shards: dict[int, Rows] = {}
         self.refresh(shards)
 
     def refresh(self, shards: Sequence[int] | None = None) -> None:
@@ -95,7 +86,7 @@ class LatentStore:
         for index in wanted:
             if index not in self._shards:
                 parts = (self.folder / f"{kind}_{index:05d}.npy" for kind in KINDS)
-                self._shards[index] = Shard(*(self._mapped(path) for path in parts))
+                self._shards[index] = Rows(*(self._mapped(path) for path in parts))
 
     def _mapped(self, path: Path) -> Tensor:
         # "c": torch wants arrays that may be written to; nothing is written.
