@@ -47,6 +47,9 @@ _RENAMED = {"sslmode": "ssl"}
 _OF_THE_SERVER = ("application_name", "options")  # settings of the session, which the server knows
 # The driver can't bind TLS channels, and servers do without; how long we wait is ours to say.
 _LEFT_OUT = ("channel_binding", "connect_timeout")
+# Files that the driver takes from variables alone:
+# https://magicstack.github.io/asyncpg/current/api/index.html#connection
+_IN_VARIABLES = {name: f"PG{name.upper()}" for name in ("sslrootcert", "sslcert", "sslkey", "sslcrl")}
 _OF_THE_DRIVER = ("host", "port", "passfile", "prepared_statement_cache_size", "ssl",
                   "target_session_attrs")  # fmt: skip
 
@@ -78,7 +81,10 @@ def _with_known_options(url: URL) -> URL:
     query = {_RENAMED.get(name, name): value for name, value in url.query.items()}
     known = {*_OF_THE_SERVER, *_OF_THE_DRIVER}
     if unknown := query.keys() - known - set(_LEFT_OUT):
-        reason = f"has an option that can't be followed: {min(unknown)}; leave it out"
+        option = min(unknown)
+        variable = _IN_VARIABLES.get(option)
+        cure = f"name the file in the variable {variable}" if variable else "leave it out"
+        reason = f"has an option that can't be followed: {option}; {cure}"
         raise BadConfiguration("database_url", reason)
     return url.set(query={name: value for name, value in query.items() if name in known})
 

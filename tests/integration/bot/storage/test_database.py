@@ -56,6 +56,12 @@ def test_an_option_that_cannot_be_followed_is_named() -> None:
     assert "secret" not in str(refused.value)
 
 
+def test_a_certificate_is_named_in_a_variable_of_the_driver() -> None:
+    address = "postgresql://ada@host/x?sslmode=verify-full&sslrootcert=/etc/ca.pem"
+    with pytest.raises(BadConfiguration, match="sslrootcert; name the file in .* PGSSLROOTCERT"):
+        database_url(address)
+
+
 async def test_options_of_a_session_reach_the_server(postgres_url: str) -> None:
     options = "sslmode=prefer&application_name=art&options=-c%20work_mem%3D5MB&connect_timeout=9"
     async with (
