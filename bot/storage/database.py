@@ -49,7 +49,9 @@ _OF_THE_SERVER = ("application_name", "options")  # settings of the session, whi
 _LEFT_OUT = ("channel_binding", "connect_timeout")
 # Files that the driver takes from variables alone:
 # https://magicstack.github.io/asyncpg/current/api/index.html#connection
-_IN_VARIABLES = {name: f"PG{name.upper()}" for name in ("sslrootcert", "sslcert", "sslkey", "sslcrl")}
+_IN_VARIABLES = {
+    name: f"PG{name.upper()}" for name in ("sslrootcert", "sslcert", "sslkey", "sslcrl")
+}
 _OF_THE_DRIVER = ("host", "port", "passfile", "prepared_statement_cache_size", "ssl",
                   "target_session_attrs")  # fmt: skip
 
