@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from bot.errors import BadConfiguration, UserError
 from bot.faces.console.application import Application
@@ -58,7 +59,8 @@ async def diagnose(application: Application, console: Console) -> bool:
     async for finding in _findings(application):
         can_work = can_work and finding.verdict is not Verdict.BAD
         colour = {"ok": "green", "note": "yellow", "bad": "red"}[finding.verdict]
-        console.print(f"[{colour}]{finding.verdict:>4}[/]  [bold]{finding.subject}[/]: ", end="")
+        subject = escape(finding.subject)
+        console.print(f"[{colour}]{finding.verdict:>4}[/]  [bold]{subject}[/]: ", end="")
         console.print(finding.text, markup=False, highlight=False)
         if finding.cure:
             console.print(f"      -> {finding.cure}", markup=False, highlight=False)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from bot.errors import NotFound, UserError
 from bot.faces.console.drawing import OPERATOR
@@ -32,7 +33,7 @@ async def show(
         console.print(_table(images, last))
         if save:
             lost = [image.id for image in images if not await _is_copied(studio, image, save)]
-            console.print(f"{len(images) - len(lost)} files written to {save}")
+            console.print(f"{len(images) - len(lost)} files written to {save}", markup=False)
             if lost:
                 console.print(f"The files of these are gone: {', '.join(lost)}")
 
@@ -69,8 +70,8 @@ def _table(images: Sequence[ImageView], last: GalleryPage) -> Table:
             image.created_at.strftime("%Y-%m-%d %H:%M"),
             f"{image.width}x{image.height}",
             str(image.seed),
-            image.model,
-            image.prompt[:80],
+            Text(image.model),
+            Text(image.prompt[:80]),  # not read as markup, which a prompt may look like
         )
     table.caption = f"{len(images)} of {last.total}{'+' if last.is_capped else ''}"
     return table

@@ -274,6 +274,7 @@ def test_doctor_says_what_is_wrong_and_how_to_mend_it(atelier, tmp_path):
         ATELIER_WEB__HOST="0.0.0.0",
         ATELIER_WEB_PORT="80",
         DISCORD_TOKEN="nonsense",
+        **{"ATELIER_[/X]": "1"},
     )
     assert done.returncode == 1
     assert "models.toml/data: Not a directory" in done.stdout
@@ -283,6 +284,7 @@ def test_doctor_says_what_is_wrong_and_how_to_mend_it(atelier, tmp_path):
     assert "this machine has no cuda:97" in done.stdout
     assert "ATELIER_WEB__TOKEN: must be set" in done.stdout
     assert "did you mean ATELIER_WEB__PORT?" in done.stdout
+    assert "ATELIER_[/X]: is no setting" in done.stdout, "not read as markup"
     assert "DISCORD_TOKEN does not look like" in done.stdout
     assert "->" in done.stdout
 

@@ -60,6 +60,17 @@ async def test_an_image_whose_file_is_gone_is_named_and_the_others_are_copied(st
     assert f"The files of these are gone: {lost}" in told.file.getvalue()
 
 
+async def test_prompts_and_folders_are_shown_as_typed_not_read_as_markup(studio, tmp_path):
+    prompt = "a [red] fox [/x]"
+    [job] = await studio.imagine(OPERATOR, f"{prompt} --size 64x64 --steps 1 --images 1", NOWHERE)
+    async for _ in studio.watch(OPERATOR, job.id):
+        pass
+    told = Console(file=io.StringIO(), width=400)
+    await gallery_table.show(nullcontext(studio), ALL, 1, tmp_path / "[/y]", told)
+    assert prompt in told.file.getvalue()
+    assert f"1 files written to {tmp_path / '[/y]'}" in told.file.getvalue()
+
+
 async def test_a_folder_that_cannot_be_written_is_named(studio, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"file/\w+\.\w+ can't be written: File exists; name"):
