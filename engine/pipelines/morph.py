@@ -21,7 +21,6 @@ from PIL import Image
 from torch import Tensor
 
 from engine.calls import Call, Facts, NetworkRef, Pipeline, Report
-from engine.diffusion.guidance import Guidance
 from engine.diffusion.prediction import ModelFacts
 from engine.events import Picture
 from engine.gan.walks import spherical
@@ -147,10 +146,8 @@ def _through_words(request: Morph, teller: _Teller) -> Frames:
     if is_restyled:
         teller.expect_restyling()
     canvas = canvas_of(drawing.width, drawing.height, facts)
-    steered: list[Guidance] = []
-    for stop in request.stops:
-        wanted = replace(drawing, prompt=stop.prompt)
-        steered += [(yield from denoising.steering(wanted, facts, network, canvas))]
+    wanted = [replace(drawing, prompt=stop.prompt) for stop in request.stops]
+    steered = yield from denoising.steerings(wanted, facts, network, canvas)
     frames: list[Image.Image] = []
     for way in ways_of(request):
         count = len(way.shares)

@@ -1,13 +1,13 @@
 """From a request to clean latents, with progress on the way."""
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, TypeAlias
 
 from torch import Tensor
 
 from engine.calls import Call, Decode, EncodeText, NetworkRef, Report, Sampling
-from engine.diffusion import guidance, samplers, schedules
+from engine.diffusion import conditioning, guidance, samplers, schedules
 from engine.diffusion.noise import ImageNoise, mixed_noise
 from engine.diffusion.prediction import ModelFacts
 from engine.pipelines.stages import references
@@ -135,11 +135,38 @@ def steering(
         InvalidRequest: the prompt has too many parts.
         UnreadableImage: a style reference is no readable picture.
     """
-    words = guidance.wording(request, facts)
-    encoded = yield EncodeText(network, words.texts, canvas.drawn_width, canvas.drawn_height)
-    shown = yield from references.shown(request, facts, network)
-    seeds = tuple(seeds_of(request))
-    return guidance.guidance_of(request, facts, words, encoded, seeds, shown, is_new=is_new)
+    (steered,) = yield from steerings([request], facts, network, canvas, is_new=is_new)
+    return steered
+
+
+def steerings(
+    requests: Sequence[DiffusionRequest],
+    facts: ModelFacts,
+    network: NetworkRef,
+    canvas: Canvas,
+    *,
+    is_new: bool = True,
+) -> Generator[Call, Any, list[guidance.Guidance]]:
+    """Steer as `steering` does, by requests that differ in nothing but their prompts.
+
+    These are encoded together and so equally long: what lies between them can be mixed.
+
+    Raises:
+        InvalidRequest: a prompt has too many parts.
+        UnreadableImage: a style reference is no readable picture.
+    """
+    wordings = [guidance.wording(request, facts) for request in requests]
+    texts = tuple(text for words in wordings for text in words.texts)
+    encoded = yield EncodeText(network, texts, canvas.drawn_width, canvas.drawn_height)
+    shown = yield from references.shown(requests[0], facts, network)
+    steered: list[guidance.Guidance] = []
+    begin = 0
+    for request, words in zip(requests, wordings, strict=True):
+        own = conditioning.rows(encoded, range(begin, begin + len(words.texts)))
+        begin += len(words.texts)
+        seeds = tuple(seeds_of(request))
+        steered += [guidance.guidance_of(request, facts, words, own, seeds, shown, is_new=is_new)]
+    return steered
 
 
 def _noise_of(

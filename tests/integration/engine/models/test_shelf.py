@@ -8,8 +8,8 @@ from engine.errors import ModelUnavailable, UnknownModel, Unsupported
 from engine.models.catalogue import Catalogue
 from engine.models.families.stable_diffusion import colour_matrix
 from engine.models.shelf import chosen_device
-from engine.pipelines import imagine
-from engine.requests import Sampler, Span
+from engine.pipelines import imagine, morph
+from engine.requests import Morph, Sampler, Span, Waypoint, plain
 
 FAMILIES = [("sd1", "sd1"), ("sdxl", "sdxl")]
 
@@ -92,6 +92,20 @@ def test_a_prompts_length_does_not_depend_on_other_calls_of_its_batch(shelf_of, 
     long = EncodeText(network, words("cat dog " * 40), 64, 64)
     results = shelf.execute([short, long, short])
     assert [result.tokens.shape[1] for result in results] == [77, 154, 77]
+
+
+@pytest.mark.parametrize(("name", "family"), FAMILIES)
+def test_a_morph_goes_between_prompts_of_different_lengths(
+    answers_of, info_of, request_of, name, family
+):
+    stops = tuple(Waypoint(prompt=plain(text)) for text in ("a red cat", "a red dog " * 40))
+    drawing = request_of(name, image_count=1, steps=2)
+    request = Morph(stops=stops, drawing=drawing, frames=4, loop=False)
+    (frames,) = answers_of(info_of(name, family)).run(morph.run(request))
+    assert len(frames) == 4
+    away = [(frame - frames[0]).abs().mean() for frame in frames]
+    assert away == sorted(away)
+    assert away[-1] > 0
 
 
 def test_the_weight_of_a_span_scales_its_tokens_and_keeps_the_mean(shelf_of, info_of):
