@@ -517,7 +517,7 @@ def _read(path: Path | None) -> bytes | None:
 
 
 def _complain(line: str) -> None:
-    err.print(line, style="bold red", highlight=False, markup=False)
+    err.print(line, style="bold red", highlight=False, markup=False, soft_wrap=True)
 
 
 @contextlib.contextmanager

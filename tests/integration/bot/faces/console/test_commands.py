@@ -151,10 +151,11 @@ def test_a_prompt_draws_from_a_list_in_the_data_folder(atelier, tmp_path):
     assert b"a aardvark" in (tmp_path / "one.png").read_bytes()
 
 
-def test_a_picture_that_is_not_there_is_named(atelier):
-    done = atelier("imagine", "a fox", "--source", "nothing.png")
+def test_a_picture_that_is_not_there_is_named_on_one_line(atelier):
+    path = f"{'folder/' * 20}nothing.png"
+    done = atelier("imagine", "a fox", "--source", path, COLUMNS="80")
     assert done.returncode == 1
-    assert "nothing.png" in done.stderr
+    assert path in done.stderr
 
 
 def test_many_jobs_want_a_yes(atelier):
