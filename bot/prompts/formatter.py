@@ -3,7 +3,7 @@
 import re
 
 from bot.prompts.flags import FLAGS, FlagKind, FlagSpec, FlagValue, number_text
-from bot.prompts.lexical import LINK
+from bot.prompts.lexical import GLUE, LINK
 from bot.prompts.parsed import DEFAULT_NO_WEIGHT, ParsedPrompt, PromptPart, Span
 
 # What reads as something else than itself: brackets, runs of underscores, two colons, `<lora:`,
@@ -11,7 +11,7 @@ from bot.prompts.parsed import DEFAULT_NO_WEIGHT, ParsedPrompt, PromptPart, Span
 _SYNTAX = re.compile(
     r"\\|[()\[\]{}]|_(?=_)|(?<=_)_|:(?=:|\Z)|(?<=:):|<(?=lora:)"
     r"|(?:(?<=\Ahttp)|(?<=\Ahttps)|(?<=\A<http)|(?<=\A<https)):"
-    r"|(?:^|(?<=\s))(?:-(?=-)|[—–])"
+    rf"|(?:^|(?<=\s))(?:-(?=-)|[—–])|(?<={GLUE})-(?=-)"
 )
 _COMMA = re.compile(r"[,，、]")
 _SAFE_NAME = re.compile(rf"{LINK}|[^\W_](?:[\w./+@#~]|-(?!-))*")

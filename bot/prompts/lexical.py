@@ -14,8 +14,11 @@ NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
 LINK = r"https?://[^\s<>{}|\\^`\",][^\s<>{}|\\^`\"]*"
 
 _ESCAPED = re.compile(r"\\([" + re.escape(SPECIAL) + "])")
+# Nobody types a space behind Chinese words and marks, and some none behind a comma.
+GLUE = r"[,.;?!)\]}\"'”’\u3000-\u30ff\u3400-\u9fff\uac00-\ud7af\uff00-\uffef]"
+MARKS = ",，、。；"  # that may stand between flags
 # Phones and word processors make one long dash of two short ones.
-_FLAG = re.compile(r"(?:^|(?<=\s))(?P<dash>--|—|–)(?P<name>[^\W\d_][\w-]*)")
+_FLAG = re.compile(rf"(?:^|(?<=\s)|(?<=(?P<glue>{GLUE})))(?P<dash>--|—|–)(?P<name>[^\W\d_][\w-]*)")
 # NUL and its kind can't be stored by PostgreSQL, half surrogates not be encoded at all.
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -73,17 +76,26 @@ def find_flag(text: str, start: int, known: Collection[str]) -> FlagStart | None
     """Find the first flag at or after `start`.
 
     A long dash also belongs to prose, so that it begins a flag only before a name that is `known`
-    or nearly so.
+    or nearly so. So do two short ones right behind a word or mark: there the name must be known.
     """
     for match in _FLAG.finditer(text, start):
         name = match["name"]
-        if match["dash"] == "--" or _is_nearly_known(name.lower(), known):
+        is_short = match["dash"] == "--"
+        if match["glue"]:
+            is_flag = is_short and _is_known(name.lower(), known)
+        else:
+            is_flag = is_short or _is_nearly_known(name.lower(), known)
+        if is_flag:
             return FlagStart(match.start(), name, match.end())
     return None
 
 
+def _is_known(name: str, known: Collection[str]) -> bool:
+    return name in known or _has_glued_number(name, known)
+
+
 def _is_nearly_known(name: str, known: Collection[str]) -> bool:
-    if name in known or _has_glued_number(name, known):
+    if _is_known(name, known):
         return True
     # A slip of the finger seldom changes the beginning; most words of prose end here.
     alike = [other for other in known if len(other) > 3 and other[:2] == name[:2]]

@@ -16,6 +16,7 @@ from bot.prompts.flags import (
 )
 from bot.prompts.lexical import (
     LINK,
+    MARKS,
     NUMBER,
     FlagStart,
     clean,
@@ -94,7 +95,7 @@ def without_flags(text: str, *names: str) -> str:
         return text
     for spec, start, end in reversed(reader.places):
         if spec.name in names:
-            text = f"{text[:start].rstrip()} {text[end:].lstrip(' ,')}".strip()
+            text = f"{text[:start].rstrip()} {text[end:].lstrip(f' {MARKS}')}".strip()
     return text
 
 
@@ -205,8 +206,11 @@ class _Reader:
         if match["quoted"] is not None:
             quoted = unescape(match["quoted"])
             return _Value(quoted, match["tail"], match.start("quoted"), is_quoted=True), match.end()
-        plain = unescape(match["plain"].rstrip(","))
-        return _Value(plain, "", match.start("plain"), is_quoted=False), match.end()
+        begin, end = match.span("plain")
+        following = find_flag(self.text, begin + 1, flags_by_name())
+        end = min(end, following.position) if following else end
+        plain = unescape(self.text[begin:end].rstrip(MARKS))
+        return _Value(plain, "", begin, is_quoted=False), end
 
     def _no(self, spec: FlagSpec, start: FlagStart) -> int:
         following = find_flag(self.text, start.end, flags_by_name())
@@ -243,7 +247,7 @@ class _Reader:
     def _check_no_words(self, end: int, following: FlagStart | None) -> None:
         stop = following.position if following else len(self.text)
         rest = self.text[end:stop]
-        words = rest.strip(" \t\r\n,")
+        words = rest.strip(f" \t\r\n{MARKS}")
         if words.strip():
             at = end + rest.index(words)
             reason = Said("{words!r} comes after a flag", words=words[:40])

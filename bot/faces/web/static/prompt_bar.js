@@ -2,7 +2,7 @@
 import { Controls } from "./controls.js";
 import { button, fill, h, icon } from "./dom.js";
 import { complain, confirmed, notice } from "./notices.js";
-import { toUnits } from "./prompt_text.js";
+import { BEFORE_FLAG, toUnits } from "./prompt_text.js";
 import { form, send } from "./server.js";
 import { t } from "./words.js";
 
@@ -10,7 +10,10 @@ const CHECK_MS = 220;
 const DRAFT_KEY = "atelier.text";
 const ATTACHED_KEY = "atelier.attached";
 const OTHER_WORD = /did you mean (.+?)[?.]?$/i;
-const FLAG_MARK = /(^|\s)((?:--|—|–)[a-z]+(?:[\s=:]+(?!--|—|–)[^\s,]+)?)/gi;
+const FLAG_MARK = new RegExp(
+  `${BEFORE_FLAG}((?:--|—|–)[a-z]+(?:[\\s=:]+(?!--|—|–)[^\\s,，]+)?)`,
+  "gi",
+);
 
 export class PromptBar {
   /** `onjobs(jobs)` hears of jobs that were started; `recall()` gives earlier prompts. */

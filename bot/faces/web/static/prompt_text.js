@@ -11,12 +11,15 @@ const ALIASES = {
   size: ["size"],
   no: ["no"],
 };
+// Where a flag begins: in front, behind a space, or right behind a mark or a Chinese word.
+const GLUE = "[,.;?!)\\]}\"'”’\\u3000-\\u30ff\\u3400-\\u9fff\\uac00-\\ud7af\\uff00-\\uffef]";
+export const BEFORE_FLAG = `(^|\\s|${GLUE}(?=--))`;
 const SWITCHES = new Set(["draft", "private", "public", "tile", "fast", "relax"]);
 
 function pattern(name) {
   const names = (ALIASES[name] ?? [name]).join("|");
-  const value = SWITCHES.has(name) ? "(?![\\w-])" : "(?:[\\s=:]+(?!--|—|–)(\\S+))?";
-  return new RegExp(`(^|\\s)(?:--|—|–)(?:${names})${SWITCHES.has(name) ? "" : "(?![\\w-])"}${value}`, "i");
+  const value = SWITCHES.has(name) ? "(?![\\w-])" : "(?:[\\s=:]+(?!--|—|–)([^\\s，]+))?";
+  return new RegExp(`${BEFORE_FLAG}(?:--|—|–)(?:${names})${SWITCHES.has(name) ? "" : "(?![\\w-])"}${value}`, "i");
 }
 
 /** The value of a flag; true for a switch that is there, null where it is not. */
@@ -30,7 +33,7 @@ export function flag(text, name) {
 export function withFlag(text, name, value) {
   const found = pattern(name);
   if (value === null || value === false || value === "") {
-    return text.replace(found, "").replace(/[ \t]{2,}/g, " ").trimEnd();
+    return text.replace(found, (_all, before) => before.trim()).replace(/[ \t]{2,}/g, " ").trimEnd();
   }
   const written = value === true ? `--${name}` : `--${name} ${value}`;
   if (found.test(text)) return text.replace(found, (_all, space) => `${space}${written}`);
@@ -39,9 +42,10 @@ export function withFlag(text, name, value) {
 
 /** Words and flags apart: everything before the first flag, everything from it on. */
 export function split(text) {
-  const match = /(^|\s)(?:--|—|–)[a-z]/i.exec(text);
+  const match = new RegExp(`${BEFORE_FLAG}(?:--|—|–)[a-z]`, "i").exec(text);
   if (!match) return [text.trim(), ""];
-  return [text.slice(0, match.index).trim(), text.slice(match.index).trim()];
+  const start = match.index + match[1].length;
+  return [text.slice(0, start).trim(), text.slice(start).trim()];
 }
 
 /** Width by height as a prompt asks for it; `fallback` where it says nothing. */

@@ -34,6 +34,8 @@ def test_a_prompt_is_written_in_one_way(text, formatted):
         "(a:1.2)",
         "[a]",
         "--tile",
+        "猫，--tile",
+        "cat.--b",
         "—tile",
         "<lora:x:1>",
         "https://a.example/b.png",

@@ -221,6 +221,35 @@ def test_dashes_within_words_and_alone_are_no_flags():
     )
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "一只猫，--private",
+        "一只猫--private",
+        "一只猫。--private",
+        "a cat,--private",
+        "(a cat)--private",
+    ],
+)
+def test_a_flag_may_stand_right_behind_a_mark_or_a_chinese_word(text):
+    parsed = parse(text)
+    assert parsed.flags.visibility == "private"
+    assert "--" not in parsed.prompt
+
+
+def test_flags_may_stand_right_behind_each_other():
+    flags = parse("一只猫，--ar 3:2，--seed 7,--private、--draft").flags
+    assert (flags.aspect, flags.seed, flags.visibility, flags.draft) == ((3, 2), 7, "private", True)
+    assert without_flags("一只猫，--seed 7，--draft", "seed") == "一只猫， --draft"
+
+
+@pytest.mark.parametrize(
+    "text", ["see a.--b", "猫--private的", "猫—private", r"一只猫，\--private"]
+)
+def test_what_is_no_known_flag_right_behind_a_mark_is_prose(text):
+    assert parse(text).flags == Flags()
+
+
 def test_an_escaped_dash_begins_no_flag():
     assert parse(r"a \--tile").prompt == "a --tile"
 
