@@ -61,7 +61,7 @@ class AtelierClient(FaceClient):
             self.tree.add_command(command, override=True)
         self.add_dynamic_items(*BUTTONS)
         if self.options.sync_commands:
-            await sync_commands(self.tree, self.options.state_dir, self.options.test_guild_id)
+            await self._send_commands()
         self.studio.register_fetcher(self.fetch_link)
         self.studio.register_deliverer(FACE, DiscordDeliverer(self))
         self._resumed = asyncio.create_task(self.follow(EarlierProgress(self)))
@@ -76,6 +76,24 @@ class AtelierClient(FaceClient):
     async def show_image(self, interaction: Interaction, image_id: str) -> None:
         """The viewer of one picture, for buttons that it has itself."""
         await show_image(interaction, image_id)
+
+    async def _send_commands(self) -> None:
+        """Where Discord refuses them, say how to mend that and go on: buttons still work."""
+        guild_id = self.options.test_guild_id
+        try:
+            await sync_commands(self.tree, self.options.state_dir, guild_id)
+        except discord.HTTPException as error:
+            if guild_id is None:
+                log.warning(
+                    "commands could not be sent to Discord: the next start tries again; %s", error
+                )
+            else:
+                log.warning(
+                    "commands could not be sent to guild %s (ATELIER_DISCORD__TEST_GUILD_ID): "
+                    "invite the bot there, or mend the id; %s",
+                    guild_id,
+                    error,
+                )
 
     async def fetch_link(self, link: str) -> bytes:
         """A picture that a prompt links to."""

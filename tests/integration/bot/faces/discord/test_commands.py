@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import discord
@@ -52,6 +53,33 @@ async def test_commands_can_go_to_one_guild_alone(stage):
     stage.options = stage.replaced_options(test_guild_id=stage.guild.id)
     await stage.connect()
     assert f"/guilds/{stage.guild.id}/commands" in syncs(stage)[-1].path
+
+
+@pytest.mark.parametrize(
+    ("guild_id", "says"),
+    [
+        (42, "to guild 42 (ATELIER_DISCORD__TEST_GUILD_ID): invite the bot there, or mend the id"),
+        (None, "to Discord: the next start tries again"),
+    ],
+)
+async def test_commands_that_are_refused_keep_nobody_from_connecting(
+    stage, monkeypatch, caplog, guild_id, says
+):
+    state = stage.options.state_dir / "discord-commands.json"
+    state.write_text("{}")
+
+    async def refuse(*_args: object, **_options: object) -> None:
+        answer = SimpleNamespace(status=403, reason="Forbidden")
+        raise discord.Forbidden(answer, {"code": 50001, "message": "Missing Access"})
+
+    for where in ("guild", "global"):
+        monkeypatch.setattr(f"discord.http.HTTPClient.bulk_upsert_{where}_commands", refuse)
+    stage.options = stage.replaced_options(test_guild_id=guild_id)
+    await stage.connect()
+    assert stage.clients[-1].is_ready()
+    assert f"commands could not be sent {says}" in caplog.text
+    assert "Missing Access" in caplog.text
+    assert state.read_text() == "{}", "the next start tries again"
 
 
 async def test_all_commands_of_the_face_are_there(stage):
