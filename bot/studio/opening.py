@@ -97,6 +97,7 @@ async def open_studio(
             now,
         )
         training = Training(
+            jobs=jobs,
             images=images,
             pictures=pictures,
             generators=Generators(database),

@@ -16,7 +16,7 @@ from bot.errors import LimitReached, NotAllowed, NotFound, UserError
 from bot.storage.files import ImageFiles, content_key
 from bot.storage.generators import GeneratorRow, Generators
 from bot.storage.images import ImageRow, Images, Viewer
-from bot.storage.jobs import RUNNING, JobRow
+from bot.storage.jobs import RUNNING, JobRow, Jobs
 from bot.storage.tables import new_id
 from bot.studio import policy
 from bot.studio.asking import new_seed, valid
@@ -92,6 +92,7 @@ class Training:
     def __init__(
         self,
         *,
+        jobs: Jobs,
         images: Images,
         pictures: Pictures,
         generators: Generators,
@@ -102,6 +103,7 @@ class Training:
         folder: Path | None,
     ) -> None:
         """`folder` is where the files are kept, if that is a folder of this machine."""
+        self._jobs = jobs
         self._images = images
         self._pictures = pictures
         self._generators = generators
@@ -249,7 +251,8 @@ class Training:
 
         Raises:
             NotAllowed: generators are not trained here, or not by this member.
-            LimitReached: the name is taken, or there are too many generators.
+            LimitReached: the name is taken, or there are too many generators; those that are being
+                trained count, too.
             UserError: the name can't be used.
         """
         self._require_trainer(caller)
@@ -270,11 +273,20 @@ class Training:
                     name=name,
                 )
             )
+        coming = await self._coming(caller)
+        if name in coming:
+            raise LimitReached(
+                Said(
+                    "a generator called {name} is to be trained here already; "
+                    "cancel that first, or choose another name",
+                    name=name,
+                )
+            )
         if name in self._catalogue.names():
             raise LimitReached(
                 Said("there is a model called {name} here; choose another name", name=name)
             )
-        if len(taken) >= MAX_GENERATORS:
+        if len(taken) + len(coming) >= MAX_GENERATORS:
             raise LimitReached(
                 Said("{most} generators may be kept; delete one first", most=MAX_GENERATORS)
             )
@@ -321,6 +333,16 @@ class Training:
 
     async def _usable(self, caller: Caller) -> Sequence[GeneratorRow]:
         return await self._generators.usable(caller.owner_id, caller.guild_id)
+
+    async def _coming(self, caller: Caller) -> set[str]:
+        """The names of generators of the caller's place whose trainings wait or run."""
+        owner_id = caller.owner_id if caller.guild_id is None else None
+        rows = await self._jobs.open_jobs(owner_id=owner_id, guild_id=caller.guild_id)
+        return {
+            row.model
+            for row in rows
+            if row.operation == Operation.TRAIN_GAN and row.guild_id == caller.guild_id
+        }
 
     async def _named(self, caller: Caller, name: str) -> GeneratorRow:
         return await self._generators.named(caller.owner_id, caller.guild_id, as_style_name(name))

@@ -316,6 +316,23 @@ async def test_names_minutes_and_room_are_checked(studio: Atelier, monkeypatch) 
         await studio.train_gan(ADMIN, replace(FOXES, name="b"), WEB)
 
 
+async def test_a_generator_that_is_being_trained_takes_its_name_and_place_already(
+    studio: Atelier, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await draw(studio, ADMIN, 16)
+    await draw(studio, ALONE, 16)
+    engine.stuck = True
+    job = await studio.train_gan(ADMIN, FOXES, WEB)
+    for attempt in (studio.train_gan(ADMIN, FOXES, WEB), studio.reroll(ADMIN, job.id, WEB)):
+        with pytest.raises(LimitReached, match="red-foxes is to be trained here already"):
+            await attempt
+    monkeypatch.setattr(training, "MAX_GENERATORS", 1)
+    with pytest.raises(LimitReached, match="1 generators may be kept"):
+        await studio.train_gan(ADMIN, replace(FOXES, name="b"), WEB)
+    elsewhere = replace(ALONE, is_admin=True)
+    assert (await studio.train_gan(elsewhere, FOXES, WEB)).state is JobState.QUEUED
+
+
 async def test_cancelling_keeps_what_was_learnt(studio: Atelier, engine: FakeEngine) -> None:
     job = await learnt_enough(studio, engine)
     still = await studio.cancel(ADMIN, job.id)
