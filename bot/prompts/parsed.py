@@ -69,6 +69,11 @@ class Flags:
     speed: str | None = None  # "fast" or "relax"
     visibility: str | None = None  # "private" or "public"
 
+    @property
+    def is_private(self) -> bool | None:
+        """Whether others shall not see the result; None where it is not said."""
+        return None if self.visibility is None else self.visibility == "private"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ParsedPrompt:

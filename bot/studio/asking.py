@@ -48,6 +48,7 @@ DEFAULT_IMAGE_COUNT = 4
 CONFIRMED_FROM = 5  # jobs of one prompt that are asked about first
 AVOIDED_WEIGHT = -0.5  # of what a model's entry wants avoided, as of an item of --no
 MAX_STEPS = 150
+NOTHING_SET = Flags()
 USUAL_STRENGTH = 0.6  # of a prompt that begins with a picture
 
 _JOINTS = re.compile(r"[\s_-]")  # between the words of a sampler's name
@@ -62,12 +63,12 @@ class Wish:
     text: str  # as typed, expansions and repetitions done
     parsed: ParsedPrompt  # preferences and preset taken in
     seed: int
+    usual_shape: Flags = NOTHING_SET  # what is set of it; a picture's own shape counts more
 
     @property
     def is_private(self) -> bool | None:
         """What the flags say; None where they say nothing."""
-        visibility = self.parsed.flags.visibility
-        return None if visibility is None else visibility == "private"
+        return self.parsed.flags.is_private
 
     @property
     def is_relaxed(self) -> bool:
@@ -108,32 +109,41 @@ def read_wishes(
         repeat = typed.flags.repeat or 1
         require_cap(count * repeat, cap)
         parsed = with_preferences(typed, preferences)
+        shape = usual_shape(preferences)
         alone = without_flags(prompt, "repeat")
         seeds = _seeds(parsed, repeat)
-        wishes += [Wish(_with_seed(alone, typed.flags, seed), parsed, seed) for seed in seeds]
+        wishes += [
+            Wish(_with_seed(alone, typed.flags, seed), parsed, seed, shape) for seed in seeds
+        ]
         require_cap(len(wishes), cap)
     return wishes
 
 
 def with_preferences(parsed: ParsedPrompt, preferences: Preferences) -> ParsedPrompt:
-    """Add what is set to what was typed; what was typed counts more."""
+    """Add what is set to what was typed; what was typed counts more.
+
+    Not the shape (see `usual_shape`), and not who may see the result, which is for `hides` to say.
+    """
     flags = parsed.flags
     if preferences.flags:
         usual = parse(preferences.flags, allow_empty=True)
-        flags = merged_flags(flags, usual.flags)
+        flags = merged_flags(flags, replace(usual.flags, visibility=None, aspect=None, size=None))
         parsed = replace(
             parsed,
             parts=(*parsed.parts, *(part for part in usual.parts if part.weight < 0)),
             style_references=parsed.style_references or usual.style_references,
             loras=parsed.loras or usual.loras,
         )
-    usual_flags = Flags(
-        model=preferences.model,
-        images=preferences.image_count,
-        aspect=read_aspect(preferences.aspect) if preferences.aspect else None,
-    )
+    usual_flags = Flags(model=preferences.model, images=preferences.image_count)
     parsed = replace(parsed, flags=merged_flags(flags, usual_flags))
     return with_look(parsed, preferences.preset)
+
+
+def usual_shape(preferences: Preferences) -> Flags:
+    """The aspect or size that is set; default flags count more than the default aspect."""
+    typed = parse(preferences.flags or "", allow_empty=True).flags
+    aspect = read_aspect(preferences.aspect) if preferences.aspect else None
+    return merged_flags(Flags(aspect=typed.aspect, size=typed.size), Flags(aspect=aspect))
 
 
 def merged_flags(typed: Flags, usual: Flags) -> Flags:
@@ -201,7 +211,7 @@ def request_of(wish: Wish, sources: Sources, catalogue: Catalogue) -> Request:
     flags = wish.parsed.flags
     info = model_of(wish, catalogue)
     _require_able(info, flags)
-    width, height = _size(flags, info, sources.source_size)
+    width, height = _size(wish, info, sources.source_size)
     common = TextToImage(
         model=info.name,
         prompt=_prompt(wish.parsed, info),
@@ -304,14 +314,21 @@ def _prompt(parsed: ParsedPrompt, info: ModelInfo) -> Prompt:
     return parts
 
 
-def _size(flags: Flags, info: ModelInfo, source_size: tuple[int, int] | None) -> tuple[int, int]:
+def _size(wish: Wish, info: ModelInfo, source_size: tuple[int, int] | None) -> tuple[int, int]:
+    """The shape that is typed, else a picture's own, else what is set, else the model's."""
+    pictured = info.size_for(*source_size) if source_size else None
+    return (
+        _shape(wish.parsed.flags, info)
+        or pictured
+        or _shape(wish.usual_shape, info)
+        or (info.width, info.height)
+    )
+
+
+def _shape(flags: Flags, info: ModelInfo) -> tuple[int, int] | None:
     if flags.size is not None:
         return checked_size(flags.size, info)
-    if flags.aspect is not None:
-        return info.size_for(*flags.aspect)
-    if source_size is not None:
-        return info.size_for(*source_size)
-    return info.width, info.height
+    return info.size_for(*flags.aspect) if flags.aspect is not None else None
 
 
 def checked_size(size: tuple[int, int], info: ModelInfo) -> tuple[int, int]:

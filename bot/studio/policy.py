@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from bot.errors import LimitReached, NotAllowed
+from bot.prompts import PromptError, parse
 from bot.storage.images import ImageRow, Viewer
 from bot.storage.jobs import JobRow
 from bot.studio.contract import Caller, GuildRules, Limits, Preferences
@@ -34,9 +35,21 @@ def effective_limits(caller: Caller, rules: GuildRules, defaults: Limits) -> Lim
 
 def merged_preferences(*levels: Preferences) -> Preferences:
     """What counts: for each setting, the first level that has one."""
+    levels = tuple(map(_with_visibility, levels))
     names = [field.name for field in fields(Preferences)]
     values = {name: next(_given(getattr(level, name) for level in levels), None) for name in names}
     return Preferences(**values)
+
+
+def _with_visibility(level: Preferences) -> Preferences:
+    """A level whose default flags say who may see results, unless its own setting does."""
+    if level.is_private is not None or not level.flags:
+        return level
+    try:
+        flags = parse(level.flags, allow_empty=True).flags
+    except PromptError:  # of an older grammar; who draws with them is told so
+        return level
+    return replace(level, is_private=flags.is_private)
 
 
 def usual_preferences(caller: Caller) -> Preferences:

@@ -282,6 +282,20 @@ async def test_privacy_is_decided_by_flag_then_face_then_preference(studio: Atel
         assert job.is_private is is_private
 
 
+async def test_a_servers_usual_flag_makes_nothing_public_that_somebody_hides(
+    studio: Atelier,
+) -> None:
+    await studio.set_guild_preferences(ADMIN, Preferences(flags="--public"))
+    assert not (await made(studio)).is_private
+    assert (await made(studio, is_private=True)).is_private
+    secret = await made(studio, "a secret --private")
+    assert (await made(studio, "an owl", source=secret.images[0].id)).is_private
+    remixed = await studio.reroll(MEMBER, secret.id, WEB, text="an owl" + QUICK)
+    assert remixed.is_private
+    await studio.set_preferences(MEMBER, Preferences(is_private=True))
+    assert (await made(studio)).is_private
+
+
 async def more_of(studio: Atelier, caller: Caller, job: JobView) -> list[JobView]:
     """One of each job that is made from a restyled image or its job, nothing said of privacy."""
     image_id = job.images[0].id

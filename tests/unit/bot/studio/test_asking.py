@@ -119,6 +119,22 @@ def test_usual_flags_add_what_is_avoided() -> None:
     assert parsed.flags.chaos == 5
 
 
+@pytest.mark.parametrize("usual", [Preferences(aspect="3:2"), Preferences(flags="--ar 3:2")])
+def test_a_usual_aspect_counts_where_neither_the_text_nor_a_picture_has_one(
+    usual: Preferences,
+) -> None:
+    def ratio(text: str, sources: Sources = NO_PICTURES) -> float:
+        [wish] = read_wishes(text, usual, cap=1)
+        drawn = request_of(wish, sources, CATALOGUE)
+        assert isinstance(drawn, Diffusion)
+        return drawn.width / drawn.height
+
+    tall = Sources(b"png", (200, 300))
+    assert ratio("a fox") == pytest.approx(1.5, abs=0.15)
+    assert ratio("a fox", tall) == pytest.approx(0.67, abs=0.1)
+    assert ratio("a fox --ar 1:1", tall) == 1
+
+
 def test_jobs_of_one_prompt_are_counted_before_they_are_written_out() -> None:
     with pytest.raises(LimitReached, match="and 10 may be made"):
         read_wishes("{a,b}" * 60, Preferences(), cap=10)

@@ -25,6 +25,16 @@ def test_own_preferences_count_before_the_guilds() -> None:
     assert merged == Preferences(model="a", aspect="3:2", is_private=False)
 
 
+def test_a_default_flag_of_who_may_see_results_counts_as_much_as_its_level() -> None:
+    private, public = Preferences(is_private=True), Preferences(flags="--public --chaos 5")
+    assert policy.merged_preferences(private, public).is_private is True
+    assert policy.merged_preferences(Preferences(flags="--chaos 5"), public).is_private is False
+    assert policy.merged_preferences(public, private).is_private is False
+    said = Preferences(flags="--public", is_private=True)
+    assert policy.merged_preferences(said).is_private is True
+    assert policy.merged_preferences(Preferences(flags="--no-more 1")).is_private is None
+
+
 def test_rules_and_preferences_survive_json() -> None:
     rules = GuildRules(
         limits=Limits(running=1),
