@@ -323,7 +323,7 @@ class Commissions:
         hidden = _asked_to_hide([wish], asked.is_private)
         commission = Commission(
             request=request,
-            prompt=mixing.blend_words([content.words for content in contents], asked.prompt),
+            prompt=mixing.blend_words([content.words for content in contents], wish.text),
             model=request.model if isinstance(request, Diffusion) else STYLE_MODEL,
             operation=Operation.BLEND,
             is_private=hides(
@@ -440,7 +440,7 @@ class Commissions:
             if not isinstance(drawing, TextToImage):
                 raise NotAllowed("a stop is either words or a picture; leave the link out")
             point = valid(lambda: Waypoint(prompt=drawing.prompt))
-            words = " ".join(shown_words(stop.prompt).split())
+            words = " ".join(shown_words(wish.text).split())
             return _Passed(point, words, drawing=drawing, wish=wish)
         if stop.seed is not None:
             point = valid(lambda: Waypoint(seed=stop.seed))

@@ -75,6 +75,7 @@ def dreamer(
     """The model that dreams: the named one, else the first with that look, else the first.
 
     Where some are `opened`, it is one of them unless none of those dreams.
+
     Raises:
         NotFound: there is none.
     """

@@ -38,7 +38,7 @@ from bot.studio.house import Terms
 from bot.studio.ingredients import Ingredients
 from bot.studio.pictures import JOB_KEY
 from bot.studio.restyling import STYLE_MODEL
-from bot.studio.retelling import told_by
+from bot.studio.retelling import read_or_plain, told_by
 from engine.api import (
     Ability,
     Blend,
@@ -233,7 +233,7 @@ class Repeats:
     async def _from_picture(
         self, seen: SeenImage, parent: JobRow, terms: Terms, strength: float
     ) -> Request:
-        parsed = with_look(parse(parent.prompt, allow_empty=True))
+        parsed = with_look(read_or_plain(parent.prompt))
         info = self._drawing_model(parent.model, terms.preferences.model)
         wish = Wish(parent.prompt, replace(parsed, flags=Flags(model=info.name)), new_seed())
         png = await self._files.read(seen.row.file_key)

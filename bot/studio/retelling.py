@@ -56,7 +56,7 @@ def told_by(parameters: GenerationParameters, catalogue: Catalogue, usual: Model
     named = (parameters.model or "").strip().lower()
     info = catalogue.info(named) if named in catalogue.names() else usual
     others = dict(parameters.others)
-    parsed = with_look(_words(parameters.prompt))
+    parsed = with_look(read_or_plain(parameters.prompt))
     loras = (*parsed.loras, *_loras(others.get("Loras", "")))
     fitting = catalogue.lora_names(info.family)
     # Of flags among the words, what the picture's own parameters may not say.
@@ -90,10 +90,10 @@ def _shipped_styles() -> set[str]:
     return {preset.name for preset in style_presets()}
 
 
-def _words(text: str) -> ParsedPrompt:
-    """A prompt of another studio: in our grammar, else as mere words."""
+def read_or_plain(text: str) -> ParsedPrompt:
+    """A prompt that was not checked here: in our grammar, else as mere words."""
     try:
-        return parse(text)
+        return parse(text, allow_empty=True)
     except PromptError:
         words = " ".join(clean(text).split())
         return ParsedPrompt(parts=(PromptPart((Span(words),)),) if words else ())

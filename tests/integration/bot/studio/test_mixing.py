@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from bot.errors import LimitReached, NotAllowed, NotFound, UnusablePicture
+from bot.prompts import Wildcards
 from bot.studio.contract import (
     Blending,
     Dreaming,
@@ -352,6 +353,25 @@ async def test_words_on_the_way_are_drawn_as_drafts(studio: Atelier, engine: Fak
     assert isinstance(request, Morph)
     assert request.drawing.model == default.draft_model
     assert request.drawing.steps == studio.catalogue.info(default.draft_model).draft_steps
+
+
+COLOURS = "{red|green|blue|black|white|pink|gold|grey}"
+
+
+async def test_a_mixture_remembers_the_words_that_were_drawn(
+    open_here: Open, engine: FakeEngine
+) -> None:
+    animals = Wildcards({"animals": ["cat", "dog", "owl", "bear"]})
+    async with open_here(wildcards=animals) as studio:
+        for _ in range(3):
+            job = await blended(studio, prompt=f"a {COLOURS} __animals__", strength=0.0)
+            assert engine.requests[-1].prompt[0].text == job.prompt
+        stops = [MorphStop(prompt=f"a {COLOURS} __animals__"), MorphStop(prompt="an owl")]
+        morph = await morphed(studio, stops)
+        drawn = [stop.prompt[0].text for stop in engine.requests[-1].stops]
+        assert morph.prompt == " → ".join(drawn)
+        varied = await studio.vary(MEMBER, job.images[0].id, WEB, is_strong=True)
+        assert (await ended(studio, varied)).state is JobState.FINISHED
 
 
 @pytest.mark.parametrize("frames", [1, 10_000])
