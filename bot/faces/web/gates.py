@@ -66,7 +66,10 @@ async def check_host(request: web.Request, handler: Handler) -> web.StreamRespon
 async def check_origin(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse writes that another site makes a browser send; programs send neither header."""
     if request.method not in SAFE_METHODS and not _is_same_origin(request):
-        raise web.HTTPForbidden(text="this request comes from another site")
+        raise web.HTTPForbidden(
+            text="this request comes from another site; if it is the studio's own behind a "
+            "proxy, set ATELIER_WEB__PUBLIC_URL"
+        )
     return await handler(request)
 
 
@@ -95,7 +98,10 @@ def _host_name(host: str) -> str:
 
 
 def _is_same_origin(request: web.Request) -> bool:
-    if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+    site = request.headers.get("Sec-Fetch-Site")
+    if site == "same-origin":
+        return True  # no page can forge it, while a proxy may have put another Host
+    if site not in (None, "none"):
         return False
     origin = request.headers.get("Origin")
     if origin is None:

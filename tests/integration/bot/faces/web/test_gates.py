@@ -36,6 +36,7 @@ async def test_names_of_this_machine_are_answered(client, host):
         {"Origin": "http://127.0.0.1:1"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "none", "Origin": "https://evil.example"},
     ],
 )
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
@@ -43,6 +44,7 @@ async def test_another_site_can_not_make_a_browser_write(client, headers, method
     path = "/api/jobs" if method == "POST" else "/api/jobs/zzzzzzzzzz"
     answer = await client.request(method, path, json={"text": "a fox"}, headers=headers)
     assert answer.status == 403
+    assert "ATELIER_WEB__PUBLIC_URL" in (await answer.json())["error"]
     assert (await (await client.get("/api/jobs")).json())["jobs"] == []
 
 
@@ -50,6 +52,15 @@ async def test_the_page_itself_may_write(client):
     headers = {"Origin": str(client.make_url("/")).rstrip("/"), "Sec-Fetch-Site": "same-origin"}
     answer = await client.post("/api/jobs", json={"text": "a fox"}, headers=headers)
     assert answer.status == 202
+
+
+async def test_the_page_may_write_through_a_proxy_that_asks_by_another_name(client):
+    headers = {"Origin": "https://art.example", "Sec-Fetch-Site": "same-origin"}
+    answer = await client.post("/api/jobs", json={"text": "a fox"}, headers=headers)
+    assert answer.status == 202
+    headers["Host"] = "evil.example"  # a name that was bound anew to this machine
+    answer = await client.post("/api/jobs", json={"text": "a fox"}, headers=headers)
+    assert answer.status == 403
 
 
 @pytest.mark.parametrize(
