@@ -116,15 +116,10 @@ def _cached(repository: str, revision: str, wanted: list[str], folder: Path) -> 
 
 
 def _fetched(name: str, repository: str, revision: str, wanted: list[str], folder: Path) -> Path:
-    from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    from huggingface_hub import snapshot_download
 
     try:
-        files = HfApi().list_repo_files(repository, revision=revision)
-        if code := next((file for file in files if file.endswith(".py")), None):
-            raise UnsafeCheckpoint(
-                name, f"{repository} brings program code ({code}), which is never run"
-            )
+        _refuse_code(name, repository, revision)
         return Path(
             snapshot_download(
                 repository,
@@ -134,5 +129,18 @@ def _fetched(name: str, repository: str, revision: str, wanted: list[str], folde
                 ignore_patterns=_UNWANTED,
             )
         )
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
+    except UnsafeCheckpoint:
+        raise
+    except Exception as error:
+        # The clients below the hub's library have classes of their own, which it lets through.
         raise ModelUnavailable(name, f"{repository} can't be fetched: {error}") from error
+
+
+def _refuse_code(name: str, repository: str, revision: str) -> None:
+    from huggingface_hub import HfApi
+
+    files = HfApi().list_repo_files(repository, revision=revision)
+    if code := next((file for file in files if file.endswith(".py")), None):
+        raise UnsafeCheckpoint(
+            name, f"{repository} brings program code ({code}), which is never run"
+        )

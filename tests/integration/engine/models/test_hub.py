@@ -57,7 +57,9 @@ class Hub(BaseHTTPRequestHandler):
         path = unquote(urlsplit(self.path).path)
         self.asked.append(path)
         body, headers = self.found(path)
-        if body is None:
+        if path.startswith("/api/models/someone/astray"):
+            self.send(b"", status=302, Location=path)
+        elif body is None:
             self.send(b"{}", status=404, **{"X-Error-Code": "RepoNotFound"})
         else:
             self.send(body, **headers)
@@ -187,6 +189,13 @@ def test_a_repository_that_does_not_exist_is_named(fetch):
     answer = fetch("someone/nowhere")
     assert "ModelUnavailable" in answer
     assert "someone/nowhere can't be fetched" in answer
+
+
+@pytest.mark.timeout(180)
+def test_what_the_hubs_connection_fails_of_is_said_of_the_model(fetch):
+    answer = fetch("someone/astray")
+    assert "ModelUnavailable" in answer
+    assert "someone/astray can't be fetched: Exceeded maximum allowed redirects" in answer
 
 
 STUCK_S = 3.0
