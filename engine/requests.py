@@ -16,6 +16,7 @@ SIZE_STEP = 8  # pixels; the VAE halves each side three times
 MIN_SIDE = 64  # pixels
 MAX_SIDE = 2048  # pixels
 MAX_SEED = 2**32 - 1
+MAX_STEPS = 150
 MAX_IMAGES = 8  # images of one request
 MAX_STYLES = 8  # style references of one request
 MAX_CONTENT_FRAMES = 60  # of an animation to be restyled
@@ -182,7 +183,7 @@ class Diffusion:
         _require_seed("seed", self.seed)
         _require_side("width", self.width)
         _require_side("height", self.height)
-        _require_range("steps", self.steps, 1, 150)
+        _require_range("steps", self.steps, 1, MAX_STEPS)
         _require_range("guidance_scale", self.guidance_scale, 1.0, 30.0)
         _require_range("image_count", self.image_count, 1, MAX_IMAGES)
         _require_range("stop", self.stop, 10, 100)

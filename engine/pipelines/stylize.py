@@ -7,6 +7,7 @@ diffusion  the content noised and drawn again by a checkpoint that is shown the 
            restyled lightly afterwards
 """
 
+import math
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
@@ -38,6 +39,7 @@ from engine.pipelines.stages.showing import preview_of
 from engine.pipelines.stages.versions import restyled_versions
 from engine.requests import (
     MAX_SIDE,
+    MAX_STEPS,
     MIN_SIDE,
     SIZE_STEP,
     ImageToImage,
@@ -63,6 +65,7 @@ STYLE_WEIGHT = 2.0  # of the optimiser at strength 1
 PERTURBATION = 0.25  # of the statistics, at perturbation 1
 REDRAWN = 0.3  # how far diffusion leaves the content at strength 1; faces are lost beyond
 REDRAWN_SHOWN = 0.6  # the same where the model is shown the styles
+LEAST_REDRAWN = 2  # steps of the drawing that are taken at least
 SHOWN_WEIGHT = 200  # of the styles it is shown, as `--sw`, at strength 1
 AFTER_DIFFUSION = 0.6  # strength of the light restyling
 ANY_PAINTING = plain("an expressive painting with visible brush strokes")
@@ -340,21 +343,25 @@ def _redrawn(
     )
     canvas = restyling.resized(content[None], drawn_height, drawn_width)
     (source,) = png.images_of_pixels(canvas.numpy())
+    strength = (REDRAWN_SHOWN if facts.style_side else REDRAWN) * request.strength
     edit = ImageToImage(
         model=request.model,
         prompt=request.prompt or ANY_PAINTING,
         seed=versions[0].seed,
         width=drawn_width,
         height=drawn_height,
+        steps=_steps(facts, strength),
+        guidance_scale=facts.guidance_scale,
+        sampler=facts.sampler,
+        schedule=facts.schedule,
         image_count=len(versions),
         source=png.encode_png(source),
-        strength=REDRAWN * request.strength,
+        strength=strength,
         previews=request.previews,
     )
     if facts.style_side:
         edit = replace(
             edit,
-            strength=REDRAWN_SHOWN * request.strength,
             style_references=request.styles,
             style_weight=round(SHOWN_WEIGHT * request.strength),
         )
@@ -372,6 +379,12 @@ def _redrawn(
         strength = AFTER_DIFFUSION * request.strength
         done.append((yield from restyling.restyled(coloured, style, strength)))
     return done
+
+
+def _steps(facts: ModelFacts, strength: float) -> int:
+    """The model's own, or more where an edit of that strength would take too few of them."""
+    enough = LEAST_REDRAWN / max(strength, LEAST_REDRAWN / MAX_STEPS)
+    return max(facts.steps, min(MAX_STEPS, math.ceil(enough)))
 
 
 def _told(drawing: FramesOf, shared: Sharing) -> FramesOf:

@@ -12,6 +12,7 @@ from PIL import Image, ImageSequence
 from torch.nn import functional
 
 from engine import calls
+from engine.diffusion.schedules import sigmas_for
 from engine.errors import InvalidRequest, ModelUnavailable, OutOfMemory, UnreadableImage
 from engine.models.families import style as family
 from engine.models.families.style_guides import directions_for
@@ -22,6 +23,8 @@ from engine.pipelines.stages import denoising, restyling
 from engine.pipelines.stages.moving import steadied
 from engine.requests import (
     KeepColour,
+    Sampler,
+    Schedule,
     Stride,
     StyleLoss,
     StyleMethod,
@@ -435,6 +438,26 @@ def test_variations_by_diffusion_share_a_pass_and_one_progress(painter):
     assert len(set(assert_told_in_order(painter))) > 4
     (alone,) = painter.run(replace(REDRAWN, seed=6, path=(Stride(6, 0.5),)))
     assert_alike(alone, pictures[2])
+
+
+@pytest.mark.parametrize(
+    ("steps", "guidance_scale", "taken"), [(30, 7.0, 9), (20, 1.0, 6), (4, 1.0, 2)]
+)
+def test_diffusion_draws_as_the_model_was_made_to(networks, driver, steps, guidance_scale, taken):
+    own = {"steps": steps, "guidance_scale": guidance_scale, "sampler": Sampler.HEUN}
+    painter = Painter(networks, driver.with_facts(schedule=Schedule.KARRAS, **own))
+    painter.run(REDRAWN)
+    passes = painter.asked(calls.Denoise)
+    assert len(passes) == 2 * taken - 1
+    assert all(len(call.x) == 1 + (guidance_scale > 1) for call in passes)
+    levels = sorted({float(call.sigma[0]) for call in passes})
+    usual = sigmas_for(painter.model.facts, Schedule.KARRAS, Sampler.HEUN, max(steps, 7))
+    assert levels == pytest.approx(usual[-2 : -2 - taken : -1])
+
+
+def test_the_faintest_restyle_by_diffusion_takes_a_step(painter):
+    painter.run(replace(REDRAWN, strength=0.001))
+    assert len(painter.asked(calls.Denoise)) == 1
 
 
 def test_what_diffusion_draws_is_shown_on_the_way(painter, monkeypatch):
