@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, defer, mapped_column
 
-from bot.errors import AskedBefore, NotFound, TooManyWaiting
+from bot.errors import AskedBefore, LimitReached, NotFound, TooManyWaiting
 from bot.storage.database import Database, take_turn
 from bot.storage.generators import GeneratorRow
 from bot.storage.images import ImageRow, Viewer, is_open_to, is_shown_to
@@ -45,6 +45,7 @@ _YOURS_WAIT = "you have {waiting} jobs waiting, and {most} may wait; let some fi
 _SERVERS_WAIT = (
     "this server has {waiting} jobs waiting, and {most} may wait; let some finish or cancel one"
 )
+_TOO_MANY_ASKED = "this asks for {count} jobs, and {most} may wait at once; ask for fewer"
 _KEYED = text("request_key IS NOT NULL")
 _UNDELIVERED = text("delivered_at IS NULL AND ended_at IS NOT NULL")
 
@@ -185,6 +186,7 @@ class Jobs:
 
         Raises:
             AskedBefore: the owner has jobs of this key.
+            LimitReached: there are more than may ever wait.
             TooManyWaiting: and says which cap it is.
         """
         first = jobs[0].row
@@ -479,6 +481,8 @@ async def _require_room(
     for complaint, condition, limit in scopes:
         if limit is None:
             continue
+        if new > limit:  # asking later would not do
+            raise LimitReached(Said(_TOO_MANY_ASKED, count=new, most=limit))
         query = select(func.count()).where(JobRow.state == QUEUED, condition)
         waiting = await session.scalar(query) or 0
         if waiting + new > limit:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.errors import AskedBefore, LimitReached, NotFound
+from bot.errors import AskedBefore, LimitReached, NotFound, TooManyWaiting
 from bot.storage.images import Images, Viewer
 from bot.storage.jobs import Held, Jobs, NewJob, Outcome
 from tests.rows import NOON, image_row, new_job
@@ -33,6 +33,15 @@ async def test_either_all_jobs_of_a_prompt_are_accepted_or_none(jobs: Jobs) -> N
     with pytest.raises(LimitReached, match="1 jobs waiting, and 3 may wait"):
         await jobs.add([new_job() for _ in range(3)], waiting_cap=3)
     assert len(await jobs.open_jobs()) == 1
+
+
+async def test_more_jobs_than_may_ever_wait_are_told_their_number_and_not_to_come_later(
+    jobs: Jobs,
+) -> None:
+    for caps in ({"waiting_cap": 2}, {"waiting_cap": 9, "guild_waiting_cap": 2}):
+        with pytest.raises(LimitReached, match="3 jobs, and 2 may wait at once") as refused:
+            await jobs.add([new_job(guild_id=9) for _ in range(3)], **caps)
+        assert not isinstance(refused.value, TooManyWaiting)
 
 
 async def test_a_cap_holds_when_many_ask_at_once(jobs: Jobs) -> None:
