@@ -2,22 +2,8 @@
 
 from sqlalchemy import MetaData
 
-from bot.storage.guilds import GuildRow
-from bot.storage.images import FavouriteRow, ImageRow, TagRow
-from bot.storage.jobs import JobFileRow, JobRow
-from bot.storage.members import MemberRow
-from bot.storage.styles import StyleRow, StyleShareRow
+# Each import makes the tables of its module known.
+from bot.storage import generators, guilds, images, jobs, members, styles  # noqa: F401
 from bot.storage.tables import Base
 
-ROWS: tuple[type[Base], ...] = (
-    FavouriteRow,
-    GuildRow,
-    ImageRow,
-    JobFileRow,
-    JobRow,
-    MemberRow,
-    StyleRow,
-    StyleShareRow,
-    TagRow,
-)
 METADATA: MetaData = Base.metadata
