@@ -166,6 +166,14 @@ def _seed_fact(words: Words, operation: Operation, seed: int) -> list[str]:
     return [] if operation is Operation.UPSCALE else [words("result.seed", seed=seed)]
 
 
+def alt_text_of(words: Words, job: JobView) -> str:
+    """What the one picture of a result shows, for who can't see it."""
+    alt_text = job.images[0].alt_text
+    if len(job.images) > 1:
+        alt_text = words("result.grid_alt", count=len(job.images), text=alt_text)
+    return alt_text[:ALT_TEXT_MAX]
+
+
 def reason_of(words: Words, job: JobView) -> str:
     """Why a job failed, or what is to be said of its result, not too long."""
     return shortened(translated(job.reason, words.language), REASON_SHOWN)

@@ -5,15 +5,13 @@ from typing import Any
 import discord
 
 from bot.faces.discord.cards import Row
-from bot.faces.discord.components.details import JobInfoButton
-from bot.faces.discord.components.keeping import PickButton
-from bot.faces.discord.components.privacy import LockAllButton
 from bot.faces.discord.components.reroll import RemixButton, RerollButton
 from bot.faces.discord.components.restyle import RestylePickButton
-from bot.faces.discord.components.strength_menu import StrengthMenu
+from bot.faces.discord.components.strength_menu import strengths_controls
 from bot.faces.discord.components.variations import UpscaleButton, VaryButton, VaryMenu
 from bot.faces.discord.image_controls import image_controls
 from bot.faces.discord.localisation import Words
+from bot.faces.discord.whole_controls import whole_controls
 from bot.studio.contract import JobView
 
 ROW = 5  # buttons of a row
@@ -25,29 +23,14 @@ def job_controls(words: Words, job: JobView) -> list[Row]:
         return image_controls(words, job.images[0])
     restyle = RestylePickButton(job.id, words("buttons.restyle"))
     if job.images[0].is_animated:
-        return [_of_whole(words, job, restyle), _lock(words, job)]
-    whole = _of_whole(words, job, RemixButton(job.id, words("buttons.remix")))
+        return whole_controls(words, job, restyle)
     if job.strengths:
-        return [[StrengthMenu.of(words, job)], whole, _lock(words, job)]
+        return strengths_controls(words, job)
+    whole = whole_controls(words, job, RemixButton(job.id, words("buttons.remix")))
     larger = [UpscaleButton(image.id, f"U{image.index + 1}") for image in job.images]
     nearer = [VaryButton(image.id, f"V{image.index + 1}", is_strong=True) for image in job.images]
     varying: list[Row] = [*_rows([*nearer, restyle]), [VaryMenu.of(words, job)]]
-    return [*_rows(larger), *varying, whole, _lock(words, job)]
-
-
-def _of_whole(words: Words, job: JobView, changing: discord.ui.Item[Any]) -> Row:
-    """What concerns a whole job; `changing` is how it is made otherwise."""
-    return [
-        RerollButton(job.id, words("buttons.reroll")),
-        changing,
-        PickButton("favourite", job.id, words("buttons.favourite")),
-        PickButton("delete", job.id, words("buttons.delete")),
-        JobInfoButton(job.id),
-    ]
-
-
-def _lock(words: Words, job: JobView) -> Row:
-    return [LockAllButton(job.id, words("buttons.lock_all"))]
+    return [*_rows(larger), *varying, *whole]
 
 
 def ending_controls(words: Words, job: JobView) -> list[Row]:

@@ -16,9 +16,9 @@ from bot.faces.discord.addresses import (
     sheets_message,
 )
 from bot.faces.discord.cards import (
-    ALT_TEXT_MAX,
     GREY,
     Shown,
+    alt_text_of,
     card,
     ending_card,
     result_card,
@@ -264,11 +264,3 @@ def _mentioning(owner_id: int) -> discord.AllowedMentions:
     """The owner alone is told of a message that comes so late."""
     owner = discord.Object(owner_id)
     return discord.AllowedMentions(everyone=False, roles=False, users=[owner])
-
-
-def alt_text_of(words: Words, job: JobView) -> str:
-    """What the one picture of a result shows, for who can't see it."""
-    alt_text = job.images[0].alt_text
-    if len(job.images) > 1:
-        alt_text = words("result.grid_alt", count=len(job.images), text=alt_text)
-    return alt_text[:ALT_TEXT_MAX]

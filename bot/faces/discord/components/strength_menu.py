@@ -8,14 +8,16 @@ import discord
 
 from bot.errors import NotFound
 from bot.faces.discord.addresses import file_limit
-from bot.faces.discord.cards import Row, Shown, image_card, result_card
+from bot.faces.discord.cards import Row, Shown, alt_text_of, image_card, result_card
 from bot.faces.discord.components.identifiers import JOB
 from bot.faces.discord.components.lasting import LastingMenu
+from bot.faces.discord.components.reroll import RemixButton
 from bot.faces.discord.components.showing import public_id
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.image_controls import image_controls
 from bot.faces.discord.localisation import Words
 from bot.faces.discord.pictures import fitting_upload, grid_of
+from bot.faces.discord.whole_controls import whole_controls
 from bot.studio.contract import ImageView, JobView
 
 _ALL = "all"
@@ -67,6 +69,12 @@ class StrengthMenu(LastingMenu, template=f"strength:{JOB}"):
             await interaction.followup.send(view=view, files=[shown.file()], ephemeral=True)
 
 
+def strengths_controls(words: Words, job: JobView) -> list[Row]:
+    """Under all strengths side by side."""
+    remix = RemixButton(job.id, words("buttons.remix"))
+    return [[StrengthMenu.of(words, job)], *whole_controls(words, job, remix)]
+
+
 async def _shown(
     interaction: Interaction, job: JobView, wanted: Sequence[ImageView], value: str
 ) -> tuple[discord.ui.LayoutView, Shown]:
@@ -78,9 +86,11 @@ async def _shown(
     upload = await fitting_upload(await grid_of(files), file_limit(interaction))
     if upload is None:
         raise NotFound(words("result.too_large"))
-    image = wanted[0]
-    shown = Shown(upload.data, f"{value}.{upload.suffix}", image.alt_text)
-    menu: Row = [StrengthMenu.of(words, job, value)]
+    name = f"{value}.{upload.suffix}"
     if value == _ALL:
-        return result_card(words, job, [shown], [menu]), shown
+        shown = Shown(upload.data, name, alt_text_of(words, job))
+        return result_card(words, job, [shown], strengths_controls(words, job)), shown
+    image = wanted[0]
+    shown = Shown(upload.data, name, image.alt_text)
+    menu: Row = [StrengthMenu.of(words, job, value)]
     return image_card(words, image, shown, [menu, *image_controls(words, image)]), shown

@@ -370,12 +370,18 @@ async def test_four_strengths_are_one_job_of_which_one_is_chosen_even_after_a_re
     def now():
         return next(message for message in stage.messages() if message.id == strip.id)
 
+    def controls():
+        return [part["custom_id"] for part in parts(now()) if "custom_id" in part]
+
+    all_controls, all_items = controls(), gallery_items(now())
     await stage.alice.select(strip, [half], custom_id=menu_id(strip))
     await stage.until(lambda: attached(stage, now()).size == (48, 48))
     assert "Upscale 2×" in labels(now())
     assert choices(now())[1] == half, "another may be chosen"
     await stage.alice.select(now(), ["all"], custom_id=menu_id(strip))
     await stage.until(lambda: attached(stage, now()).size[0] > 48)
+    assert controls() == all_controls
+    assert gallery_items(now())[0]["description"] == all_items[0]["description"]
     seen = await stage.bob.select(now(), [half], custom_id=menu_id(strip))
     [own] = seen.followups
     assert own.ephemeral, "who else looks changes nothing of Alice's message"
