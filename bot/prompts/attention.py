@@ -21,9 +21,11 @@ MAX_PART_WEIGHT = 1000.0
 MAX_LORA_WEIGHT = 4.0
 _DIGITS = 6  # decimals kept of a weight
 
+# Of a LoRA's two weights, of the text encoder and the U-Net, the last counts for both.
 _COMMON = rf"""
     (?P<escape>{ESCAPE})
-  | (?P<lora><lora:(?P<lora_name>[^<>:\n]{{1,200}})(?::(?P<lora_weight>{NUMBER}))?>)
+  | (?P<lora><lora:(?P<lora_name>[^<>:\n]{{1,200}})
+    (?::{NUMBER}(?=:))?(?::(?P<lora_weight>{NUMBER}))?>)
   | (?P<exact>:\s*(?P<weight>{NUMBER})\s*\))
   | (?P<bracket>[()\[\]])
 """

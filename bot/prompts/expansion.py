@@ -4,6 +4,7 @@
     {a|b}, {2::a|b}   dynamic: one is drawn; a number before :: makes it likelier
     {2$$a|b|c}        two are drawn, joined by ", "; {1-2$$ and $$a|b} says how many and how joined
     __list__          an entry of the list is drawn; what it holds is drawn as well
+    __places/*__      an entry of any list whose name fits
 
 First everything dynamic is drawn, so that the permutations of one text share it and their number
 is known before any is written out.
@@ -33,7 +34,7 @@ MAX_DRAWN_CHARACTERS = 200_000
 
 _TOKEN = re.compile(
     rf"(?P<escape>{ESCAPE})|(?P<link>https?://[^\s{{}}\\|]+)|(?P<mark>\$\$|[{{}}|,])"
-    r"|(?<!\w)__(?P<list>[^\W_](?:[\w/-]{0,60}?[^\W_])?)__(?!\w)|(?P<words>[^\\{}|,$_h]+|.)",
+    r"|(?<!\w)__(?P<list>[^\W_](?:[\w/*-]{0,60}?(?:[^\W_]|\*))?)__(?!\w)|(?P<words>[^\\{}|,$_h]+|.)",
     re.DOTALL,
 )
 _COUNT = re.compile(r"\s*(?:(?P<exact>\d{1,4})|(?P<low>\d{0,4})\s*-\s*(?P<high>\d{0,4}))\s*")

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
 from types import MappingProxyType
 
 
@@ -24,8 +25,15 @@ class Wildcards:
         return tuple(sorted(self._lists))
 
     def entries(self, name: str) -> tuple[str, ...]:
-        """Entries of the list called `name`; none where there is no such list."""
-        return self._lists.get(name.casefold(), ())
+        """Entries of the list called `name`; none where there is no such list.
+
+        A `*` stands for any part of a name: then they are those of all lists that are meant.
+        """
+        wanted = name.casefold()
+        if "*" not in wanted:
+            return self._lists.get(wanted, ())
+        meant = (name for name in self.names if fnmatchcase(name, wanted))
+        return tuple(entry for name in meant for entry in self._lists[name])
 
     def nearest(self, name: str) -> str:
         """Give the existing name most like `name`, or an empty string."""

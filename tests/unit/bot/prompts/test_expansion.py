@@ -96,6 +96,14 @@ def test_a_wildcard_becomes_an_entry_of_its_list_and_entries_are_drawn_too():
     assert drawn == {"a red fox!", "a red owl!", "a blue fox!", "a blue owl!"}
 
 
+def test_a_star_means_all_lists_whose_names_fit():
+    lists = Wildcards({"wear/hats": ["fez"], "Wear/shoes": ["clog"], "animals": ["fox"]})
+    drawn = {expand("a __wear/*__", wildcards=lists, seed=seed)[0] for seed in range(30)}
+    assert drawn == {"a fez", "a clog"}
+    with pytest.raises(PromptError, match=r"no list called tools/\*"):
+        expand("a __tools/*__", wildcards=lists)
+
+
 def test_several_entries_of_one_list_are_drawn_and_none_twice():
     lists = Wildcards({"kind": ["fox", "owl", "cat"]})
     for seed in range(20):

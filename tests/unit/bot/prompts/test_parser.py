@@ -76,6 +76,11 @@ def test_a_flag_sets_its_field_and_no_other(typed, field, value):
     assert parsed.prompt == "a fox"
 
 
+def test_of_two_weights_of_a_lora_the_last_counts():
+    parsed = parse("a fox <lora:ink wash:0.5:0.8>")
+    assert (parsed.loras, parsed.prompt) == ((LoraReference("ink wash", 0.8),), "a fox")
+
+
 @pytest.mark.parametrize(
     "typed",
     [
