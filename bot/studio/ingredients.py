@@ -145,7 +145,7 @@ class Ingredients:
     async def _newest(self, caller: Caller, method: StyleMethod) -> Found:
         """The caller's newest picture; of a restyle what it was before, where that is kept."""
         newest = await self._gallery.newest(caller)
-        if newest.row.operation == Operation.STYLIZE:
+        if newest.row.operation in (Operation.STYLIZE, Operation.COMPARE):
             with suppress(UnreadableRequest, NotFound):
                 return await self._before(caller, newest, method)
         return await self._stored(newest, method)

@@ -125,7 +125,7 @@ def alt_text(prompt: str, operation: Operation) -> str:
     """What a picture shows, for those who can't see it; `prompt` as typed."""
     words = " ".join(shown_words(prompt).split()) or "a picture"
     match operation:
-        case Operation.STYLIZE:
+        case Operation.STYLIZE | Operation.COMPARE:
             text = f"Restyled image: {words}"
         case Operation.TRAIN_STYLE:
             text = f"A style, a landscape, and the landscape before and after learning: {words}"

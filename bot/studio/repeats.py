@@ -16,7 +16,7 @@ from bot.prompts import (
     without_flags,
 )
 from bot.storage.files import ImageFiles
-from bot.storage.images import SeenImage
+from bot.storage.images import ImageRow, SeenImage
 from bot.storage.jobs import FAILED, JobRow, Jobs
 from bot.studio import mixing, policy, restyling
 from bot.studio.acceptance import Acceptance, Commission, hides, of_image
@@ -112,15 +112,17 @@ class Repeats:
         if not isinstance(request, Stylize):
             raise NotAllowed("only a restyled picture has a strength; restyle this one first")
         compared = restyling.compared(request, seen.row.place)
-        parent_image_id = parent.parent_image_id
-        if not await self._is_own(caller, parent):
-            compared = replace(compared, content=await self._files.read(seen.row.file_key))
-            parent_image_id = seen.row.id
-        commission = replace(
-            of_image(caller, seen, compared, Operation.STYLIZE, terms.preferences),
-            model=STYLE_MODEL,
-            parent_image_id=parent_image_id,
-        )
+        commission = of_image(caller, seen, compared, Operation.COMPARE, terms.preferences)
+        commission = replace(commission, model=STYLE_MODEL)
+        if await self._is_own(caller, parent):
+            commission = replace(
+                commission,
+                is_private=await self._hides_content(caller, seen.row, parent, terms),
+                parent_image_id=parent.parent_image_id,
+            )
+        else:
+            content = await self._files.read(seen.row.file_key)
+            commission = replace(commission, request=replace(compared, content=content))
         return await self._acceptance.accept_one(caller, commission, destination, terms)
 
     async def reroll(
@@ -172,16 +174,34 @@ class Repeats:
         most_public = sorted((seen.row for seen in images), key=lambda row: row.is_private)[:1]
         return hides(caller, None, terms.preferences, [parent, *most_public])
 
+    async def _hides_content(
+        self, caller: Caller, image: ImageRow, job: JobRow, terms: Terms
+    ) -> bool | None:
+        """Whether others shall not see an image of an own job with what it began with in it."""
+        began = await self._lineage(job)
+        sources: list[ImageRow | JobRow] = [image, *began]
+        for image_id in {one.parent_image_id for one in began if one.parent_image_id}:
+            try:
+                sources.append((await self._gallery.seen(caller, image_id)).row)
+            except NotFound:  # it may have been a secret
+                return True
+        return hides(caller, None, terms.preferences, sources)
+
     async def _is_own(self, caller: Caller, job: JobRow) -> bool:
         """Whether what a job began with is the caller's, not taken over from somebody else's."""
-        while job.owner_id == caller.owner_id:
-            if job.parent_job_id is None or not Operation(job.operation).takes_over:
-                return True
+        began = await self._lineage(job)
+        is_whole = _taken_from(began[-1]) is None
+        return is_whole and all(one.owner_id == caller.owner_id for one in began)
+
+    async def _lineage(self, job: JobRow) -> list[JobRow]:
+        """A job, what it took over from, and so on, up to the first that is not forgotten."""
+        lineage = [job]
+        while parent_job_id := _taken_from(lineage[-1]):
             try:
-                job = await self._jobs.by_id(job.parent_job_id)
+                lineage.append(await self._jobs.by_id(parent_job_id))
             except NotFound:
-                return False
-        return False
+                break
+        return lineage
 
     async def _blended_on(
         self, commission: Commission, parent: JobRow, terms: Terms, seen: Sequence[SeenImage]
@@ -364,6 +384,11 @@ def _again(job: JobRow, usual: Operation) -> Operation:
     """What a job is that runs another one again: a training stays one."""
     operation = Operation(job.operation)
     return operation if operation.is_training else usual
+
+
+def _taken_from(job: JobRow) -> str | None:
+    """The job whose pictures this one took over; None for one that brought its own."""
+    return job.parent_job_id if Operation(job.operation).takes_over else None
 
 
 def _is_relaxed(job: JobRow) -> bool:

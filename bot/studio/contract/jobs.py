@@ -33,6 +33,7 @@ class Operation(StrEnum):
     REMIX = "remix"
     UPSCALE = "upscale"
     STYLIZE = "stylize"
+    COMPARE = "compare"  # of strengths of a restyle
     TRAIN_STYLE = "train-style"
     TRAIN_GAN = "train-gan"
     MAKE_AGAIN = "make-again"
@@ -48,8 +49,8 @@ class Operation(StrEnum):
     @property
     def takes_over(self) -> bool:
         """It keeps the pictures that another job began with, which may be somebody else's."""
-        is_varied = self in (Operation.VARY_SUBTLE, Operation.VARY_STRONG)
-        return is_varied or self in (Operation.REROLL, Operation.REMIX, Operation.MAKE_AGAIN)
+        is_near = self in (Operation.VARY_SUBTLE, Operation.VARY_STRONG, Operation.COMPARE)
+        return is_near or self in (Operation.REROLL, Operation.REMIX, Operation.MAKE_AGAIN)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -118,6 +118,7 @@ const WORDS = {
   "op-remix": ["Remixed", "改写自"],
   "op-upscale": ["Upscaled", "放大自"],
   "op-stylize": ["Restyled", "换画风"],
+  "op-compare": ["Strengths compared", "比较强度"],
   "op-train-gan": ["Trained", "训练"],
   "op-train-style": ["Learned", "学习画风"],
   "op-make-again": ["Made again", "再次生成"],

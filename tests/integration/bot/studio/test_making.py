@@ -609,6 +609,38 @@ async def test_strengths_of_somebody_elses_restyle_are_of_the_picture_it_shows(
         assert compared.parent_id == image_id
 
 
+async def test_a_style_that_somebody_else_sent_is_not_ones_own_once_its_strengths_are_compared(
+    studio: Atelier, engine: FakeEngine
+) -> None:
+    style = StyleChoice(upload=secret_picture())
+    job = await studio.stylize(MEMBER, picture((64, 64), "WEBP"), [style], WEB)
+    shown = (await ended(studio, job)).images[0].id
+    compared = await ended(studio, await studio.compare_strengths(OTHER, shown, WEB), OTHER)
+    assert (compared.operation, compared.parent_id) == (Operation.COMPARE, shown)
+    remix = await studio.reroll(OTHER, compared.id, WEB, text="x" + QUICK)
+    drawn = await last_request(studio, engine, remix)
+    assert isinstance(drawn, ImageToImage)
+    seen = await studio.image_png(OTHER, compared.images[0].id)
+    assert drawn.style_references == (StyleReference(image=seen),)
+    files = [name async for name, _ in studio.export(OTHER)]
+    assert not [name for name in files if name.startswith("uploads/")]
+
+
+async def test_strengths_of_what_shows_ones_own_secret_are_secret_too(studio: Atelier) -> None:
+    looks, asked = [StyleChoice(name="udnie")], Restyling(is_private=False)
+    for words, is_secret in (("a secret --private", True), ("a fox", False)):
+        source = (await made(studio, words)).images[0].id
+        job = await ended(studio, await studio.stylize(MEMBER, source, looks, WEB, asked))
+        near = await studio.vary(MEMBER, job.images[0].id, WEB, is_strong=True)
+        for one in (job, await ended(studio, near)):
+            assert not one.is_private
+            compared = await studio.compare_strengths(MEMBER, one.images[0].id, WEB)
+            assert compared.is_private is is_secret
+    await studio.delete(MEMBER, source)
+    compared = await studio.compare_strengths(MEMBER, job.images[0].id, WEB)
+    assert compared.is_private, "nothing tells any more what it began with"
+
+
 async def test_strengths_that_were_hidden_are_not_made_again_by_others(
     studio: Atelier, engine: FakeEngine
 ) -> None:
