@@ -98,7 +98,7 @@ async def log_in(request: web.Request) -> web.Response:
         session_value(config.token, time.time() + lifetime_s),
         max_age=lifetime_s,
         httponly=True,
-        samesite="Strict",
+        samesite="Lax",  # links of other sites find one logged in; they only ever read
         secure=_is_encrypted(request, config),
         path="/",
     )

@@ -53,6 +53,19 @@ async def test_a_link_to_a_picture_opens_it_after_the_login(door, address, artef
     await expect(door.locator("dialog .large")).to_be_visible()
 
 
+async def test_a_link_of_another_site_finds_one_logged_in(door, address):
+    await log_in(door)
+    await expect(door.locator("#prompt")).to_be_visible()
+    mail = f'<a href="{address}/gallery">Look at this</a>'
+    await door.route(
+        "http://mail.example/", lambda route: route.fulfill(body=mail, content_type="text/html")
+    )
+    await door.goto("http://mail.example/")
+    await door.get_by_role("link", name="Look at this").click()
+    await expect(door).to_have_url(f"{address}/gallery")
+    await expect(door.get_by_role("heading", name="No pictures yet")).to_be_visible()
+
+
 async def test_a_session_that_has_ended_leads_to_the_door_and_back_again(door, address):
     await log_in(door)
     await door.get_by_role("link", name="Gallery").click()

@@ -157,7 +157,7 @@ class TestWithAToken:
         cookie = answer.headers["Set-Cookie"]
         assert answer.headers["Location"] == "/"
         assert "HttpOnly" in cookie
-        assert "SameSite=Strict" in cookie
+        assert "SameSite=Lax" in cookie
         assert TOKEN not in cookie
         assert (await client.get("/api/jobs")).status == 200
 
