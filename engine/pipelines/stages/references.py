@@ -54,7 +54,8 @@ def _middle(image: Image.Image, side: int) -> Image.Image:
     """The middle square, resampled just as CLIP was trained to see pictures."""
     shorter, longer = sorted(image.size)
     length = int(side * longer / shorter)
-    size = (side, length) if image.width <= image.height else (length, side)
-    left, top = ((length_of - side) // 2 for length_of in size)
-    scaled = image.resize(size, Image.Resampling.BICUBIC)
-    return scaled.crop((left, top, left + side, top + side))
+    begin = (length - side) // 2
+    # Nothing but the square is resampled: the whole of a thin picture would be huge.
+    first, last = (edge * longer / length for edge in (begin, begin + side))
+    box = (0, first, shorter, last) if image.width <= image.height else (first, 0, last, shorter)
+    return image.resize((side, side), Image.Resampling.BICUBIC, box=box)

@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from engine import calls
 from engine.errors import InvalidRequest
@@ -230,6 +230,29 @@ def test_a_model_that_sees_style_references_draws_by_them_itself(driver):
     torch.testing.assert_close(follows[0, 0], 0.25 * colours[0] + 0.75 * colours[1])
     assert not avoids.any()
     assert style.scale.tolist() == [0.5] * 2 * FOX.image_count
+
+
+@pytest.mark.parametrize("size", [(1, 4096), (4096, 1), (60, 40), (40, 61), (50, 50)])
+def test_of_a_style_reference_of_any_shape_a_model_sees_the_middle(driver, size, monkeypatch):
+    ramp = Image.linear_gradient("L").resize(size).convert("RGB")
+    square = ImageOps.fit(ramp, (min(size), min(size)))
+    middle = square.resize((32, 32), Image.Resampling.BICUBIC)
+    buffer = io.BytesIO()
+    ramp.save(buffer, "PNG")
+    resize, made = Image.Image.resize, []
+
+    def spying(self, to, *args, **options):
+        made.append(to)
+        return resize(self, to, *args, **options)
+
+    monkeypatch.setattr(Image.Image, "resize", spying)
+    seeing = driver.with_facts(style_side=32)
+    references = (StyleReference(image=buffer.getvalue()),)
+    seeing.run(imagine.run(replace(FOX, style_references=references)))
+    (asked,) = seeing.model.asked(calls.EncodeReference)
+    expected = torch.from_numpy(np.asarray(middle).astype(np.float32) / 255).permute(2, 0, 1)
+    torch.testing.assert_close(asked.pixels[0], expected, atol=0.03, rtol=0)
+    assert set(made) == {(32, 32)}, "the whole of a thin picture would be huge"
 
 
 def test_a_weight_of_nothing_shows_a_model_nothing(driver):
