@@ -254,10 +254,10 @@ def build_text(name: str, config: Mapping[str, Any], *, is_projected: bool) -> n
 
 
 def check_unet(name: str, unet: UNet2DConditionModel, vae: AutoencoderKL) -> None:
-    """See that denoiser and VAE belong together.
+    """See that the denoiser belongs to the VAE, and is told no more than the time and the text.
 
     Raises:
-        ModelUnavailable: it is an inpainting or another special model.
+        ModelUnavailable: it is an inpainting, a guidance-distilled or another special model.
     """
     channels, latents = int(unet.config.in_channels), int(vae.config.latent_channels)
     if channels != latents:
@@ -265,6 +265,12 @@ def check_unet(name: str, unet: UNet2DConditionModel, vae: AutoencoderKL) -> Non
             name,
             f"its denoiser takes {channels} channels, not {latents}: "
             "it is an inpainting or other special model, choose the plain one",
+        )
+    if unet.config.time_cond_proj_dim:
+        raise ModelUnavailable(
+            name,
+            "its denoiser must be told the guidance scale (a whole LCM), which is not done here: "
+            "use the LCM-LoRA with the plain model, or a checkpoint into which it is merged",
         )
 
 

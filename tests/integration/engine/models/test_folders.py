@@ -112,6 +112,13 @@ def test_an_inpainting_model_is_told_so(load, folder):
         load(folder)
 
 
+def test_a_denoiser_that_must_be_told_the_guidance_says_what_to_use_instead(load, folder):
+    path = folder / "unet" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"time_cond_proj_dim": 256}))
+    with pytest.raises(ModelUnavailable, match="use the LCM-LoRA"):
+        load(folder)
+
+
 def test_a_configuration_that_makes_no_network_is_refused(load, folder):
     path = folder / "unet" / "config.json"
     broken = json.loads(path.read_text()) | {"down_block_types": ["NoSuchBlock", "DownBlock2D"]}
