@@ -1,7 +1,10 @@
 """Brings a database to the shape this version needs."""
 
+import asyncio
 import importlib.util
-from collections.abc import Callable
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeAlias
 
@@ -9,12 +12,18 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.errors import BadConfiguration
 from bot.storage.database import Database
 
+logger = logging.getLogger(__name__)
+
 Action: TypeAlias = Callable[[Config], None]
+
+_POSTGRES_KEY = 0x4A7E11E7  # not the scheduler's, and no member's or guild's
+_PAUSE_S = 1.0
 
 
 async def upgrade(database: Database) -> None:
@@ -24,9 +33,8 @@ async def upgrade(database: Database) -> None:
         StorageUnavailable: the database does not answer.
         BadConfiguration: it is of a newer version.
     """
-    if await is_current(database):
-        return
-    await _run(database, lambda config: command.upgrade(config, "head"))
+    if not await is_current(database):
+        await _run(database, _upgrade)
 
 
 async def downgrade(database: Database, revision: str = "base") -> None:
@@ -50,9 +58,13 @@ async def is_current(database: Database) -> bool:
         StorageUnavailable: the database does not answer.
         BadConfiguration: it has run one that is not known here.
     """
-    scripts = ScriptDirectory.from_config(_config())
     async with database.connecting() as connection:
-        done = await connection.run_sync(_revisions)
+        return await connection.run_sync(_is_current)
+
+
+def _is_current(connection: Connection) -> bool:
+    scripts = ScriptDirectory.from_config(_config())
+    done = set(MigrationContext.configure(connection).get_current_heads())
     unknown = done - {script.revision for script in scripts.walk_revisions()}
     if unknown:
         reason = (
@@ -63,8 +75,12 @@ async def is_current(database: Database) -> bool:
     return done == set(scripts.get_heads())
 
 
-def _revisions(connection: Connection) -> set[str]:
-    return set(MigrationContext.configure(connection).get_current_heads())
+def _upgrade(config: Config) -> None:
+    connection: Connection = config.attributes["connection"]
+    is_current = _is_current(connection)  # another process may have done it meanwhile
+    connection.commit()  # or all migrations would share that transaction
+    if not is_current:
+        command.upgrade(config, "head")
 
 
 async def _run(database: Database, action: Action) -> None:
@@ -73,9 +89,25 @@ async def _run(database: Database, action: Action) -> None:
         config.attributes["connection"] = connection
         action(config)
 
-    async with database.connecting() as connection:
+    async with database.connecting() as connection, _alone(connection):
         await connection.run_sync(run)
         await connection.commit()
+
+
+@asynccontextmanager
+async def _alone(connection: AsyncConnection) -> AsyncIterator[None]:
+    """Let no other process migrate the same database meanwhile; a file is locked as it is."""
+    if connection.dialect.name == "sqlite":
+        yield
+        return
+    while not await connection.scalar(select(func.pg_try_advisory_lock(_POSTGRES_KEY))):
+        logger.info("another process brings the database up to date; waiting for it")
+        await asyncio.sleep(_PAUSE_S)  # the driver would not wait for as long as it may take
+    await connection.commit()  # the lock is the session's, and stays
+    try:
+        yield
+    finally:
+        await connection.invalidate()  # which unlocks, whatever state it is in
 
 
 def _config() -> Config:

@@ -1,5 +1,6 @@
 """Migrations, on both kinds of database."""
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,21 @@ from bot.storage.database import open_database
 from bot.storage.styles import Styles
 
 ROOT = Path(__file__).parents[4]
+# Looks at the database before it is told to go on, so that both find it out of date.
+UPGRADE = """
+import asyncio, sys
+from bot.storage import migration
+from bot.storage.database import open_database
+
+async def main():
+    async with open_database(sys.argv[1]) as database:
+        assert not await migration.is_current(database)
+        print("ready", flush=True)
+        sys.stdin.readline()
+        await migration.upgrade(database)
+
+asyncio.run(main())
+"""
 
 
 async def test_the_tables_in_the_code_are_those_of_the_migrations(database_url: str) -> None:
@@ -58,6 +74,39 @@ async def test_a_database_that_is_up_to_date_is_left_alone(database_url: str) ->
     async with open_database(database_url) as database:
         await migration.upgrade(database)
         assert await migration.is_current(database)
+
+
+async def test_of_two_processes_that_start_together_one_migrates_and_the_other_waits(
+    database_url: str,
+) -> None:
+    async with open_database(database_url) as database:
+        await migration.downgrade(database)
+        await asyncio.to_thread(_migrate_twice_at_once, database_url)
+        assert await migration.is_current(database)
+
+
+def _migrate_twice_at_once(url: str) -> None:
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", UPGRADE, url],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in processes:
+        _, errors = process.communicate(timeout=50)
+        assert process.returncode == 0, errors
 
 
 async def test_a_database_of_a_newer_version_is_left_alone_and_named(database_url: str) -> None:
