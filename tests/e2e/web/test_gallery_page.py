@@ -115,6 +115,41 @@ async def test_the_gallery_comes_back_page_by_page_and_may_be_left_meanwhile(pag
     await expect(tiles).to_have_count(12)
 
 
+async def test_filters_keep_the_focus_when_they_are_pressed(page):
+    await make_and_wait(page, "a fox --images 1")
+    await page.get_by_role("link", name="Gallery").click()
+    for name, other in (("Favourites", ""), ("Private", ""), ("Select", "Done")):
+        chip = page.locator(".filters").get_by_role("button", name=name)
+        changed = page.locator(".filters").get_by_role("button", name=other or name)
+        await chip.press("Enter")
+        await expect(changed).to_have_attribute("aria-pressed", "true")
+        await expect(changed).to_be_focused()
+        await changed.press("Enter")
+        await expect(chip).to_have_attribute("aria-pressed", "false")
+        await expect(chip).to_be_focused()
+    model = page.locator(".filters").get_by_label("Model")
+    async with page.expect_request("**/api/images?*model=*"):
+        await model.select_option("atelier-pack")
+    await model.focus()
+    async with page.expect_request("**/api/images?*model=*"):
+        await model.press("ArrowDown")
+    await expect(model).to_be_focused()
+
+
+async def test_a_day_is_typed_to_its_end_and_then_looked_for(page):
+    await page.get_by_role("link", name="Gallery").click()
+    await expect(page.get_by_role("heading", name="No pictures yet")).to_be_visible()
+    days = []
+    page.on("request", lambda sent: days.extend(re.findall(r"before=(\d{4}-\d\d-\d\d)", sent.url)))
+    until = page.locator(".filters input[type=date]")
+    await until.focus()
+    async with page.expect_request("**/api/images?*before=*"):
+        await page.keyboard.type("12152026", delay=100)
+    await expect(until).to_have_value("2026-12-15")
+    await expect(until).to_be_focused()
+    assert set(days) <= {"2026-12-15", "2026-12-16"}  # by the clock of the server
+
+
 async def test_what_an_older_search_found_late_is_not_hung_in_a_newer_one(page):
     await make_and_wait(page, "a fox --images 1")
     await make_and_wait(page, "an owl --images 2", 2)

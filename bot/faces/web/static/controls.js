@@ -1,5 +1,5 @@
 // The small controls under the prompt: they read flags from the text and write them into it.
-import { button, fill, h, icon, paint } from "./dom.js";
+import { button, fill, h, icon, keepControl, paint } from "./dom.js";
 import { SEED_MAX } from "./fields.js";
 import { ask } from "./notices.js";
 import { flag, imageCount, withFlag } from "./prompt_text.js";
@@ -34,10 +34,8 @@ export class Controls {
     const key = SHOWN_FLAGS.map((name) => flag(this.text, name)).join("|");
     if (key === this.drawn) return;
     this.drawn = key;
-    const focused = document.activeElement;
-    const held = element.contains(focused) ? focused.dataset.control : null;
     const help = { quiet: true, kind: "small", "data-control": "help" };
-    fill(
+    keepControl(element, () => fill(
       element,
       this.shape(),
       this.count(),
@@ -47,8 +45,7 @@ export class Controls {
       this.toggle("draft", "bolt", t("draft"), t("draftHint")),
       this.toggle("private", "lock", t("private"), t("makePrivate")),
       button("info", t("flagsHelp"), () => this.showFlags(), help),
-    );
-    if (held) element.querySelector(`[data-control="${held}"]`)?.focus();
+    ));
   }
 
   shape() {

@@ -41,6 +41,21 @@ export function fill(element, ...children) {
   element.replaceChildren(...children.flat().filter(Boolean));
 }
 
+/** Replace all that stands beside `kept`, which stays: what is typed there goes on. */
+export function fillAround(kept, before, after) {
+  for (const one of [...kept.parentElement.children]) if (one !== kept) one.remove();
+  kept.before(...before.flat().filter(Boolean));
+  kept.after(...after.flat().filter(Boolean));
+}
+
+/** Draw controls anew, and give the focus back to the one that had it: by its `data-control`. */
+export function keepControl(root, draw) {
+  const held = document.activeElement;
+  const name = root.contains(held) ? held.dataset.control : null;
+  draw();
+  if (name) root.querySelector(`[data-control="${name}"]`)?.focus({ preventScroll: true });
+}
+
 /** Draw tiles anew, and give the focus back to the control that had it: by its image and its place there. */
 export function keepFocus(root, draw) {
   const held = document.activeElement;

@@ -1,5 +1,5 @@
 // The gallery: search, filters, endless scroll that keeps its place, choosing many.
-import { button, fill, h, icon, paint } from "./dom.js";
+import { button, fill, fillAround, h, icon, keepControl, paint } from "./dom.js";
 import { plain, thumbnail, whenNear } from "./feed.js";
 import { complain } from "./notices.js";
 import { read } from "./server.js";
@@ -38,7 +38,13 @@ export class Gallery {
     this.field.spellcheck = false;
     this.field.setAttribute("aria-describedby", "search-fault");
     this.fault = h("p", { id: "search-fault", class: "fault", role: "alert", hidden: true });
-    this.chips = h("div", { class: "filters", role: "toolbar", "aria-label": t("searchLabel") });
+    // A year that is being typed is one of the first thousand until its last digit.
+    this.date = h("input", {
+      type: "date", class: "control", "aria-label": t("until"), title: t("until"),
+      min: "1000-01-01", max: "9999-12-31", value: this.filters.before,
+      onchange: () => this.date.validity.valid && this.filter({ before: this.date.value }),
+    });
+    this.chips = h("div", { class: "filters", role: "toolbar", "aria-label": t("searchLabel") }, this.date);
     this.count = h("span", { class: "count", role: "status" });
     this.wall = h("div", { class: "justified" });
     this.empty = h("div", { class: "empty", hidden: true });
@@ -53,37 +59,34 @@ export class Gallery {
 
   drawChips() {
     const { filters } = this;
-    const chip = (label, drawing, isOn, change) => {
-      const looks = { type: "button", class: "control", "aria-pressed": String(isOn) };
+    const chip = (name, drawing, isOn, change) => {
+      const looks = { type: "button", class: "control", "aria-pressed": String(isOn), "data-control": `only-${name}` };
       return h("button", { ...looks, onclick: () => this.filter(change) },
-        drawing ? icon(drawing) : null, h("span", {}, label));
+        drawing ? icon(drawing) : null, h("span", {}, t(name)));
     };
     // These write into the search, so that what is learnt here can be typed.
-    const word = (label, drawing, term) =>
-      chip(label, drawing, filters.q.split(" ").includes(term), { q: toggled(filters.q, term) });
-    const date = h("input", {
-      type: "date", class: "control", "aria-label": t("until"), title: t("until"),
-      value: filters.before, onchange: (event) => this.filter({ before: event.target.value }),
-    });
+    const word = (name, drawing, term) =>
+      chip(name, drawing, filters.q.split(" ").includes(term), { q: toggled(filters.q, term) });
     const isChoosing = Boolean(this.isChoosing);
-    const choosing = { "aria-pressed": String(isChoosing), onclick: () => this.choose(!isChoosing) };
-    fill(this.chips,
-      chip(t("mine"), null, this.scope === "mine", { scope: "mine" }),
-      chip(t("everyone"), null, this.scope === "all", { scope: "all" }),
-      chip(t("favourites"), "heart", filters.favourite, { favourite: !filters.favourite, scope: "" }),
-      word(t("private"), "lock", "is:private"),
-      word(t("upscales"), "enlarge", "op:upscale"),
+    const choosing = { "aria-pressed": String(isChoosing), "data-control": "choose", onclick: () => this.choose(!isChoosing) };
+    const before = [
+      chip("mine", null, this.scope === "mine", { scope: "mine" }),
+      chip("everyone", null, this.scope === "all", { scope: "all" }),
+      chip("favourites", "heart", filters.favourite, { favourite: !filters.favourite, scope: "" }),
+      word("private", "lock", "is:private"),
+      word("upscales", "enlarge", "op:upscale"),
       this.models.length > 1 ? this.modelFilter() : null,
-      date,
-      h("button", { type: "button", class: "control choose", ...choosing },
-        icon("select"), h("span", {}, t(this.isChoosing ? "done" : "select"))));
+    ];
+    const after = h("button", { type: "button", class: "control choose", ...choosing },
+      icon("select"), h("span", {}, t(this.isChoosing ? "done" : "select")));
+    keepControl(this.chips, () => fillAround(this.date, before, [after]));
   }
 
   modelFilter() {
     const { model: chosen } = this.filters;
     const choice = ({ name, title }) => h("option", { value: name, selected: name === chosen }, title);
     const onchange = (event) => this.filter({ model: event.target.value });
-    return h("select", { class: "control", "aria-label": t("model"), onchange },
+    return h("select", { class: "control", "aria-label": t("model"), "data-control": "only-model", onchange },
       h("option", { value: "" }, t("model")), this.models.map(choice));
   }
 
