@@ -193,6 +193,8 @@ class Diffusion:
         _require_range("variation_strength", self.variation_strength, 0.0, 1.0)
         _require_range("style_weight", self.style_weight, 0, 1000)
         _require(len(self.style_references) <= MAX_STYLES, "style_references", "are too many")
+        if self.style_references:
+            _require_weight("style_references", self.style_references)
         if self.variation_seed is not None:
             _require_seed("variation_seed", self.variation_seed)
 
@@ -275,7 +277,7 @@ class Stylize:
     def __post_init__(self) -> None:
         _require(bool(self.content), "content", "must not be empty")
         _require(1 <= len(self.styles) <= MAX_STYLES, "styles", _between(1, MAX_STYLES))
-        _require(sum(s.weight for s in self.styles) > 0, "styles", "need a positive weight")
+        _require_weight("styles", self.styles)
         _require_range("strength", self.strength, 0.0, 1.0)
         if self.size:
             _require_range("size", self.size, MIN_SIDE, 4096)
@@ -503,6 +505,11 @@ def _require_range(field: str, value: float, low: float, high: float) -> None:
 
 def _between(least: int, most: int) -> str:
     return Said("must be {least} to {most}", least=least, most=most)
+
+
+def _require_weight(field: str, styles: Iterable[StyleReference]) -> None:
+    weight = sum(style.weight for style in styles)
+    _require(weight > 0, field, "need a positive weight: give one of them more")
 
 
 def _require_seed(field: str, seed: int) -> None:

@@ -34,8 +34,9 @@ def shown(
     for reference in request.style_references:
         pixels += [(yield from _seen(reference, facts.style_side))]
     encoded: Tensor = yield EncodeReference(network, torch.stack(pixels))
-    weights = encoded.new_tensor([reference.weight for reference in request.style_references])
-    tokens, nothing = torch.einsum("b,bknd->knd", weights / weights.sum(), encoded)
+    weights = [reference.weight for reference in request.style_references]
+    shares = encoded.new_tensor([weight / sum(weights) for weight in weights])
+    tokens, nothing = torch.einsum("b,bknd->knd", shares, encoded)
     return ShownStyle(tokens, nothing, restyling.strength_of(request))
 
 

@@ -146,6 +146,7 @@ async def test_repeated_jobs_never_draw_the_same_image_twice(studio: Atelier) ->
         ("a fox --size 2048x2048", LimitReached, "too large"),
         ("a fox --lora nosuch:1", NotFound, "nosuch"),
         ("a fox --sref nosuch", NotFound, "nosuch"),
+        ("a fox --sref udnie::0", LimitReached, "style_references need a positive weight"),
         ("https://example.com/a.png a fox", NotAllowed, "attach"),
         ("a fox --chaos 900", PromptError, "100"),
         ("", PromptError, "nothing to show"),

@@ -255,6 +255,21 @@ def test_of_a_style_reference_of_any_shape_a_model_sees_the_middle(driver, size,
     assert set(made) == {(32, 32)}, "the whole of a thin picture would be huge"
 
 
+@pytest.mark.parametrize("style_side", [0, 8])
+def test_style_references_count_relative_to_each_other(driver, style_side):
+    pipelines = [driver.with_facts(style_side=style_side) for _ in range(3)]
+    wave, udnie = StyleReference(preset="wave", weight=0.0), StyleReference(preset="udnie")
+    faint = StyleReference(preset="udnie", weight=1e-50)
+    alone, beside, faintly = (
+        each.run(imagine.run(replace(FOX, style_references=references)))
+        for each, references in zip(pipelines, [(udnie,), (wave, udnie), (faint,)], strict=True)
+    )
+    assert beside == alone
+    assert faintly == alone
+    with pytest.raises(InvalidRequest, match="style_references need a positive weight"):
+        replace(FOX, style_references=(wave,))
+
+
 def test_a_weight_of_nothing_shows_a_model_nothing(driver):
     seeing = driver.with_facts(style_side=8)
     request = replace(FOX, style_references=(StyleReference(preset="wave"),), style_weight=0)
