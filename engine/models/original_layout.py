@@ -90,6 +90,13 @@ def check_family(info: ModelInfo, file: Path, header: Header) -> None:
         )
 
 
+def networks_of(header: Header, family: Family) -> Header:
+    """The part of a file that is read: its trainer's averages, for one, are not."""
+    texts = (prefixes[family] for prefixes in (CLIP, OPEN_CLIP) if family in prefixes)
+    read = (UNET, VAE, *texts)
+    return {key: entry for key, entry in header.items() if key.startswith(read)}
+
+
 def unet_config(name: str, header: Header, family: Family) -> dict[str, Any]:
     """The configuration of the denoiser that a file holds."""
     blocks = _Blocks(header)

@@ -58,6 +58,7 @@ from engine.models.files import (
 from engine.models.hub import is_to_be_fetched, localised
 from engine.models.ledger import Ledger
 from engine.models.memory import free_main_memory
+from engine.models.original_layout import networks_of
 from engine.wording import Said
 
 log = logging.getLogger(__name__)
@@ -273,8 +274,11 @@ class Shelf:
         try:
             model = self._read(info, files, place)
         except (MemoryError, torch.OutOfMemoryError):
+            model = None  # until this block is left, the error holds all that was read
+        if model is None:
             # Others use the device too, so that the count may be off: try once with it empty.
             self.clear()
+            self._collect()
             model = self._read(info, files, place)
         weights = weight_files(info.name, files, info.family)
         self._fingerprints[info.name] = fingerprint(weights)
@@ -296,6 +300,10 @@ class Shelf:
         self._ledger.strike(name)
         del self._models[name]
         self._kept = (self._ledger.used_bytes, self._ledger.names())
+        self._collect()
+
+    def _collect(self) -> None:
+        """Give back to the device what nobody holds any more."""
         gc.collect()
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
@@ -369,8 +377,10 @@ def ledger_for(device: torch.device, budget_bytes: int) -> Ledger:
 
 
 def _size_estimate(info: ModelInfo, files: Path, place: Place) -> int:
-    weights = (*weight_files(info.name, files, info.family), *adapter_files(info))
-    headers = (read_header(info.name, file) for file in weights)
+    headers = [read_header(info.name, f) for f in weight_files(info.name, files, info.family)]
+    if files.is_file() and info.family is not Family.GAN:
+        headers = [networks_of(header, info.family) for header in headers]
+    headers += [read_header(info.name, file) for file in adapter_files(info)]
     return parameter_count(headers) * place.dtype.itemsize
 
 

@@ -1,13 +1,16 @@
 """Batches through real networks, and which models stay in memory."""
 
+import weakref
+
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from engine.calls import Decode, Denoise, Encode, EncodeText, Enlarge, Facts, NetworkRef
 from engine.errors import ModelUnavailable, UnknownModel, Unsupported
 from engine.models.catalogue import Catalogue
 from engine.models.families.stable_diffusion import colour_matrix
-from engine.models.shelf import chosen_device
+from engine.models.shelf import chosen_device, loader_of
 from engine.pipelines import imagine, morph
 from engine.requests import Morph, Sampler, Span, Waypoint, plain
 
@@ -208,6 +211,42 @@ def test_models_that_fit_together_stay_together(shelf_of, info_of):
     assert shelf.kept()[1] == ("sd1-v", "sd1")
     shelf.clear()
     assert shelf.kept() == (0, ())
+
+
+def test_what_a_file_holds_beside_its_networks_takes_no_place(
+    checkpoints, shelf_of, info_of, tmp_path
+):
+    weights = load_file(checkpoints / "sd1-file.safetensors")
+    averages = {f"model_ema.{key.replace('.', '')}": w.clone() for key, w in weights.items()}
+    save_file(weights | averages, tmp_path / "sd1-ema.safetensors")
+    entry = {"name": "sd1-ema", "where": str(tmp_path / "sd1-ema.safetensors")}
+    tokenizer = str(checkpoints / "tokenizer")
+    info = info_of("sd1-file.safetensors", "sd1", tokenizer=tokenizer, **entry)
+    shelf = shelf_of(info, memory_budget_bytes=7_000_000)  # a little more than the networks take
+    shelf.execute([Facts(NetworkRef("sd1-ema"))])
+    assert shelf.kept()[1] == ("sd1-ema",)
+
+
+def test_a_model_is_read_again_only_when_all_that_was_read_of_it_is_gone(
+    shelf_of, info_of, monkeypatch
+):
+    class Weights:
+        pass
+
+    read = []
+
+    def load(info, files, place, on_progress):
+        weights = Weights()
+        read.append(weakref.ref(weights))
+        if len(read) == 1:
+            raise torch.OutOfMemoryError
+        assert read[0]() is None
+        return loader_of(info.family)(info, files, place, on_progress)
+
+    monkeypatch.setattr("engine.models.shelf.loader_of", lambda family: load)
+    shelf = shelf_of(info_of("sd1", "sd1"))
+    shelf.execute([Facts(NetworkRef("sd1"))])
+    assert len(read) == 2
 
 
 def test_a_model_larger_than_the_whole_budget_says_what_it_takes(shelf_of, info_of):
