@@ -11,6 +11,9 @@ by `look_ahead` jobs, and a member who was not served for `patience_s` is next w
 
 Relaxed jobs stand in lines of their own. They run when no other job may, cost their owner nothing
 of the share that is due to them, and are next after `relaxed_patience_s` at the latest.
+
+A job that must run alone, once it is next, stays next until nothing else runs: nobody is served
+meanwhile, or there would be no end of others.
 """
 
 import math
@@ -91,6 +94,7 @@ class FairQueue:
         self._accounts: dict[_LineKey, _Account] = {}
         self._line_of: dict[str, _LineKey] = {}  # of waiting jobs
         self._running: dict[str, Ticket] = {}
+        self._reserved: Ticket | None = None  # waits for all others to end, to run alone
         self._passed: Counter[str] = Counter()
         self._order: tuple[Ticket, ...] | None = None  # None: has changed since it was made
 
@@ -129,23 +133,24 @@ class FairQueue:
             return False
         del self._lines[key].tickets[job_id]
         del self._passed[job_id]
+        if self._reserved and self._reserved.job_id == job_id:
+            self._reserved = None
         self._leave_if_empty(key, now)
         self._order = None
         return True
 
     def pick(self, now: float, resident: Collection[str] = ()) -> Ticket | None:
         """Take the job that is next; None where none may run now. `resident` models are cheaper."""
-        if overdue := self._overdue(now):
-            self._serve(overdue, now)
-            return overdue
-        turns = list(islice(self._runnable(now), 1 + self._look_ahead))
-        if not turns:
+        busy = [ticket for ticket in self._running.values() if not ticket.is_patient]
+        if any(ticket.is_solo for ticket in busy):
             return None
-        chosen = self._cheapest(turns, resident)
-        if chosen is turns[0]:
-            self._start_turn(chosen)
-        else:
-            self._passed[turns[0].job_id] += 1
+        chosen = self._reserved or self._overdue(now) or self._in_turn(now, resident)
+        if chosen is None:
+            return None
+        if chosen.is_solo and busy:
+            self._reserved, self._order = chosen, None
+            return None
+        self._reserved = None
         self._serve(chosen, now)
         return chosen
 
@@ -166,7 +171,8 @@ class FairQueue:
     def order(self) -> tuple[Ticket, ...]:
         """The waiting jobs in the order in which they are expected to be picked."""
         if self._order is None:
-            self._order = tuple(self._turns(self._lines))
+            turns = self._turns(self._lines)
+            self._order = tuple(sorted(turns, key=lambda ticket: ticket != self._reserved))
         return self._order
 
     def position(self, job_id: str) -> int | None:
@@ -213,6 +219,18 @@ class FairQueue:
                 if self._may_run(ticket, now):
                     return ticket
         return None
+
+    def _in_turn(self, now: float, resident: Collection[str]) -> Ticket | None:
+        """The job whose turn begins now, or one that may pass by."""
+        turns = list(islice(self._runnable(now), 1 + self._look_ahead))
+        if not turns:
+            return None
+        chosen = self._cheapest(turns, resident)
+        if chosen is turns[0]:
+            self._start_turn(chosen)
+        else:
+            self._passed[turns[0].job_id] += 1
+        return chosen
 
     def _cheapest(self, turns: list[Ticket], resident: Collection[str]) -> Ticket:
         """The first, or one soon after it whose model is in memory already."""

@@ -237,17 +237,13 @@ class Scheduler:
     def _fill_slots(self, attempts: asyncio.TaskGroup) -> None:
         resident = self._resident_models()
         slots = self._slots * self._workers()
-        while self._taken() < slots and not self._runs_alone():
+        while self._taken() < slots:
             ticket = self.queue.pick(self._moment(), resident)
             if ticket is None:
                 return
             if ticket.is_patient and self._trainings() > 1:
                 self._put_off(ticket)
                 continue
-            if ticket.is_solo and self._taken() > 1:
-                self.queue.ended(ticket.job_id, self._moment(), device_s=0.0)
-                self.queue.put(ticket, self._moment())
-                return
             task = attempts.create_task(self._named_attempt(ticket), name=f"job {ticket.job_id}")
             self._running[ticket.job_id] = Running(task)
             # Not in the attempt itself, which never begins where it is stopped at once.
@@ -265,9 +261,6 @@ class Scheduler:
         now = self._moment()
         self.queue.ended(ticket.job_id, now, device_s=0.0)
         self.queue.put(replace(ticket, not_before=now + TRAINING_PAUSE_S), now)
-
-    def _runs_alone(self) -> bool:
-        return any(ticket.is_solo for ticket in self.queue.running)
 
     def _workers(self) -> int:
         """How many are there now: some come later than others, or die."""

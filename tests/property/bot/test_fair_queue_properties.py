@@ -31,8 +31,18 @@ class QueueMachine(RuleBasedStateMachine):
         model=MODELS,
         wait=st.sampled_from([0.0, 0.0, 9.0]),
         is_relaxed=st.booleans(),
+        is_solo=st.sampled_from([False, False, True]),
     )
-    def come(self, owner: int, cost: float, model: str, wait: float, *, is_relaxed: bool) -> None:
+    def come(
+        self,
+        owner: int,
+        cost: float,
+        model: str,
+        wait: float,
+        *,
+        is_relaxed: bool,
+        is_solo: bool,
+    ) -> None:
         self.number += 1
         ticket = Ticket(
             job_id=str(self.number),
@@ -45,6 +55,7 @@ class QueueMachine(RuleBasedStateMachine):
             running_cap=CAP,
             guild_running_cap=GUILD_CAP,
             is_relaxed=is_relaxed,
+            is_solo=is_solo,
         )
         self.queue.put(ticket, self.now)
         self.waiting[ticket.job_id] = ticket
@@ -53,10 +64,16 @@ class QueueMachine(RuleBasedStateMachine):
     def pick(self, resident: set[str]) -> None:
         may_run = [ticket for ticket in self.waiting.values() if self.fits(ticket)]
         chosen = self.queue.pick(self.now, resident)
-        assert (chosen is None) == (not may_run)
-        if chosen:
+        if chosen is None:
+            solo = [ticket for ticket in (*may_run, *self.running.values()) if ticket.is_solo]
+            assert not may_run or (solo and self.running)
+        else:
             assert chosen in may_run
-            assert not chosen.is_relaxed or all(ticket.is_relaxed for ticket in may_run)
+            assert not self.running or not chosen.is_solo
+            assert not any(ticket.is_solo for ticket in self.running.values())
+            # What is to run alone stays next, whoever comes while the others end.
+            may_pass = chosen.is_relaxed and not chosen.is_solo
+            assert not may_pass or all(ticket.is_relaxed for ticket in may_run)
             self.running[chosen.job_id] = self.waiting.pop(chosen.job_id)
 
     @rule(choice=st.integers(0, 99), took=st.one_of(st.none(), COSTS), again=st.booleans())

@@ -82,6 +82,41 @@ async def test_a_job_that_must_run_alone_does_not_wait_for_the_end_of_a_training
         assert (await made(studio)).state is JobState.FINISHED
 
 
+class Unlucky(FakeEngine):
+    """Its worker dies of the next two cats; of all else some take longer than others."""
+
+    deaths = 2
+
+    async def run(self, request: Request, on_event: OnEvent) -> Finished:
+        """Die of a cat, or draw."""
+        assert isinstance(request, TextToImage)
+        if "cat" in request.prompt[0].text and self.deaths:
+            self.deaths -= 1
+            raise WorkerDied("the worker ended")
+        await asyncio.sleep(0.05 * (1 + len(self.requests) % 3))
+        return await super().run(request, on_event)
+
+
+async def test_a_job_that_must_run_alone_is_not_kept_waiting_by_others_without_end(
+    open_here: Open,
+) -> None:
+    async with open_here.func(Unlucky(), **open_here.keywords) as studio:
+        crowd = asyncio.create_task(_draw_foxes(studio))
+        [job] = await studio.imagine(MEMBER, "a cat" + QUICK, WEB)
+        async with asyncio.timeout(10):
+            assert (await ended(studio, job)).state is JobState.FINISHED
+        assert not crowd.done()
+        crowd.cancel()
+
+
+async def _draw_foxes(studio: Atelier) -> None:
+    """Let some jobs wait at any time."""
+    while True:
+        if (await studio.queue(OTHER)).total_waiting < 5:
+            await studio.imagine(OTHER, "a fox" + QUICK, WEB)
+        await asyncio.sleep(0.01)
+
+
 class Fleet(FakeEngine):
     """Has several devices."""
 

@@ -138,6 +138,40 @@ def test_a_relaxed_job_does_not_wait_for_ever() -> None:
     assert [one.owner_id if one else None for one in served] == [2, 2, 1]
 
 
+def test_a_job_that_must_run_alone_is_next_as_soon_as_those_end_that_run() -> None:
+    queue = filled(*(ticket(2, n) for n in range(9)), ticket(1, 100, is_solo=True))
+    before = []
+    while chosen := queue.pick(0.0):
+        before.append(chosen.job_id)
+    assert 0 < len(before) < 9
+    for job_id in before:
+        assert (queue.pick(0.0), queue.position("1-100")) == (None, 1)
+        queue.ended(job_id, 0.0)
+    alone = queue.pick(0.0)
+    assert alone is not None
+    assert (alone.job_id, queue.pick(0.0)) == ("1-100", None)
+    queue.ended("1-100", 0.0)
+    assert owners(drained(queue)) == [2] * (9 - len(before))
+
+
+def test_a_job_that_must_run_alone_does_not_wait_for_a_patient_one() -> None:
+    queue = filled(ticket(1, 1, is_patient=True))
+    assert queue.pick(0.0)
+    queue.put(ticket(2, 2, is_solo=True), 0.0)
+    assert drained(queue) == ["2-2"]
+
+
+def test_nobody_waits_for_a_job_to_run_alone_that_waits_no_more() -> None:
+    queue = filled(ticket(1, 1))
+    assert queue.pick(0.0)
+    queue.put(ticket(2, 2, is_solo=True), 0.0)
+    assert queue.pick(0.0) is None
+    queue.put(ticket(3, 3), 0.0)
+    assert queue.pick(0.0) is None
+    assert queue.remove("2-2", 0.0)
+    assert drained(queue) == ["3-3"]
+
+
 def test_positions_follow_the_order_and_a_removed_job_leaves_none() -> None:
     queue = filled(ticket(1, 1), ticket(2, 2), ticket(1, 3), quantum_s=1.0)
     assert [queue.position(job) for job in ("1-1", "2-2", "1-3")] == [1, 2, 3]
