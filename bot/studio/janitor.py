@@ -13,6 +13,7 @@ from bot.studio.clock import Clock
 logger = logging.getLogger(__name__)
 
 PAUSE_S = 1800.0
+SWEEP_EVERY = timedelta(days=1)
 GRACE = timedelta(hours=24)  # a file may be so much older than its row, while the database is gone
 
 
@@ -34,13 +35,13 @@ class Janitor:
         self._jobs_kept = jobs_kept
 
     async def run(self) -> None:
-        """Sweep once, then clear away until cancelled."""
-        is_swept = False
+        """Clear away until cancelled, and sweep each day."""
+        due = self._now()
         while True:
             try:
-                if not is_swept:
+                if (now := self._now()) >= due:
                     await self.sweep()
-                    is_swept = True
+                    due = now + SWEEP_EVERY
                 await self.clear()
             except StorageUnavailable:
                 logger.warning("clearing away files waits for the storage")
@@ -49,9 +50,9 @@ class Janitor:
     async def sweep(self) -> int:
         """Remove old files that belong to nothing; returns how many.
 
-        A crash between a file and its row leaves such files. Where more files are unknown than
-        known, the database is probably not the one they belong to: then all are left. One that
-        can't be removed is left to the next start.
+        A crash between a file and its row leaves such files. Where not one file is known, the
+        database is probably not the one they belong to: then all are left. One that can't be
+        removed is left to the next sweep.
 
         Raises:
             StorageUnavailable: which they are is not known now; none are removed.
@@ -59,15 +60,15 @@ class Janitor:
         begun = self._now() - GRACE
         keys = await self._files.keys(written_before=begun)
         unused = await self._purging.unused(keys)
-        if 2 * len(unused) > len(keys):
-            logger.warning("%d of %d files are in no row; all are left", len(unused), len(keys))
+        if unused and len(unused) == len(keys):
+            logger.warning("none of %d files is in a row; all are left", len(keys))
             return 0
         return sum([await self._remove(key, written_before=begun) for key in unused])
 
     async def clear(self) -> int:
         """Forget all that is due; returns how many pictures were removed.
 
-        One that can't be removed is swept at a later start.
+        One that can't be removed is swept later.
 
         Raises:
             StorageUnavailable: the rest is forgotten at another time.
@@ -85,7 +86,7 @@ class Janitor:
     async def free(self, keys: Sequence[str], *, written_before: datetime) -> int:
         """Remove files that nothing needs, but for those put again since; returns how many.
 
-        One that can't be removed is swept at a later start.
+        One that can't be removed is swept later.
         """
         removed = sum([await self._remove(key, written_before=written_before) for key in keys])
         for key in keys:

@@ -1,5 +1,6 @@
 """What was deleted is forgotten after a day, and its files with it."""
 
+import asyncio
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -97,17 +98,38 @@ async def test_an_old_file_that_is_put_again_is_not_swept(
     assert (old, await files.read("abcd.png")) == (["abcd.png"], b"picture")
 
 
-async def test_all_files_are_left_where_the_database_knows_few_of_them(
+async def test_all_files_are_left_where_the_database_knows_none_of_them(
     database: Database, jobs: Jobs, tmp_path: Path
 ) -> None:
     files = ImageFolder(tmp_path)
     keys = [content_key(name) for name in (b"1", b"2", b"3")]
     for key in keys:
         await files.put(key, b"picture")
-    await keep(jobs, keys[0])
     later = datetime.now(UTC) + GRACE + timedelta(minutes=1)
-    assert await Janitor(Purging(database), files, lambda: later).sweep() == 0
+    janitor = Janitor(Purging(database), files, lambda: later)
+    assert await janitor.sweep() == 0
     assert await files.read(keys[2]) == b"picture"
+    await keep(jobs, keys[0])
+    assert await janitor.sweep() == 2, "a small studio is swept, too"
+    assert await files.read(keys[0]) == b"picture"
+
+
+async def test_files_are_swept_each_day_and_not_at_the_start_alone(
+    database: Database, jobs: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.studio.janitor.PAUSE_S", 0.01)
+    files, now = ImageFolder(tmp_path), datetime.now(UTC)
+    kept, lost = content_key(b"1"), content_key(b"2")
+    for key in (kept, lost):
+        await files.put(key, b"picture")
+    await keep(jobs, kept)
+    days = iter((0, 0, 0.5, 0.5, 0.9, 0.9))
+    janitor = Janitor(Purging(database), files, lambda: now + timedelta(days=next(days, 1.1)))
+    running = asyncio.create_task(janitor.run())
+    while lost in await files.keys(written_before=now + GRACE):
+        await asyncio.sleep(0.01)
+    running.cancel()
+    assert await files.read(kept) == b"picture"
 
 
 async def test_the_janitor_removes_picture_and_thumbnail(
