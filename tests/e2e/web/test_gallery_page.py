@@ -39,6 +39,29 @@ async def test_chosen_pictures_that_a_filter_hides_are_told_and_deleted_too(page
     await expect(page.locator(".count")).to_have_text("1 picture")
 
 
+async def test_screen_readers_are_told_which_pictures_are_chosen(page):
+    await make_and_wait(page, "a fox --images 3")
+    await page.get_by_role("link", name="Gallery").click()
+    frames, boxes = page.locator(f"{TILES} a"), page.locator(TILES).get_by_role("checkbox")
+    await expect(frames).to_have_count(3)
+    await expect(boxes).to_have_count(0)
+    await page.get_by_role("button", name="Select").click()
+    await expect(boxes).to_have_count(3)
+    told = page.locator(".basket").get_by_role("status")
+    for key, place in (("Enter", 0), ("Space", 1)):
+        await expect(boxes.nth(place)).not_to_be_checked()
+        await boxes.nth(place).press(key)
+        await expect(boxes.nth(place)).to_be_checked()
+        await expect(boxes.nth(place)).to_be_focused()
+        await expect(told).to_have_text(f"{place + 1} selected")
+    await boxes.nth(0).press("Space")
+    await expect(boxes.nth(0)).not_to_be_checked()
+    await page.locator(".basket").get_by_role("button", name="Done").press("Enter")
+    await expect(page.locator(".filters .choose")).to_be_focused()
+    await expect(boxes).to_have_count(0)
+    await expect(page.locator(TILES).get_by_role("link")).to_have_count(3)
+
+
 async def test_deleting_large_pictures_goes_on_to_the_next_until_the_wall_is_empty(page):
     await make_and_wait(page, "a fox --images 2")
     await page.get_by_role("link", name="Gallery").click()

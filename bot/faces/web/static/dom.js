@@ -41,7 +41,7 @@ export function fill(element, ...children) {
   element.replaceChildren(...children.flat().filter(Boolean));
 }
 
-/** Replace all that stands beside `kept`, which stays: what is typed there goes on. */
+/** Replace all that stands beside `kept`, which stays: what is typed or read out there goes on. */
 export function fillAround(kept, before, after) {
   for (const one of [...kept.parentElement.children]) if (one !== kept) one.remove();
   kept.before(...before.flat().filter(Boolean));

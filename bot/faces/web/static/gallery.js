@@ -49,7 +49,8 @@ export class Gallery {
     this.wall = h("div", { class: "justified" });
     this.empty = h("div", { class: "empty", hidden: true });
     this.edge = h("div", { class: "edge" });
-    this.basket = h("div", { class: "basket", hidden: true, role: "toolbar" });
+    this.tally = h("strong", { role: "status" });
+    this.basket = h("div", { class: "basket", hidden: true, role: "toolbar" }, this.tally);
     fill(this.root,
       h("div", { class: "finder" },
         h("label", { class: "search" }, icon("search"), this.field), this.count, this.fault, this.chips),
@@ -242,13 +243,14 @@ export class Gallery {
     const link = h("a", {
       class: "frame", href: `/i/${image.id}`, "aria-label": image.alt, title: moment(image.created_at),
       onclick: (event) => this.clicked(event, image, tile),
+      onkeydown: (event) => this.pressed(event),
     }, thumbnail(image));
     const marks = h("span", { class: "marks" },
       image.animation ? icon("play") : null, image.private ? icon("lock") : null, image.favourite ? icon("heart") : null);
     const tick = h("span", { class: "tick" }, icon("check"));
     const tile = h("div", { class: "tile", "data-image": image.id }, link, marks, tick);
     paint(tile, { "--ratio": image.width / image.height });
-    if (this.chosen.has(image.id)) tile.dataset.chosen = "";
+    this.mark(tile);
     return tile;
   }
 
@@ -259,6 +261,13 @@ export class Gallery {
     if (event.shiftKey && this.shows(this.lastChosen)) this.chooseUpTo(image);
     else this.toggle(image, tile);
     this.lastChosen = image.id;
+  }
+
+  /** Boxes to be ticked answer to the space bar; links do not. */
+  pressed(event) {
+    if (!this.isChoosing || event.key !== " ") return;
+    event.preventDefault(); // or the page would scroll
+    event.currentTarget.click();
   }
 
   /** An image changed; null: it is gone. */
@@ -287,23 +296,29 @@ export class Gallery {
   // ---- choosing many
 
   choose(isOn) {
+    const isLeft = this.basket.contains(document.activeElement); // which is about to hide
     this.isChoosing = isOn;
     this.root.classList.toggle("choosing", isOn);
-    if (!isOn) {
-      this.chosen.clear();
-      for (const tile of this.wall.querySelectorAll("[data-chosen]")) delete tile.dataset.chosen;
-    }
+    if (!isOn) this.chosen.clear();
+    for (const tile of this.wall.children) this.mark(tile);
     this.drawChips();
     this.drawBasket();
+    if (isLeft) this.chips.querySelector(".choose").focus({ preventScroll: true });
   }
 
   toggle(image, tile) {
-    if (this.chosen.delete(image.id)) delete tile.dataset.chosen;
-    else {
-      this.chosen.set(image.id, image);
-      tile.dataset.chosen = "";
-    }
+    if (!this.chosen.delete(image.id)) this.chosen.set(image.id, image);
+    this.mark(tile);
     this.drawBasket();
+  }
+
+  /** Show on a tile whether it is chosen, and while one chooses tell it to screen readers. */
+  mark(tile) {
+    const isChosen = this.chosen.has(tile.dataset.image);
+    tile.toggleAttribute("data-chosen", isChosen);
+    const frame = tile.querySelector(".frame");
+    frame.role = this.isChoosing ? "checkbox" : null;
+    frame.ariaChecked = this.isChoosing ? String(isChosen) : null;
   }
 
   chooseUpTo(image) {
@@ -325,13 +340,14 @@ export class Gallery {
       await this.deeds.delete(images);
       if (unseen) this.refresh(); // those may be among the counted ones
     };
-    fill(this.basket,
-      h("strong", {}, t(unseen ? "selectedUnseen" : "selected", { count, unseen })),
+    this.tally.textContent = t(unseen ? "selectedUnseen" : "selected", { count, unseen });
+    fillAround(this.tally, [], [
       parts.map(({ href, from, to }) =>
         h("a", { class: "button small", href, download: "atelier.zip" },
           icon("download"), h("span", {}, parts.length > 1 ? t("downloadPart", { from, to }) : t("downloadMany")))),
       button("bin", t("delete"), remove, { kind: "small bad" }),
-      button("close", t("done"), () => this.choose(false), { quiet: true, kind: "small" }));
+      button("close", t("done"), () => this.choose(false), { quiet: true, kind: "small" }),
+    ]);
   }
 }
 
