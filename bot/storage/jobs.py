@@ -34,7 +34,7 @@ from bot.errors import AskedBefore, LimitReached, NotFound, TooManyWaiting
 from bot.storage.database import Database, take_turn
 from bot.storage.generators import GeneratorRow
 from bot.storage.images import ImageRow, Viewer, is_open_to, is_shown_to
-from bot.storage.styles import StyleRow, keep_style
+from bot.storage.styles import StyleRow, free_name, keep_style
 from bot.storage.tables import Base, Number, UtcDateTime
 from bot.wording import Said, as_plain, from_plain
 
@@ -46,6 +46,8 @@ _SERVERS_WAIT = (
     "this server has {waiting} jobs waiting, and {most} may wait; let some finish or cancel one"
 )
 _TOO_MANY_ASKED = "this asks for {count} jobs, and {most} may wait at once; ask for fewer"
+_MEANS_ANOTHER = "{name} is another style by now; what was learned is kept as {kept}."
+_IS_GONE = "There was no style called {name} any more; what was learned is kept under that name."
 _KEYED = text("request_key IS NOT NULL")
 _UNDELIVERED = text("delivered_at IS NULL AND ended_at IS NOT NULL")
 
@@ -93,6 +95,7 @@ class JobRow(Base):
     model: Mapped[str] = mapped_column(String(120))
     seed: Mapped[int] = mapped_column(Number)
     request: Mapped[dict[str, Any]] = mapped_column(JSON)
+    replaces: Mapped[str | None] = mapped_column(String(80))  # picture that its style had before
     parent_image_id: Mapped[str | None] = mapped_column(String(12))
     parent_job_id: Mapped[str | None] = mapped_column(String(12))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -325,7 +328,7 @@ class Jobs:
             if changed:
                 session.add_all(outcome.images)
                 if outcome.style is not None:
-                    await keep_style(session, outcome.style)
+                    await _keep_learnt(session, job_id, outcome.style)
                 if outcome.generator is not None:
                     session.add(outcome.generator)
         return changed
@@ -516,6 +519,24 @@ def _is_attempt(job_id: str, attempt: int) -> ColumnElement[bool]:
 
 def _ended(now: datetime) -> dict[str, Any]:
     return {"ended_at": now, "lease_until": None, "deliver_after": now}
+
+
+async def _keep_learnt(session: AsyncSession, job_id: str, style: StyleRow) -> None:
+    """Keep what a training learned; where its name means another style by now, as `NAME-2`."""
+    await take_turn(session, style.owner_id)
+    replaces = await session.scalar(select(JobRow.replaces).where(JobRow.id == job_id))
+    old = await session.get(StyleRow, (style.owner_id, style.name))
+    if (old.file_key if old else None) not in (replaces, style.file_key):
+        remark = Said(_IS_GONE, name=style.name)
+        if old is not None:
+            kept = await free_name(session, style.owner_id, style.name)
+            remark = Said(_MEANS_ANOTHER, name=style.name, kept=kept)
+            style.name = kept
+        # In place of what was said of the style that it should have replaced.
+        await _change(
+            session, JobRow.id == job_id, reason=str(remark), reason_parts=as_plain(remark)
+        )
+    await keep_style(session, style)
 
 
 async def _change(session: AsyncSession, where: ColumnElement[bool], **values: Any) -> bool:

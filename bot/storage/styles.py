@@ -1,6 +1,7 @@
 """Style references that members keep under a name."""
 
 from datetime import datetime
+from itertools import count
 
 from sqlalchemy import (
     ColumnElement,
@@ -208,6 +209,12 @@ async def keep_style(session: AsyncSession, row: StyleRow) -> None:
         )
         await session.execute(shares)
     await session.merge(row)
+
+
+async def free_name(session: AsyncSession, owner_id: int, name: str) -> str:
+    """A name like another one that no style of an owner has: `wave-2` for `wave`."""
+    names = set(await session.scalars(select(StyleRow.name).where(StyleRow.owner_id == owner_id)))
+    return next(one for one in (f"{name[:36]}-{n}" for n in count(2)) if one not in names)
 
 
 async def _own(

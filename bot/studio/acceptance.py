@@ -118,6 +118,8 @@ class Acceptance:
                 await self._files.put(key, data)
             row = self._row(caller, commission, stored, destination, terms.limits)
             row.request_key, row.request_place = destination.key or None, len(new)
+            if isinstance(commission.request, TrainStyle):
+                row.replaces = await self._house.style_key(caller, commission.request.name)
             new.append(NewJob(row, tuple(files)))
         await self._jobs.add(
             new,

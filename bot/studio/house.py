@@ -196,6 +196,13 @@ class House:
         guilds = await self._styles.guilds_of(caller.owner_id, name)
         return Lost(sharing=bool(guilds), lesson=bool(old.learnt_key))
 
+    async def style_key(self, caller: Caller, name: str) -> str | None:
+        """The file of the picture that the caller keeps under a name; None where there is none."""
+        try:
+            return (await self._styles.own(caller.owner_id, name)).file_key
+        except NotFound:
+            return None
+
     async def free_style_name(self, caller: Caller, name: str) -> str:
         """The name under which a style of the caller's will be kept.
 

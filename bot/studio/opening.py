@@ -131,6 +131,7 @@ async def open_studio(
             jobs=jobs,
             files=files,
             gallery=gallery,
+            house=house,
             catalogue=engine.catalogue,
             acceptance=acceptance,
             ingredients=ingredients,

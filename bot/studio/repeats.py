@@ -34,7 +34,7 @@ from bot.studio.asking import (
 from bot.studio.codec import UnreadableRequest, decode_request, file_keys
 from bot.studio.contract import Blending, Caller, Destination, Operation
 from bot.studio.gallery import Gallery
-from bot.studio.house import Terms
+from bot.studio.house import House, Terms
 from bot.studio.ingredients import Ingredients
 from bot.studio.pictures import JOB_KEY
 from bot.studio.restyling import STYLE_MODEL
@@ -53,6 +53,7 @@ from engine.api import (
     StyleReference,
     Stylize,
     TrainGan,
+    TrainStyle,
     image_of,
     read_parameters,
 )
@@ -74,6 +75,7 @@ class Repeats:
         jobs: Jobs,
         files: ImageFiles,
         gallery: Gallery,
+        house: House,
         catalogue: Catalogue,
         acceptance: Acceptance,
         ingredients: Ingredients,
@@ -82,6 +84,7 @@ class Repeats:
         self._jobs = jobs
         self._files = files
         self._gallery = gallery
+        self._house = house
         self._catalogue = catalogue
         self._acceptance = acceptance
         self._ingredients = ingredients
@@ -153,6 +156,7 @@ class Repeats:
             prompt = without_flags(parent.prompt, "seed")
             request = _anew(commission.request, parent)
             commission = replace(commission, request=request, prompt=prompt)
+            commission = await self._learnt_again(caller, commission, is_own=is_own)
         return await self._acceptance.accept_one(caller, commission, destination, terms)
 
     async def make_again(self, caller: Caller, picture: bytes, destination: Destination) -> JobRow:
@@ -334,11 +338,12 @@ class Repeats:
             request = await self._stored_request(parent)
         except NotFound:
             return None
-        if not await self._is_own(caller, parent):
+        is_own = await self._is_own(caller, parent)
+        if not is_own:
             request = _as_shown(request, await self._gallery.shown_of(caller, parent))
         if isinstance(request, TrainGan):
             request = replace(request, is_ending=False)  # it goes on where it was
-        return Commission(
+        commission = Commission(
             request=request,
             prompt=parent.prompt,
             model=parent.model,
@@ -348,6 +353,29 @@ class Repeats:
             parent_job_id=parent.id,
             is_relaxed=_is_relaxed(parent),
         )
+        return await self._learnt_again(caller, commission, is_own=is_own)
+
+    async def _learnt_again(
+        self, caller: Caller, commission: Commission, *, is_own: bool
+    ) -> Commission:
+        """A job that is run again; of a style's training with what that name loses by it.
+
+        Raises:
+            NotAllowed: the style is somebody else's.
+            NameTaken: the name means a style that was learnt from another picture.
+            LimitReached: the caller keeps too many styles for one more.
+        """
+        request = commission.request
+        if not isinstance(request, TrainStyle):
+            return commission
+        if not is_own:
+            raise NotAllowed(
+                "this style was learned for somebody else; "
+                "have a picture of your own learned (/style train)"
+            )
+        name = await self._house.free_style_name(caller, request.name)
+        lost = await self._house.lost_by(caller, name, request.style, replacing=False)
+        return replace(commission, remark=lost.remark)
 
     def _described(
         self, caller: Caller, parameters: GenerationParameters, terms: Terms

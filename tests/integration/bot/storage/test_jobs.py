@@ -6,8 +6,10 @@ from datetime import timedelta
 import pytest
 
 from bot.errors import AskedBefore, LimitReached, NotFound, TooManyWaiting
+from bot.storage.database import Database
 from bot.storage.images import Images, Viewer
 from bot.storage.jobs import Held, Jobs, NewJob, Outcome
+from bot.storage.styles import StyleRow, Styles
 from tests.rows import NOON, image_row, new_job
 
 LATER = NOON + timedelta(minutes=1)
@@ -100,6 +102,23 @@ async def test_a_finished_job_and_its_images_are_committed_together(jobs: Jobs, 
         await jobs.finish(job_id, 1, Outcome(images=twins, device_s=1.0), now=LATER)
     assert (await jobs.by_id(job_id)).state == "running"
     assert (await images.of_jobs(Viewer(1, None), [job_id]))[job_id] == []
+
+
+@pytest.mark.parametrize(
+    ("replaces", "names"), [(None, ["wave", "wave-2", "wave-3"]), ("older", ["wave", "wave-2"])]
+)
+async def test_what_was_learned_replaces_the_picture_that_was_meant_alone(
+    jobs: Jobs, database: Database, replaces: str | None, names: list[str]
+) -> None:
+    styles, values = Styles(database), {"owner_id": 1, "created_at": NOON}
+    for name in ("wave", "wave-2"):
+        await styles.save(StyleRow(name=name, file_key="older", **values))
+    job_id = await claimed(jobs, operation="train-style", replaces=replaces)
+    style = StyleRow(name="wave", file_key="newer", learnt_key="lesson", **values)
+    assert await jobs.finish(job_id, 1, Outcome(images=[], style=style, device_s=1), now=LATER)
+    kept = await styles.usable(1, None)
+    assert [row.name for row in kept] == names
+    assert [row.name for row in kept if row.learnt_key] == [names[-1] if not replaces else "wave"]
 
 
 async def test_a_cancelled_job_stays_cancelled(jobs: Jobs) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import pytest
@@ -18,6 +18,7 @@ from bot.studio.contract import (
     Preferences,
     Restyling,
     StyleChoice,
+    StyleView,
 )
 from bot.studio.repeats import STRONG_STRENGTH
 from bot.studio.studio import Atelier
@@ -500,6 +501,65 @@ async def test_a_shared_style_that_learns_another_picture_is_shared_no_more_and_
     again = await studio.train_style(MEMBER, "wave", picture((20, 20)), WEB, replacing=True)
     assert "shared with nobody any more" in (await ended(studio, again)).reason
     assert all(style.is_preset for style in await studio.styles(OTHER))
+
+
+def own_styles(styles: Iterable[StyleView]) -> dict[str, tuple[bool, bool]]:
+    """Of each style that is kept whether it is learnt, and shared here."""
+    return {one.name: (one.is_trained, one.is_shared) for one in styles if not one.is_preset}
+
+
+async def test_what_is_learned_replaces_no_style_that_was_kept_meanwhile(
+    studio: Atelier, engine: FakeEngine
+) -> None:
+    engine.stuck = True
+    await studio.save_style(MEMBER, "gone", picture())
+    jobs = [
+        await studio.train_style(MEMBER, name, picture(), WEB) for name in ("wave", "gone", "new")
+    ]
+    await studio.save_style(MEMBER, "wave", picture((20, 20)))
+    await studio.share_style(MEMBER, "wave", on=True)
+    await studio.delete_style(MEMBER, "gone")
+    engine.stuck = False
+    told = [(await ended(studio, job)).reason for job in jobs]
+    assert told == [
+        "wave is another style by now; what was learned is kept as wave-2.",
+        "There was no style called gone any more; what was learned is kept under that name.",
+        "",
+    ]
+    assert own_styles(await studio.styles(MEMBER)) == {
+        "gone": (True, False),
+        "new": (True, False),
+        "wave": (False, True),
+        "wave-2": (True, False),
+    }
+
+
+async def test_a_training_that_is_run_again_takes_nothing_from_a_newer_style_unasked(
+    studio: Atelier,
+) -> None:
+    job = await ended(studio, await studio.train_style(MEMBER, "wave", picture(), WEB))
+    sheet = await studio.image_png(MEMBER, job.images[0].id)
+    newer = await studio.train_style(MEMBER, "wave", picture((20, 20)), WEB, replacing=True)
+    await ended(studio, newer)
+    for attempt in (studio.reroll(MEMBER, job.id, WEB), studio.make_again(MEMBER, sheet, WEB)):
+        with pytest.raises(NameTaken, match="wave was learned from another picture"):
+            await attempt
+    await studio.delete_style(MEMBER, "wave")
+    await studio.save_style(MEMBER, "wave", picture((20, 20)))
+    await studio.share_style(MEMBER, "wave", on=True)
+    again = await ended(studio, await studio.reroll(MEMBER, job.id, WEB))
+    assert "shared with nobody any more" in again.reason
+    assert own_styles(await studio.styles(MEMBER)) == {"wave": (True, False)}
+
+
+async def test_what_was_learned_for_somebody_else_is_not_learned_again(studio: Atelier) -> None:
+    job = await ended(studio, await studio.train_style(MEMBER, "wave", picture(), WEB))
+    await studio.publish(MEMBER, job.images[0].id, is_private=False)
+    sheet = await studio.image_png(OTHER, job.images[0].id)
+    for attempt in (studio.reroll(OTHER, job.id, WEB), studio.make_again(OTHER, sheet, WEB)):
+        with pytest.raises(NotAllowed, match="learned for somebody else"):
+            await attempt
+    assert own_styles(await studio.styles(OTHER)) == {}
 
 
 async def test_a_training_waits_for_all_else_and_can_be_cancelled(
