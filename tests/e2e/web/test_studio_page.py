@@ -33,16 +33,31 @@ async def until(page, condition):
 
 
 async def drop(page, data, name="picture.png", kind="image/png"):
-    """Drop a picture on the page, as from a folder."""
-    await page.evaluate(
+    """Drop a picture on the page, as from a folder; True: the page has taken it."""
+    return await page.evaluate(
         """async ([bytes, name, type]) => {
             const transfer = new DataTransfer();
             transfer.items.add(new File([new Uint8Array(bytes)], name, { type }));
             const options = { dataTransfer: transfer, bubbles: true, cancelable: true };
-            for (const kind of ["dragenter", "drop"])
-                window.dispatchEvent(new DragEvent(kind, options));
+            window.dispatchEvent(new DragEvent("dragenter", options));
+            return !window.dispatchEvent(new DragEvent("drop", options));
         }""",
         [list(data), name, kind],
+    )
+
+
+async def paste(page, selector, text):
+    """Paste words and a picture where one writes; True: the page has taken the picture."""
+    return await page.evaluate(
+        """([selector, text]) => {
+            const clipboardData = new DataTransfer();
+            clipboardData.setData("text/plain", text);
+            clipboardData.items.add(new File([""], "image.png", { type: "image/png" }));
+            const options = { clipboardData, bubbles: true, cancelable: true };
+            const place = document.querySelector(selector);
+            return !place.dispatchEvent(new ClipboardEvent("paste", options));
+        }""",
+        [selector, text],
     )
 
 
@@ -419,6 +434,23 @@ async def test_a_dropped_picture_becomes_an_image_prompt(page, engine, artefacts
     await make_and_wait(page, "a fox --images 1")
     assert type(engine.requests[-1]).__name__ == "ImageToImage"
     await expect(page.locator(".attached .chip")).to_have_count(0)
+
+
+async def test_a_dropped_file_that_is_no_picture_is_told_of_and_never_opened(page):
+    assert await drop(page, b"hello", "note.txt", "text/plain")
+    await expect(page.locator(".notice")).to_have_text("That is no picture the studio can use.")
+    await expect(page.locator(".veil")).to_be_hidden()
+
+
+async def test_words_are_pasted_as_words_also_where_a_picture_of_them_comes_along(page):
+    dialog = page.get_by_role("dialog", name="What is this picture for?")
+    assert not await paste(page, "#prompt", "a fox in snow")
+    await expect(dialog).to_have_count(0)
+    for place, text in (("body", "a fox in snow"), ("#prompt", ""), ("#prompt", "image.png")):
+        assert await paste(page, place, text)
+        await expect(dialog).to_be_visible()
+        await page.keyboard.press("Escape")
+        await expect(dialog).to_have_count(0)
 
 
 async def test_a_dropped_picture_of_ours_tells_how_it_was_made(page, address):

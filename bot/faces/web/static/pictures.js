@@ -26,14 +26,15 @@ export function receivePictures(use) {
   addEventListener("drop", (event) => {
     depth = 0;
     veil.hidden = true;
+    if (!carries(event)) return;
+    event.preventDefault(); // or the browser would open what it is
     const file = pictureIn(event.dataTransfer);
-    if (!file) return;
-    event.preventDefault();
-    askWhatFor(file, use);
+    if (file) askWhatFor(file, use);
+    else notice(t("noPicture"));
   });
   addEventListener("paste", (event) => {
     const file = pictureIn(event.clipboardData);
-    if (!file) return;
+    if (!file || isWriting(event, file)) return;
     event.preventDefault();
     askWhatFor(file, use);
   });
@@ -52,6 +53,12 @@ export function pickPicture(use) {
 
 function pictureIn(transfer) {
   return [...(transfer?.files ?? [])].find((file) => file.type.startsWith("image/") || isVideo(file));
+}
+
+/** Whether words are pasted where one writes: office programs copy a picture of them, too, file managers a picture's name. */
+function isWriting(event, file) {
+  const text = event.clipboardData.getData("text/plain").trim();
+  return text && !text.endsWith(file.name) && event.target.matches(":read-write");
 }
 
 function isVideo(file) {

@@ -127,6 +127,7 @@ const WORDS = {
   "op-morph": ["Morphed", "渐变动画"],
 
   dropHere: ["Drop the picture", "松开以放下图片"],
+  noPicture: ["That is no picture the studio can use.", "这不是画室能用的图片。"],
   whatFor: ["What is this picture for?", "这张图片用来做什么？"],
   forPrompt: ["Image prompt", "参考图"],
   forPromptHint: ["Start from it: the words change it", "以它为起点，用文字改变它"],
