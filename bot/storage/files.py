@@ -13,11 +13,11 @@ import hashlib
 import logging
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from bot.errors import NotFound, StorageUnavailable
 
@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 THUMBNAIL_SUFFIX = ".thumb.webp"
 _UNFINISHED = ".new-"
+
+LetGo: TypeAlias = Callable[[Collection[str]], Awaitable[None]]
 
 
 class DiskFull(StorageUnavailable):
@@ -69,6 +71,10 @@ class ImageFiles(Protocol):
             StorageUnavailable: they can't be listed now.
         """
         ...
+
+
+async def leave(_keys: Collection[str]) -> None:
+    """A `LetGo` that removes nothing: what is unused is swept some day."""
 
 
 def content_key(data: bytes, suffix: str = "png") -> str:

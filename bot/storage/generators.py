@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from bot.errors import NotFound
 from bot.storage.database import Database
+from bot.storage.files import LetGo, leave
 from bot.storage.tables import Base, Number, UtcDateTime
 from bot.wording import Said
 
@@ -38,8 +39,10 @@ class GeneratorRow(Base):
 class Generators:
     """Reads and changes generators. A place is a guild, or else a member outside of any."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, let_go: LetGo = leave) -> None:
+        """`let_go` is told of files that a generator needs no more, though others may."""
         self._database = database
+        self._let_go = let_go
 
     async def usable(self, owner_id: int, guild_id: int | None) -> Sequence[GeneratorRow]:
         """All generators of a place, by name."""
@@ -60,8 +63,11 @@ class Generators:
 
     async def remove(self, generator_id: str) -> None:
         """Forget a generator; an unknown one is no error."""
+        one = delete(GeneratorRow).where(GeneratorRow.id == generator_id)
+        files = one.returning(GeneratorRow.weights_key, GeneratorRow.sheet_key)
         async with self._database.writing() as session:
-            await session.execute(delete(GeneratorRow).where(GeneratorRow.id == generator_id))
+            keys = {key for row in await session.execute(files) for key in row}
+        await self._let_go(keys)
 
 
 def _of_place(owner_id: int, guild_id: int | None) -> ColumnElement[bool]:

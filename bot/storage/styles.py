@@ -20,6 +20,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from bot.errors import NameTaken, NotFound
 from bot.storage.database import Database, take_turn
+from bot.storage.files import LetGo, leave
 from bot.storage.tables import Base, Number, UtcDateTime
 from bot.wording import Said
 
@@ -62,13 +63,16 @@ class StyleShareRow(Base):
 class Styles:
     """Reads and changes style references."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, let_go: LetGo = leave) -> None:
+        """`let_go` is told of files that a style needs no more, though others may."""
         self._database = database
+        self._let_go = let_go
 
     async def save(self, row: StyleRow) -> None:
         """Keep a style, in place of an older one of the same owner and name."""
         async with self._database.writing() as session:
-            await keep_style(session, row)
+            keys = await keep_style(session, row)
+        await self._let_go(keys)
 
     async def named(self, owner_id: int, guild_id: int | None, name: str) -> StyleRow:
         """The member's own style of that name, else one shared with the guild.
@@ -190,14 +194,16 @@ class Styles:
         """Forget a member's own style; an unknown one is no error."""
         own = delete(StyleRow).where(StyleRow.owner_id == owner_id, StyleRow.name == name)
         async with self._database.writing() as session:
-            await session.execute(own)
+            gone = await session.execute(own.returning(StyleRow.file_key, StyleRow.learnt_key))
+            keys = {key for row in gone for key in row if key is not None}
+        await self._let_go(keys)
 
 
-async def keep_style(session: AsyncSession, row: StyleRow) -> None:
+async def keep_style(session: AsyncSession, row: StyleRow) -> set[str]:
     """Keep a style, in place of an older one of the same owner and name.
 
     Another picture is shared with nobody, and nothing was learnt from it; with the same picture
-    both stay.
+    both stay. Returns the files that it needs no more.
     """
     await take_turn(session, row.owner_id)
     old = await session.get(StyleRow, (row.owner_id, row.name))
@@ -208,7 +214,9 @@ async def keep_style(session: AsyncSession, row: StyleRow) -> None:
             StyleShareRow.owner_id == row.owner_id, StyleShareRow.name == row.name
         )
         await session.execute(shares)
+    had = (old.file_key, old.learnt_key) if old is not None else ()
     await session.merge(row)
+    return {key for key in had if key is not None} - {row.file_key, row.learnt_key}
 
 
 async def free_name(session: AsyncSession, owner_id: int, name: str) -> str:

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from bot.errors import StorageUnavailable
@@ -92,6 +93,16 @@ class Janitor:
         for key in keys:
             await self._remove(thumbnail_key(key))
         return removed
+
+    async def let_go(self, keys: Collection[str]) -> None:
+        """Remove those of some files that nothing needs any more; a `bot.storage.files.LetGo`.
+
+        Where the storage is away they are swept later.
+        """
+        begun = self._now()
+        with suppress(StorageUnavailable):
+            unused = await self._purging.unused(list(keys))
+            await self.free(unused, written_before=begun)
 
     async def _remove(self, key: str, *, written_before: datetime | None = None) -> bool:
         """Remove a file; False where it can't be, which must not keep the others."""

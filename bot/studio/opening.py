@@ -86,11 +86,13 @@ async def open_studio(
         lock = scheduler_lock(database)
         stack.push_async_callback(lock.release)
         jobs, images, pictures = Jobs(database), Images(database), Pictures(files)
+        purging = Purging(database)
+        janitor = Janitor(purging, files, now, jobs_kept=jobs_kept)
         gallery = Gallery(images, pictures, now)
         house = House(
             Members(database),
             Guilds(database),
-            Styles(database),
+            Styles(database, janitor.let_go),
             files,
             engine.catalogue,
             limits,
@@ -100,7 +102,7 @@ async def open_studio(
             jobs=jobs,
             images=images,
             pictures=pictures,
-            generators=Generators(database),
+            generators=Generators(database, janitor.let_go),
             files=files,
             catalogue=engine.catalogue,
             now=now,
@@ -137,8 +139,6 @@ async def open_studio(
             ingredients=ingredients,
             wildcards=wildcards,
         )
-        purging = Purging(database)
-        janitor = Janitor(purging, files, now, jobs_kept=jobs_kept)
         studio = Atelier(
             parts=Parts(engine, jobs, Attempts(files, pictures, training, now), lock, now),
             database=database,

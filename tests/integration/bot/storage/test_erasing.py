@@ -10,7 +10,7 @@ from bot.errors import NotFound
 from bot.storage.belongings import belongings_of
 from bot.storage.database import Database
 from bot.storage.files import ImageFolder, content_key, thumbnail_key
-from bot.storage.generators import GeneratorRow
+from bot.storage.generators import GeneratorRow, Generators
 from bot.storage.images import FavouriteRow, ImageFilter, ImageRow, Images, TagRow, Viewer
 from bot.storage.jobs import JobFileRow, JobRow, Jobs, NewJob, Outcome
 from bot.storage.members import MemberRow, Members
@@ -145,6 +145,38 @@ async def test_the_janitor_forgets_old_jobs_with_their_uploads_where_it_is_told_
     for name in (key, thumbnail_key(key)):
         with pytest.raises(NotFound):
             await files.read(name)
+
+
+async def test_files_of_a_deleted_style_or_generator_go_with_it_unless_somebody_needs_them(
+    database: Database, jobs: Jobs, tmp_path: Path
+) -> None:
+    files = ImageFolder(tmp_path)
+    keys = ("astyle", "aweights", "asheet", "bstyle", "bother", "blesson")
+    for key in keys:
+        await files.put(key, b"picture")
+    later = datetime.now(UTC) + timedelta(minutes=1)
+    let_go = Janitor(Purging(database), files, lambda: later).let_go
+    styles, generators = Styles(database, let_go), Generators(database, let_go)
+    for owner_id, mark in ((ALICE, "a"), (BOB, "b")):
+        await furnish(database, owner_id, mark)
+    await jobs.add([NewJob(job_row(), ("asheet",))])
+    await styles.remove(ALICE, "w")
+    await generators.remove(f"generator{ALICE}")
+
+    async def save(file_key: str, learnt_key: str | None = None) -> None:
+        values = {"owner_id": BOB, "name": "w", "created_at": NOON}
+        await styles.save(StyleRow(file_key=file_key, learnt_key=learnt_key, **values))
+
+    await save("bstyle", "blesson")
+    assert await _left(files, keys) == ["asheet", "bstyle", "bother", "blesson"]
+    await save("bother")
+    assert await _left(files, keys) == ["asheet", "bother"]
+
+
+async def _left(files: ImageFolder, keys: tuple[str, ...]) -> list[str]:
+    """Those of some keys under which there is a file."""
+    there = await files.keys(written_before=datetime.now(UTC) + timedelta(minutes=1))
+    return [key for key in keys if key in there]
 
 
 async def test_a_file_that_is_put_again_while_it_is_freed_stays(

@@ -95,6 +95,20 @@ async def test_who_has_nothing_gets_an_empty_record(studio: Atelier) -> None:
     assert (told["jobs"], told["styles"], told["defaults"], files) == ([], [], {}, {})
 
 
+async def test_no_picture_of_a_deleted_or_replaced_style_stays(
+    studio: Atelier, tmp_path: Path
+) -> None:
+    await studio.save_style(MEMBER, "wave", picture())
+    await studio.save_style(OTHER, "wave", picture())
+    [kept] = files_in(tmp_path / "images")
+    await studio.save_style(MEMBER, "wave", picture((60, 60)))
+    assert len(files_in(tmp_path / "images")) == 2
+    await studio.delete_style(MEMBER, "wave")
+    assert files_in(tmp_path / "images") == {kept}, "it is the other one's, too"
+    await studio.delete_style(OTHER, "wave")
+    assert files_in(tmp_path / "images") == set()
+
+
 async def test_an_erased_member_is_gone_with_all_files_that_nobody_else_needs(
     studio: Atelier, tmp_path: Path
 ) -> None:
