@@ -1,6 +1,6 @@
 """One pass through a network: what to do when there is too little memory, an error, or NaN.
 
-out of memory   fewer rows are tried; only a batch of one row fails
+out of memory   fewer rows are tried; one row gets a second try without the other models
 an error        each call is tried alone, so that the guilty one fails alone
 NaN             the calls whose rows they are fail
 """
@@ -21,8 +21,15 @@ from engine.errors import ModelUnavailable, NotANumber, OutOfMemory, UnknownMode
 
 log = logging.getLogger(__name__)
 
-# What torch's allocator of the CPU says, on Windows and elsewhere; it has no class of its own.
-_REFUSED = ("not enough memory", "can't allocate memory")
+# What has no class of its own: torch's allocator of the CPU, on Windows and elsewhere, then CUDA
+# and its libraries where they ask the device for memory themselves.
+_REFUSED = (
+    "not enough memory",
+    "can't allocate memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "ALLOCATION_FAILED",
+)
 _OF_THE_MODEL = (ModelUnavailable, UnknownModel, Unsupported)  # errors that all calls share
 
 
@@ -39,6 +46,10 @@ class Executor(Protocol):
 
     def fetch(self, network: NetworkRef) -> Future[Any] | None:
         """Fetch what is not on this machine of a model, beside all passes; None if all of it is."""
+        ...
+
+    def clear(self, keep: str = "") -> None:
+        """Give up all models in memory but the one of that name."""
         ...
 
     def kept(self) -> tuple[int, tuple[str, ...]]:
@@ -75,10 +86,14 @@ def compute(executor: Executor, calls: Sequence[Call]) -> Outcome | None:
     outcome = _attempt(executor, calls)
     if isinstance(outcome, list):
         return Outcome(outcome, is_one_pass=True)
-    if isinstance(outcome, OutOfMemory) and _can_be_fewer(calls):
+    if isinstance(outcome, OutOfMemory):
         log.warning("too little memory for %d calls of %s", len(calls), calls[0].batch_key)
-        _free_memory()
-        return None
+        if _can_be_fewer(calls):
+            _free_memory()
+            return None
+        outcome = _attempt_with_all_memory(executor, calls[0])
+        if isinstance(outcome, list):
+            return Outcome(outcome, is_one_pass=False)
     if len(calls) == 1 or isinstance(outcome, _OF_THE_MODEL):
         return Outcome([outcome for _ in calls], is_one_pass=False)
     # Nothing has been handed back yet, so each can be tried again.
@@ -90,6 +105,14 @@ def compute(executor: Executor, calls: Sequence[Call]) -> Outcome | None:
 def _can_be_fewer(calls: Sequence[Call]) -> bool:
     first = calls[0]
     return len(calls) > 1 or (batching.can_be_cut(first) and batching.row_count(first) > 1)
+
+
+def _attempt_with_all_memory(executor: Executor, call: Call) -> list[Any] | Exception:
+    """Try what can't be less once more, without the models that it does not need."""
+    network = getattr(call, "network", None)
+    executor.clear(keep=network.model if isinstance(network, NetworkRef) else "")
+    _free_memory()
+    return _attempt(executor, [call])
 
 
 def _attempt(executor: Executor, calls: Sequence[Call]) -> list[Any] | Exception:

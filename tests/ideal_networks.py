@@ -74,6 +74,9 @@ class IdealNetworks:
         self.passes = []
         self.attempts = 0
 
+    def clear(self, keep=""):
+        pass
+
     def kept(self):
         return 0, ("base",)
 

@@ -159,10 +159,11 @@ class Shelf:
                 case _:
                     return self._pass(calls)
 
-    def clear(self) -> None:
-        """Give up all models."""
+    def clear(self, keep: str = "") -> None:
+        """Give up all models in memory but the one of that name."""
         for name in self._ledger.names():
-            self._give_up(name)
+            if name != keep:
+                self._give_up(name)
 
     def _pass(self, calls: Sequence[Call]) -> list[Tensor]:
         """Join the rows, compute, and part them again."""

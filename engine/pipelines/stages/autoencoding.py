@@ -1,5 +1,7 @@
 """Pixels to latents and back: large pictures in tiles, so that a pass takes a bounded memory.
 
+Smaller ones go in tiles too where there is too little memory for them whole.
+
 A tile's inner edges count for nothing as far as a convolution would look beyond them, so that our
 own autoencoder draws no seam at all; others, that look at the whole, blend over the overlap.
 """
@@ -11,6 +13,7 @@ import torch
 from torch import Tensor
 
 from engine.calls import Call, Decode, Encode, NetworkRef
+from engine.errors import OutOfMemory
 from engine.pipelines.stages.tiling import Grid, Mosaic, Tile, tiles_of
 
 AT_ONCE = 2**20  # pixels of one call
@@ -23,30 +26,48 @@ def encoded(network: NetworkRef, pixels: Tensor, scale: int) -> Tensors:
     """Latents (B, C, h, w) of pixels (B, 3, h * scale, w * scale)."""
     rows: list[Tensor] = []
     for chunk in _chunks(pixels, 1):
+        latents: Tensor | None = None
         if _is_small(chunk, 1) or network.tile:
-            rows += [(yield Encode(network, chunk))]
-        else:
-            rows += [(yield from _encoded_in_tiles(network, chunk, scale))]
+            latents = yield from _whole(Encode(network, chunk))
+        if latents is None:
+            latents = yield from _encoded_in_tiles(network, chunk, scale)
+        rows.append(latents)
     return torch.cat(rows)
 
 
 def decoded(network: NetworkRef, latents: Tensor, scale: int) -> Tensors:
     """Pixels (B, 3, h * scale, w * scale) of latents (B, C, h, w), for few enough rows."""
+    pixels: Tensor | None = None
     if _is_small(latents, scale) or network.tile:
-        whole: Tensor = yield Decode(network, latents)
-        return whole
-    return (yield from _decoded_in_tiles(network, latents, scale))
+        pixels = yield from _whole(Decode(network, latents))
+    if pixels is None:
+        pixels = yield from _decoded_in_tiles(network, latents, scale)
+    return pixels
+
+
+def _whole(call: Encode | Decode) -> Generator[Call, Any, Tensor | None]:
+    """The result of a call; None where there is too little memory and tiles may do with it."""
+    try:
+        whole: Tensor = yield call
+    except OutOfMemory:
+        if call.network.tile:  # its edges meet, and tiles would part them
+            raise
+        return None
+    return whole
 
 
 def _encoded_in_tiles(network: NetworkRef, pixels: Tensor, scale: int) -> Tensors:
-    height, width = (side // scale for side in pixels.shape[2:])
-    mosaic: Mosaic | None = None
-    for tile in tiles_of(height, width, GRID):
-        part = yield Encode(network, _cut(pixels, tile, scale))
-        mosaic = mosaic or Mosaic(height, width, 1, part.shape[1])
-        mosaic.add(tile, part[0])
-    assert mosaic is not None
-    return mosaic.picture()[None]
+    rows: list[Tensor] = []
+    for row in pixels:
+        height, width = (side // scale for side in row.shape[1:])
+        mosaic: Mosaic | None = None
+        for tile in tiles_of(height, width, GRID):
+            part = yield Encode(network, _cut(row[None], tile, scale))
+            mosaic = mosaic or Mosaic(height, width, 1, part.shape[1])
+            mosaic.add(tile, part[0])
+        assert mosaic is not None
+        rows.append(mosaic.picture())
+    return torch.stack(rows)
 
 
 def _decoded_in_tiles(network: NetworkRef, latents: Tensor, scale: int) -> Tensors:

@@ -44,6 +44,9 @@ class Witness:
     def fetch(self, network):
         return self.shelf.fetch(network)
 
+    def clear(self, keep=""):
+        self.shelf.clear(keep)
+
     def kept(self):
         return self.shelf.kept()
 

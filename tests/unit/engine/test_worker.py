@@ -227,7 +227,36 @@ def test_only_a_batch_of_one_row_fails_for_lack_of_memory(reports):
     worker.obey(1, Start(a_request(image_count=8)))
     finish(worker)
     assert isinstance(reports.ending(1).error, OutOfMemory)
-    assert networks.attempts == 1 + 4  # the text, then 8, 4, 2 and 1 rows
+    assert networks.attempts == 1 + 5  # the text, then 8, 4, 2 and 1 rows, and 1 once more
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB"),
+        RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be reported later"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
+    ],
+)
+def test_one_row_that_finds_too_little_memory_gets_that_of_the_other_models(error, reports):
+    class Crowded(IdealNetworks):
+        others = ("another", "a third")
+
+        def clear(self, keep=""):
+            assert keep == NETWORK.model
+            self.others = ()
+
+        def denoise(self, calls):
+            if self.others:
+                raise error
+            return super().denoise(calls)
+
+    networks = Crowded()
+    worker = a_worker(reports, networks)
+    worker.obey(1, Start(a_request(image_count=2)))
+    finish(worker)
+    assert reports.images(1) == alone(a_request(image_count=2))
 
 
 def test_a_call_that_cannot_be_cut_fails_at_once_for_lack_of_memory(reports, networks):

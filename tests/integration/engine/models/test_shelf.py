@@ -209,6 +209,8 @@ def test_models_that_fit_together_stay_together(shelf_of, info_of):
     for name in ("sd1", "sd1-v", "sd1"):
         shelf.execute([Facts(NetworkRef(name))])
     assert shelf.kept()[1] == ("sd1-v", "sd1")
+    shelf.clear(keep="sd1-v")
+    assert shelf.kept()[1] == ("sd1-v",)
     shelf.clear()
     assert shelf.kept() == (0, ())
 

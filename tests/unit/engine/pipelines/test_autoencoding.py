@@ -5,6 +5,7 @@ import torch
 
 from engine import calls
 from engine.calls import NetworkRef
+from engine.errors import OutOfMemory
 from engine.networks.vae import Vae, VaeConfig
 from engine.pipelines.stages import autoencoding
 from engine.pipelines.stages.autoencoding import GRID
@@ -27,17 +28,21 @@ def vae():
     return vae
 
 
-def run(vae, work, sizes=None):
+def run(vae, work, sizes=None, most_pixels=10**9):
     answer = None
     while True:
         try:
-            call = work.send(answer)
+            call = work.send(answer) if not isinstance(answer, Exception) else work.throw(answer)
         except StopIteration as end:
             return end.value
-        rows = call.pixels if isinstance(call, calls.Encode) else call.latents
+        is_encode = isinstance(call, calls.Encode)
+        rows = call.pixels if is_encode else call.latents
         if sizes is not None:
             sizes.append(tuple(rows.shape))
-        answer = vae.encode(rows) if isinstance(call, calls.Encode) else vae.decode(rows)
+        if rows[:, 0].numel() * (1 if is_encode else SCALE**2) > most_pixels:
+            answer = OutOfMemory("too many pixels")
+        else:
+            answer = vae.encode(rows) if is_encode else vae.decode(rows)
 
 
 def picture(height=640, width=1088, rows=1):
@@ -91,3 +96,21 @@ def test_a_picture_whose_edges_meet_is_not_cut(vae, small):
     sizes = []
     run(vae, autoencoding.encoded(NetworkRef("vae", tile=True), picture(), SCALE), sizes)
     assert sizes == [(1, 3, 640, 1088)]
+
+
+def test_what_finds_too_little_memory_whole_goes_through_in_tiles(vae):
+    pixels, most = picture(rows=2), 512 * 512
+    latents = run(vae, autoencoding.encoded(NETWORK, pixels, SCALE), most_pixels=most)
+    torch.testing.assert_close(latents, vae.encode(pixels), atol=2e-5, rtol=1e-4)
+    tiled = run(vae, autoencoding.decoded(NETWORK, latents, SCALE), most_pixels=most)
+    torch.testing.assert_close(tiled, vae.decode(latents), atol=2e-5, rtol=0)
+
+
+def test_what_finds_too_little_memory_even_in_tiles_or_is_never_cut_fails(vae):
+    pixels, seamless = picture(), NetworkRef("vae", tile=True)
+    with pytest.raises(OutOfMemory):
+        run(vae, autoencoding.encoded(NETWORK, pixels, SCALE), most_pixels=1000)
+    sizes = []
+    with pytest.raises(OutOfMemory):
+        run(vae, autoencoding.encoded(seamless, pixels, SCALE), sizes, most_pixels=512 * 512)
+    assert len(sizes) == 1
