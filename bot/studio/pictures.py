@@ -10,6 +10,7 @@ from bot.storage.files import ImageFiles, content_key, thumbnail_key
 from bot.storage.images import ImageRow
 from bot.studio import restyling
 from bot.studio.contract import Operation
+from bot.wording import Said
 from engine.api import (
     VIDEO_SUFFIX,
     Blend,
@@ -40,6 +41,7 @@ from engine.api import (
 
 THUMBNAIL_SIDE = 384  # pixels
 MAX_ALT_TEXT = 1024  # characters, Discord's limit
+WORDLESS = Said("a picture")  # what one without words shows
 PICTURE = "picture"  # a look without a name, in the parameters
 JOB_KEY = "Atelier job"  # in the parameters: whose record says more than they do
 
@@ -123,25 +125,42 @@ class Pictures:
 
 def alt_text(prompt: str, operation: Operation) -> str:
     """What a picture shows, for those who can't see it; `prompt` as typed."""
-    words = " ".join(shown_words(prompt).split()) or "a picture"
+    words = " ".join(shown_words(prompt).split()) or str(WORDLESS)
+    text = str(_showing(words, operation))
+    return text if len(text) <= MAX_ALT_TEXT else text[: MAX_ALT_TEXT - 1] + "…"
+
+
+def recalled(kept: str, operation: Operation) -> str:
+    """An alt text as it was kept, which remembers again how it was made."""
+    beginning = _showing("", operation)
+    if not kept.startswith(beginning):
+        return kept  # of an older version
+    return _showing(kept.removeprefix(beginning), operation)
+
+
+def _showing(words: str, operation: Operation) -> Said:
+    """All of these end in the words, by which `recalled` finds them."""
+    shown = WORDLESS if words == WORDLESS else words
     match operation:
         case Operation.STYLIZE | Operation.COMPARE:
-            text = f"Restyled image: {words}"
+            return Said("Restyled image: {words}", words=shown)
         case Operation.TRAIN_STYLE:
-            text = f"A style, a landscape, and the landscape before and after learning: {words}"
+            return Said(
+                "A style, a landscape, and the landscape before and after learning: {words}",
+                words=shown,
+            )
         case Operation.TRAIN_GAN:
-            text = f"Sixteen dreams of the generator {words}"
+            return Said("Sixteen dreams of the generator {words}", words=shown)
         case Operation.BLEND:
-            text = f"Several pictures mixed into one: {words}"
+            return Said("Several pictures mixed into one: {words}", words=shown)
         case Operation.DREAM:
-            text = f"Image drawn without words: {words}"
+            return Said("Image drawn without words: {words}", words=shown)
         case Operation.MORPH:
-            text = f"Animation that turns one picture into another: {words}"
+            return Said("Animation that turns one picture into another: {words}", words=shown)
         case Operation.UPSCALE:
-            text = f"Larger version of an image made from the words: {words}"
+            return Said("Larger version of an image made from the words: {words}", words=shown)
         case _:
-            text = f"Image made from the words: {words}"
-    return text if len(text) <= MAX_ALT_TEXT else text[: MAX_ALT_TEXT - 1] + "…"
+            return Said("Image made from the words: {words}", words=shown)
 
 
 def shown_words(prompt: str) -> str:

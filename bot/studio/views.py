@@ -6,6 +6,7 @@ from dataclasses import replace
 from bot.storage.images import SeenImage
 from bot.storage.jobs import JobRow
 from bot.studio.contract import Destination, ImageView, JobEnding, JobState, JobView, Operation
+from bot.studio.pictures import recalled
 
 _SIDE_BY_SIDE = frozenset({"TextToImage", "ImageToImage", "Blend", "Dream"})
 
@@ -30,7 +31,7 @@ def image_view(seen: SeenImage) -> ImageView:
         is_private=row.is_private,
         is_favourite=seen.is_favourite,
         created_at=row.created_at,
-        alt_text=row.alt_text,
+        alt_text=recalled(row.alt_text, Operation(row.operation)),
         tags=seen.tags,
         is_animated=row.animation_key is not None,
         is_video=row.video_key is not None,

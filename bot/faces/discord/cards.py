@@ -166,9 +166,14 @@ def _seed_fact(words: Words, operation: Operation, seed: int) -> list[str]:
     return [] if operation is Operation.UPSCALE else [words("result.seed", seed=seed)]
 
 
+def image_alt_text(words: Words, image: ImageView) -> str:
+    """What one picture shows, for who can't see it."""
+    return translated(image.alt_text, words.language)
+
+
 def alt_text_of(words: Words, job: JobView) -> str:
     """What the one picture of a result shows, for who can't see it."""
-    alt_text = job.images[0].alt_text
+    alt_text = image_alt_text(words, job.images[0])
     if len(job.images) > 1:
         alt_text = words("result.grid_alt", count=len(job.images), text=alt_text)
     return alt_text[:ALT_TEXT_MAX]

@@ -21,6 +21,7 @@ from bot.faces.discord.cards import (
     alt_text_of,
     card,
     ending_card,
+    image_alt_text,
     result_card,
     secret_card,
 )
@@ -232,7 +233,7 @@ def _pictures(words: Words, job: JobView, uploads: Sequence[Upload | None]) -> t
     if len(uploads) == 1:
         named = [(job.id, alt_text_of(words, job))]
     else:
-        text = job.images[0].alt_text
+        text = image_alt_text(words, job.images[0])
         named = [
             (f"{job.id}-{n}", words("result.of_several", number=n, count=len(uploads), text=text))
             for n in range(1, len(uploads) + 1)

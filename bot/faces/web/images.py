@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from bot.errors import NotAllowed, NotFound, UserError
 from bot.faces.web.answers import Deleted
-from bot.faces.web.context import caller_of, destination_of, studio_of
+from bot.faces.web.context import caller_of, destination_of, locale_of, studio_of
 from bot.faces.web.jobs import accepted
 from bot.faces.web.restyles import restyle as started_restyle
 from bot.faces.web.shapes import Cursor, Moment
@@ -92,12 +92,12 @@ async def page(request: web.Request) -> web.Response:
         found = await studio_of(request).gallery(caller_of(request), wanted)
     except NotFound as error:  # a term of the search, not the gallery
         raise UserError(error.text) from error
-    return web.json_response(page_json(found))
+    return web.json_response(page_json(found, locale_of(request)))
 
 
 async def show(request: web.Request) -> web.Response:
     """`GET /api/images/{id}`: one image."""
-    return web.json_response(image_json(await _image(request)))
+    return web.json_response(image_json(await _image(request), locale_of(request)))
 
 
 async def png(request: web.Request) -> web.Response:
@@ -222,7 +222,7 @@ async def favourite(request: web.Request) -> web.Response:
     image = await studio_of(request).favourite(
         caller_of(request), request.match_info["id"], on=body.on
     )
-    return web.json_response(image_json(image))
+    return web.json_response(image_json(image, locale_of(request)))
 
 
 async def publish(request: web.Request) -> web.Response:
@@ -231,7 +231,7 @@ async def publish(request: web.Request) -> web.Response:
     image = await studio_of(request).publish(
         caller_of(request), request.match_info["id"], is_private=body.private
     )
-    return web.json_response(image_json(image))
+    return web.json_response(image_json(image, locale_of(request)))
 
 
 async def tag(request: web.Request) -> web.Response:
@@ -244,7 +244,7 @@ async def tag(request: web.Request) -> web.Response:
         if (await _image(request)).owner_id != caller.owner_id:
             raise
         raise UserError(error.text) from error  # they may, but these can't be tags
-    return web.json_response(image_json(image))
+    return web.json_response(image_json(image, locale_of(request)))
 
 
 async def delete(request: web.Request) -> web.Response:
@@ -259,7 +259,7 @@ async def restore(request: web.Request) -> web.Response:
     """`POST /api/images/{id}/restore`: undo `delete`."""
     await body_of(request, Nothing)
     image = await studio_of(request).restore(caller_of(request), request.match_info["id"])
-    return web.json_response(image_json(image))
+    return web.json_response(image_json(image, locale_of(request)))
 
 
 def file_name(image: ImageView, suffix: str = "") -> str:

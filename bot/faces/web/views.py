@@ -10,8 +10,8 @@ from bot.wording import translated
 from engine.api import ModelInfo
 
 
-def image_json(image: ImageView) -> Image:
-    """One image."""
+def image_json(image: ImageView, locale: str) -> Image:
+    """One image, described in the language of a locale."""
     return {
         "id": image.id,
         "job_id": image.job_id,
@@ -28,7 +28,7 @@ def image_json(image: ImageView) -> Image:
         "favourite": image.is_favourite,
         "own": image.owner_id == LOCAL_OWNER,
         "tags": list(image.tags),
-        "alt": image.alt_text,
+        "alt": translated(image.alt_text, locale),
         "created_at": image.created_at.isoformat(),
         "png": f"/api/images/{image.id}.png",
         "webp": f"/api/images/{image.id}.webp",
@@ -38,7 +38,7 @@ def image_json(image: ImageView) -> Image:
 
 
 def job_json(job: JobView, locale: str = "en-US") -> Job:
-    """One job with its images; the reason of a failure in the language of a locale."""
+    """One job with its images; all that is told is in the language of a locale."""
     return {
         "id": job.id,
         "status": job.state,
@@ -55,7 +55,7 @@ def job_json(job: JobView, locale: str = "en-US") -> Job:
         "parent": job.parent_id,
         "private": job.is_private,
         "created_at": job.created_at.isoformat(),
-        "images": [image_json(image) for image in job.images],
+        "images": [image_json(image, locale) for image in job.images],
         "strengths": list(job.strengths),
         "expected": job.expected,
     }
@@ -78,10 +78,10 @@ def jobs_json(jobs: tuple[JobView, ...]) -> Jobs:
     }
 
 
-def page_json(page: GalleryPage) -> Page:
+def page_json(page: GalleryPage, locale: str) -> Page:
     """A page of the gallery."""
     return {
-        "images": [image_json(image) for image in page.images],
+        "images": [image_json(image, locale) for image in page.images],
         "cursor": told_cursor(page.next_cursor),
         "total": page.total,
         "capped": page.is_capped,

@@ -73,7 +73,7 @@ class ImageView:
     is_private: bool
     is_favourite: bool
     created_at: datetime
-    alt_text: str  # at most 1024 characters
+    alt_text: str  # at most 1024 characters; may be a `bot.wording.Said`
     tags: tuple[str, ...] = ()
     is_animated: bool = False
     is_video: bool = False  # it has an MP4 beside its animation

@@ -16,7 +16,16 @@ import discord
 
 from bot.errors import NotFound, UserError
 from bot.faces.discord.addresses import file_limit
-from bot.faces.discord.cards import BLUE, Row, Shown, gallery_of, image_card, shortened, text_of
+from bot.faces.discord.cards import (
+    BLUE,
+    Row,
+    Shown,
+    gallery_of,
+    image_alt_text,
+    image_card,
+    shortened,
+    text_of,
+)
 from bot.faces.discord.components.lasting import LastingButton, LastingMenu
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.image_controls import image_controls
@@ -97,15 +106,16 @@ def view_of(match: re.Match[str]) -> GalleryView:
 
 async def show_page(interaction: Interaction, view: GalleryView) -> None:
     """Turn the acknowledged answer into a page."""
+    words = Words(interaction.locale.value)
     studio, caller = interaction.client.studio, caller_of(interaction)
     page = await studio.gallery(caller, view.query())
     thumbnails = await asyncio.gather(*(_thumbnail(studio, caller, one) for one in page.images))
     shown = [
-        Shown(data or lost_picture(), f"{image.id}.webp", image.alt_text)
+        Shown(data or lost_picture(), f"{image.id}.webp", image_alt_text(words, image))
         for image, data in zip(page.images, thumbnails, strict=True)
     ]
     lost = [image.id for image, data in zip(page.images, thumbnails, strict=True) if not data]
-    layout = page_layout(Words(interaction.locale.value), view, page, shown, lost)
+    layout = page_layout(words, view, page, shown, lost)
     await interaction.edit_original_response(
         view=layout, attachments=[picture.file() for picture in shown]
     )
@@ -294,7 +304,7 @@ async def show_image(interaction: Interaction, image_id: str) -> None:
     upload = await fit(await studio.image_file(caller, image.id), file_limit(interaction))
     if upload is None:
         raise NotFound(words("result.too_large"))
-    shown = Shown(upload.data, f"{image.id}.{upload.suffix}", image.alt_text)
+    shown = Shown(upload.data, f"{image.id}.{upload.suffix}", image_alt_text(words, image))
     view = image_card(words, image, shown, image_controls(words, image))
     await interaction.edit_original_response(view=view, attachments=[shown.file()])
 

@@ -8,7 +8,14 @@ import discord
 
 from bot.errors import NotFound
 from bot.faces.discord.addresses import file_limit
-from bot.faces.discord.cards import Row, Shown, alt_text_of, image_card, result_card
+from bot.faces.discord.cards import (
+    Row,
+    Shown,
+    alt_text_of,
+    image_alt_text,
+    image_card,
+    result_card,
+)
 from bot.faces.discord.components.identifiers import JOB
 from bot.faces.discord.components.lasting import LastingMenu
 from bot.faces.discord.components.reroll import RemixButton
@@ -91,6 +98,6 @@ async def _shown(
         shown = Shown(upload.data, name, alt_text_of(words, job))
         return result_card(words, job, [shown], strengths_controls(words, job)), shown
     image = wanted[0]
-    shown = Shown(upload.data, name, image.alt_text)
+    shown = Shown(upload.data, name, image_alt_text(words, image))
     menu: Row = [StrengthMenu.of(words, job, value)]
     return image_card(words, image, shown, [menu, *image_controls(words, image)]), shown

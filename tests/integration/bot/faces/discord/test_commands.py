@@ -10,7 +10,7 @@ import pytest
 from simcord import interactions
 
 from bot.faces.discord.localisation import CHINESE
-from tests.integration.bot.faces.discord.stage import text
+from tests.integration.bot.faces.discord.stage import gallery_items, text
 
 # As Discord documents it; \w stands for its letters and digits of any script.
 NAME = re.compile(r"[-_'\w]{1,32}")
@@ -178,6 +178,14 @@ async def test_the_bot_asks_for_no_privileged_intent(stage):
 async def test_answers_come_in_the_language_of_the_member(stage, monkeypatch, locale, words):
     speak(monkeypatch, locale)
     assert words in await read(stage)
+
+
+async def test_what_pictures_show_is_told_in_the_language_of_the_member(stage, monkeypatch):
+    speak(monkeypatch, "zh-CN")
+    result = await stage.imagine(prompt="a red fox")
+    pages = await stage.alice.slash(stage.channel, "gallery")
+    for message in (result, pages.response):
+        assert "由文字画出的图片：a red fox" in gallery_items(message)[0]["description"]
 
 
 def speak(monkeypatch, locale: str) -> None:

@@ -26,6 +26,18 @@ async def test_the_gallery_shows_what_was_made_newest_first(client, imagine):
     assert page["cursor"] is None
 
 
+async def test_what_a_picture_shows_is_told_in_the_language_of_the_reader(client, imagine):
+    job = await imagine("a red fox --images 1 --seed 3")
+    [image] = job["images"]
+    assert image["alt"] == "Image made from the words: a red fox"
+    chinese = {"Accept-Language": "zh-CN"}
+    page = await (await client.get("/api/images", headers=chinese)).json()
+    alone = await (await client.get(f"/api/images/{image['id']}", headers=chinese)).json()
+    told = await (await client.get(f"/api/jobs/{job['id']}", headers=chinese)).json()
+    alts = {one["alt"] for one in (alone, *page["images"], *told["images"])}
+    assert alts == {"由文字画出的图片：a red fox"}
+
+
 async def test_the_gallery_comes_in_pages_that_miss_and_repeat_nothing(client, imagine):
     job = await imagine("a fox --images 3")
     first = await gallery(client, "?limit=2")
