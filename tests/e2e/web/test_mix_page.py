@@ -59,6 +59,26 @@ async def test_pictures_become_a_blend_and_an_animation_that_plays(page, engine,
     await page.screenshot(path=artefacts / "mix-animation.png")
 
 
+async def test_the_keyboard_stays_in_the_dialog_while_pictures_come_and_go(page):
+    await make_and_wait(page, "a red fox --images 3")
+    await page.get_by_role("button", name="Mix pictures").click()
+    dialog = bench(page)
+    recent = dialog.get_by_label("Recent pictures").get_by_role("button")
+    for count in range(3):
+        await recent.first.press("Enter")
+        await expect(dialog.get_by_label("Weight").nth(count)).to_be_focused()
+    removes = dialog.locator(".items").get_by_role("button", name="Remove")
+    for pressed, left in ((1, 1), (1, 0)):
+        await removes.nth(pressed).press("Enter")
+        await expect(removes.nth(left)).to_be_focused()
+    await removes.press("Enter")
+    add = dialog.get_by_role("button", name="Add a picture").first  # then comes its field
+    await expect(add).to_be_focused()
+    await dialog.get_by_role("button", name="Animate").click()
+    await recent.first.press("Enter")
+    await expect(add).to_be_focused()
+
+
 async def test_a_refused_blend_says_why_and_keeps_all_that_was_set_up(page, engine, artefacts):
     await page.get_by_role("button", name="Mix pictures").click()
     dialog = bench(page)
@@ -214,7 +234,10 @@ async def test_a_generator_of_the_catalogue_is_chosen_with_its_own_looks(page, e
     await page.get_by_role("button", name="Mix pictures").click()
     dialog = bench(page)
     await dialog.get_by_role("button", name="Dream", exact=True).click()
-    await dialog.get_by_label("Dreamt by").select_option("second-dreamer")
+    dreamer = dialog.get_by_label("Dreamt by")
+    await dreamer.focus()
+    await dreamer.select_option("second-dreamer")
+    await expect(dreamer).to_be_focused()
     looks = dialog.get_by_label("Dream of")
     await expect(looks.locator("option")).to_have_text(["Anything", "cat", "moon"])
     await looks.select_option("cat")

@@ -182,11 +182,32 @@ async def test_many_jobs_ask_first(page):
 async def test_the_cross_cancels_a_running_job(page, engine):
     engine.stuck = True
     await make(page, "a fox")
-    await page.get_by_role("button", name="Cancel this job").click()
+    await page.get_by_role("button", name="Cancel this job").press("Enter")
     await expect(page.locator('.job[data-status="cancelled"]')).to_have_count(1)
+    await expect(page.locator(".job").get_by_role("button", name="Reroll")).to_be_focused()
     async with asyncio.timeout(10):
         while not engine.cancelled:
             await asyncio.sleep(0.02)
+
+
+async def test_a_refused_cancel_may_be_tried_again_at_once(page, engine):
+    engine.stuck = True
+    await make(page, "a fox")
+    await page.route("**/api/jobs/*", lambda route: route.abort())
+    cross = page.get_by_role("button", name="Cancel this job")
+    await cross.press("Enter")
+    await expect(page.locator(".notice")).to_contain_text("does not answer")
+    await expect(cross).to_be_focused()
+
+
+async def test_what_is_done_with_a_job_keeps_the_focus_when_it_ends(page, engine):
+    engine.stuck = True
+    await make(page, "a fox --images 1")
+    deed = page.locator(".job").get_by_role("button", name="Copy prompt")
+    await deed.focus()
+    engine.stuck = False
+    await expect(page.locator(FINISHED)).to_have_count(1)
+    await expect(deed).to_be_focused()
 
 
 async def test_a_reload_in_the_middle_loses_nothing(page, engine):

@@ -1,5 +1,5 @@
 // The feed: all jobs, newest first. What it shows is the database; events only hurry it along.
-import { button, fill, h, icon, keepFocus, paint } from "./dom.js";
+import { button, fill, h, icon, keepControl, keepFocus, paint } from "./dom.js";
 import { announce, complain, copy } from "./notices.js";
 import { imageCount, ratio, split } from "./prompt_text.js";
 import { cancel, read } from "./server.js";
@@ -319,6 +319,7 @@ class JobCard {
   }
 
   async cancel() {
+    const isHeld = document.activeElement === this.stop; // until it is disabled
     this.stop.disabled = true;
     try {
       this.update(await cancel(this.job.id));
@@ -326,6 +327,9 @@ class JobCard {
       this.stop.disabled = false;
       complain(error);
     }
+    const isFree = [document.body, this.stop].includes(document.activeElement);
+    const next = this.stop.disabled ? this.side.querySelector(".deeds button") : this.stop;
+    if (isHeld && isFree) next.focus({ preventScroll: true });
   }
 
   // ---- words
@@ -340,15 +344,16 @@ class JobCard {
     const meta = joined(t(`op-${job.operation}`), job.model);
     const again = () => this.act.start(`/api/jobs/${job.id}/reroll`);
     const chips = flags.split(/\s(?=--|—)/).filter(Boolean).map((one) => h("span", { class: "flag" }, one));
-    fill(this.side,
+    const deed = (drawing, label, run, looks) => button(drawing, label, run, { kind: "small", "data-control": drawing, ...looks });
+    keepControl(this.side, () => fill(this.side,
       h("p", { class: "words" }, words || h("em", {}, t(`op-${job.operation}`))),
       chips.length ? h("p", { class: "flags" }, chips) : null,
       h("p", { class: "meta" }, job.private ? icon("lock") : null, h("span", {}, meta), this.when),
       (job.status === "finished" || job.status === "running") && job.reason ? h("p", { class: "meta remark" }, job.reason) : null,
       h("div", { class: "deeds" },
-        ENDED.has(job.status) ? button("reroll", t("reroll"), again, { kind: "small" }) : null,
-        button("remix", t("usePrompt"), () => this.act.write(job.prompt), { kind: "small" }),
-        button("copy", t("copyPrompt"), () => copy(job.prompt), { quiet: true, kind: "small" })));
+        ENDED.has(job.status) ? deed("reroll", t("reroll"), again) : null,
+        deed("remix", t("usePrompt"), () => this.act.write(job.prompt)),
+        deed("copy", t("copyPrompt"), () => copy(job.prompt), { quiet: true }))));
   }
 }
 

@@ -1,5 +1,5 @@
 // Pictures of pictures: blends of several, animations from one to the next, dreams without words.
-import { button, fill, h, icon } from "./dom.js";
+import { button, fill, h, icon, keepControl } from "./dom.js";
 import { ACCEPTED, modelField, more, seedField } from "./fields.js";
 import { ask, sendingFooter } from "./notices.js";
 import { dataUrl, send } from "./server.js";
@@ -80,8 +80,8 @@ class Mix {
       onclick: () => (this.kind = kind, this.refresh(), this.tabs.querySelector(`[data-kind=${kind}]`).focus()),
     }, t(KINDS[kind]))));
     fill(this.list, this.used.map((item) => this.row(item)));
-    fill(this.adding, this.adders());
-    fill(this.settings, this[`${this.kind}Settings`]());
+    keepControl(this.adding, () => fill(this.adding, this.adders()));
+    keepControl(this.settings, () => fill(this.settings, this[`${this.kind}Settings`]()));
     this.check();
   }
 
@@ -129,7 +129,7 @@ class Mix {
     const offered = this.recent.filter((image) => !held.has(image.id));
     return [
       h("div", { class: "choices" },
-        button("picture", t("addPicture"), () => input.click(), { kind: "small" }), input,
+        button("picture", t("addPicture"), () => input.click(), { kind: "small", "data-control": "picture" }), input,
         isMorph ? button("remix", t("addWords"), () => this.add({ prompt: "" }), { kind: "small" }) : null,
         isMorph && this.dreamers.length ? button("dice", t("addDream"), () => this.add({ seed: "" }), { kind: "small" }) : null),
       offered.length ? h("div", { class: "recent", role: "group", "aria-label": t("recentPictures") }, offered.map((image) =>
@@ -141,12 +141,16 @@ class Mix {
   add(item) {
     this.items.push(item);
     this.refresh();
-    this.list.lastElementChild?.querySelector("input")?.focus();
+    const next = this.list.lastElementChild.querySelector("input") ?? this.adding.querySelector("button") ?? this.go;
+    next.focus();
   }
 
   drop(item) {
+    const place = this.used.indexOf(item);
     this.items = this.items.filter((one) => one !== item);
     this.refresh();
+    const next = this.list.children[place] ?? this.list.lastElementChild ?? this.adding;
+    next.querySelector("button").focus();
   }
 
   more(...content) {
@@ -196,7 +200,7 @@ class Mix {
     const offered = [...known, ...this.own];
     if (!offered.length) return null;
     if (!this.dreamers.length) holder[name] ??= offered[0].name;
-    const select = h("select", { class: "control", "aria-label": t("dreamer"), onchange: () => {
+    const select = h("select", { class: "control", "aria-label": t("dreamer"), "data-control": "dreamer", onchange: () => {
       holder[name] = select.value || null;
       holder.look = ""; // it was another's
       this.refresh();
