@@ -168,6 +168,11 @@ async def test_four_strengths_are_one_picture_with_a_slider(page, engine, artefa
     for tile, opacity in zip(await tiles.all(), "1100", strict=True):
         await expect(tile).to_have_css("opacity", opacity)
     await job.screenshot(path=artefacts / "restyle-strengths.png")
+    heart = job.locator(".tile:not([inert]) button:has(.icon-heart)")
+    await heart.press("Enter")
+    await expect(heart).to_have_attribute("aria-pressed", "true")
+    await expect(heart).to_be_focused()
+    await expect(slider).to_have_attribute("aria-valuetext", "50 %")
     # What is pressed is the picture that is seen.
     chosen = await tiles.nth(1).get_attribute("data-image")
     await job.locator(".tile:not([inert]) .frame").click()

@@ -213,7 +213,8 @@ class JobCard {
       this.shown.tiles = key;
       const blank = Array.from({ length: isShown ? count : 0 }, (_, index) => canvas(index));
       const tile = (image) => this.tile(image);
-      const drawn = isStrip ? slides(job.images, job.strengths, tile) : job.images.length ? job.images.map(tile) : blank;
+      const place = this.tiles.querySelector(".slide input")?.valueAsNumber; // as it was left
+      const drawn = isStrip ? slides(job.images, job.strengths, tile, place) : job.images.length ? job.images.map(tile) : blank;
       keepFocus(this.tiles, () => fill(this.tiles, drawn));
     }
     // It stays behind the pictures it foretold until they have come.

@@ -2,8 +2,8 @@
 import { h, paint } from "./dom.js";
 import { t } from "./words.js";
 
-/** The tiles of a job's images as one picture with a slider; `tile(image)` draws one. */
-export function slides(images, strengths, tile) {
+/** The tiles of a job's images as one picture with a slider at `place`; `tile(image)` draws one. */
+export function slides(images, strengths, tile, place = Infinity) {
   const stops = images.map((image) => strengths[image.index]);
   const tiles = images.map(tile);
   const shown = h("output", {});
@@ -25,7 +25,7 @@ export function slides(images, strengths, tile) {
     input.setAttribute("aria-valuetext", shown.textContent);
   }
 
-  move(last);
+  move(Math.min(place, last));
   return [h("div", { class: "slides" }, tiles), h("label", { class: "slide" }, h("span", {}, t("strength")), input, shown)];
 }
 
