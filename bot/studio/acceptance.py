@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from bot.storage.files import ImageFiles
+from bot.errors import AskedBefore, LimitReached
+from bot.storage.files import DiskFull, ImageFiles, LetGo
 from bot.storage.images import ImageRow, SeenImage
 from bot.storage.jobs import JobRow, Jobs, NewJob
 from bot.storage.tables import new_id
@@ -60,13 +61,16 @@ class Acceptance:
         training: Training,
         now: Clock,
         everywhere: OperatorRules,
+        let_go: LetGo,
     ) -> None:
+        """`let_go` is told of the files of what is refused."""
         self._jobs = jobs
         self._training = training
         self._files = files
         self._house = house
         self._now = now
         self._everywhere = everywhere
+        self._let_go = let_go
 
     async def terms(self, caller: Caller) -> Terms:
         """What counts for the caller here and now.
@@ -108,24 +112,30 @@ class Acceptance:
         ]
         moderation.require_allowed_words(texts, terms.rules, self._everywhere)
         new: list[NewJob] = []
+        files: dict[str, bytes] = {}
         for commission in commissions:
             if weights := _own_weights(commission.request):
                 await self._training.require(caller, weights)
             if isinstance(commission.request, TrainGan):
                 await self._training.require_trainable(caller, commission.request.name)
-            stored, files = encode_request(commission.request)
-            for key, data in files.items():
-                await self._files.put(key, data)
+            stored, own_files = encode_request(commission.request)
+            files |= own_files
             row = self._row(caller, commission, stored, destination, terms.limits)
             row.request_key, row.request_place = destination.key or None, len(new)
             if isinstance(commission.request, TrainStyle):
                 row.replaces = await self._house.style_key(caller, commission.request.name)
-            new.append(NewJob(row, tuple(files)))
-        await self._jobs.add(
-            new,
-            waiting_cap=terms.limits.waiting,
-            guild_waiting_cap=terms.limits.guild_waiting if caller.guild_id else None,
-        )
+            new.append(NewJob(row, tuple(own_files)))
+        try:
+            for key, data in files.items():
+                await self._files.put(key, data)
+            await self._jobs.add(
+                new,
+                waiting_cap=terms.limits.waiting,
+                guild_waiting_cap=terms.limits.guild_waiting if caller.guild_id else None,
+            )
+        except (AskedBefore, LimitReached, DiskFull):  # so that no row has them
+            await self._let_go(files)
+            raise
         return [job.row for job in new]
 
     def _row(

@@ -109,7 +109,7 @@ async def open_studio(
             rules=training_rules,
             folder=images_dir,
         )
-        acceptance = Acceptance(jobs, files, house, training, now, everywhere)
+        acceptance = Acceptance(jobs, files, house, training, now, everywhere, janitor.let_go)
         ingredients = Ingredients(
             jobs=jobs,
             files=files,

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from bot.errors import NotFound
+from bot.errors import NotFound, TooManyWaiting
 from bot.studio.contract import (
     Caller,
     GalleryQuery,
     GalleryScope,
     JobState,
     JobView,
+    Limits,
     Preferences,
 )
 from bot.studio.studio import Atelier
@@ -107,6 +108,21 @@ async def test_no_picture_of_a_deleted_or_replaced_style_stays(
     assert files_in(tmp_path / "images") == {kept}, "it is the other one's, too"
     await studio.delete_style(OTHER, "wave")
     assert files_in(tmp_path / "images") == set()
+
+
+async def test_no_upload_of_a_refused_request_stays(open_here: Open, tmp_path: Path) -> None:
+    engine = FakeEngine(stuck=True)
+    limits = Limits(running=1, waiting=1, permutations=10)
+    async with open_here.func(engine, limits=limits, **open_here.keywords) as studio:
+        await studio.imagine(MEMBER, "a fox" + QUICK, WEB, source=picture())
+        while not engine.running:
+            await asyncio.sleep(0.01)
+        await studio.imagine(MEMBER, "a fox" + QUICK, WEB, source=picture())
+        kept = files_in(tmp_path / "images")
+        for size in ((90, 60), (60, 60)):
+            with pytest.raises(TooManyWaiting):
+                await studio.imagine(MEMBER, "an owl" + QUICK, WEB, source=picture(size))
+        assert files_in(tmp_path / "images") == kept, "what is sent in again is needed, too"
 
 
 async def test_an_erased_member_is_gone_with_all_files_that_nobody_else_needs(
