@@ -42,6 +42,7 @@ async def test_pictures_become_a_blend_and_an_animation_that_plays(page, engine,
     assert (request.weights, request.strength) == ((1.0, 0.5), 0.5)
 
     await page.locator(".tile img").first.click()
+    await expect(page.get_by_role("link", name="Download PNG")).to_be_visible()
     await page.get_by_role("dialog").get_by_role("button", name="Mix pictures").click()
     await dialog.get_by_role("button", name="Animate").click()
     await dialog.get_by_role("button", name="Add words").click()
@@ -54,6 +55,7 @@ async def test_pictures_become_a_blend_and_an_animation_that_plays(page, engine,
     assert isinstance(request, Morph)
     assert (request.frames, len(request.stops)) == (6, 2)
     await page.locator(".tile img").first.click()
+    await expect(page.get_by_role("link", name="Download WebP")).to_be_visible()
     await page.get_by_role("button", name="Play").click()
     await expect(page.locator("img.large")).to_have_attribute("src", re.compile("animation.webp$"))
     await page.screenshot(path=artefacts / "mix-animation.png")
@@ -114,6 +116,7 @@ async def test_a_video_plays_and_tells_how_it_was_made(
     await expect(page.locator(FINISHED)).to_have_count(1)
     assert engine.requests[-1].is_video
     await page.locator(".tile img").first.click()
+    await expect(page.get_by_role("link", name="Download MP4")).to_be_visible()
     await page.locator("video.large").evaluate("video => video.play()")
     assert await page.evaluate("document.querySelector('video.large').videoWidth") == 96
     await page.screenshot(path=artefacts / "mix-video.png")

@@ -150,7 +150,7 @@ export class Lightbox {
     return h("div", { class: "keepers", role: "toolbar", "aria-label": t("keep") },
       named("heart", t(image.favourite ? "unfavourite" : "favourite"), () => this.deeds.favourite(image), { "aria-pressed": String(image.favourite) }),
       image.own && named(image.private ? "lock" : "eye", t(image.private ? "makePublic" : "makePrivate"), () => this.deeds.publish(image), { "aria-pressed": String(image.private) }),
-      h("a", { class: "button quiet keeper", href: `${image.video ?? image.animation ?? image.png}?download`, download: "", title: t("download"), "aria-label": t("download") }, icon("download")),
+      download(image),
       named("bin", t("delete"), () => this.deeds.delete([image])));
   }
 
@@ -245,6 +245,14 @@ function heldPlace(dialog) {
   const focused = document.activeElement;
   if (!dialog.contains(focused)) return null;
   return [".turn.before", ".turn.after", ".keeper.heart", ".keeper.eye, .keeper.lock", ".tag-field"].find((place) => focused.matches(place));
+}
+
+/** A link to the original, that says what kind of file it is. */
+function download(image) {
+  const kind = image.video ? "MP4" : image.animation ? "WebP" : "PNG";
+  const label = t("download", { kind });
+  const href = `${image.video ?? image.animation ?? image.png}?download`;
+  return h("a", { class: "button quiet keeper", href, download: "", title: label, "aria-label": label }, icon("download"));
 }
 
 function facts(image) {

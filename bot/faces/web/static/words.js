@@ -84,7 +84,7 @@ const WORDS = {
   unfavourite: ["Remove from favourites", "取消收藏"],
   makePrivate: ["Make private", "设为私密"],
   makePublic: ["Make public", "设为公开"],
-  download: ["Download PNG", "下载 PNG"],
+  download: ["Download {kind}", "下载 {kind}"],
   copyPrompt: ["Copy prompt", "复制提示词"],
   copyLink: ["Copy link", "复制链接"],
   usePrompt: ["Use prompt", "使用提示词"],
