@@ -3,6 +3,7 @@
 out of memory   fewer rows are tried; one row gets a second try without the other models
 an error        each call is tried alone, so that the guilty one fails alone
 NaN             the calls whose rows they are fail
+a broken device nothing more is tried: the process must end, and another one take its place
 """
 
 import gc
@@ -30,6 +31,8 @@ _REFUSED = (
     "CUBLAS_STATUS_ALLOC_FAILED",
     "ALLOCATION_FAILED",
 )
+# What newer torch raises where the device fails: after a kernel's fault, all later calls do too.
+_OF_THE_DEVICE: type[Exception] | tuple[()] = getattr(torch, "AcceleratorError", ())
 _OF_THE_MODEL = (ModelUnavailable, UnknownModel, Unsupported)  # errors that all calls share
 
 
@@ -82,7 +85,11 @@ class Outcome:
 
 
 def compute(executor: Executor, calls: Sequence[Call]) -> Outcome | None:
-    """Compute calls of one batch key; None if they should be tried again with fewer rows."""
+    """Compute calls of one batch key; None if they should be tried again with fewer rows.
+
+    Raises:
+        torch.AcceleratorError: the device does nothing more for this process.
+    """
     outcome = _attempt(executor, calls)
     if isinstance(outcome, list):
         return Outcome(outcome, is_one_pass=True)
@@ -119,10 +126,12 @@ def _attempt(executor: Executor, calls: Sequence[Call]) -> list[Any] | Exception
     """Return the results, or what went wrong; lack of memory as `OutOfMemory`, without frames."""
     try:
         return _without_nan(executor.execute(calls))
-    except Exception as error:  # noqa: BLE001  it is thrown into the pipeline that asked
+    except Exception as error:
         if is_out_of_memory(error):
             return OutOfMemory("the device has too little memory: ask for fewer or smaller images")
-        return error
+        if isinstance(error, _OF_THE_DEVICE):
+            raise
+        return error  # it is thrown into the pipeline that asked
 
 
 def _without_nan(results: Sequence[Any]) -> list[Any]:

@@ -162,7 +162,11 @@ class Worker:
                     _close(job)
 
     def tick(self) -> None:
-        """Run one batch; its requests go to the back of the line."""
+        """Run one batch; its requests go to the back of the line.
+
+        Raises:
+            torch.AcceleratorError: the device does nothing more for this process, which must end.
+        """
         self._end_fetches()
         line = self._whose_turn()
         if not line:

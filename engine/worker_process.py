@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Protocol, TypeAlias
+from typing import NoReturn, Protocol, TypeAlias
 
 from engine.config import EngineConfig
 from engine.errors import EngineError
@@ -44,7 +44,7 @@ class Work(Protocol):
         ...
 
     def tick(self) -> None:
-        """Bring some requests forward."""
+        """Bring some requests forward; what it raises ends the process."""
         ...
 
     def kept(self) -> tuple[int, tuple[str, ...]]:
@@ -88,7 +88,10 @@ def run(begin: Begin, link: Link) -> None:
             raise SystemExit(1) from error
     pulse.kept = work.kept
     outbox.send(NO_REQUEST, ready)
-    _loop(work, inbox, pulse)
+    try:
+        _loop(work, inbox, pulse)
+    except Exception as error:  # noqa: BLE001  it is logged, and the next process has not got it
+        _leave("the worker can't go on, so it ends", error)
 
 
 def _loop(work: Work, inbox: "queue.SimpleQueue[tuple[int, Order]]", pulse: "_Pulse") -> None:
@@ -163,6 +166,16 @@ def _read(orders: Connection, inbox: "queue.SimpleQueue[tuple[int, Order]]") -> 
             inbox.put(orders.recv())
         except (EOFError, OSError):
             os._exit(0)  # the host has closed its end, or died
+        except Exception as error:  # noqa: BLE001  it is logged, and orders would be heard no more
+            _leave("an order can't be read, so the worker ends", error)
+
+
+def _leave(why: str, error: Exception) -> NoReturn:
+    """End this process at once, whatever its threads still do; the host starts another one."""
+    try:
+        log.critical(why, exc_info=error)
+    finally:
+        os._exit(1)
 
 
 def _end_with(host_pid: int) -> None:

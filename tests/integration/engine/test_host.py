@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -142,6 +143,46 @@ def _send_garbage(link):
     link.orders.recv()
     link.reports.send_bytes(b"garbage, not a pickle")
     signal.pause()
+
+
+async def test_a_worker_that_can_not_go_on_is_replaced_though_one_of_its_threads_does(caplog):
+    async with host.open_host(ONE, _break_down) as engine, asyncio.timeout(20):
+        for _ in range(2):
+            with pytest.raises(WorkerDied):
+                await engine.run(a_request(), ignore)
+    assert "the worker can't go on" in caplog.text
+    assert "the device is broken" in caplog.text
+
+
+def _break_down(link):
+    from engine import testing, worker_process
+    from engine.messages import Ready
+
+    class Broken(testing._DrawingWork):
+        def tick(self):
+            raise RuntimeError("the device is broken")
+
+    threading.Thread(target=threading.Event().wait).start()
+    worker_process.run(lambda link, send: (Broken(send, 0.0), Ready(link.device)), link)
+
+
+async def test_a_worker_that_can_not_read_an_order_is_replaced(caplog):
+    async with open_fake_engine(ONE) as engine, asyncio.timeout(20):
+        with pytest.raises(WorkerDied):
+            await engine.run(Unreadable(), ignore)
+        assert isinstance(await engine.run(a_request(), ignore), Finished)
+    assert "an order can't be read" in caplog.text
+
+
+class Unreadable:
+    """A request that finds no memory in the worker."""
+
+    def __reduce__(self):
+        return _run_out_of_memory, ()
+
+
+def _run_out_of_memory():
+    raise MemoryError
 
 
 async def test_a_killed_worker_whose_connection_stays_open_does_not_hang_its_callers(monkeypatch):

@@ -314,6 +314,21 @@ def test_a_poisoned_row_fails_its_own_request_only(error, reason, reports):
     assert reports.images(3) == alone(a_request(seed=30))
 
 
+def test_an_error_of_the_device_is_nobodys_failure_and_ends_the_worker(reports, networks):
+    def execute(calls):
+        networks.attempts += 1
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    networks.execute = execute
+    worker = a_worker(reports, networks)
+    for number in (1, 2):
+        worker.obey(number, Start(a_request()))
+    with pytest.raises(torch.AcceleratorError):
+        worker.tick()
+    assert networks.attempts == 1
+    assert reports == {1: [Started()], 2: [Started()]}
+
+
 def test_a_model_that_cannot_be_loaded_is_tried_once_for_all_who_wait(reports, networks):
     def execute(calls):
         networks.attempts += 1
