@@ -32,6 +32,7 @@ from sqlalchemy.orm import Mapped, defer, mapped_column
 
 from bot.errors import AskedBefore, LimitReached, NotFound, TooManyWaiting
 from bot.storage.database import Database, take_turn
+from bot.storage.files import LetGo, leave
 from bot.storage.generators import GeneratorRow
 from bot.storage.images import ImageRow, Viewer, is_open_to, is_shown_to
 from bot.storage.styles import StyleRow, free_name, keep_style
@@ -175,8 +176,10 @@ class Held:
 class Jobs:
     """Reads and changes jobs."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, let_go: LetGo = leave) -> None:
+        """`let_go` is told of files that a style needs no more, though others may."""
         self._database = database
+        self._let_go = let_go
 
     async def add(
         self,
@@ -311,6 +314,7 @@ class Jobs:
 
     async def finish(self, job_id: str, attempt: int, outcome: Outcome, *, now: datetime) -> bool:
         """Commit an attempt's result and its images; False where the attempt counts no more."""
+        unneeded: set[str] = set()
         async with self._database.writing() as session:
             changed = await _change(
                 session,
@@ -328,9 +332,11 @@ class Jobs:
             if changed:
                 session.add_all(outcome.images)
                 if outcome.style is not None:
-                    await _keep_learnt(session, job_id, outcome.style)
+                    unneeded = await _keep_learnt(session, job_id, outcome.style)
                 if outcome.generator is not None:
                     session.add(outcome.generator)
+        if unneeded:
+            await self._let_go(unneeded)
         return changed
 
     async def fail(self, job_id: str, attempt: int, reason: str, *, now: datetime) -> bool:
@@ -521,8 +527,11 @@ def _ended(now: datetime) -> dict[str, Any]:
     return {"ended_at": now, "lease_until": None, "deliver_after": now}
 
 
-async def _keep_learnt(session: AsyncSession, job_id: str, style: StyleRow) -> None:
-    """Keep what a training learned; where its name means another style by now, as `NAME-2`."""
+async def _keep_learnt(session: AsyncSession, job_id: str, style: StyleRow) -> set[str]:
+    """Keep what a training learned; where its name means another style by now, as `NAME-2`.
+
+    Returns the files that the style needs no more.
+    """
     await take_turn(session, style.owner_id)
     replaces = await session.scalar(select(JobRow.replaces).where(JobRow.id == job_id))
     old = await session.get(StyleRow, (style.owner_id, style.name))
@@ -536,7 +545,7 @@ async def _keep_learnt(session: AsyncSession, job_id: str, style: StyleRow) -> N
         await _change(
             session, JobRow.id == job_id, reason=str(remark), reason_parts=as_plain(remark)
         )
-    await keep_style(session, style)
+    return await keep_style(session, style)
 
 
 async def _change(session: AsyncSession, where: ColumnElement[bool], **values: Any) -> bool:

@@ -85,9 +85,10 @@ async def open_studio(
             await migration.upgrade(database)
         lock = scheduler_lock(database)
         stack.push_async_callback(lock.release)
-        jobs, images, pictures = Jobs(database), Images(database), Pictures(files)
         purging = Purging(database)
         janitor = Janitor(purging, files, now, jobs_kept=jobs_kept)
+        jobs = Jobs(database, janitor.let_go)
+        images, pictures = Images(database), Pictures(files)
         gallery = Gallery(images, pictures, now)
         house = House(
             Members(database),

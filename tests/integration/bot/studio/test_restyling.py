@@ -4,6 +4,7 @@ import asyncio
 import io
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -532,6 +533,15 @@ async def test_what_is_learned_replaces_no_style_that_was_kept_meanwhile(
         "wave": (False, True),
         "wave-2": (True, False),
     }
+
+
+async def test_no_file_of_what_a_training_replaces_stays(studio: Atelier, tmp_path: Path) -> None:
+    await studio.save_style(MEMBER, "wave", picture())
+    [replaced] = (tmp_path / "images").rglob("*.png")
+    await ended(studio, await studio.train_style(MEMBER, "wave", picture((20, 20)), WEB))
+    async with asyncio.timeout(10):
+        while replaced.exists():
+            await asyncio.sleep(0.01)
 
 
 async def test_a_training_that_is_run_again_takes_nothing_from_a_newer_style_unasked(
