@@ -1,5 +1,6 @@
 """From what members ask for to rows that wait: whose terms hold, and who may see the result."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -71,6 +72,8 @@ class Acceptance:
         self._now = now
         self._everywhere = everywhere
         self._let_go = let_go
+        # Or a request that is refused would let go a file that another one is about to promise.
+        self._promising = asyncio.Lock()
 
     async def terms(self, caller: Caller) -> Terms:
         """What counts for the caller here and now.
@@ -125,17 +128,18 @@ class Acceptance:
             if isinstance(commission.request, TrainStyle):
                 row.replaces = await self._house.style_key(caller, commission.request.name)
             new.append(NewJob(row, tuple(own_files)))
-        try:
-            for key, data in files.items():
-                await self._files.put(key, data)
-            await self._jobs.add(
-                new,
-                waiting_cap=terms.limits.waiting,
-                guild_waiting_cap=terms.limits.guild_waiting if caller.guild_id else None,
-            )
-        except (AskedBefore, LimitReached, DiskFull):  # so that no row has them
-            await self._let_go(files)
-            raise
+        async with self._promising:
+            try:
+                for key, data in files.items():
+                    await self._files.put(key, data)
+                await self._jobs.add(
+                    new,
+                    waiting_cap=terms.limits.waiting,
+                    guild_waiting_cap=terms.limits.guild_waiting if caller.guild_id else None,
+                )
+            except (AskedBefore, LimitReached, DiskFull):  # so that no row has them
+                await self._let_go(files)
+                raise
         return [job.row for job in new]
 
     def _row(

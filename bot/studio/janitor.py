@@ -51,9 +51,9 @@ class Janitor:
     async def sweep(self) -> int:
         """Remove old files that belong to nothing; returns how many.
 
-        A crash between a file and its row leaves such files. Where not one file is known, the
-        database is probably not the one they belong to: then all are left. One that can't be
-        removed is left to the next sweep.
+        A crash between a file and its row leaves such files. Where more files are unknown than
+        known, the database is probably not the one they belong to: then all are left. One that
+        can't be removed is left to the next sweep.
 
         Raises:
             StorageUnavailable: which they are is not known now; none are removed.
@@ -61,8 +61,8 @@ class Janitor:
         begun = self._now() - GRACE
         keys = await self._files.keys(written_before=begun)
         unused = await self._purging.unused(keys)
-        if unused and len(unused) == len(keys):
-            logger.warning("none of %d files is in a row; all are left", len(keys))
+        if 2 * len(unused) > len(keys):
+            logger.warning("%d of %d files are in no row; all are left", len(unused), len(keys))
             return 0
         return sum([await self._remove(key, written_before=begun) for key in unused])
 
