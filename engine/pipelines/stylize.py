@@ -105,9 +105,8 @@ def run(
             frames = [at_once[number]]
         else:
             frames = yield from _restyled(version, contents, teller, number)
-        frames = _recoloured(request, frames, contents)
-        frames = _masked(request, frames, contents)
-        done.append((yield from aside(partial(_picture, frames, opened, request, version.seed))))
+        finishing = partial(_finished, frames, contents, opened, request, version.seed)
+        done.append((yield from aside(finishing)))
         yield teller.after(len(versions) if at_once else number + 1)
     return tuple(done)
 
@@ -252,7 +251,8 @@ def _optimised(version: _Version, content: Tensor, on_step: moving.OnFrames) -> 
     """
     request, style = version.request, version.style
     before = content[None]
-    content = restyling.in_colours_of(style, before, before, request.strength)[0]
+    colouring = partial(restyling.in_colours_of, style, before, before, request.strength)
+    content = (yield from aside(colouring))[0]
     network = NetworkRef(request.network)
     sizes = _scales(*content.shape[1:])
     shares = _iterations(request.iterations, len(sizes))
@@ -341,8 +341,7 @@ def _redrawn(
     drawn_height, drawn_width = (
         max(MIN_SIDE, round(side * scale / SIZE_STEP) * SIZE_STEP) for side in (height, width)
     )
-    canvas = restyling.resized(content[None], drawn_height, drawn_width)
-    (source,) = png.images_of_pixels(canvas.numpy())
+    source = yield from aside(partial(_source, content, drawn_height, drawn_width))
     strength = (REDRAWN_SHOWN if facts.style_side else REDRAWN) * request.strength
     edit = ImageToImage(
         model=request.model,
@@ -355,7 +354,7 @@ def _redrawn(
         sampler=facts.sampler,
         schedule=facts.schedule,
         image_count=len(versions),
-        source=png.encode_png(source),
+        source=(yield from aside(partial(png.encode_png, source))),
         strength=strength,
         previews=request.previews,
     )
@@ -369,16 +368,23 @@ def _redrawn(
         edit, source, preview_interval_s=teller.interval_s, clock=teller.clock
     )
     drawn = yield from _told(drawing, shared)
-    images = [restyling.resized(pixels[None], height, width) for pixels in drawn]
+    images = yield from aside(partial(restyling.resized, torch.stack(drawn), height, width))
     if facts.style_side:
-        return [pixels[0] for pixels in images]
+        return list(images)
     done: list[Tensor] = []
     for version, pixels in zip(versions, images, strict=True):
         style = version.style
-        coloured = match_colours(pixels, style.mean, style.covariance)[0]
+        colouring = partial(match_colours, pixels[None], style.mean, style.covariance)
+        coloured = (yield from aside(colouring))[0]
         strength = AFTER_DIFFUSION * request.strength
         done.append((yield from restyling.restyled(coloured, style, strength)))
     return done
+
+
+def _source(content: Tensor, height: int, width: int) -> Image.Image:
+    """Pixels (3, H, W) as they are drawn again."""
+    (source,) = png.images_of_pixels(restyling.resized(content[None], height, width).numpy())
+    return source
 
 
 def _steps(facts: ModelFacts, strength: float) -> int:
@@ -407,6 +413,23 @@ def _told(drawing: FramesOf, shared: Sharing) -> FramesOf:
 
 def _share_told(shared: Sharing, share: float) -> Generator[Call, Any, None]:
     yield shared(share)
+
+
+def _finished(
+    frames: list[Tensor],
+    contents: list[Tensor],
+    opened: list[Image.Image],
+    request: Stylize,
+    seed: int,
+) -> Picture:
+    """What was restyled, in the colours and the places that are asked for, encoded.
+
+    Raises:
+        UnreadableImage: the mask is no readable picture.
+    """
+    frames = _recoloured(request, frames, contents)
+    frames = _masked(request, frames, contents)
+    return _picture(frames, opened, request, seed)
 
 
 def _recoloured(request: Stylize, frames: list[Tensor], contents: list[Tensor]) -> list[Tensor]:

@@ -8,6 +8,7 @@ Pixels are (B, 3, H, W) in [0, 1].
 import torch
 from torch import Tensor
 
+STRIP = 2**16  # pixels that are worked on at once: the whole of a large picture takes gigabytes
 FAINTEST = 1e-3  # variance of colours below which the grain of a flat picture would be blown up
 # Rec. 601, the Y, I and Q of NTSC
 RGB_TO_YIQ = torch.tensor(
@@ -27,11 +28,17 @@ def with_luminance_of(colours: Tensor, lightness: Tensor) -> Tensor:
 
 def colour_moments(pixels: Tensor, eps: float = 1e-5) -> tuple[Tensor, Tensor]:
     """Mean (B, 3) and covariance (B, 3, 3) of the colours of (B, 3, H, W)."""
-    flat = pixels.flatten(2).double()
-    centred = flat - flat.mean(-1, keepdim=True)
-    identity = torch.eye(3, dtype=flat.dtype, device=flat.device)
-    covariance = centred @ centred.mT / flat.shape[-1] + eps * identity
-    return flat.mean(-1).float(), covariance.float()
+    flat = pixels.flatten(2)
+    total = flat.new_zeros(len(flat), 3, 1, dtype=torch.float64)
+    squares = flat.new_zeros(len(flat), 3, 3, dtype=torch.float64)
+    for strip in torch.split(flat, STRIP, dim=-1):
+        exact = strip.double()
+        total += exact.sum(-1, keepdim=True)
+        squares += exact @ exact.mT
+    mean = total / flat.shape[-1]
+    identity = torch.eye(3, dtype=mean.dtype, device=mean.device)
+    covariance = squares / flat.shape[-1] - mean @ mean.mT + eps * identity
+    return mean[..., 0].float(), covariance.float()
 
 
 def match_colours(pixels: Tensor, mean: Tensor, covariance: Tensor, eps: float = 1e-5) -> Tensor:
@@ -39,7 +46,7 @@ def match_colours(pixels: Tensor, mean: Tensor, covariance: Tensor, eps: float =
 
     The symmetric solution of section 3.1, by eigenvalues.
     """
-    return recoloured_as(pixels, pixels, mean, covariance, eps).clamp(0, 1)
+    return recoloured_as(pixels, pixels, mean, covariance, eps).clamp_(0, 1)
 
 
 def recoloured_as(
@@ -51,8 +58,9 @@ def recoloured_as(
     """
     own_mean, own_covariance = colour_moments(others, eps)
     change = _power(covariance, 0.5) @ _power(own_covariance, -0.5)
-    moved = change @ (pixels.flatten(2) - own_mean[..., None]) + mean[..., None]
-    return moved.view_as(pixels)
+    strips = torch.split(pixels.flatten(2), STRIP, dim=-1)
+    moved = [change @ (strip - own_mean[..., None]) + mean[..., None] for strip in strips]
+    return torch.cat(moved, dim=-1).view_as(pixels)
 
 
 def _power(symmetric: Tensor, exponent: float) -> Tensor:

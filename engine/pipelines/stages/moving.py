@@ -59,11 +59,12 @@ def restyled_frames(
 
     done = yield from _part_by_part(frames, painting, _in_small_tiles, on_frames)
     content = stacked(frames)[None]
-    painted = as_one_picture(done, lambda whole: with_shapes_of(content, whole, style, strength))
+    colouring = partial(with_shapes_of, content, style=style, strength=strength)
+    painted = yield from aside(partial(as_one_picture, done, colouring))
     if style.strokes is not None:
-        before = stacked(painted)[None]
         stroked = yield from _stroked(painted, style.strokes, strength)
-        painted = as_one_picture(stroked, lambda whole: in_palette_of(before, whole))
+        before = partial(in_palette_of, stacked(painted)[None])
+        painted = yield from aside(partial(as_one_picture, stroked, before))
     return (yield from aside(partial(steadied, frames, painted)))
 
 

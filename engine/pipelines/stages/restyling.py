@@ -153,7 +153,8 @@ def _seen(reference: StyleReference, palette: Tensor | None) -> PixelsOf:
     else:
         pixels = _attached(reference)
     if palette is not None:
-        pixels = match_colours(pixels, *colour_moments(palette[None]))
+        moments = yield from aside(partial(colour_moments, palette[None]))
+        pixels = match_colours(pixels, *moments)
     return pixels
 
 
@@ -204,13 +205,14 @@ def restyled(
     brush = Restyle(STYLE_NETWORK, canvas[None], style.code, weight, changes=changes)
     painting = partial(in_tiles, on_share=lambda share: on_share(PAINTED * share))
     canvas = yield from _whole_or_cut(canvas, brush, painting, GRID, SMALL_GRID)
-    painted = cropped(canvas, height, width)
-    coloured = with_shapes_of(pixels[None], painted[None], style, strength)[0]
+    painted = cropped(canvas, height, width)[None]
+    colouring = partial(with_shapes_of, pixels[None], painted, style, strength)
+    coloured = (yield from aside(colouring))[0]
     if style.strokes is None:
         return coloured
     laying = partial(in_pieces, on_share=lambda share: on_share(PAINTED + (1 - PAINTED) * share))
     stroked = yield from _stroked(coloured, style.strokes, weight, laying)
-    return in_palette_of(coloured[None], stroked[None])[0]
+    return (yield from aside(partial(in_palette_of, coloured[None], stroked[None])))[0]
 
 
 def _whole_or_cut(
@@ -263,7 +265,7 @@ def in_colours_of(style: Style, painted: Tensor, before: Tensor, strength: float
     own = match_colours(painted, *colour_moments(before, FAINTEST), FAINTEST)
     grain = FAINTEST * torch.eye(3)
     theirs = match_colours(painted, style.mean, style.covariance + grain, FAINTEST)
-    return torch.lerp(own, theirs, strength)
+    return own.lerp_(theirs, strength)
 
 
 def with_shapes_of(content: Tensor, painted: Tensor, style: Style, strength: float) -> Tensor:
@@ -273,7 +275,7 @@ def with_shapes_of(content: Tensor, painted: Tensor, style: Style, strength: flo
     """
     theirs = in_colours_of(style, painted, content, strength)
     own = in_colours_of(style, content, content, strength)
-    return in_palette_of(theirs, torch.lerp(theirs, own, KEPT))
+    return in_palette_of(theirs, own.lerp_(theirs, 1 - KEPT))
 
 
 def in_palette_of(before: Tensor, after: Tensor) -> Tensor:

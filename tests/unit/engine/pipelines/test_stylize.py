@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import threading
 from dataclasses import replace
 from functools import partial
 
@@ -19,7 +20,7 @@ from engine.models.families.style_guides import directions_for
 from engine.networks.style import StyleConfig, StyleTransfer
 from engine.networks.weights import save_network
 from engine.pipelines import stylize
-from engine.pipelines.stages import denoising, restyling
+from engine.pipelines.stages import denoising, restyling, versions
 from engine.pipelines.stages.moving import steadied
 from engine.requests import (
     KeepColour,
@@ -614,6 +615,24 @@ def test_strengths_of_a_large_picture_are_made_in_tiles(painter, monkeypatch):
     assert_alike(half, painter.run(replace(request, strength=0.5))[0])
 
 
+def test_strengths_of_a_very_large_picture_are_made_one_by_one(painter, monkeypatch):
+    request = replace(
+        REQUEST, content=png_of(noise(300, 60)), image_strengths=(0.5, 1.0), image_count=2
+    )
+    together = painter.run(request)
+    painter.seen.clear()
+    monkeypatch.setattr(versions, "LARGE", 300 * 60 - 1)
+    monkeypatch.setattr(restyling, "WHOLE_PIXELS", 100 * 100)
+    monkeypatch.setattr(restyling, "GRID", restyling.Grid(side=128, overlap=120, blind=56))
+    one_by_one = painter.run(request)
+    tiles = painter.asked(calls.Restyle)
+    assert {len(tile.pixels) for tile in tiles} == {1}
+    assert [float(tile.strength) for tile in tiles] == sorted(float(t.strength) for t in tiles)
+    assert len(set(assert_told_in_order(painter))) > 5
+    for one, other in zip(one_by_one, together, strict=True):
+        assert abs(opened(one) - opened(other)).max() < 3 / 255
+
+
 def test_where_memory_runs_out_all_strengths_are_made_in_tiles(painter):
     painter.room = 400
     request = replace(REQUEST, content=png_of(noise(600, 60)))
@@ -675,6 +694,33 @@ def test_an_animation_is_restyled_frame_by_frame(painter):
     assert abs(frames[-1] - opened(alone))[18:30, 40:50].mean() < 0.08
     reports = painter.asked(calls.Report)
     assert [report.step for report in reports][:2] == [4, 5]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        replace(REQUEST, keep_colour=KeepColour.LUMINANCE),
+        replace(REQUEST, image_strengths=STRENGTHS, image_count=4),
+        replace(REDRAWN, keep_colour=KeepColour.MATCHED),
+        moving(3),
+    ],
+)
+def test_colours_are_worked_on_while_others_may_run(painter, monkeypatch, request_):
+    threads = []
+
+    def spying(work):
+        def spied(*args):
+            threads.append(threading.current_thread())
+            return work(*args)
+
+        return spied
+
+    monkeypatch.setattr(restyling, "colour_moments", spying(restyling.colour_moments))
+    for name in ("match_colours", "with_luminance_of"):
+        monkeypatch.setattr(stylize, name, spying(getattr(stylize, name)))
+    painter.run(request_)
+    assert threads
+    assert threading.current_thread() not in threads
 
 
 def test_frames_stand_still_where_their_content_does():

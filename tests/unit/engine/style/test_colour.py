@@ -31,6 +31,34 @@ def test_matched_colours_have_mean_and_covariance_of_the_palette():
         )
 
 
+def test_moments_and_matched_colours_are_those_of_the_whole_however_it_is_cut(monkeypatch):
+    pixels = pictures(6, 2, 3, 40, 30) * 0.5 + 0.2
+    mean, covariance = colour.colour_moments(pixels, 0.01)
+    palette = colour.colour_moments(pictures(7, 2, 3, 16, 24))
+    whole = colour.match_colours(pixels, *palette)
+    for row, flat in enumerate(pixels.flatten(2)):
+        torch.testing.assert_close(mean[row], flat.mean(-1))
+        expected = torch.cov(flat, correction=0) + 0.01 * torch.eye(3)
+        torch.testing.assert_close(covariance[row], expected)
+    monkeypatch.setattr(colour, "STRIP", 7)
+    for cut, uncut in zip(colour.colour_moments(pixels, 0.01), (mean, covariance), strict=True):
+        torch.testing.assert_close(cut, uncut)
+    torch.testing.assert_close(colour.match_colours(pixels, *palette), whole)
+
+
+def test_a_large_picture_is_measured_in_strips(monkeypatch):
+    seen = []
+    double = torch.Tensor.double
+
+    def spying(self):
+        seen.append(self.numel())
+        return double(self)
+
+    monkeypatch.setattr(torch.Tensor, "double", spying)
+    colour.colour_moments(pictures(8, 1, 3, 1000, 1000))
+    assert max(seen) == 3 * colour.STRIP
+
+
 def test_matching_a_picture_to_itself_changes_nothing():
     pixels = pictures(4, 1, 3, 16, 16)
     assert torch.allclose(
