@@ -1,7 +1,7 @@
 """From what members ask for to rows that wait: whose terms hold, and who may see the result."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.errors import AskedBefore, LimitReached
@@ -72,7 +72,8 @@ class Acceptance:
         self._now = now
         self._everywhere = everywhere
         self._let_go = let_go
-        # Or a request that is refused would let go a file that another one is about to promise.
+        # Else a request that is refused would let go a file that another one is about to promise,
+        # and two of the same instant would take one name for their generators.
         self._promising = asyncio.Lock()
 
     async def terms(self, caller: Caller) -> Terms:
@@ -114,6 +115,16 @@ class Acceptance:
             for text in (shown_words(one.prompt), *moderation.drawn_words(one.request))
         ]
         moderation.require_allowed_words(texts, terms.rules, self._everywhere)
+        async with self._promising:
+            return await self._promise(caller, commissions, destination, terms)
+
+    async def _promise(
+        self,
+        caller: Caller,
+        commissions: Sequence[Commission],
+        destination: Destination,
+        terms: Terms,
+    ) -> list[JobRow]:
         new: list[NewJob] = []
         files: dict[str, bytes] = {}
         for commission in commissions:
@@ -128,18 +139,17 @@ class Acceptance:
             if isinstance(commission.request, TrainStyle):
                 row.replaces = await self._house.style_key(caller, commission.request.name)
             new.append(NewJob(row, tuple(own_files)))
-        async with self._promising:
-            try:
-                for key, data in files.items():
-                    await self._files.put(key, data)
-                await self._jobs.add(
-                    new,
-                    waiting_cap=terms.limits.waiting,
-                    guild_waiting_cap=terms.limits.guild_waiting if caller.guild_id else None,
-                )
-            except (AskedBefore, LimitReached, DiskFull):  # so that no row has them
-                await self._let_go(files)
-                raise
+        try:
+            for key, data in files.items():
+                await self._files.put(key, data)
+            await self._jobs.add(
+                new,
+                waiting_cap=terms.limits.waiting,
+                guild_waiting_cap=terms.limits.guild_waiting if caller.guild_id else None,
+            )
+        except (AskedBefore, LimitReached, DiskFull):  # so that no row has them
+            await self._let_go(files)
+            raise
         return [job.row for job in new]
 
     def _row(

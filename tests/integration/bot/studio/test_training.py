@@ -253,6 +253,13 @@ async def test_a_stored_training_holds_no_pictures(studio: Atelier, tmp_path) ->
     assert set((tmp_path / "images").rglob("*.png")) == files
 
 
+async def test_of_two_trainings_of_one_name_at_once_one_is_refused(studio: Atelier) -> None:
+    await draw(studio, ADMIN, 16)
+    asked = (studio.train_gan(ADMIN, FOXES, WEB) for _ in range(2))
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert sorted(isinstance(one, LimitReached) for one in answers) == [False, True]
+
+
 async def test_filters_choose_what_is_learnt(studio: Atelier, engine: FakeEngine) -> None:
     foxes = await draw(studio, ADMIN, 20, "a red fox")
     await draw(studio, ADMIN, 8, "a boat")
