@@ -6,7 +6,6 @@ as much (Podell et al. 2023, https://arxiv.org/abs/2307.01952, section 2.2, do s
 draws that one, and every seed another. What a prompt does say is drawn as it says.
 """
 
-import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,11 +19,6 @@ from engine.diffusion.noise import generator_of
 # Networks have learnt what these codes mean: who changes them trains one anew.
 MIRRORED = 0.35  # share of images
 STRAIGHT = 0.7
-TURN = 12  # degrees at most, against the clock
-# Where a thing stands alone: from the middle, as shares of the picture's width and height, and its
-# own longer side as a share of the picture's shorter one. Along a longer side there is more room.
-ASIDE, MORE_ASIDE = (0.08, 0.06), 0.1
-LEAST_SIDE, MOST_SIDE = 0.62, 0.88
 # Kind, colour and share of grounds that nobody asked for.
 GROUNDS: tuple[tuple[str, str, float], ...] = (
     ("plain", "white", 0.24),
@@ -69,39 +63,6 @@ class Unsaid:
         mirrored = 1.0 if self.is_mirrored else -1.0
         places = [self.x, self.y, self.size, self.turn, 2 * self.drawing - 1]
         return torch.tensor([mirrored, *places, *drawing, *ground])
-
-
-def side_of(codes: Tensor) -> Tensor:
-    """Longer side of a thing that stands alone, of codes (..., CODES), as a share (...)."""
-    return LEAST_SIDE + (MOST_SIDE - LEAST_SIDE) * (codes[..., 3] + 1) / 2
-
-
-def aside_of(codes: Tensor, height: int, width: int) -> Tensor:
-    """How far right of the middle, and below it, it stands: shares (..., 2) of width and height."""
-    room = ((1 - side_of(codes)) / 2)[..., None]
-    aside = torch.minimum(room, room.new_tensor(ASIDE))
-    more = aside.new_tensor((MORE_ASIDE * (width > height), MORE_ASIDE * (height > width)))
-    return (aside + more) * codes[..., 1:3]
-
-
-def own_places(codes: Tensor, height: int, width: int) -> Tensor:
-    """Which row and column of a straight, unmirrored picture each place shows, (B, 2, h, w).
-
-    Of codes (B, CODES): a thing that stands alone is mirrored and turned about its own middle. Rows
-    and columns run from -1 to 1; of zeros they are those of the places themselves.
-    """
-    reach_y, reach_x = (height - 1) / 2, (width - 1) / 2
-    aside = aside_of(codes, height, width) * codes.new_tensor((width, height))
-    middle_x, middle_y = aside[:, 0, None, None], aside[:, 1, None, None]
-    rows = torch.arange(height, device=codes.device)[None, :, None] - reach_y - middle_y
-    columns = torch.arange(width, device=codes.device)[None, None] - reach_x - middle_x
-    angle = (math.radians(TURN) * codes[:, 4])[:, None, None]
-    wider = angle.cos() + angle.sin().abs()  # a turned square, which is shown as wide as others
-    cos, sin = wider * angle.cos(), wider * angle.sin()
-    side = torch.where(codes[:, 0] > 0, -1.0, 1.0)[:, None, None]
-    across = side * (columns * cos - rows * sin) + middle_x
-    down = columns * sin + rows * cos + middle_y
-    return torch.stack([down / reach_y, across / reach_x], dim=1)
 
 
 def unsaid_of(chances: Sequence[float]) -> Unsaid:

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.diffusion.unsaid import own_places
 from engine.networks.text_encoder import Layer
 
 PLACE_SIZE = 0.3  # of the marks of places at first, beside features of about 1
@@ -35,7 +34,6 @@ class DenoiserConfig:
     blueprint: int = 0  # hidden width of the `Blueprint`; 0 for a network without one
     text_length: int = 0  # places of a prompt that the adapter tells apart; 0 for none
     unsaid: int = 0  # numbers it is told of what the prompt leaves open; 0 for none
-    has_frame: bool = False  # whether it draws in a thing's own `Frame`, by these numbers
 
 
 def time_features(t: Tensor, width: int) -> Tensor:
@@ -184,45 +182,13 @@ class Blueprint(nn.Module):
         nn.init.zeros_(self.leave.bias)
 
     def forward(self, condition: Tensor, size: tuple[int, int]) -> Tensor:
-        """Condition (B, D) -> a map (B, CHANNELS, *size), which `leave` makes features."""
-        flat = self.draw(F.gelu(self.recall(condition)))
-        drawn: Tensor = flat.unflatten(1, (self.CHANNELS, self.SIDE, self.SIDE))
+        """Condition (B, D) -> features (B, width, *size)."""
+        drawn = self.draw(F.gelu(self.recall(condition)))
+        drawn = drawn.unflatten(1, (self.CHANNELS, self.SIDE, self.SIDE))
         if size != (self.SIDE, self.SIDE):
             drawn = F.interpolate(drawn, size, mode="bilinear", align_corners=False)
-        return drawn
-
-
-class Frame(nn.Module):
-    """Lets what is known of a thing hold in its own frame: mirrored or turned, it is the same one.
-
-    Where its head is would else have to be learnt of every thing both ways round. The map is
-    resampled the way the thing stands, and each place is told where in the thing it lies. How much
-    of both counts is up to the prompt, by channel: the ground is not mirrored, and of several
-    things each is by itself. Nothing of it counts at first.
-    """
-
-    def __init__(self, condition: int, width: int) -> None:
-        super().__init__()
-        self.places = nn.Conv2d(2, width, 3, padding=1, bias=False)
-        self.place_gate = nn.Linear(condition, width)
-        self.map_gate = nn.Linear(condition, Blueprint.CHANNELS)
-        for gate in (self.place_gate, self.map_gate):
-            nn.init.zeros_(gate.weight)
-            nn.init.zeros_(gate.bias)
-
-    def mark(self, codes: Tensor, condition: Tensor, size: tuple[int, int]) -> Tensor:
-        """Features (B, width, *size) of where in the thing each place lies."""
-        own = own_places(codes, *size).to(condition.dtype)
-        marks: Tensor = self.place_gate(condition)[:, :, None, None] * self.places(own)
-        return marks
-
-    def lay(self, drawn: Tensor, codes: Tensor, condition: Tensor) -> Tensor:
-        """A map (B, C, h, w) of the straight, unmirrored thing, as the thing stands."""
-        own = own_places(codes, drawn.shape[-2], drawn.shape[-1])
-        where = own.flip(1).movedim(1, -1).to(drawn.dtype)
-        laid = F.grid_sample(drawn, where, padding_mode="border", align_corners=True)
-        share = self.map_gate(condition).tanh()[:, :, None, None]
-        return torch.lerp(drawn, laid.to(drawn.dtype), share)
+        features: Tensor = self.leave(drawn)
+        return features
 
 
 class Denoiser(nn.Module):
@@ -248,7 +214,6 @@ class Denoiser(nn.Module):
             else None
         )
         self.unsaid = _told(config.unsaid, condition) if config.unsaid else None
-        self.frame = Frame(config.text_width + condition, fine) if config.has_frame else None
         count = config.blocks
         self.down_fine = nn.ModuleList(Stage(fine, fine, condition, None) for _ in range(count))
         self.shrink = nn.Conv2d(fine, coarse, 3, stride=2, padding=1)
@@ -276,26 +241,19 @@ class Denoiser(nn.Module):
         `unsaid` (B, config.unsaid) says what the prompt leaves open, zeros (or None) nothing.
         """
         tokens, whole = self.adapter(tokens)
-        if unsaid is None:
-            unsaid = x.new_zeros(len(x), self.config.unsaid)
-        if self.unsaid is not None:
+        if self.unsaid is not None and unsaid is not None:
             whole = whole + self.unsaid(unsaid)
         condition = self.time(time_features(t, self.config.widths[0])) + self.pooled(pooled)
         condition = F.silu(condition + whole)
-        known = torch.cat([pooled, whole], dim=1)
         x = self.enter(torch.cat([x, coordinates(x)], dim=1))
-        if self.frame is not None:
-            x = x + self.frame.mark(unsaid, known, (x.shape[-2], x.shape[-1]))
         skips: list[Tensor] = []
         for stage in self.down_fine:
             x = stage(x, condition, tokens)
             skips.append(x)
         x = self.shrink(x)
         if self.blueprint is not None:
-            drawn = self.blueprint(known, (x.shape[-2], x.shape[-1]))
-            if self.frame is not None:
-                drawn = self.frame.lay(drawn, unsaid, known)
-            x = x + self.blueprint.leave(drawn)
+            known = torch.cat([pooled, whole], dim=1)
+            x = x + self.blueprint(known, (x.shape[-2], x.shape[-1]))
         for stage in self.down_coarse:
             x = stage(x, condition, tokens)
             skips.append(x)

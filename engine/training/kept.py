@@ -30,8 +30,8 @@ from engine.training.words import read_words
 
 N = TypeVar("N", bound=nn.Module)
 
-DENOISER = DenoiserConfig(deeper=1, blueprint=2048, text_length=32, unsaid=CODES, has_frame=True)
-NEW = ("unsaid.", "frame.")  # parts of the denoiser that older packs lack; without effect at first
+DENOISER = DenoiserConfig(deeper=1, blueprint=2048, text_length=32, unsaid=CODES)
+NEW = "unsaid."  # a part of the denoiser that older packs lack; it has no effect at first
 MIXED = "mixed.safetensors"  # a denoiser between its start and its end
 KIN = "learnt_with"  # the file that says which networks one was trained beside
 

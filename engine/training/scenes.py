@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from engine.diffusion.unsaid import CHANCES, GROUNDS, TURN, Unsaid, aside_of, side_of, unsaid_of
+from engine.diffusion.unsaid import CHANCES, GROUNDS, Unsaid, unsaid_of
 from engine.media.png import on_white
 from engine.training.backgrounds import COLOURS, PAINTERS, paint_background, smooth_noise
 from engine.training.captions import Captioner, Item, Plan
@@ -21,14 +21,14 @@ from engine.training.pictures import Picture
 from engine.training.subjects import HUES, Noun, Rgba, Subject, SubjectLibrary, recoloured
 
 LOOK_WEIGHTS = {
-    "3d": 0.17,
-    "flat": 0.24,
-    "cartoon": 0.17,
-    "blob": 0.10,
+    "3d": 0.19,
+    "flat": 0.18,
+    "cartoon": 0.18,
+    "blob": 0.11,
     "sticker": 0.13,
     "doodle": 0.02,
-    "pixel": 0.07,
-    "photo": 0.05,
+    "pixel": 0.08,
+    "photo": 0.06,
     "oil": 0.05,
 }
 GROUP_WEIGHTS = {
@@ -50,7 +50,12 @@ WHOLE_SHARE = 0.5  # of whole pictures with captions of their own, where there a
 MOST_CAPTION = 300  # characters of such a caption
 CORE_FACTOR = 5.0  # core nouns are so much more frequent
 PIXEL_GRID = 4  # pixels of the picture to one pixel of pixel art
+TURN = 12  # degrees at most
 GROUND_UNSAID = 0.16  # share of scenes
+# Where a thing stands alone: from the middle, as shares of the picture's sides, and its own side as
+# a share of the picture's shorter one. Along a longer side there is more room.
+ASIDE, MORE_ASIDE = (0.08, 0.06), 0.1
+LEAST_SIDE, MOST_SIDE = 0.62, 0.88
 # Things stand where whole cells of the latents begin and come in few sizes. A thing that is moved
 # by whole cells has the same latents in other places; one moved by less has others, each of which
 # would have to be learned anew, and a small network that can't draws their mean: smears.
@@ -211,7 +216,7 @@ class SceneMaker:
         if shape < 0.02:
             plan = Plan(look, (), background=kind, background_colour=colour)
             return self._scene(plan, plan, [], unsaid, rng)
-        count = int(rng.integers(2, 5)) if 0.67 <= shape < 0.83 else 1
+        count = int(rng.integers(2, 5)) if 0.7 <= shape < 0.83 else 1
         number = 2 if shape >= 0.83 else 1
         subjects, items = [], []
         beside = [colour] if said and colour else []
@@ -372,10 +377,10 @@ class SceneMaker:
         self, plan: Plan, side: int, down: float, unsaid: Unsaid, rng: np.random.Generator
     ) -> Placed:
         """A size or a place that is said is drawn as it is said, whatever the code."""
-        code = unsaid.code()
-        share = float(side_of(code))
-        aside, below = aside_of(code, self.height, self.width).tolist()
-        x, y = 0.5 + aside, 0.5 + below + down * 0.5
+        share = LEAST_SIDE + (MOST_SIDE - LEAST_SIDE) * (unsaid.size + 1) / 2
+        across, along = (min(aside, (1 - share) / 2) for aside in ASIDE)
+        x = 0.5 + (across + MORE_ASIDE * (self.width > self.height)) * unsaid.x
+        y = 0.5 + (along + MORE_ASIDE * (self.height > self.width)) * unsaid.y + down * 0.5
         said = {"big": (0.9, 1.0), "small": (0.3, 0.42)}.get(plan.items[0].size)
         if plan.place:
             said = said or (0.42, 0.55)

@@ -7,18 +7,14 @@ import pytest
 import torch
 
 from engine.diffusion.unsaid import (
-    ASIDE,
     CHANCES,
     CODES,
     GROUNDS,
     MIRRORED,
     STRAIGHT,
-    Unsaid,
     code_of_seed,
-    own_places,
     unsaid_of,
 )
-from engine.networks.denoiser import coordinates
 
 MANY = [unsaid_of(row) for row in np.random.default_rng(0).random((4000, CHANCES)).tolist()]
 
@@ -62,15 +58,3 @@ def test_a_network_is_told_which_drawing_and_ground_are_meant():
     assert one.of_drawings(2) != other.of_drawings(2)
     assert (one.code() - other.code()).abs().max() == 2  # plain to see
     assert one.code()[-len(GROUNDS) :].sum() == 1
-
-
-def test_of_nothing_told_each_place_is_its_own():
-    places = own_places(torch.zeros(1, CODES), 4, 6)
-    torch.testing.assert_close(places, coordinates(torch.zeros(1, 1, 4, 6)))
-
-
-def test_a_thing_aside_is_mirrored_where_it_stands():
-    aside = Unsaid(is_mirrored=True, x=1, y=0, size=-1, turn=0, drawing=0, ground=0)
-    own = own_places(aside.code()[None], 8, 8)[0, 1, 0]
-    reach, middle = 3.5, ASIDE[0] * 8  # places from the middle of the picture
-    torch.testing.assert_close(own * reach - middle, -((torch.arange(8) - reach) - middle))

@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import nn
 
-from engine.diffusion.unsaid import CODES
 from engine.networks.denoiser import Denoiser, DenoiserConfig, TextAdapter
 from engine.networks.text_encoder import TextEncoder, TextEncoderConfig, Tokenizer
 from engine.networks.upscaler import Upscaler, UpscalerConfig, enlarged
@@ -68,36 +67,6 @@ def test_what_a_denoiser_is_told_beside_the_prompt_counts_once_it_has_learnt_it(
     assert not torch.allclose(told(*rows, codes), denoiser(*rows))
     assert torch.equal(told(*rows, torch.zeros(2, 6)), denoiser(*rows))
     torch.testing.assert_close(told(*rows), denoiser(*rows))
-
-
-def framed(denoiser: Denoiser) -> Denoiser:
-    out = Denoiser(replace(denoiser.config, unsaid=CODES, blueprint=32, has_frame=True))
-    out.load_state_dict(denoiser.state_dict(), strict=False)
-    return out
-
-
-def test_a_frame_counts_for_mirrored_things_once_it_has_learnt_to(denoiser):
-    network, rows = framed(denoiser), inputs(2)
-    codes = torch.zeros(2, CODES)
-    codes[0, 0] = 1.0  # the first is mirrored
-    before = network(*rows, codes)
-    torch.testing.assert_close(network(*rows), before)
-    stirred(network.frame)
-    stirred(network.blueprint)
-    after, straight = network(*rows, codes), network(*rows)
-    assert not torch.allclose(after[0], straight[0], atol=1e-4)
-    torch.testing.assert_close(after[1], straight[1])
-
-
-def test_a_frame_lays_a_map_the_other_way_round_where_it_counts_in_full(denoiser):
-    frame = framed(denoiser).frame
-    frame.map_gate.bias.data[:24] = 20.0  # half of the channels
-    drawn = torch.randn(1, 48, 8, 8, generator=torch.Generator().manual_seed(0))
-    codes = torch.zeros(1, CODES)
-    codes[0, 0] = 1.0
-    laid = frame.lay(drawn, codes, torch.zeros(1, frame.map_gate.in_features))
-    torch.testing.assert_close(laid[:, :24], drawn[:, :24].flip(-1))
-    torch.testing.assert_close(laid[:, 24:], drawn[:, 24:])
 
 
 def test_a_row_of_a_batch_gets_what_it_gets_alone(denoiser):
