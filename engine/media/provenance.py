@@ -4,6 +4,7 @@ A WebP says it in the user comment of its EXIF, where AUTOMATIC1111's studio wri
 in its comment.
 """
 
+import io
 import struct
 from collections.abc import Iterator
 
@@ -13,14 +14,15 @@ from engine.media import mp4, png
 from engine.media.png import GenerationParameters
 
 _EXIF_IFD, _USER_COMMENT = 0x8769, 0x9286
-_EXIF_FLAG = 0x08  # of a VP8X chunk
+_EXIF_FLAG, _ALPHA_FLAG = 0x08, 0x10  # of a VP8X chunk
+_BARE = (b"VP8 ", b"VP8L")  # chunks of a picture that says nothing but its pixels
 _UNICODE = b"UNICODE\0"
 _MAX_EXIF_BYTES = 400_000
 _MAX_CHUNKS = 20_000
 
 
 def with_parameters(picture: bytes, parameters: GenerationParameters) -> bytes:
-    """Put parameters into a PNG, animated WebP or MP4 of our own, in place of those it has.
+    """Put parameters into a PNG, WebP or MP4 of our own, in place of those it has.
 
     Raises: ValueError for anything else.
     """
@@ -29,6 +31,8 @@ def with_parameters(picture: bytes, parameters: GenerationParameters) -> bytes:
     if not _is_webp(picture):
         return png.with_parameters(picture, parameters)
     chunks = [(kind, body) for kind, body in _chunks(picture) if kind != b"EXIF"]
+    if chunks and chunks[0][0] in _BARE:
+        chunks = [(b"VP8X", _head_of(picture)), *chunks]
     if not chunks or chunks[0][0] != b"VP8X":
         raise ValueError("a WebP that can hold no parameters")
     head = bytes([chunks[0][1][0] | _EXIF_FLAG]) + chunks[0][1][1:]
@@ -74,6 +78,14 @@ def _chunks(webp: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def _chunk(kind: bytes, body: bytes) -> bytes:
     return kind + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2)
+
+
+def _head_of(webp: bytes) -> bytes:
+    """What a VP8X chunk says of a picture without one: so are frames encoded that are all alike."""
+    with Image.open(io.BytesIO(webp), formats=("WEBP",)) as image:
+        flags = _ALPHA_FLAG if image.has_transparency_data else 0
+        sides = b"".join((side - 1).to_bytes(3, "little") for side in image.size)
+    return bytes([flags, 0, 0, 0]) + sides
 
 
 def _exif_of(text: str) -> bytes:

@@ -11,10 +11,11 @@ from engine.media.provenance import read_parameters, with_parameters
 
 FRAMES = [Image.new("RGB", (20, 12), colour) for colour in ("red", "lime", "blue")]
 MOVING = encode_animated_webp(FRAMES, [100, 100, 100])
+SAME = encode_animated_webp(FRAMES[:1] * 3, [100, 100, 100])
 SAID = GenerationParameters(prompt="红狐狸 -> an owl", seed=7, steps=20, others=(("Frames", "3"),))
 
 
-@pytest.mark.parametrize("picture", [MOVING, encode_png(FRAMES[0])])
+@pytest.mark.parametrize("picture", [MOVING, SAME, encode_png(FRAMES[0])])
 def test_what_is_written_is_read_again(picture):
     once = with_parameters(picture, SAID)
     assert read_parameters(once) == SAID
@@ -31,6 +32,17 @@ def test_frames_and_durations_stay_as_they_were():
         assert (red < 12, blue > 240) == (True, True)
         assert image.info["duration"] == 100
         assert image.getexif().get_ifd(0x8769)[0x9286].startswith(b"UNICODE")
+
+
+@pytest.mark.parametrize(("mode", "colour"), [("RGB", (255, 0, 0)), ("RGBA", (255, 0, 0, 90))])
+def test_an_animation_in_which_nothing_moves_looks_as_before(mode, colour):
+    still = encode_animated_webp([Image.new(mode, (20, 12), colour)] * 2, [100, 100])
+    with (
+        Image.open(io.BytesIO(still)) as before,
+        Image.open(io.BytesIO(with_parameters(still, SAID))) as after,
+    ):
+        assert (after.mode, after.size) == (mode, (20, 12))
+        assert after.tobytes() == before.tobytes()
 
 
 def test_a_webp_without_parameters_says_nothing():
@@ -86,8 +98,6 @@ def test_broken_movies_say_something_or_nothing_and_raise_nothing(at, broken):
     read_parameters(whole[:at] + broken + whole[at + len(broken) :])
 
 
-def test_a_still_webp_holds_no_parameters():
-    file = io.BytesIO()
-    FRAMES[0].save(file, "WEBP")
+def test_a_webp_without_a_picture_holds_no_parameters():
     with pytest.raises(ValueError, match="no parameters"):
-        with_parameters(file.getvalue(), SAID)
+        with_parameters(MOVING[:12], SAID)
