@@ -97,6 +97,17 @@ async def test_enter_sends_and_shift_enter_breaks_the_line(page):
     await expect(page.locator(".job")).to_have_count(1)
 
 
+async def test_enter_that_chooses_a_chinese_word_sends_nothing_in_safari_either(page):
+    await page.fill("#prompt", "狐狸")
+    was_taken = await page.locator("#prompt").evaluate(
+        """box => !box.dispatchEvent(new KeyboardEvent("keydown", {
+            key: "Enter", keyCode: 229, bubbles: true, cancelable: true,
+        }))"""
+    )
+    assert not was_taken
+    await expect(page.locator("#prompt")).to_have_value("狐狸")
+
+
 async def test_up_recalls_earlier_prompts_and_down_comes_back(page):
     await make_and_wait(page, "one --images 1", 1)
     await make_and_wait(page, "two --images 1", 2)

@@ -66,6 +66,9 @@ export function keepFocus(root, draw) {
   if (place >= 0) controls()[place]?.focus({ preventScroll: true });
 }
 
+/** Whether a key is an input method's: Safari tells that it has ended before the Enter that ends it. */
+export const isComposing = (event) => event.isComposing || event.keyCode === 229;
+
 /** Give an element CSS variables (allowed by the policy, unlike style attributes). */
 export function paint(element, variables) {
   for (const [name, value] of Object.entries(variables)) element.style.setProperty(name, value);

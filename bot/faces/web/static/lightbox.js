@@ -1,5 +1,5 @@
 // One picture, large: how it was made, where it comes from, and all that can be done with it.
-import { button, fill, h, icon, paint } from "./dom.js";
+import { button, fill, h, icon, isComposing, paint } from "./dom.js";
 import { askDetail } from "./mix.js";
 import { leave, notice } from "./notices.js";
 import { split } from "./prompt_text.js";
@@ -157,7 +157,7 @@ export class Lightbox {
   tags(image) {
     const field = h("input", { class: "tag-field", placeholder: t("addTag"), "aria-label": t("addTag"), maxLength: 40, enterkeyhint: "done",
       onkeydown: (event) => {
-        if (event.key !== "Enter" || event.isComposing || !field.value.trim()) return;
+        if (event.key !== "Enter" || isComposing(event) || !field.value.trim()) return;
         event.preventDefault();
         this.deeds.tag(image, [...image.tags, field.value.trim()]);
       } });

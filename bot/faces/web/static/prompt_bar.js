@@ -1,6 +1,6 @@
 // The prompt bar: the text, marks of flags and errors in it, its pictures, and sending it.
 import { Controls } from "./controls.js";
-import { button, fill, h, icon } from "./dom.js";
+import { button, fill, h, icon, isComposing } from "./dom.js";
 import { complain, confirmed, notice } from "./notices.js";
 import { BEFORE_FLAG, toUnits } from "./prompt_text.js";
 import { form, send } from "./server.js";
@@ -173,7 +173,7 @@ export class PromptBar {
   }
 
   pressed(event) {
-    if (event.isComposing) return; // Enter chooses a Chinese word then
+    if (isComposing(event)) return; // Enter chooses a Chinese word then
     if (event.key === "Enter" && !event.shiftKey) {
       event.preventDefault();
       this.submit();
