@@ -109,13 +109,18 @@ async def acknowledge(interaction: Interaction, *, is_secret: bool) -> Answer:
 
 
 async def submit_one(
-    interaction: Interaction, submit: Callable[[Caller, Destination], Awaitable[JobView]]
+    interaction: Interaction,
+    submit: Callable[[Caller, Destination], Awaitable[JobView]],
+    *,
+    is_secret: bool = False,
 ) -> None:
-    """Answer a button with one new job, as visible as the message it was pressed on."""
+    """Answer a button with one new job, as visible as the message it was pressed on.
+
+    With `is_secret` it is for this member alone, whatever that message is.
+    """
     message = interaction.message
-    answer = await acknowledge(
-        interaction, is_secret=message is not None and message.flags.ephemeral
-    )
+    is_on_secret = message is not None and message.flags.ephemeral
+    answer = await acknowledge(interaction, is_secret=is_secret or is_on_secret)
 
     async def submit_all(caller: Caller, destination: Destination) -> tuple[JobView, ...]:
         return (await submit(caller, destination),)

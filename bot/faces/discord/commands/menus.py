@@ -36,7 +36,7 @@ async def make_again(interaction: Interaction, message: discord.Message) -> None
         picture = await picture_of(interaction, message)
         return await studio.make_again(caller, picture, destination)
 
-    await submit_one(interaction, submit)
+    await submit_one(interaction, submit, is_secret=message.flags.ephemeral)
 
 
 @app_commands.context_menu(name=phrase("commands.message-info.name"))

@@ -14,7 +14,7 @@ from bot.faces.discord.commands.choices import (
 from bot.faces.discord.components.confirmation import resolved_privacy
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import described, phrase
-from bot.faces.discord.submission import Answer, acknowledge
+from bot.faces.discord.submission import Answer, acknowledge, stated_privacy
 from bot.faces.discord.uploads import ID_MAX, fetch_upload, picture_of, require_one_of
 from bot.studio.contract import (
     Blending,
@@ -96,7 +96,7 @@ async def blend(
         )
         return await interaction.client.studio.blend(caller, pictures, destination, asked)
 
-    await _run(answer, private, submit, pictures)
+    await _run(answer, private, submit, pictures, [prompt or ""])
 
 
 @app_commands.command(
@@ -227,7 +227,8 @@ async def morph(
         )
         return await studio.morph(caller, stops, destination, asked)
 
-    await _run(answer, private, submit, [one.image for one in stops if one.image])
+    images = [one.image for one in stops if one.image]
+    await _run(answer, private, submit, images, [one.prompt for one in stops if one.prompt])
 
 
 @app_commands.command(
@@ -270,13 +271,15 @@ async def _run(
     private: bool | None,  # noqa: FBT001
     submit: Submit,
     made_of: Iterable[bytes | str] = (),
+    prompts: Iterable[str] = (),
 ) -> None:
     """Submit a job and show its progress in the answer, hidden where the result is private.
 
-    Of what it is `made_of`, texts are ids of images.
+    Of what it is `made_of`, texts are ids of images. What `prompts` say of privacy counts more.
     """
     interaction = answer.interaction
-    is_hidden = await resolved_privacy(interaction, private)
+    typed = [said for text in prompts if (said := stated_privacy(text)) is not None]
+    is_hidden = await resolved_privacy(interaction, any(typed) if typed else private)
     if is_hidden:
         await answer.hide()
     await answer.hide_like(*(one for one in made_of if isinstance(one, str)))

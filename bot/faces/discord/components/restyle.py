@@ -58,8 +58,11 @@ async def blend_in(
     share: float,
 ) -> None:
     """Submit the steps between two styles and show their progress in the answer."""
-    studio = answer.interaction.client.studio
+    interaction = answer.interaction
+    studio = interaction.client.studio
     asked = await _hidden_where_private(answer, asked)
+    if content is None and interaction.guild_id is None:
+        await answer.hide()  # the newest picture, which nobody named, may be a secret
 
     async def submit(caller: Caller, destination: Destination) -> tuple[JobView, ...]:
         job = await studio.blend_styles(caller, content, styles, destination, asked, share=share)

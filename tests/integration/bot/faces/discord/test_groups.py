@@ -4,7 +4,7 @@ import pytest
 from simcord import interactions
 
 from bot.studio.contract import Caller, GalleryQuery
-from tests.integration.bot.faces.discord.stage import has_ending, parts, png_bytes
+from tests.integration.bot.faces.discord.stage import parts, png_bytes
 
 
 @pytest.fixture
@@ -32,13 +32,13 @@ async def secret(stage):
     return page.images[0].id
 
 
-async def shown(stage, result):
+async def shown(stage, result, begins="remix:"):
     """The answer of an interaction, perhaps a secret one in its place, with the result."""
 
     def answer():
         return next((one for one in (result.response, *result.followups) if one), None)
 
-    await stage.until(lambda: has_ending(answer()))
+    await stage.until(lambda: answer() and any(b.startswith(begins) for b in buttons(answer())))
     return answer()
 
 
@@ -92,3 +92,46 @@ async def test_a_restyle_is_as_visible_as_what_it_was_asked_for_on(stage, secret
     menu = await restyling(stage, drawn)
     made = await chosen(stage, menu)
     assert not (await shown(stage, made)).ephemeral
+
+
+@pytest.mark.usefixtures("in_group")
+@pytest.mark.parametrize(
+    ("command", "typed"),
+    [
+        ("imagine", {"prompt": "a fox --private"}),
+        (
+            "blend",
+            {
+                "image1": ("owl.png", png_bytes()),
+                "image2": ("fox.png", png_bytes(colour="red")),
+                "prompt": "a fox --private",
+            },
+        ),
+        ("morph", {"from": "a fox --private", "to": "an owl", "frames": 3}),
+    ],
+)
+async def test_what_a_prompt_makes_private_is_shown_to_its_owner_alone(stage, command, typed):
+    result = await stage.alice.user.slash(command, **typed)
+    assert (await shown(stage, result, "reroll:")).ephemeral
+
+
+@pytest.mark.usefixtures("in_group")
+async def test_a_prompt_that_is_made_private_in_a_remix_is_shown_to_its_owner_alone(stage):
+    drawn = await shown(stage, await stage.alice.user.slash("imagine", prompt="a fox --images 1"))
+    [button] = [one for one in buttons(drawn) if one.startswith("remix")]
+    for prompt, is_secret in (("an owl --private", True), ("an owl", False)):
+        form = await stage.alice.user.click(drawn, custom_id=button)
+        remixed = await stage.alice.user.submit_modal(form, {"prompt": prompt})
+        assert (await shown(stage, remixed)).ephemeral is is_secret
+
+
+@pytest.mark.usefixtures("in_group", "secret")
+async def test_steps_between_styles_on_a_picture_that_nobody_named_are_shown_to_its_owner_alone(
+    stage,
+):
+    steps = {"first": "udnie", "second": "great-wave"}
+    result = await stage.alice.user.slash("style blend", **steps)
+    assert (await shown(stage, result)).ephemeral
+    attached = ("owl.png", png_bytes())
+    result = await stage.alice.user.slash("style blend", **steps, content=attached)
+    assert not (await shown(stage, result)).ephemeral

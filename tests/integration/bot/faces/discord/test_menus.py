@@ -19,6 +19,13 @@ async def test_make_again_takes_our_record_of_a_result(stage):
     assert (await newest_job(stage, stage.bob)).operation is Operation.MAKE_AGAIN
 
 
+async def test_make_again_of_what_one_alone_sees_is_seen_by_one_alone(stage):
+    secret = await stage.imagine(private=True)
+    again = await stage.alice.context_menu(stage.channel, "Make again", secret)
+    assert (await stage.delivered(again)).ephemeral
+    assert [message.ephemeral for message in stage.messages()] == [True, True]
+
+
 async def test_make_again_reads_the_parameters_of_an_uploaded_png(stage):
     await stage.imagine(prompt="a fox", seed=5, count=1)
     image = (await newest_job(stage, stage.alice)).images[0]
