@@ -11,6 +11,8 @@ from pathlib import Path
 import torch
 
 _RISKED = 0.5  # of the free main memory; others want some too
+_USUALLY_FREE = 0.5  # of all memory, where the system does not tell what is free: macOS
+_UNTOLD = 8 * 2**30  # bytes that count as free where it tells nothing: Windows
 
 
 class CudaMemory:
@@ -67,7 +69,7 @@ def memory_of(device: torch.device) -> CudaMemory | MainMemory:
 
 def free_main_memory() -> int:
     """Bytes that could be had without swapping, in this container if it is one."""
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    free = _told_by_system()
     try:
         free = _kilobytes(Path("/proc/meminfo"), "MemAvailable")
         group = Path("/sys/fs/cgroup")
@@ -79,6 +81,15 @@ def free_main_memory() -> int:
     # Files that were read count as used, but make room for whoever wants it.
     cached = int(statistics[statistics.index("inactive_file") + 1])
     return free if limit == "max" else min(free, int(limit) - used + cached)
+
+
+def _told_by_system() -> int:
+    """What is free as far as the system's own library knows."""
+    known = getattr(os, "sysconf_names", {})
+    for name, share in (("SC_AVPHYS_PAGES", 1.0), ("SC_PHYS_PAGES", _USUALLY_FREE)):
+        if name in known:
+            return int(share * os.sysconf(name) * os.sysconf("SC_PAGE_SIZE"))
+    return _UNTOLD
 
 
 def _own_memory(name: str) -> int:

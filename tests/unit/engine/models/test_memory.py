@@ -1,5 +1,7 @@
 """What a pass takes of the main memory, and what it finds."""
 
+import mmap
+import os
 import subprocess
 import sys
 
@@ -48,6 +50,14 @@ def test_where_it_can_not_be_known_nothing_was_taken(monkeypatch, tmp_path):
 
 def test_a_pass_may_take_a_part_of_what_is_free():
     assert 0 < MainMemory().room_bytes() < free_main_memory() * 0.9
+
+
+def test_macos_has_half_of_all_memory_and_windows_a_usual_size(monkeypatch, tmp_path):
+    monkeypatch.setattr(memory, "Path", lambda place: tmp_path / place.strip("/"))
+    monkeypatch.setattr(os, "sysconf_names", {"SC_PHYS_PAGES": 85, "SC_PAGE_SIZE": 30})
+    assert free_main_memory() == os.sysconf("SC_PHYS_PAGES") * mmap.PAGESIZE // 2
+    monkeypatch.delattr(os, "sysconf_names")
+    assert free_main_memory() == 8 * 2**30
 
 
 @pytest.mark.parametrize(
