@@ -193,3 +193,42 @@ async def test_what_an_older_search_found_late_is_not_hung_in_a_newer_one(page):
     await expect(page.locator(f'{TILES} a[aria-label*="owl"]')).to_have_count(2)
     await expect(page.locator(".count")).to_have_text("2 pictures")
     await expect(page.locator(".notice.bad")).to_have_count(0)
+
+
+async def test_a_page_that_did_not_come_is_asked_for_again(page):
+    await make_and_wait(page, "a fox --images 8")
+    await page.route("**/api/images?*", few)
+    await page.route("**/api/images?*cursor=*", lambda route: route.abort())
+    await page.get_by_role("link", name="Gallery").click()
+    await expect(page.locator(".notice.bad")).to_contain_text("does not answer")
+    await expect(page.locator(TILES)).to_have_count(5)
+    await page.unroute("**/api/images?*cursor=*")
+    await page.get_by_role("link", name="Create").click()
+    await page.get_by_role("link", name="Gallery").click()
+    await expect(page.locator(TILES)).to_have_count(8)
+
+
+async def test_a_search_while_a_page_is_on_its_way_hangs_each_picture_once(page):
+    await make_and_wait(page, "a fox --images 8")
+    await make_and_wait(page, "an owl --images 4", 2)
+    await page.route("**/api/images?*", few)
+
+    async def hold(route):
+        if "q=" in route.request.url:
+            await few(route)
+
+    await page.route("**/api/images?*cursor=*", hold)
+    async with page.expect_request("**/api/images?*cursor=*"):
+        await page.get_by_role("link", name="Gallery").click()
+    async with page.expect_request("**/api/images?*q=fox*cursor=*"):
+        await page.fill(".search input", "fox")
+    tiles = page.locator(TILES)
+    await expect(page.locator(".count")).to_have_text("8 pictures")
+    await expect(tiles).to_have_count(8)
+    shown = [await tile.get_attribute("data-image") for tile in await tiles.all()]
+    assert len(set(shown)) == 8
+
+
+async def few(route):
+    """Answer with small pages."""
+    await route.continue_(url=re.sub(r"limit=\d+", "limit=5", route.request.url))

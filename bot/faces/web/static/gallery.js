@@ -141,6 +141,7 @@ export class Gallery {
   async reload(limit = PAGE) {
     this.asking?.abort();
     this.asking = new AbortController();
+    this.cursor = null; // it is of what was looked for before
     try {
       const told = await read(this.query(Math.max(limit, PAGE), null), { signal: this.asking.signal });
       this.images = told.images;
@@ -194,24 +195,25 @@ export class Gallery {
   /** Hang the next page; whoever asks while it is on its way waits for the same. */
   more() {
     if (!this.cursor || this.root.hidden) return null;
-    this.coming ??= this.hangMore().finally(() => {
+    this.coming ??= this.hangMore().then((isHung) => {
       this.coming = null;
-      this.fillScreen();
+      if (isHung) this.fillScreen(); // else it is asked for when the edge comes near again
     });
     return this.coming;
   }
 
+  /** Whether the next page hangs. */
   async hangMore() {
-    const asked = this.asking;
     try {
-      const told = await read(this.query(PAGE, this.cursor), { signal: asked?.signal });
+      const told = await read(this.query(PAGE, this.cursor), { signal: this.asking?.signal });
       this.cursor = told.cursor;
       this.images.push(...told.images);
       this.wall.append(...told.images.map((image) => this.tile(image)));
       this.drawBasket();
+      return true;
     } catch (error) {
       complain(error);
-      if (asked === this.asking) this.cursor = null;
+      return false;
     }
   }
 

@@ -40,6 +40,7 @@ async function build() {
     go("/");
     scrollTo({ top: 0, behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
   };
+  const catchUp = () => PLACES[location.pathname] === "gallery" && parts.gallery.refresh();
   const write = (text) => (go("/"), parts.bar.write(text));
   const attach = (role, picture) => (go("/"), parts.bar.attach(role, picture));
   const remix = (image) => (go("/"), parts.bar.remix(image));
@@ -58,7 +59,7 @@ async function build() {
     open: (image) => parts.lightbox.open(image, () => parts.feed.images),
     favourite: (image) => deeds.favourite(image),
     start: (path, body) => deeds.start(path, body),
-    finished: () => PLACES[location.pathname] === "gallery" && parts.gallery.refresh(),
+    finished: catchUp,
     write,
     remix,
   });
@@ -82,7 +83,10 @@ async function build() {
   listen({
     onjob: (job) => parts.feed.take(job),
     refresh: () => parts.feed.refresh(),
-    onstate: (isUp) => notice(t(isUp ? "online" : "offline"), { kind: isUp ? "" : "bad" }),
+    onstate: (isUp) => {
+      notice(t(isUp ? "online" : "offline"), { kind: isUp ? "" : "bad" });
+      if (isUp) catchUp();
+    },
   });
 }
 
