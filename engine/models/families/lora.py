@@ -7,7 +7,8 @@ LoRAs away restores each weight bit by bit, however often they were switched.
 
 Two layouts are read. Trainers of the kohya kind write a layer's path with underscores,
 `lora_unet_down_blocks_0_..._to_q.lora_down.weight`, by diffusers' names or the original ones;
-diffusers and peft write `unet.down_blocks.0...to_q.lora_A.weight`.
+diffusers and peft write `unet.down_blocks.0...to_q.lora_A.weight`, of a denoiser alone without
+`unet.`.
 """
 
 import json
@@ -213,6 +214,8 @@ def _aliases(networks: Mapping[str, nn.Module]) -> Iterator[tuple[str, str]]:
         layer = f"{name}.{path}"
         for spelling in _spellings(networks[name], path):
             yield f"{name}.{spelling}", layer
+            if name == "unet":  # that of a denoiser alone is written without its name
+                yield spelling, layer
             for prefix in _KOHYA[name]:
                 yield prefix + spelling.replace(".", "_"), layer
 

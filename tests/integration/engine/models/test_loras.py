@@ -68,6 +68,20 @@ LAYOUTS = {
         },
         UP @ DOWN,
     ),
+    "peft, of a denoiser alone": (
+        {
+            f"base_model.model.{LAYER}.lora_A.weight": DOWN,
+            f"base_model.model.{LAYER}.lora_B.weight": UP,
+        },
+        UP @ DOWN,
+    ),
+    "early diffusers, of a denoiser alone": (
+        {
+            f"{LAYER.replace('.to_q', '.processor.to_q_lora')}.down.weight": DOWN,
+            f"{LAYER.replace('.to_q', '.processor.to_q_lora')}.up.weight": UP,
+        },
+        UP @ DOWN,
+    ),
 }
 
 
