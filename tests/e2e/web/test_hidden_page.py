@@ -89,3 +89,17 @@ async def test_jobs_of_which_a_resting_page_heard_nothing_are_all_there_in_the_e
     await until(page, "document.querySelectorAll('.job').length > 22")
     await page.evaluate("scrollTo(0, document.body.scrollHeight)")
     await expect(page.locator(".job")).to_have_count(44)
+
+
+async def test_older_jobs_that_did_not_come_are_asked_for_again(page, address, engine):
+    engine.step_delay_s = 0.0
+    for count in (10, 10, 2):
+        await make_many(page, address, count)
+    await page.route("**/api/jobs?*cursor=*", lambda route: route.abort())
+    await open_again(page, is_seen=True)
+    await page.mouse.wheel(0, 100_000)
+    await expect(page.locator(".notice.bad")).to_contain_text("does not answer")
+    await expect(page.locator(".job")).to_have_count(20)
+    await page.unroute("**/api/jobs?*cursor=*")
+    await look(page, is_seen=True)
+    await expect(page.locator(".job")).to_have_count(22)

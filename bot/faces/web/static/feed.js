@@ -74,15 +74,14 @@ export class Feed {
     this.isLoading = true;
     this.edge.textContent = t("loading");
     const asked = this.cursor;
-    let next = ""; // after a failure a reload asks again
     try {
       const told = await read(`/api/jobs?limit=${PAGE}&cursor=${encodeURIComponent(asked)}`);
       for (const job of told.jobs) this.take(job);
-      next = told.cursor ?? "";
+      if (this.cursor === asked) this.cursor = told.cursor; // else a gap was found meanwhile
     } catch (error) {
       complain(error);
+      return; // asked again with the next news, or when the edge comes near again
     } finally {
-      if (this.cursor === asked) this.cursor = next; // else a gap was found meanwhile
       this.isLoading = false;
       this.edge.textContent = "";
       this.showEmpty();
