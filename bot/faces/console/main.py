@@ -496,9 +496,15 @@ def train(context: typer.Context) -> None:
         err.print("Training needs some more packages: pip install '.[train]'", markup=False)
         raise typer.Exit(1)
     # A process of its own, because this one never imports torch.
-    raise typer.Exit(
-        subprocess.call([sys.executable, "-m", "engine.training", *context.args])  # noqa: S603
-    )
+    raise typer.Exit(_status_of([sys.executable, "-m", "engine.training", *context.args]))
+
+
+def _status_of(command: list[str]) -> int:
+    """The exit status of a program that hears Ctrl+C itself, and first ends what it is at."""
+    with subprocess.Popen(command) as program:  # noqa: S603
+        while True:
+            with contextlib.suppress(KeyboardInterrupt):  # `subprocess.call` would kill it
+                return program.wait()
 
 
 def _application(context: typer.Context) -> Application:

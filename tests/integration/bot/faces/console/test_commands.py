@@ -94,6 +94,46 @@ def test_several_pictures_are_numbered_and_the_gallery_lists_them(atelier, tmp_p
     assert len(list((tmp_path / "copies").glob("*.png"))) == 2
 
 
+# Stands in for the Python that trains: it takes a while to save when it is interrupted.
+TRAINING = f"""#!{sys.executable}
+import signal, sys, time
+from pathlib import Path
+
+def save(*_):
+    time.sleep(1.5)
+    Path("saved").write_text(" ".join(sys.argv[1:]))
+    sys.exit(130)
+
+signal.signal(signal.SIGINT, save)
+Path("begun").touch()
+time.sleep(60)
+"""
+
+
+def test_ctrl_c_lets_a_training_save_before_it_ends(env, tmp_path):
+    trainer = tmp_path / "trainer"
+    trainer.write_text(TRAINING)
+    trainer.chmod(0o755)
+    program = PROGRAM.replace("main()", f"sys.executable = {str(trainer)!r}\nmain()")
+    program = f"import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n{program}"
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, "train", "gan", "--out", "run"],
+        env=env,
+        cwd=tmp_path,
+        start_new_session=True,
+    )
+    try:
+        while not (tmp_path / "begun").exists():
+            assert process.poll() is None
+            time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(timeout=60) == 130
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert (tmp_path / "saved").read_text() == "-m engine.training gan --out run"
+
+
 def test_ctrl_c_keeps_the_last_preview(env, tmp_path):
     slow = PROGRAM.replace("FakeEngine()", "FakeEngine(step_delay_s=0.4)")
     # Whoever starts tests in the background of a shell makes them deaf to Ctrl-C.
