@@ -33,7 +33,7 @@ from engine.api import (
     image_of,
 )
 
-FetchPicture: TypeAlias = Callable[[str], Awaitable[bytes]]
+FetchPicture: TypeAlias = Callable[[str, str], Awaitable[bytes]]  # of a link, for a locale
 
 LINK_HOSTS = frozenset({"cdn.discordapp.com", "media.discordapp.net"})
 
@@ -103,7 +103,9 @@ class Ingredients:
         if len(links) + bool(came.source) > 1:
             raise NotAllowed("one picture can be the beginning of an image; leave the others out")
         if links:
-            linked = await self.clean(await self._fetched(links[0]), "the linked picture")
+            linked = await self.clean(
+                await self._fetched(links[0], caller.locale), "the linked picture"
+            )
             came = _beginning(came, linked)
         named = [
             await self._style(caller, ref.ref, ref.weight) for ref in wish.parsed.style_references
@@ -124,7 +126,7 @@ class Ingredients:
 
     async def _style(self, caller: Caller, ref: str, weight: float) -> StyleReference:
         if "://" in ref:
-            upload = await self.clean(await self._fetched(ref), "the linked style")
+            upload = await self.clean(await self._fetched(ref, caller.locale), "the linked style")
             return StyleReference(image=upload.png, weight=weight)
         return replace((await self._named(caller, ref)).reference, weight=weight)
 
@@ -240,7 +242,7 @@ class Ingredients:
         png = await self._files.read(seen.row.file_key)
         return Look(StyleReference(image=png), f"the image {seen.row.id}")
 
-    async def _fetched(self, link: str) -> bytes:
+    async def _fetched(self, link: str, locale: str) -> bytes:
         parts = urlsplit(link)
         if self.fetch_picture is None or parts.scheme != "https":
             raise NotAllowed("pictures can't be fetched from links here; attach the file instead")
@@ -248,7 +250,7 @@ class Ingredients:
             raise NotAllowed(
                 "only links to pictures in Discord are fetched; attach the file instead"
             )
-        return await self.fetch_picture(link)
+        return await self.fetch_picture(link, locale)
 
 
 def _require_moving(method: StyleMethod) -> None:

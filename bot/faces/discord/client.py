@@ -95,9 +95,9 @@ class AtelierClient(FaceClient):
                     error,
                 )
 
-    async def fetch_link(self, link: str) -> bytes:
-        """A picture that a prompt links to."""
-        return await fetch_link(link, self.options.upload_max_bytes)
+    async def fetch_link(self, link: str, locale: str) -> bytes:
+        """A picture that a prompt links to, for a member of that locale."""
+        return await fetch_link(link, self.options.upload_max_bytes, locale)
 
     async def on_interaction(self, interaction: Interaction) -> None:
         """Pass on sent forms, which discord.py would only know until a restart."""

@@ -45,7 +45,7 @@ class Studio(Protocol):
         """Jobs whose destination names `face` are delivered by this from now on."""
         ...
 
-    def register_fetcher(self, fetch: Callable[[str], Awaitable[bytes]]) -> None:
+    def register_fetcher(self, fetch: Callable[[str, str], Awaitable[bytes]]) -> None:
         """Fetch links in prompts by this from now on; only Discord's file hosts come to it."""
         ...
 

@@ -203,15 +203,15 @@ async def test_what_is_no_picture_is_refused(studio: Atelier) -> None:
 async def test_only_links_to_discords_files_are_fetched(studio: Atelier, engine) -> None:
     fetched = []
 
-    async def fetch(link: str) -> bytes:
-        fetched.append(link)
+    async def fetch(link: str, locale: str) -> bytes:
+        fetched.append((link, locale))
         return picture()
 
     studio.register_fetcher(fetch)
     link = "https://cdn.discordapp.com/attachments/1/2/a.png"
     [job] = await studio.imagine(MEMBER, f"{link} a fox --sref {link}::2" + QUICK, WEB)
     assert (await ended(studio, job)).state is JobState.FINISHED
-    assert fetched == [link, link]
+    assert fetched == [(link, MEMBER.locale)] * 2
     assert isinstance(engine.requests[0], ImageToImage)
     assert engine.requests[0].style_references[0].weight == 2
     for elsewhere in ("https://cdn.discordapp.com.evil.example/a.png", "http://localhost/a.png"):

@@ -47,3 +47,8 @@ async def test_what_is_gone_or_leads_elsewhere_is_refused(server, path):
 async def test_a_server_out_of_reach_is_refused():
     with pytest.raises(UnusablePicture, match="can't be fetched"):
         await fetch_link("http://127.0.0.1:9/picture.png", SIZE)
+
+
+async def test_what_can_not_be_fetched_is_told_in_the_language_of_the_member(stage):
+    with pytest.raises(UnusablePicture, match="已经取不到了"):
+        await stage.clients[-1].fetch_link("http://127.0.0.1:9/picture.png", "zh-CN")
