@@ -1,4 +1,4 @@
-"""One scheduler at a time: a lock that ends with its holder's process or connection."""
+"""One scheduler at a time, one migration: locks that end with their process or connection."""
 
 import asyncio
 import logging
@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.errors import StorageUnavailable
@@ -19,11 +19,12 @@ if sys.platform != "win32":
 
 logger = logging.getLogger(__name__)
 
-_POSTGRES_KEY = 0x4A7E11E6  # any number will do, if only all schedulers use the same
+# Any numbers will do, if only all processes use the same.
+_SCHEDULER_KEY, _MIGRATION_KEY = 0x4A7E11E6, 0x4A7E11E7
 _PING_TIMEOUT_S = 10
 
 
-class SchedulerLock(Protocol):
+class DatabaseLock(Protocol):
     """Held by at most one process."""
 
     async def acquire(self) -> bool:
@@ -39,12 +40,21 @@ class SchedulerLock(Protocol):
         ...
 
 
-def scheduler_lock(database: Database) -> SchedulerLock:
-    """The lock that belongs to a database."""
+def scheduler_lock(database: Database) -> DatabaseLock:
+    """Held by the process that gives a database's jobs to the engine."""
+    return _lock(database, "scheduler", _SCHEDULER_KEY)
+
+
+def migration_lock(database: Database) -> DatabaseLock:
+    """Held by the process that migrates a database."""
+    return _lock(database, "migration", _MIGRATION_KEY)
+
+
+def _lock(database: Database, name: str, key: int) -> DatabaseLock:
     file = database.file
     if file is not None:
-        return FileLock(file.with_name(file.name + ".scheduler"))
-    return AdvisoryLock(database)
+        return FileLock(file.with_name(f"{file.name}.{name}"))
+    return AdvisoryLock(database, key)
 
 
 class FileLock:
@@ -85,8 +95,9 @@ def _locked(path: Path) -> int | None:
 class AdvisoryLock:
     """A lock of the PostgreSQL server, held as long as one connection lives."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, key: int) -> None:
         self._database = database
+        self._key = key
         self._connection: AsyncConnection | None = None
 
     async def acquire(self) -> bool:
@@ -99,7 +110,7 @@ class AdvisoryLock:
         except NO_ANSWER as error:
             raise StorageUnavailable("the database does not answer now") from error
         try:
-            taken = await connection.scalar(text(f"SELECT pg_try_advisory_lock({_POSTGRES_KEY})"))
+            taken = await connection.scalar(select(func.pg_try_advisory_lock(self._key)))
         except NO_ANSWER as error:
             await self._drop(connection)
             raise StorageUnavailable("the database does not answer now") from error
@@ -120,7 +131,7 @@ class AdvisoryLock:
             async with asyncio.timeout(_PING_TIMEOUT_S):
                 await connection.execute(text("SELECT 1"))
         except NO_ANSWER as error:
-            logger.warning("the scheduler's lock is lost: %s", getattr(error, "orig", error))
+            logger.warning("a lock of the database is lost: %s", getattr(error, "orig", error))
             self._connection = None
             await self._drop(connection)
             raise StorageUnavailable("the database does not answer now") from error

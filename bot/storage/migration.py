@@ -12,17 +12,16 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection
 
 from bot.errors import BadConfiguration
 from bot.storage.database import Database
+from bot.storage.lock import migration_lock
 
 logger = logging.getLogger(__name__)
 
 Action: TypeAlias = Callable[[Config], None]
 
-_POSTGRES_KEY = 0x4A7E11E7  # not the scheduler's, and no member's or guild's
 _PAUSE_S = 1.0
 
 
@@ -89,25 +88,22 @@ async def _run(database: Database, action: Action) -> None:
         config.attributes["connection"] = connection
         action(config)
 
-    async with database.connecting() as connection, _alone(connection):
+    async with _alone(database), database.connecting() as connection:
         await connection.run_sync(run)
         await connection.commit()
 
 
 @asynccontextmanager
-async def _alone(connection: AsyncConnection) -> AsyncIterator[None]:
-    """Let no other process migrate the same database meanwhile; a file is locked as it is."""
-    if connection.dialect.name == "sqlite":
-        yield
-        return
-    while not await connection.scalar(select(func.pg_try_advisory_lock(_POSTGRES_KEY))):
+async def _alone(database: Database) -> AsyncIterator[None]:
+    """Let no other process migrate the same database meanwhile."""
+    lock = migration_lock(database)
+    while not await lock.acquire():
         logger.info("another process brings the database up to date; waiting for it")
-        await asyncio.sleep(_PAUSE_S)  # the driver would not wait for as long as it may take
-    await connection.commit()  # the lock is the session's, and stays
+        await asyncio.sleep(_PAUSE_S)
     try:
         yield
     finally:
-        await connection.invalidate()  # which unlocks, whatever state it is in
+        await lock.release()
 
 
 def _config() -> Config:

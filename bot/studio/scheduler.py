@@ -18,7 +18,7 @@ from typing import TypeAlias
 from bot.errors import LimitReached, NotFound, StorageUnavailable
 from bot.logs import about_job
 from bot.storage.jobs import QUEUED, Held, JobRow, Jobs, Outcome
-from bot.storage.lock import SchedulerLock
+from bot.storage.lock import DatabaseLock
 from bot.studio.attempts import Attempts
 from bot.studio.clock import Clock
 from bot.studio.codec import UnreadableRequest
@@ -98,7 +98,7 @@ class Parts:
     engine: Engine
     jobs: Jobs
     attempts: Attempts
-    lock: SchedulerLock
+    lock: DatabaseLock
     now: Clock
 
 

@@ -28,7 +28,7 @@ async def test_a_second_process_gets_the_lock_when_the_first_lets_go(
 @pytest.mark.postgres
 async def test_a_lock_whose_connection_was_cut_is_known_to_be_lost(postgres_url: str) -> None:
     async with open_database(postgres_url) as database:
-        lock = AdvisoryLock(database)
+        lock = AdvisoryLock(database, 7)
         assert await lock.acquire()
         await _cut_connections(postgres_url)
         with pytest.raises(StorageUnavailable):
@@ -73,6 +73,6 @@ async def test_a_server_that_hangs_while_others_wait_for_it_too_is_unavailable(
         other = asyncio.create_task(database.check())
         await has_come.wait()
         with pytest.raises(StorageUnavailable):
-            await AdvisoryLock(database).acquire()
+            await AdvisoryLock(database, 7).acquire()
         other.cancel()
         await asyncio.wait([other])
