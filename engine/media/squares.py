@@ -4,12 +4,14 @@ import io
 
 from PIL import Image
 
+from engine.media.decoder import eight_bit
+
 SIDE = 64  # pixels of what is taught to a generator
 
 
 def middle_square(image: Image.Image, side: int) -> Image.Image:
     """The middle of a picture on white, RGB, `side` pixels wide and high."""
-    image = image.convert("RGBA")
+    image = eight_bit(image).convert("RGBA")
     shorter = min(image.size)
     left, top = (image.width - shorter) // 2, (image.height - shorter) // 2
     image = image.crop((left, top, left + shorter, top + shorter))
