@@ -33,7 +33,8 @@ from engine.requests import MAX_SIDE, MIN_SIDE, Sampler, Schedule
 
 SHIPPED = Path(__file__).with_name("catalogue.toml")
 _NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+# As the hub lets repositories be called; its library refuses all else.
+_HUB_ID = re.compile(r"(?!.*(?:--|\.\.|\.git$))\b[\w.-]+\b/\b[\w.-]{1,96}\b")
 
 T = TypeVar("T")
 Side = Annotated[int, Field(ge=MIN_SIDE, le=MAX_SIDE, multiple_of=8)]
@@ -321,7 +322,7 @@ class _Page:
             fields |= self._place(name, fields)
             for key in ("tokenizer", "tiny_vae", "ip_adapter", "image_encoder"):
                 if fields.get(key):
-                    fields[key] = self._resolved(str(fields[key]))
+                    fields[key] = self._resolved(name, str(fields[key]))
             self._check_adapter(name, fields)
             yield self._checked(name, TypeAdapter(ModelInfo), fields)
 
@@ -337,7 +338,7 @@ class _Page:
         for name, entry in self._entries("loras"):
             fields = {"name": name, "title": name} | entry
             if isinstance(fields.get("where"), str):
-                fields["where"] = self._resolved(fields["where"])
+                fields["where"] = self._resolved(name, fields["where"])
             yield self._checked(name, TypeAdapter(LoraInfo), fields)
 
     def _entries(self, table: str) -> Iterable[tuple[str, dict[str, Any]]]:
@@ -357,17 +358,20 @@ class _Page:
             raise self._wrong(name, 'needs where = "file, folder or hub repository"')
         if where == "builtin":
             return {"where": where, "source": Source.BUILTIN}
-        resolved = self._resolved(where)
+        resolved = self._resolved(name, where)
         return {"where": resolved, "source": _source_of(resolved)}
 
-    def _resolved(self, where: str) -> str:
+    def _resolved(self, name: str, where: str) -> str:
         """An absolute path, or `where` itself if it names a hub repository."""
-        path = Path(where).expanduser()
-        candidates = [self.file.parent / path, self.models_dir / path]
-        found = next((place for place in candidates if place.exists()), None)
-        if found is None and _HUB_ID.fullmatch(where) and path.suffix != ".safetensors":
-            return where
-        return str((found or candidates[0]).resolve())
+        try:
+            path = Path(where).expanduser()
+            candidates = [self.file.parent / path, self.models_dir / path]
+            found = next((place for place in candidates if place.exists()), None)
+            if found is None and _HUB_ID.fullmatch(where) and path.suffix != ".safetensors":
+                return where
+            return str((found or candidates[0]).resolve())
+        except (OSError, RuntimeError, ValueError) as error:  # no access, no such home, no path
+            raise self._wrong(name, f"{where} can't be looked for: {error}") from error
 
     def _checked(self, name: str, adapter: TypeAdapter[T], fields: dict[str, Any]) -> T:
         try:

@@ -90,6 +90,12 @@ def test_files_are_found_beside_the_catalogue_and_in_the_models_folder(opened, t
     assert catalogue.lora_names() == catalogue.lora_names(Family.SD1) == ("ink",)
 
 
+@pytest.mark.parametrize("where", ["owner/name.git", "an--owner/name", "owner/-name"])
+def test_what_the_hub_would_not_let_be_a_name_is_a_file(opened, tmp_path, where):
+    catalogue = opened(f'models.x = {{ family = "sd1", where = "{where}" }}')
+    assert catalogue.info("x").where == str(tmp_path / where)
+
+
 def test_a_later_entry_replaces_one_of_its_name(opened):
     catalogue = opened('models.atelier-pack = { family = "sd1", where = "someone/other" }')
     assert catalogue.default.family is Family.SD1
@@ -121,6 +127,14 @@ WRONG = {
         "x",
     ),
     "name: String should match": ('models."Größe" = { family = "sd1", where = "a/b" }', "Größe"),
+    "File name too long": (
+        f'models.x = {{ family = "sd1", where = "{300 * "a"}" }}',
+        "x",
+    ),
+    "can't be looked for: Could not": (
+        'loras.x = { where = "~no-such-user/x.safetensors", families = ["sd1"] }',
+        "x",
+    ),
     "families: ": ('loras.x = { where = "x.safetensors", families = [] }', "x"),
 }
 
