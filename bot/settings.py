@@ -1,5 +1,6 @@
 """Settings: `ATELIER_*` variables, else a `.env` file, else `atelier.toml`, else the defaults here.
 
+A variable that is empty is as good as none.
 Nested names use two underscores: `ATELIER_WEB__PORT=8080` is `[web] port = 8080` in the file.
 """
 
@@ -151,6 +152,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
         env_nested_delimiter="__",
+        env_ignore_empty=True,  # compose.yaml hands some on, whether or not they are set
         env_file=".env",
         toml_file=TOML_FILE,
         extra="forbid",

@@ -42,6 +42,18 @@ def test_variables_win_over_env_file_and_that_over_toml(nowhere, monkeypatch):
     assert read_settings().web.host == "127.0.0.2"
 
 
+def test_an_empty_variable_counts_as_not_set(nowhere, monkeypatch):
+    (nowhere / "atelier.toml").write_text("[web]\npublic_url = 'https://art.example'\n")
+    (nowhere / ".env").write_text("ATELIER_DATA_DIR=\nATELIER_DISCORD__TEST_GUILD_ID=\n")
+    for name in ("DISCORD_TOKEN", "ATELIER_WEB__PUBLIC_URL", "ATELIER_ENGINE__VGG19_FILE"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("ATELIER_DISCORD_TOKEN", "a.b.c")
+    settings = read_settings()
+    assert settings.discord_token.get_secret_value() == "a.b.c"
+    assert settings.web.public_url == "https://art.example"
+    assert (settings.data_dir, settings.engine.vgg19_file) == (Path("data"), None)
+
+
 @pytest.mark.parametrize(
     ("given", "used"),
     [
@@ -105,7 +117,7 @@ def test_the_token_does_not_leak_into_a_printed_setting(monkeypatch):
         ("ATELIER_DATABASE_URL", "mysql://x", "ATELIER_DATABASE_URL"),
         ("ATELIER_ENGINE__SILENCE_TIMEOUT_S", "0", "ATELIER_ENGINE__SILENCE_TIMEOUT_S"),
         ("ATELIER_ENGINE__DEVICES", "[broken", "ATELIER_ENGINE__DEVICES: is no list; write a, b"),
-        ("ATELIER_ENGINE__DEVICES", "", "ATELIER_ENGINE__DEVICES: "),
+        ("ATELIER_ENGINE__DEVICES", "[]", "ATELIER_ENGINE__DEVICES: "),
         ("ATELIER_MODERATION__BLOCKED_MEMBERS", "1,ada", "ATELIER_MODERATION__BLOCKED_MEMBERS: "),
         ("ATELIER_WEB__PUBLIC_URL", "art.example:80", "URL: must begin with http:// or https://"),
         ("ATELIER_WEB__PUBLIC_URL", "art.example", "write https://art.example"),

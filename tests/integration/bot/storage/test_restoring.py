@@ -53,9 +53,7 @@ async def test_a_backup_of_an_older_version_takes_the_place_of_a_newer_database(
     postgres_url: str, readme: str
 ) -> None:
     async with open_database(postgres_url) as database:
-        await migration.downgrade(
-            database, "0009"
-        )  # before styles were shared in a table of theirs
+        await migration.downgrade(database, "0009")  # the next makes a table that refers to others
         async with database.writing() as session:
             await session.execute(
                 text(
