@@ -234,10 +234,20 @@ async def test_a_reload_in_the_middle_loses_nothing(page, engine):
 
 
 async def test_without_the_event_stream_the_page_asks_until_it_knows(page, engine):
-    await page.route("**/api/events", lambda route: route.abort())
+    await page.route("**/api/events?*", lambda route: route.abort())
     await page.reload()
     await make(page, "a fox --images 1")
     await expect(page.locator(FINISHED)).to_have_count(1)
+
+
+async def test_a_job_that_another_tab_erased_unheard_is_taken_off(page, address, engine):
+    engine.stuck = True
+    await page.route("**/api/events?*", lambda route: route.abort())
+    await page.reload()
+    await make(page, "a fox")
+    await expect(page.locator(".job")).to_have_count(1)
+    await page.request.post(f"{address}/api/privacy/delete", data={"confirmed": True})
+    await expect(page.locator(".job")).to_have_count(0)
 
 
 async def test_the_keyboard_leads_through_pictures_and_out(page):

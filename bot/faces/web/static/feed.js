@@ -56,7 +56,18 @@ export class Feed {
   async catchUp(jobs) {
     const known = new Set(jobs.map((job) => job.id));
     for (const [id, card] of this.cards) {
-      if (!ENDED.has(card.job.status) && !known.has(id)) this.take(await read(`/api/jobs/${id}`));
+      if (!ENDED.has(card.job.status) && !known.has(id)) await this.ask(id);
+    }
+  }
+
+  /** Show a job as it is now; one that was erased meanwhile is taken off. */
+  async ask(id) {
+    try {
+      this.take(await read(`/api/jobs/${id}`));
+    } catch (error) {
+      if (error.status !== 404) throw error;
+      this.cards.get(id).element.remove();
+      this.cards.delete(id);
     }
   }
 
