@@ -38,3 +38,13 @@ async def test_everything_is_downloaded_and_then_deleted_once_it_is_confirmed(pa
     await expect(page.locator("#prompt")).to_be_visible()
     await page.wait_for_url("**/")
     await expect(page.locator(FINISHED)).to_have_count(0)
+
+
+async def test_a_table_that_is_read_on_a_phone_stays_where_it_was_scrolled_to(phone):
+    await phone.get_by_role("link", name="Status").click()
+    table = phone.get_by_role("region", name="Workers")
+    await table.evaluate("table => (table.focus(), table.scrollLeft = 60)")
+    for _ in range(2):  # of the second answer, the first is drawn
+        await phone.wait_for_event("response", lambda told: told.url.endswith("/api/status"))
+    await expect(table).to_be_focused()
+    await expect(table).to_have_js_property("scrollLeft", 60)

@@ -21,18 +21,27 @@ export class Status {
   }
 
   draw({ running, waiting, workers, uptime_s, errors, versions, login }) {
-    if (!this.news) { // what is pressed stays: drawn anew, it would lose the focus
-      this.news = h("div", { class: "news" });
-      fill(this.root, h("div", { class: "board" }, this.news, section(t("ownData"), ownData(login))));
-    }
+    if (!this.news) this.build(login);
     const alive = workers.filter((worker) => worker.alive).length;
-    fill(this.news,
-      h("div", { class: "figures" },
-        figure(t("running"), running), figure(t("waiting"), waiting),
-        figure(t("workers"), alive), figure(t("uptime"), duration(uptime_s))),
-      section(t("workers"), table(workerHead(), workers.map(workerRow))),
-      section(t("errors"), Object.keys(errors).length ? table([], Object.entries(errors)) : h("p", {}, t("noErrors"))),
-      section(t("versions"), table([], Object.entries(versions))));
+    fill(this.figures,
+      figure(t("running"), running), figure(t("waiting"), waiting),
+      figure(t("workers"), alive), figure(t("uptime"), duration(uptime_s)));
+    this.tell("workers", table(workerHead(), workers.map(workerRow)));
+    this.tell("errors", Object.keys(errors).length ? table([], Object.entries(errors)) : h("p", {}, t("noErrors")));
+    this.tell("versions", table([], Object.entries(versions)));
+  }
+
+  /** What is pressed or scrolled stays: drawn anew, it would lose the focus and its place. */
+  build(login) {
+    this.figures = h("div", { class: "figures" });
+    this.news = Object.fromEntries(["workers", "errors", "versions"].map((name) => [name, section(t(name))]));
+    fill(this.root, h("div", { class: "board" },
+      h("div", { class: "news" }, this.figures, Object.values(this.news)),
+      section(t("ownData"), ownData(login))));
+  }
+
+  tell(name, content) {
+    fill(this.news[name].lastElementChild, content);
   }
 }
 
@@ -67,7 +76,7 @@ function figure(name, value) {
 
 function section(title, content) {
   const scroller = { class: "scroller", tabIndex: 0, role: "region", "aria-label": title };
-  return h("section", {}, h("h2", {}, title), h("div", scroller, content));
+  return h("section", {}, h("h2", {}, title), h("div", scroller, content ?? []));
 }
 
 function table(head, rows) {
