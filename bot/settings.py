@@ -70,6 +70,12 @@ class WebSettings(_Section):
     token: SecretStr = SecretStr("")
     public_url: str = ""  # of links sent to chats; empty: none are sent
 
+    @field_validator("token")
+    @classmethod
+    def _as_it_is_typed(cls, token: SecretStr) -> SecretStr:
+        """Without the spaces or the end of a line around it, which no login sends."""
+        return SecretStr(token.get_secret_value().strip())
+
     @field_validator("public_url")
     @classmethod
     def _has_a_host(cls, url: str) -> str:

@@ -109,6 +109,11 @@ def test_the_token_does_not_leak_into_a_printed_setting(monkeypatch):
     assert "very-secret" not in repr(settings)
 
 
+def test_spaces_around_the_token_of_the_web_studio_shut_nobody_out(monkeypatch):
+    monkeypatch.setenv("ATELIER_WEB__TOKEN", " sesame-sesame\r\n")
+    assert read_settings().web.token.get_secret_value() == "sesame-sesame"
+
+
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
