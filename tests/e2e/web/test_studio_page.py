@@ -166,6 +166,21 @@ async def test_controls_write_flags_into_the_text(page):
     await expect(box).to_have_value("a fox --ar 3:2 --seed 42")
 
 
+async def test_what_the_page_writes_into_the_prompt_can_be_undone(page):
+    await make_and_wait(page, "one --images 1")
+    box = page.locator("#prompt")
+    await box.press_sequentially("a fox")
+    await page.get_by_role("button", name="Draft", exact=True).click()
+    await expect(box).to_have_value("a fox --draft")
+    await box.press("Control+z")
+    await expect(box).to_have_value("a fox")
+    await box.press("Home")
+    await box.press("ArrowUp")
+    await expect(box).to_have_value("one --images 1")
+    await box.press("Control+z")
+    await expect(box).to_have_value("a fox")
+
+
 async def test_typed_flags_set_the_controls(page):
     await page.fill("#prompt", "a fox —ar 16:9 --images 3 --private")
     await expect(page.locator("[data-control=ar]")).to_contain_text("16:9")

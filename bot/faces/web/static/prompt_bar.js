@@ -86,16 +86,26 @@ export class PromptBar {
 
   /** Replace the text, as if it had been typed. */
   write(text, { focus = true } = {}) {
-    this.box.value = text;
-    this.changed();
     if (focus) {
       this.box.focus();
-      this.box.setSelectionRange(text.length, text.length);
+      this.retype(text);
+    } else {
+      this.box.value = text;
+      this.changed();
     }
   }
 
-  changed({ recalled = false } = {}) {
-    if (!recalled) this.recalled = -1;
+  /** Type a text over all that is there, which undoing brings back; a value that is set does not. */
+  retype(text) {
+    this.box.select();
+    document.execCommand(text ? "insertText" : "delete", false, text);
+    if (this.text !== text) this.box.value = text; // where the page can't be typed into
+    this.changed();
+    this.box.setSelectionRange(text.length, text.length);
+  }
+
+  changed() {
+    this.recalled = -1;
     sessionStorage.setItem(DRAFT_KEY, this.text);
     this.problem = null;
     this.fit();
@@ -194,11 +204,8 @@ export class PromptBar {
     if (next >= earlier.length || (next < 0 && this.recalled < 0)) return;
     event.preventDefault();
     if (this.recalled < 0) this.unsent = this.text;
+    this.retype(next < 0 ? this.unsent : earlier[next]);
     this.recalled = Math.max(-1, next);
-    const text = this.recalled < 0 ? this.unsent : earlier[this.recalled];
-    this.box.value = text;
-    this.changed({ recalled: true });
-    this.box.setSelectionRange(text.length, text.length);
   }
 
   // ---- sending
