@@ -266,6 +266,9 @@ def read_settings(overrides: Mapping[str, object] | None = None) -> Settings:
         raise BadConfiguration(name, first["msg"].removeprefix("Value error, ")) from None
     except ValueError as error:  # a broken TOML file or an unparsable section
         raise BadConfiguration(f"{TOML_FILE} or .env", str(error)) from None
+    except OSError as error:  # a file of another user's, for one
+        reason = f"can't be read: {error.strerror}"
+        raise BadConfiguration(error.filename or f"{TOML_FILE} or .env", reason) from None
 
 
 def setting_names() -> tuple[str, ...]:

@@ -1,3 +1,6 @@
+import errno
+import os
+import re
 from pathlib import Path
 
 import pytest
@@ -17,8 +20,6 @@ from bot.settings import (
 def nowhere(tmp_path, monkeypatch):
     """Neither this machine's variables nor its files count."""
     monkeypatch.chdir(tmp_path)
-    import os
-
     for name in list(os.environ):
         if name.startswith("ATELIER_") or name == "DISCORD_TOKEN":
             monkeypatch.delenv(name)
@@ -142,6 +143,20 @@ def test_a_broken_toml_file_is_named(nowhere):
     (nowhere / "atelier.toml").write_text("port = = 3")
     with pytest.raises(BadConfiguration, match=r"atelier\.toml"):
         read_settings()
+
+
+@pytest.mark.parametrize("name", ["atelier.toml", ".env"])
+def test_a_file_that_cannot_be_read_is_refused_with_the_reason(nowhere, monkeypatch, name):
+    (nowhere / name).write_text("")
+    monkeypatch.setattr("builtins.open", refusing)
+    monkeypatch.setattr("io.open", refusing)  # as `Path.open` does
+    with pytest.raises(BadConfiguration, match=rf"{re.escape(name)}: can't be read: Permission"):
+        read_settings()
+
+
+def refusing(file, *_args, **_kwargs):
+    """Root may read everything, so that no mode of a file would do."""
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
 
 
 def test_a_misspelt_name_inside_a_section_is_refused(nowhere):
