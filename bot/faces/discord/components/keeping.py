@@ -52,6 +52,8 @@ class PickButton(
         words = Words(interaction.locale.value)
         await interaction.response.defer(thinking=True, ephemeral=True)
         job = await interaction.client.studio.job(caller_of(interaction), self.job_id)
+        if not job.images:
+            raise NotFound(words("pick.none"))
         message_id = public_id(interaction)
         rows = _in_rows(self._choices(job.images, message_id))
         if self.purpose == "delete" and len(job.images) > 1:

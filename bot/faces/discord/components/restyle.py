@@ -111,6 +111,8 @@ class RestylePickButton(SubjectButton, verb="restyle-one", subject=JOB, emoji="ð
         button = SecretRestyleButton if is_secret_message(interaction) else RestyleButton
         await interaction.response.defer(thinking=True, ephemeral=True)
         job = await interaction.client.studio.job(caller_of(interaction), self.subject)
+        if not job.images:
+            raise NotFound(words("pick.none"))
         buttons = [button(image.id, str(image.index + 1)) for image in job.images]
         rows = [buttons[start : start + 5] for start in range(0, len(buttons), 5)]
         await interaction.edit_original_response(view=card(words("restyle.which"), rows=rows))
