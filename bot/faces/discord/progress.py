@@ -211,16 +211,21 @@ async def _unfinished(client: FaceClient) -> list[ProgressMessage]:
             messages.append(ProgressMessage(client, caller, [job], address, is_result=True))
         elif address.board_id is not None and address.board_id not in boards:
             boards.add(address.board_id)
-            messages.append(await _board(client, caller, address))
+            messages += await _boards(client, caller, address)
     return messages
 
 
-async def _board(client: FaceClient, caller: Caller, address: ChatAddress) -> ProgressMessage:
-    """The board of several jobs of one prompt, some of which may have ended."""
+async def _boards(
+    client: FaceClient, caller: Caller, address: ChatAddress
+) -> list[ProgressMessage]:
+    """The board of several jobs of one prompt, some of which may have ended.
+
+    None where the member has asked for so much since that its jobs are not among the newest.
+    """
     recent, _ = await client.studio.history(caller, limit=MOST_ON_A_BOARD)
     jobs = [job for job in recent if job.destination.address.get("board_id") == address.board_id]
     place = replace(address, message_id=address.board_id)
-    return ProgressMessage(client, caller, jobs[::-1], place, is_result=False)
+    return [ProgressMessage(client, caller, jobs[::-1], place, is_result=False)] if jobs else []
 
 
 def _look(update: JobUpdate) -> object:

@@ -1,5 +1,6 @@
 """What a member sees while a job waits and runs, and how it is cancelled."""
 
+from bot.faces.discord import progress
 from bot.studio.contract import Caller, JobState
 from engine.api import NotANumber
 from tests.integration.bot.faces.discord.stage import attached, labels, text
@@ -100,6 +101,21 @@ async def test_the_board_of_several_jobs_goes_on_after_a_restart(stage):
     await restart(stage)
     stage.engine.stuck = False
     await stage.answered(asked, "2 of 2")
+
+
+async def test_other_progress_goes_on_after_a_restart_beside_a_board_of_older_jobs(
+    stage, monkeypatch
+):
+    monkeypatch.setattr(progress, "MOST_ON_A_BOARD", 1)
+    stage.engine.stuck = True
+    asked = await stage.alice.slash(stage.channel, "imagine", prompt="a {red, blue} fox")
+    await stage.answered(asked, "0 of 2")
+    newer = await stage.alice.slash(stage.channel, "imagine", prompt="an owl")
+    await restart(stage)
+    stage.engine.stuck = False
+    await stage.delivered(newer)
+    [follower] = stage.clients[-1].followers
+    await follower
 
 
 async def test_a_failed_job_says_why_and_offers_another_try(stage, engine):
