@@ -196,9 +196,8 @@ class Catalogue:
         self._default = default or next(iter(self._models))
         self.info(self._default)
         for info in self._models.values():
-            if info.draft_model not in {"", *self._models}:
-                reason = f"draft_model: there is no model {info.draft_model}"
-                raise BadCatalogue("catalogue", info.name, reason)
+            if info.draft_model and (reason := _why_not(info.draft_model, self._models)):
+                raise BadCatalogue("catalogue", info.name, f"draft_model: {reason}")
 
     @property
     def default(self) -> ModelInfo:
@@ -246,6 +245,14 @@ class Catalogue:
         return [(_label(info), info.name) for _, info in matches[:limit]]
 
 
+def _why_not(name: str, models: Mapping[str, ModelInfo]) -> str:
+    """What is wrong with a model that shall draw where nobody names it; empty if nothing is."""
+    if name not in models:
+        return f"there is no model {name}"
+    can_draw = Ability.TEXT_TO_IMAGE in models[name].abilities
+    return "" if can_draw else f"{name} can't draw from words: name another model"
+
+
 _NO_MATCH = 3
 
 
@@ -279,14 +286,15 @@ def open_catalogue(config: EngineConfig) -> Catalogue:
     """
     models: dict[str, ModelInfo] = {}
     loras: dict[str, LoraInfo] = {}
-    default = ""
+    default, said_in = "", ""
     for file in (SHIPPED, *config.catalogue_files):
         page = _Page(file, _read(file), config.models_dir)
         models |= {info.name: info for info in page.models()}
         loras |= {info.name: info for info in page.loras()}
-        default = page.default() or default
-    if default and default not in models:
-        raise BadCatalogue("catalogue", "default", f"there is no model {default}")
+        if own := page.default():
+            default, said_in = own, str(file)
+    if default and (reason := _why_not(default, models)):
+        raise BadCatalogue(said_in, "default", reason)
     return Catalogue(models.values(), loras.values(), default)
 
 

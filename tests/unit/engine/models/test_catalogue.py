@@ -105,6 +105,7 @@ WRONG = {
     "no table of a catalogue": ("model.x = 1", "model"),
     "is not TOML": ("default = ", "file"),
     "there is no model nobody": ('default = "nobody"', "default"),
+    "atelier-dreams can't draw from words": ('default = "atelier-dreams"', "default"),
     "needs where": ('models.x = { family = "sd1" }', "x"),
     "must be a table with fields": ('models.x = "someone/x"', "x"),
     "family: Input should be": ('models.x = { family = "sd9", where = "a/b" }', "x"),
@@ -146,13 +147,16 @@ def test_what_is_wrong_is_said_with_file_entry_and_reason(opened, reason):
         opened(content)
     assert refusal.value.entry == entry
     assert reason.removeprefix("no ") in refusal.value.reason
-    if entry != "default":
-        assert refusal.value.file.endswith("mine.toml")
+    assert refusal.value.file.endswith("mine.toml")
 
 
-def test_a_draft_model_must_be_there(opened):
-    with pytest.raises(BadCatalogue, match="draft_model: there is no model ghost"):
-        opened('models.a = { family = "sd1", where = "x/y", draft_model = "ghost" }')
+@pytest.mark.parametrize(
+    ("draft", "reason"),
+    [("ghost", "there is no model ghost"), ("atelier-dreams", "atelier-dreams can't draw")],
+)
+def test_a_draft_model_must_be_there_and_draw(opened, draft, reason):
+    with pytest.raises(BadCatalogue, match=f"a: draft_model: {reason}"):
+        opened(f'models.a = {{ family = "sd1", where = "x/y", draft_model = "{draft}" }}')
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
