@@ -6,6 +6,8 @@ import pytest
 from PIL import Image
 from playwright.async_api import expect
 
+from tests.e2e.web.conftest import ARGUMENTS, chromium, studio_page
+
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.asyncio(loop_scope="module"),
@@ -131,6 +133,19 @@ async def test_the_wrong_word_is_marked_while_one_types_and_mended_by_one_click(
     await page.get_by_role("button", name="Write --chaos").click()
     await expect(page.locator("#prompt")).to_have_value("🦊 a fox --chaos 20")
     await expect(page.locator("#problem")).to_be_hidden()
+
+
+async def test_the_wrong_word_of_a_prompt_that_scrolls_is_marked_at_its_place(browser, address):
+    opened = await browser.browser_type.launch(
+        executable_path=chromium(), args=ARGUMENTS, ignore_default_args=["--hide-scrollbars"]
+    )
+    async for page in studio_page(opened, address):
+        await page.fill("#prompt", "a fox that sleeps in the snow " * 60 + "--choas 20")
+        await expect(page.locator(".mirror .wrong")).to_have_text("--choas")
+        shown = "element => [element.clientWidth, element.scrollHeight]"
+        typed = await page.locator("#prompt").evaluate(shown)
+        assert await page.locator(".mirror").evaluate(shown) == typed
+    await opened.close()
 
 
 async def test_a_refused_prompt_comes_back_and_nothing_is_lost(page):
