@@ -129,8 +129,13 @@ def stopped(sigmas: Sequence[float], percent: int) -> list[float]:
     Every sampler here lands exactly on the network's estimate when it steps to level 0.
     """
     steps = len(sigmas) - 1
-    kept = max(1, round(steps * percent / 100))
+    kept = steps_until(steps, percent)
     return list(sigmas) if kept == steps else [*sigmas[:kept], 0.0]
+
+
+def steps_until(steps: int, percent: int) -> int:
+    """Return how many steps there are until `percent` of the denoising are done; one at least."""
+    return max(1, round(steps * percent / 100))
 
 
 def started(sigmas: Sequence[float], strength: float) -> list[float]:

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from engine.calls import Call, Facts, NetworkRef, Pipeline, Report
 from engine.diffusion.prediction import ModelFacts
+from engine.diffusion.schedules import steps_until
 from engine.events import Picture
 from engine.gan.walks import spherical
 from engine.media import animation, png, video
@@ -110,9 +111,9 @@ class _Teller:
     def __init__(self, request: Morph, interval_s: float, clock: denoising.Clock) -> None:
         drawn = sum(bool(stop.prompt) for stop in request.stops)
         self.is_drawn = drawn == len(request.stops)
-        self._steps = request.drawing.steps
+        steps = steps_until(request.drawing.steps, request.drawing.stop)
         self._frames = request.frames
-        self._total = request.frames + self._steps * (request.frames if self.is_drawn else drawn)
+        self._total = request.frames + steps * (request.frames if self.is_drawn else drawn)
         self._done = 0
         self._has_previews = request.drawing.previews
         self._interval_s = interval_s

@@ -160,7 +160,15 @@ def test_a_model_that_sees_style_references_draws_the_words_by_them(driver):
     assert not seeing.model.asked(calls.Restyle)
 
 
-@pytest.mark.parametrize("request_", [PICTURES, WORDS, MIXED, styled(WORDS), styled(MIXED)])
+def stopped(request):
+    """The same morph, whose words are drawn by half."""
+    return replace(request, drawing=replace(request.drawing, stop=50))
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [PICTURES, WORDS, MIXED, styled(WORDS), styled(MIXED), stopped(WORDS), stopped(MIXED)],
+)
 def test_progress_rises_to_its_total(driver, request_):
     driver.run(morph.run(request_))
     told = driver.model.asked(calls.Report)
