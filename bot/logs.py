@@ -30,6 +30,8 @@ def start_logging(level: str, line_format: str) -> None:
     handler.setFormatter(JsonLines() if line_format == "json" else TextLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for noisy in (
+        "aiosqlite",  # all values of statements; where answers go holds a token
+        "discord.webhook",  # addresses, which end in one
         "discord.gateway",
         "discord.client",
         "aiohttp.access",

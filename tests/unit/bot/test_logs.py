@@ -3,8 +3,10 @@ import json
 import logging
 
 import pytest
+from sqlalchemy import text
 
 from bot.logs import JsonLines, about_job, start_logging
+from bot.storage.database import open_database
 
 
 @pytest.fixture(autouse=True)
@@ -54,3 +56,18 @@ def test_debug_lines_are_left_out_at_info(capsys):
     start_logging("INFO", "text")
     logging.getLogger("bot.test").debug("a prompt")
     assert capsys.readouterr().err == ""
+
+
+async def test_debug_lines_hold_no_token_of_an_answer(capsys, tmp_path):
+    start_logging("DEBUG", "text")
+    async with (
+        open_database(f"sqlite:///{tmp_path}/a.db") as database,
+        database.reading() as session,
+    ):
+        await session.execute(text("SELECT :token"), {"token": "interaction-token"})
+    webhooks = logging.getLogger("discord.webhook.async_")
+    webhooks.debug("Webhook ID %s with %s", 1, "PATCH https://d.example/1/interaction-token")
+    logging.getLogger("bot.test").debug("a prompt")
+    told = capsys.readouterr().err
+    assert "a prompt" in told
+    assert "interaction-token" not in told
