@@ -220,12 +220,22 @@ async def _follow(studio: Studio, job: JobView, bars: Progress, out: Out) -> Job
             if preview is not None:
                 _keep_unfinished(preview, out, bars.console)
         finally:
-            await studio.cancel(OPERATOR, job.id)
+            await _stop(studio, job, bars.console)
         raise
     if job.state is not JobState.FINISHED:
         msg = job.reason or f"the job was {job.state}"
         raise UserError(msg)
     return job
+
+
+async def _stop(studio: Studio, job: JobView, console: Console) -> None:
+    """Cancel a job; one that makes its result of what it has learnt is waited for."""
+    stopped = await studio.cancel(OPERATOR, job.id)
+    if stopped.state.is_final:
+        return
+    console.print("What it has learnt is being kept ...", markup=False, highlight=False)
+    async for _ in studio.watch(OPERATOR, job.id):
+        pass
 
 
 def _keep_unfinished(preview: bytes, out: Out, console: Console) -> None:

@@ -128,6 +128,26 @@ class Endless:
 
     async def cancel(self, _caller, job_id):
         self.cancelled.append(job_id)
+        return replace(self.job, state=JobState.CANCELLED)
+
+
+class Ending(Endless):
+    """A studio whose job makes its result of what it has learnt, once it is cancelled."""
+
+    is_kept = False
+
+    async def watch(self, caller, job_id):
+        if not self.cancelled:
+            async for update in super().watch(caller, job_id):
+                yield update
+        yield JobUpdate(replace(self.job, state=JobState.QUEUED))
+        await asyncio.sleep(0)
+        self.is_kept = True
+        yield JobUpdate(replace(self.job, state=JobState.FINISHED))
+
+    async def cancel(self, caller, job_id):
+        await super().cancel(caller, job_id)
+        return replace(self.job, state=JobState.QUEUED)
 
 
 async def test_an_interrupted_job_leaves_its_last_preview_and_is_cancelled(tmp_path):
@@ -150,3 +170,19 @@ async def test_an_interrupted_job_leaves_its_last_preview_and_is_cancelled(tmp_p
     assert (tmp_path / "fox-unfinished.webp").read_bytes() == b"earlier"
     assert f"Unfinished, as last seen: {kept}" in said.getvalue()
     assert studio.cancelled == ["abc"]
+
+
+async def test_an_interrupted_training_is_awaited_until_what_it_learnt_is_kept(tmp_path):
+    studio = Ending()
+
+    async def ordered(studio):
+        return (studio.job,)
+
+    asked, console = Out(tmp_path / "generator.png"), Console(file=io.StringIO())
+    task = asyncio.create_task(drawing.submit(nullcontext(studio), ordered, asked, console))
+    await studio.is_seen.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert studio.is_kept
+    assert "What it has learnt is being kept" in console.file.getvalue()
