@@ -89,6 +89,8 @@ class ModelInfo:
     variant: Annotated[str, Field(pattern="^(|draft)$")] = ""  # of the pack
     tokenizer: str = ""  # vocabulary for a single file, as folder or hub repository; "": CLIP's
     prediction: Annotated[str, Field(pattern="^(|eps|v)$")] = ""  # of a single file; "": by family
+    # of a single file's timesteps; "": leading, as Stable Diffusion leads; few-step models trail
+    spacing: Annotated[str, Field(pattern="^(|leading|trailing|linspace)$")] = ""
     tiny_vae: str = ""  # folder or hub repository of an AutoencoderTiny for previews
     ip_adapter: str = ""  # file of an adapter by which it draws in the look of style references
     image_encoder: str = ""  # folder of the CLIP image encoder the adapter was trained with

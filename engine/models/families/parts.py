@@ -213,6 +213,7 @@ class SingleFile:
         )
         return {
             **ORIGINAL_NOISE,
+            **({"timestep_spacing": self._info.spacing} if self._info.spacing else {}),
             "prediction_type": "v_prediction" if predicts_v else "epsilon",
             "rescale_betas_zero_snr": "ztsnr" in self._header,
         }

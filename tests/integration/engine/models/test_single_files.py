@@ -7,6 +7,8 @@ from diffusers.loaders import single_file_utils as published
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
+from engine.calls import Facts, NetworkRef
+from engine.diffusion.schedules import sigmas_for
 from engine.errors import ModelUnavailable, UnsafeCheckpoint
 from engine.models import original_layout as original
 from engine.models.catalogue import Family
@@ -14,6 +16,7 @@ from engine.models.families.clip_text import load_tokenizer
 from engine.models.files import read_header
 from engine.models.hub import CLIP_VOCABULARY
 from engine.pipelines import imagine
+from engine.requests import Sampler, Schedule
 
 FAMILIES = [("sd1", "sd1"), ("sd2", "sd2"), ("sdxl", "sdxl")]
 
@@ -32,6 +35,15 @@ def test_a_single_file_gives_the_images_of_its_folder(
     (of_folder,) = answers.run(imagine.run(request_of(name)))
     (of_file,) = answers.run(imagine.run(request_of(file.name)))
     torch.testing.assert_close(of_file, of_folder, atol=1e-6, rtol=0)
+
+
+def test_a_few_step_file_visits_the_timesteps_that_its_entry_says(shelf_of, info_of, vocabulary):
+    fields = {"tokenizer": vocabulary, "spacing": "trailing"}
+    file = info_of("sd1-file.safetensors", "sd1", **fields)
+    [facts] = shelf_of(file).execute([Facts(NetworkRef(file.name))])
+    visited = sigmas_for(facts, Schedule.MODEL, Sampler.EULER, 4)
+    expected = [facts.training_sigmas[timestep] for timestep in (999, 749, 499, 249)]
+    assert visited == pytest.approx([*expected, 0])
 
 
 @pytest.mark.parametrize(("name", "family"), FAMILIES)
