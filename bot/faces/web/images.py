@@ -131,9 +131,26 @@ async def archive(request: web.Request) -> web.StreamResponse:
             "Content-Disposition": 'attachment; filename="atelier.zip"',
         }
     )
-    await response.prepare(request)
-    async for chunk in write_archive(_originals(request, images)):
-        await response.write(chunk)
+    return await send_archive(request, response, _originals(request, images))
+
+
+async def send_archive(
+    request: web.Request, response: web.StreamResponse, files: AsyncIterator[tuple[str, bytes]]
+) -> web.StreamResponse:
+    """Send files as one archive while it is written; leaves quietly when the client goes.
+
+    Raises:
+        UserError: the first can't be had; nothing is answered then.
+    """
+    pieces = write_archive(files)
+    first = await anext(pieces)
+    try:
+        await response.prepare(request)
+        await response.write(first)
+        async for piece in pieces:
+            await response.write(piece)
+    except ConnectionError as error:  # a download that is stopped ends so
+        log.debug("an archive ended early: %s", type(error).__name__)
     return response
 
 

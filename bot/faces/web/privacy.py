@@ -6,9 +6,9 @@ from aiohttp import web
 
 from bot.faces.web.answers import Erased
 from bot.faces.web.context import caller_of, studio_of
+from bot.faces.web.images import send_archive
 from bot.faces.web.shapes import Body
 from bot.faces.web.submissions import body_of
-from bot.studio.archives import write_archive
 from bot.studio.contract import Caller
 
 
@@ -25,8 +25,6 @@ async def export(request: web.Request) -> web.StreamResponse:
 
 async def archive(request: web.Request, caller: Caller) -> web.StreamResponse:
     """Send all that is kept of a caller as one archive."""
-    pieces = write_archive(studio_of(request).export(caller))
-    first = await anext(pieces)  # what refuses does so before anything is answered
     response = web.StreamResponse(
         headers={
             "Content-Type": "application/zip",
@@ -35,11 +33,7 @@ async def archive(request: web.Request, caller: Caller) -> web.StreamResponse:
             "X-Robots-Tag": "noindex",
         }
     )
-    await response.prepare(request)
-    await response.write(first)
-    async for piece in pieces:
-        await response.write(piece)
-    return response
+    return await send_archive(request, response, studio_of(request).export(caller))
 
 
 async def erase(request: web.Request) -> web.Response:

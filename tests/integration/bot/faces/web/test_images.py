@@ -1,3 +1,4 @@
+import asyncio
 import io
 import zipfile
 
@@ -160,6 +161,23 @@ async def test_a_zip_tells_which_of_its_pictures_are_lost_and_holds_the_others(
     assert last == "MISSING.txt"
     assert lost["id"] in archive.read(last).decode()
     assert f"image {lost['id']} is left out of an archive" in caplog.text
+
+
+@pytest.mark.parametrize("path", ["/api/images.zip?ids={id}", "/api/privacy/export.zip"])
+async def test_a_download_that_is_stopped_is_no_mistake_of_the_studio(
+    client, imagine, caplog, path
+):
+    image = (await imagine("a fox --images 1"))["images"][0]
+    path = path.format(id=image["id"])
+    _, writer = await asyncio.open_connection(client.host, client.port)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: {client.host}\r\n\r\n".encode())
+    await writer.drain()
+    writer.transport.abort()
+    async with asyncio.timeout(10):
+        while path.partition("?")[0] not in await (await client.get("/metrics")).text():
+            await asyncio.sleep(0.02)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+    assert (await (await client.get("/api/status")).json())["errors"] == {}
 
 
 async def test_a_zip_with_an_unknown_picture_is_refused_before_it_begins(client):
