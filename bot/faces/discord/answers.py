@@ -19,9 +19,10 @@ from bot.errors import (
     UnusablePicture,
     UserError,
 )
-from bot.faces.discord.cards import RED, card
+from bot.faces.discord.cards import BLUE, RED, card
 from bot.faces.discord.face import Interaction
 from bot.faces.discord.localisation import Words
+from bot.faces.discord.places import has_company
 from bot.prompts import PromptError
 from bot.wording import translated
 from engine.api import EngineError
@@ -60,7 +61,8 @@ async def answer_error(interaction: Interaction, error: Exception) -> None:
         return
     text = explained(cause, Words(interaction.locale.value))
     try:
-        await _say(interaction, text)
+        # What is forbidden, and to whom, is nobody else's business.
+        await _say(interaction, text, is_secret=isinstance(cause, NotAllowed))
     except discord.HTTPException as failure:
         log.warning("an error could not be shown: %s", failure)
 
@@ -94,7 +96,19 @@ def _is_dead(error: Exception) -> bool:
     return isinstance(error, discord.HTTPException) and error.code in TOKEN_IS_DEAD
 
 
-async def _say(interaction: Interaction, text: str) -> None:
+async def exchange_for_secret(
+    interaction: Interaction, view: discord.ui.LayoutView
+) -> discord.WebhookMessage:
+    """Exchange a public "thinking..." for a message that the member alone sees."""
+    accepted = card(Words(interaction.locale.value)("progress.accepted"), colour=BLUE)
+    # The first follow-up to a deferral would take its place and ignore `ephemeral`.
+    await interaction.edit_original_response(view=accepted)
+    message = await interaction.followup.send(view=view, ephemeral=True, wait=True)
+    await interaction.delete_original_response()
+    return message
+
+
+async def _say(interaction: Interaction, text: str, *, is_secret: bool) -> None:
     response = interaction.response
     if not response.is_done():
         await response.send_message(text, ephemeral=True)
@@ -103,6 +117,13 @@ async def _say(interaction: Interaction, text: str) -> None:
         with suppress(discord.NotFound):  # it was exchanged for another message
             # A layout, since it may show one already, and such a message takes no plain text.
             view = card(text, colour=RED)
+            if is_secret and has_company(interaction) and await _is_public(interaction):
+                await exchange_for_secret(interaction, view)
+                return
             await interaction.edit_original_response(content=None, view=view, attachments=[])
             return
     await interaction.followup.send(text, ephemeral=True)
+
+
+async def _is_public(interaction: Interaction) -> bool:
+    return not (await interaction.original_response()).flags.ephemeral

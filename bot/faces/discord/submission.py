@@ -8,6 +8,7 @@ from typing import TypeAlias
 import discord
 
 from bot.faces.discord.addresses import ChatAddress, edit_answer
+from bot.faces.discord.answers import exchange_for_secret
 from bot.faces.discord.cards import BLUE, card, secret_card
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words
@@ -39,10 +40,7 @@ class Answer:
         if self.is_ephemeral or not has_company(interaction):
             return
         view = card(Words(interaction.locale.value)("progress.accepted"), colour=BLUE)
-        # The first follow-up to a deferral would take its place and ignore `ephemeral`.
-        await interaction.edit_original_response(view=view)
-        message = await interaction.followup.send(view=view, ephemeral=True, wait=True)
-        await interaction.delete_original_response()
+        message = await exchange_for_secret(interaction, view)
         self.message_id = message.id
         self.is_ephemeral = True
 
