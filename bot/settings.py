@@ -216,7 +216,8 @@ class Settings(BaseSettings):
     @property
     def resolved_database_url(self) -> str:
         """With the async driver named; SQLite in `data_dir` unless told otherwise."""
-        return self.database_url or f"sqlite+aiosqlite:///{self.data_dir.resolve() / 'atelier.db'}"
+        file = str(self.data_dir.resolve() / "atelier.db")
+        return self.database_url or f"sqlite+aiosqlite:///{_in_address(file)}"
 
     @property
     def resolved_wildcards_dir(self) -> Path:
@@ -242,6 +243,11 @@ class Settings(BaseSettings):
             vgg19_file=section.vgg19_file,
             allow_downloads=section.allow_downloads,
         )
+
+
+def _in_address(file: str) -> str:
+    """A file's name as an address has it, where these two mean something else."""
+    return file.replace("%", "%25").replace("?", "%3F")
 
 
 def read_settings(overrides: Mapping[str, object] | None = None) -> Settings:

@@ -14,6 +14,7 @@ from bot.settings import (
     setting_names,
     shown_database_url,
 )
+from bot.storage.database import database_url
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +67,13 @@ def test_an_empty_variable_counts_as_not_set(nowhere, monkeypatch):
 def test_addresses_of_databases_get_their_async_driver(monkeypatch, given, used):
     monkeypatch.setenv("ATELIER_DATABASE_URL", given)
     assert read_settings().resolved_database_url == used
+
+
+@pytest.mark.parametrize("name", ["My%20Studio", "whose?", "100 % ünser #1@home"])
+def test_the_database_is_in_the_data_folder_whatever_its_name(monkeypatch, nowhere, name):
+    monkeypatch.setenv("ATELIER_DATA_DIR", str(nowhere / name))
+    url = database_url(read_settings().resolved_database_url)
+    assert url.database == str(nowhere / name / "atelier.db")
 
 
 @pytest.mark.parametrize(
