@@ -5,7 +5,7 @@ from pathlib import Path
 
 from engine.config import EngineConfig
 from engine.errors import ModelUnavailable
-from engine.models.catalogue import LoraInfo, ModelInfo, Source
+from engine.models.catalogue import Family, LoraInfo, ModelInfo, Source
 from engine.models.files import (
     adapter_files,
     check_vocabulary,
@@ -78,7 +78,7 @@ def _check(info: ModelInfo) -> None:
     path = Path(info.where)
     files = weight_files(info.name, path, info.family)
     headers = {file: read_header(info.name, file) for file in files}
-    if info.source is Source.FILE:
+    if info.source is Source.FILE and info.family is not Family.GAN:
         check_family(info, path, headers[path])
         check_vocabulary(info.name, Path(info.tokenizer))
     for file in adapter_files(info):

@@ -100,6 +100,10 @@ def read_generator(folder: Path) -> Drawer:
     return _built(*read_network(folder, NETWORK), str(folder / NETWORK))
 
 
+def _read_file(file: Path) -> Drawer:
+    return _built(*decode_network(file.read_bytes(), NETWORK), str(file))
+
+
 def _built(configuration: dict[str, Any], weights: dict[str, Tensor], place: str) -> Drawer:
     try:
         config = GanConfig(**configuration)
@@ -111,14 +115,14 @@ def _built(configuration: dict[str, Any], weights: dict[str, Tensor], place: str
 
 
 def load(info: ModelInfo, files: Path, place: Place, on_progress: OnLoad) -> GanModel:
-    """Read a generator from its folder, or from a file called gan.safetensors.
+    """Read a generator from its folder, or from a single file of any name.
 
     Raises:
         ModelUnavailable: the file is missing, broken or of another network.
     """
     try:
-        generator = read_generator(files if files.is_dir() else files.parent)
-    except BrokenWeights as error:
+        generator = read_generator(files) if files.is_dir() else _read_file(files)
+    except (BrokenWeights, OSError) as error:
         raise ModelUnavailable(info.name, str(error)) from error
     on_progress(1.0)
     return GanModel(place, generator)

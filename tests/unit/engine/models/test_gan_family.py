@@ -1,5 +1,7 @@
 """Generators behind the worker's calls, on small random weights read from real files."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -19,6 +21,7 @@ from engine.errors import ModelUnavailable, Unsupported
 from engine.gan.inversion import descend
 from engine.gan.space import LatentSpace
 from engine.models.catalogue import Ability, open_catalogue
+from engine.models.inspection import problems
 from engine.models.shelf import Shelf
 from engine.networks.gan import GanConfig, Generator
 from engine.networks.weights import save_network
@@ -143,6 +146,19 @@ def test_a_generator_draws_no_prompts_and_a_denoiser_no_dreams(shelf):
         shelf.execute([Decode(GAN, torch.zeros(1, 4, 2, 2))])
     with pytest.raises(Unsupported, match="can't dream"):
         shelf.execute([DescribeLatents(NetworkRef("atelier-pack"))])
+
+
+def test_a_generator_may_be_a_single_file_of_any_name_beside_others(folder):
+    (folder / "gan.safetensors").rename(folder / "cats.safetensors")
+    others = replace(CONFIG, looks=("fruit",))
+    save_network(folder, "gan", Generator(others))
+    page = folder / "models.toml"
+    page.write_text('[models.tiny-gan]\nfamily = "gan"\nwhere = "cats.safetensors"\n')
+    config = EngineConfig(catalogue_files=(page,))
+    catalogue = open_catalogue(config)
+    assert problems(catalogue.info("tiny-gan"), config) == []
+    [space] = Shelf(config, catalogue, device="cpu").execute([DescribeLatents(GAN)])
+    assert space.looks == ("cat", "moon")
 
 
 def test_missing_weights_are_named(shelf, folder):
