@@ -107,15 +107,28 @@ async def submit(
     Interrupted, it writes the last previews instead.
 
     Raises:
-        UserError: what is asked can't be done, or a job failed.
+        UserError: what is asked can't be done, or a job failed; the others' pictures are written.
     """
     await asyncio.to_thread(_make_room, out.path)
     async with opening as studio:
         jobs = await ordered(studio)
         with _bars(console) as bars:
             ended = await asyncio.gather(*(_follow(studio, job, bars, out) for job in jobs))
-        pngs = [png for job in ended for png in await _fetch(studio, job)]
-    return await asyncio.to_thread(write, pngs, out)
+        finished = [job for job in ended if job.state is JobState.FINISHED]
+        pngs = [png for job in finished for png in await _fetch(studio, job)]
+    paths = await asyncio.to_thread(write, pngs, out) if pngs else []
+    if len(finished) < len(ended):
+        for path in paths:
+            console.print(path, markup=False, highlight=False, soft_wrap=True)
+        raise UserError(_reason_of(ended))
+    return paths
+
+
+def _reason_of(ended: Sequence[JobView]) -> str:
+    """Why the first of those that did not finish did not, and how many they are."""
+    lost = [job for job in ended if job.state is not JobState.FINISHED]
+    reason = lost[0].reason or f"the job was {lost[0].state}"
+    return reason if len(ended) == 1 else f"{len(lost)} of {len(ended)} jobs: {reason}"
 
 
 async def save_picture(
@@ -222,9 +235,6 @@ async def _follow(studio: Studio, job: JobView, bars: Progress, out: Out) -> Job
         finally:
             await _stop(studio, job, bars.console)
         raise
-    if job.state is not JobState.FINISHED:
-        msg = job.reason or f"the job was {job.state}"
-        raise UserError(msg)
     return job
 
 

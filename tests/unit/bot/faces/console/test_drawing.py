@@ -4,6 +4,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -186,3 +187,39 @@ async def test_an_interrupted_training_is_awaited_until_what_it_learnt_is_kept(t
         await task
     assert studio.is_kept
     assert "What it has learnt is being kept" in console.file.getvalue()
+
+
+class Partly(Endless):
+    """A studio in which one of two jobs fails, and then the other finishes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failing = replace(self.job, id="red")
+
+    async def watch(self, _caller, job_id):
+        if job_id == "red":
+            failed = replace(self.failing, state=JobState.FAILED, reason="no memory")
+            yield JobUpdate(failed)
+            self.is_seen.set()
+        else:
+            await self.is_seen.wait()
+            await asyncio.sleep(0)
+            image = SimpleNamespace(id="green")
+            yield JobUpdate(replace(self.job, state=JobState.FINISHED, images=(image,)))
+
+    async def image_file(self, _caller, image_id):
+        return image_id.encode()
+
+
+async def test_where_one_of_several_jobs_fails_the_others_pictures_are_written(tmp_path):
+    studio = Partly()
+
+    async def ordered(studio):
+        return studio.failing, studio.job
+
+    asked, console = Out(tmp_path / "fox.png"), Console(file=io.StringIO())
+    with pytest.raises(UserError, match=r"^1 of 2 jobs: no memory$"):
+        await drawing.submit(nullcontext(studio), ordered, asked, console)
+    assert (tmp_path / "fox.png").read_bytes() == b"green"
+    assert str(tmp_path / "fox.png") in console.file.getvalue()
+    assert studio.cancelled == []
