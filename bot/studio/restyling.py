@@ -32,7 +32,8 @@ BLEND_STEPS = 5
 USUAL_SIDE = 1280  # pixels of the longer side; a larger result must be asked for
 USUAL_OPTIMISED_SIDE, MAX_OPTIMISED_SIDE = 512, 1024  # pixels; its time grows with the area
 USUAL_MOVING_SIDE, MAX_MOVING_SIDE = 480, 640  # pixels of an animation's frames
-UNTOLD_MS = 100  # browsers show a frame without a duration for so long
+# Browsers show a frame of no duration, or of the shortest a GIF can say, for a tenth of a second.
+TOO_SHORT_MS, UNTOLD_MS = 10, 100
 STRENGTHS = (0.25, 0.5, 0.75, 1.0)  # to choose from
 VARIED = 0.5  # how far variations leave the style
 SUBTLY_VARIED, STRONGLY_VARIED = 0.35, 0.9
@@ -72,9 +73,13 @@ def content_of(upload: Upload, words: str) -> Content:
         return Content(upload.png, upload.width, upload.height, words)
     stride = -(-len(came) // MAX_CONTENT_FRAMES)
     groups = [came[start : start + stride] for start in range(0, len(came), stride)]
-    durations = [sum(frame.duration_ms or UNTOLD_MS for frame in group) for group in groups]
+    durations = [sum(_shown_ms(frame.duration_ms) for frame in group) for group in groups]
     first, *rest = [group[0].png for group in groups]
     return Content(first, upload.width, upload.height, words, tuple(rest), tuple(durations))
+
+
+def _shown_ms(duration_ms: int) -> int:
+    return duration_ms if duration_ms > TOO_SHORT_MS else UNTOLD_MS
 
 
 def read_weighted(text: str) -> tuple[str, float]:

@@ -9,7 +9,16 @@ from bot.errors import LimitReached, UserError
 from bot.studio import restyling
 from bot.studio.contract import Detail, Restyling
 from bot.studio.restyling import Content, Look
-from engine.api import EngineConfig, Stride, StyleMethod, StyleReference, Stylize, open_catalogue
+from engine.api import (
+    EngineConfig,
+    Stride,
+    StyleMethod,
+    StyleReference,
+    Stylize,
+    Upload,
+    open_catalogue,
+)
+from engine.media.uploads import Frame
 
 PHOTO = Content(b"png", 3000, 2000, "a red fox")
 NIGHT = Look(StyleReference(preset="starry-night"), "The Starry Night")
@@ -23,6 +32,15 @@ def request_of(
     looks: Sequence[Look] = (NIGHT, WAVE),
 ) -> Stylize:
     return restyling.request_for(content, looks, asked or Restyling(), MODEL, b"")
+
+
+def test_frames_last_as_long_as_browsers_show_them():
+    frames = [
+        Frame(png=b"png", width=8, height=8, has_alpha=False, duration_ms=duration_ms)
+        for duration_ms in (0, 10, 20, 500)
+    ]
+    upload = Upload(frames=tuple(frames), format="GIF", is_animated=True, had_credentials=False)
+    assert restyling.content_of(upload, "").durations_ms == (100, 100, 20, 500)
 
 
 @pytest.mark.parametrize(
