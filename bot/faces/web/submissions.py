@@ -1,7 +1,8 @@
 """Bodies of requests: JSON with data URLs or multipart forms, read and checked."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, Self, TypeVar
 
 from aiohttp import BodyPartReader, web
@@ -20,6 +21,17 @@ log = logging.getLogger(__name__)
 
 B = TypeVar("B", bound=BaseModel)
 Strength = Annotated[float, Field(ge=0, le=1)]
+
+# Pictures that stand beside a wish; the other wishes hold theirs.
+_BESIDE: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "text": frozenset({"source", "source_image", "style", "style_image"}),
+        "stylize": frozenset({"content", "style", "mask"}),
+    }
+)
+_UNUSED = (
+    "{field} is not used here: source and style belong to text, content, style and mask to stylize"
+)
 
 
 class Look(Body):
@@ -144,6 +156,14 @@ class Imagine(Body):
         if any(None not in pair for pair in pairs):
             msg = "a picture is an upload or the id of an image"
             raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _uses_each_picture(self) -> Self:
+        used = set().union(*(_BESIDE[wish] for wish in _BESIDE if getattr(self, wish) is not None))
+        for name in frozenset().union(*_BESIDE.values()) - used:
+            if getattr(self, name) is not None:
+                raise ValueError(Said(_UNUSED, field=name))
         return self
 
     @property

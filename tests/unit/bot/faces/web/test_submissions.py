@@ -7,10 +7,11 @@ from bot.faces.web.shape_errors import field_and_reason
 from bot.faces.web.submissions import Imagine, Upscale
 from bot.wording import translated
 
+PNG = "data:image/png;base64," + base64.b64encode(b"abc").decode()
+
 
 def test_a_data_url_becomes_bytes():
-    url = "data:image/png;base64," + base64.b64encode(b"abc").decode()
-    assert Imagine.model_validate({"text": "a", "source": url}).source == b"abc"
+    assert Imagine.model_validate({"text": "a", "source": PNG}).source == b"abc"
 
 
 @pytest.mark.parametrize(
@@ -39,3 +40,19 @@ def test_two_wishes_at_once_are_named_in_both_languages():
     _, reason = field_and_reason(refused.value)
     assert reason == "send one of these alone: text, upscale"
     assert translated(reason, "zh") == "以下只能发送一项：text, upscale"
+
+
+@pytest.mark.parametrize(
+    ("body", "unused"),
+    [
+        ({"text": "a fox", "content": PNG}, "content"),
+        ({"dream": {}, "source": PNG}, "source"),
+        ({"stylize": {}, "source_image": "abcdefgh12"}, "source_image"),
+    ],
+)
+def test_a_picture_that_would_be_left_unused_is_refused(body, unused):
+    with pytest.raises(ValidationError) as refused:
+        Imagine.model_validate(body)
+    _, reason = field_and_reason(refused.value)
+    assert reason.startswith(f"{unused} is not used here")
+    assert translated(reason, "zh").startswith(f"这里用不到 {unused}")
