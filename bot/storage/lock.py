@@ -86,9 +86,12 @@ def _locked(path: Path) -> int | None:
         return handle  # nothing shares the database there: one bot is all there is
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:  # another process has it
         os.close(handle)
         return None
+    except OSError as error:  # some file systems know no locks
+        os.close(handle)
+        raise StorageUnavailable(f"{path} can't be locked: {error.strerror}") from error
     return handle
 
 

@@ -1,6 +1,8 @@
 """One scheduler at a time."""
 
 import asyncio
+import errno
+import os
 from collections.abc import AsyncIterator
 
 import asyncpg
@@ -23,6 +25,18 @@ async def test_a_second_process_gets_the_lock_when_the_first_lets_go(
         assert await second.acquire()
         assert not await first.acquire()
         await second.release()
+
+
+async def test_where_files_cannot_be_locked_it_is_said_instead_of_waiting_for_nobody(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", refused)
+    async with open_database(sqlite_url) as database:
+        with pytest.raises(StorageUnavailable, match=r"scheduler can't be locked: No locks"):
+            await scheduler_lock(database).acquire()
 
 
 @pytest.mark.postgres
