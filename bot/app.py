@@ -169,6 +169,15 @@ def web_problem(settings: Settings) -> str:
     return ""
 
 
+def wildcards_problem(settings: Settings) -> str:
+    """Why the lists for prompts can't be read, or nothing."""
+    try:
+        wildcard_texts(settings.resolved_wildcards_dir)
+    except BadConfiguration as error:
+        return error.reason
+    return ""
+
+
 async def is_schema_current(settings: Settings) -> bool:
     """Whether the database has the newest schema; False where it is older, or has none yet.
 

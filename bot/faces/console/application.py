@@ -29,6 +29,10 @@ class Application(Protocol):
         """Why the web studio would refuse to start, or nothing."""
         ...
 
+    def wildcards_problem(self, settings: Settings) -> str:
+        """Why the lists for prompts can't be read, or nothing."""
+        ...
+
     async def is_schema_current(self, settings: Settings) -> bool:
         """Whether the database needs no migration; raises a `UserError` where it can't be used."""
         ...

@@ -80,6 +80,7 @@ async def _findings(application: Application) -> AsyncIterator[Finding]:
         yield Finding(Verdict.WORTH_KNOWING, name, no_such_setting(name), "it changes nothing")
     yield _data_dir(settings.data_dir)
     yield await _database(application, settings)
+    yield _wildcards(application, settings)
     yield _web(application, settings)
     yield _discord(settings)
     yield await _device(settings.engine.devices)
@@ -116,6 +117,12 @@ async def _database(application: Application, settings: Settings) -> Finding:
         return Finding(Verdict.BAD, subject, f"{text}: {error}", cure)
     told = f"{text} is brought up to date at the next start"
     return Finding(Verdict.WORTH_KNOWING, subject, told)
+
+
+def _wildcards(application: Application, settings: Settings) -> Finding:
+    if problem := application.wildcards_problem(settings):
+        return Finding(Verdict.BAD, "wildcards", problem, "mend that file, or take it away")
+    return Finding(Verdict.GOOD, "wildcards", f"lists in {settings.resolved_wildcards_dir}")
 
 
 def _web(application: Application, settings: Settings) -> Finding:

@@ -306,8 +306,11 @@ def test_doctor_says_what_is_wrong_and_how_to_mend_it(atelier, tmp_path):
         "[models.lost]\nfamily = 'sd1'\nwhere = '/nowhere/lost.safetensors'\n"
         "[loras.ink]\nfamilies = ['sd1']\nwhere = '/nowhere/ink.safetensors'\n"
     )
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists" / "drinks.txt").write_bytes("café".encode("latin-1"))
     done = atelier(
         "doctor",
+        ATELIER_WILDCARDS_DIR="lists",
         ATELIER_ENGINE__CATALOGUE_FILES='["models.toml"]',
         ATELIER_ENGINE__DEVICES='["cuda:97"]',
         ATELIER_ENGINE__VGG19_FILE="/nowhere/vgg19.pth",
@@ -319,6 +322,7 @@ def test_doctor_says_what_is_wrong_and_how_to_mend_it(atelier, tmp_path):
     )
     assert done.returncode == 1
     assert "models.toml/data: Not a directory" in done.stdout
+    assert re.search(r"bad  wildcards: lists/drinks.txt can't be read", done.stdout)
     assert "/nowhere/lost.safetensors" in done.stdout
     assert "/nowhere/ink.safetensors" in done.stdout
     assert "/nowhere/vgg19.pth" in done.stdout
