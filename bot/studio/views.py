@@ -35,6 +35,7 @@ def image_view(seen: SeenImage) -> ImageView:
         tags=seen.tags,
         is_animated=row.animation_key is not None,
         is_video=row.video_key is not None,
+        shown_in=row.shown_in,
     )
 
 

@@ -77,6 +77,7 @@ class ImageView:
     tags: tuple[str, ...] = ()
     is_animated: bool = False
     is_video: bool = False  # it has an MP4 beside its animation
+    shown_in: int | None = None  # a channel whose members see it, though it is private
 
     @property
     def suffix(self) -> str:

@@ -11,7 +11,12 @@ from bot.errors import NotFound
 from bot.faces.discord.cards import GREY, card
 from bot.faces.discord.components.identifiers import IMAGE, JOB
 from bot.faces.discord.components.lasting import LastingButton, SubjectButton
-from bot.faces.discord.components.showing import public_id, shows_alone, take_down
+from bot.faces.discord.components.showing import (
+    is_secret_here,
+    public_id,
+    shows_alone,
+    take_down,
+)
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words
 from bot.studio.contract import ImageView
@@ -217,7 +222,7 @@ class RestoreButton(LastingButton, template=rf"restore:{IMAGE}(?P<here>:here)?")
         words = Words(interaction.locale.value)
         await interaction.response.defer()
         image = await interaction.client.studio.restore(caller_of(interaction), self.image_id)
-        if self.is_here and not (image.is_private and public_id(interaction)):
+        if self.is_here and not is_secret_here(interaction, image):
             with contextlib.suppress(NotFound):  # it would be too large
                 await interaction.client.show_image(interaction, image.id)
                 return

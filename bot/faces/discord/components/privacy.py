@@ -28,8 +28,9 @@ class LockButton(SubjectButton, verb="lock", subject=IMAGE, emoji="🔒"):
         await interaction.response.defer(thinking=True, ephemeral=True)
         image = await studio.image(caller, self.subject)
         message_id = public_id(interaction)
-        if not image.is_private or message_id is None:
-            image = await studio.publish(caller, image.id, is_private=not image.is_private)
+        is_private = _is_owners_alone(image)
+        if not is_private or message_id is None:
+            image = await studio.publish(caller, image.id, is_private=not is_private)
         await interaction.edit_original_response(view=_explained(words, image, message_id))
 
 
@@ -45,7 +46,7 @@ class LockAllButton(SubjectButton, verb="lock-all", subject=JOB, emoji="🔒"):
         if not images:
             raise NotFound(words("pick.none"))
         message_id = public_id(interaction)
-        is_private = all(image.is_private for image in images)
+        is_private = all(map(_is_owners_alone, images))
         if not is_private or message_id is None:
             is_private = not is_private
             for image in images:
@@ -55,6 +56,11 @@ class LockAllButton(SubjectButton, verb="lock-all", subject=JOB, emoji="🔒"):
         hide = message_id and HideAllButton(self.subject, message_id, words("buttons.hide"))
         view = _explanation(words, told, back, hide or None, is_private=is_private)
         await interaction.edit_original_response(view=view)
+
+
+def _is_owners_alone(image: ImageView) -> bool:
+    """It is private, for those too who see the channel that it was made in."""
+    return image.is_private and image.shown_in is None
 
 
 def _explained(words: Words, image: ImageView, message_id: int | None) -> discord.ui.LayoutView:

@@ -6,6 +6,7 @@ import discord
 
 from bot.faces.discord.addresses import is_gone
 from bot.faces.discord.face import Interaction
+from bot.studio.contract import ImageView
 
 
 def named_in(components: object, custom_id: re.Pattern[str]) -> str | None:
@@ -34,6 +35,12 @@ def public_id(interaction: Interaction) -> int | None:
     if message is None or interaction.guild_id is None or message.flags.ephemeral:
         return None
     return message.id
+
+
+def is_secret_here(interaction: Interaction, image: ImageView) -> bool:
+    """Others see the message that was pressed on, and shall not see the image."""
+    is_shown = image.shown_in is not None and image.shown_in == interaction.channel_id
+    return image.is_private and not is_shown and public_id(interaction) is not None
 
 
 async def take_down(

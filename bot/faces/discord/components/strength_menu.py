@@ -19,7 +19,7 @@ from bot.faces.discord.cards import (
 from bot.faces.discord.components.identifiers import JOB
 from bot.faces.discord.components.lasting import LastingMenu
 from bot.faces.discord.components.reroll import RemixButton
-from bot.faces.discord.components.showing import public_id
+from bot.faces.discord.components.showing import is_secret_here
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.image_controls import image_controls
 from bot.faces.discord.localisation import Words
@@ -68,7 +68,7 @@ class StrengthMenu(LastingMenu, template=f"strength:{JOB}"):
         studio, caller = interaction.client.studio, caller_of(interaction)
         job = await studio.job(caller, self.job_id)
         wanted = [image for image in job.images if value in {image.id, _ALL}]
-        is_secret = public_id(interaction) and any(image.is_private for image in wanted)
+        is_secret = any(is_secret_here(interaction, image) for image in wanted)
         view, shown = await _shown(interaction, job, wanted, value)
         if job.owner_id == caller.owner_id and not is_secret:
             await interaction.edit_original_response(view=view, attachments=[shown.file()])

@@ -6,6 +6,7 @@ import sqlite3
 import discord
 import pytest
 
+from bot.errors import NotFound
 from bot.studio.contract import Caller, GalleryQuery, GalleryScope
 from engine.api import ImageToImage
 from tests.integration.bot.faces.discord.stage import (
@@ -390,6 +391,40 @@ async def test_where_members_are_let_in_by_a_role_their_channels_are_open(stage)
     closed = await closed_channel(stage)
     result = await stage.alice.slash(closed, "imagine", prompt="a cat", count=1)
     assert "not for everybody" in text(await stage.delivered(result))
+
+
+@pytest.mark.parametrize("label", ["Private or public", "All private or public"])
+async def test_a_picture_of_a_secluded_channel_can_be_made_private_there_too(stage, label):
+    channel = await age_restricted_channel(stage)
+    count = 2 if label.startswith("All") else 1
+    result = await stage.alice.slash(channel, "imagine", prompt="a fox", count=count)
+    shown = await stage.delivered(result)
+    [job], _ = await stage.studio.history(Caller(owner_id=stage.alice.id), limit=1)
+    neighbour = Caller(owner_id=stage.bob.id, guild_id=stage.guild.id, secluded_in=channel.id)
+    assert await stage.studio.image(neighbour, job.images[0].id)
+    refused = await stage.bob.click(shown.message, label=label)
+    assert "only its owner" in text(refused.response)
+    locked = await stage.alice.click(shown.message, label=label)
+    assert "private now" in text(locked.response)
+    for image in job.images:
+        with pytest.raises(NotFound):
+            await stage.studio.image(neighbour, image.id)
+
+
+async def test_in_a_secluded_channel_a_message_shows_the_strength_that_is_chosen(stage):
+    channel = await age_restricted_channel(stage)
+    picture = ("owl.png", png_bytes())
+    typed = {"content": picture, "style": "udnie", "strengths": True}
+    shown = await stage.delivered(await stage.alice.slash(channel, "stylize", **typed))
+    [menu] = [part for part in parts(shown) if part["type"] == 3]
+    half = menu["options"][1]["value"]
+    chosen = await stage.alice.select(shown.message, [half], custom_id=menu["custom_id"])
+    assert chosen.followups == []
+    [message] = stage.messages(channel.id)
+    assert "Private or public" in labels(message)
+    await stage.alice.click(message, label="Delete")
+    await stage.alice.click(stage.messages(channel.id)[0], label="Undo")
+    assert gallery_items(stage.messages(channel.id)[0])
 
 
 async def test_a_secret_is_not_shown_in_a_secluded_channel_either(stage):
