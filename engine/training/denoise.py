@@ -215,4 +215,4 @@ def sample_pictures(
                 ).float()
                 velocity = blank + guidance_scale * (velocity - blank)
         x = x + (then - now) * velocity
-    return vae.decode(x.cpu())
+    return vae.decode(x.to(next(vae.parameters()).device)).cpu()

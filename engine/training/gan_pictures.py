@@ -17,7 +17,7 @@ from torch import Tensor
 from engine.media.squares import middle_square
 from engine.networks.vae import Vae
 from engine.training.backgrounds import COLOURS, colour_near, paint_background
-from engine.training.pictures import Picture, read_pictures
+from engine.training.pictures import UNREADABLE, Picture, read_pictures
 from engine.training.subjects import trimmed
 
 LEAST = 16  # different pictures: from fewer, a generator learns nothing but them
@@ -128,17 +128,18 @@ def encoded(pictures: PictureSet, vae: Vae) -> EncodedSet:
     return EncodedSet(latents(pictures.pixels), turned, pictures.looks)
 
 
-def folder_pictures(folder: Path, size: int) -> PictureSet:
+def folder_pictures(folder: Path, size: int, apart_from: Path | None = None) -> PictureSet:
     """All pictures below a folder, of any sizes, as one look; broken files are left out.
 
     So are copies: one that is held out would be no new picture to a pair that learns the other.
+    So is what lies below `apart_from`: the sheets of a run.
 
     Transparent pictures stand on white; the middle square is taken of those that are no squares.
 
     Raises:
         TooFewPictures: there are fewer than `LEAST` different ones.
     """
-    squares = [square(image, size) for image in _images_below(folder)]
+    squares = [square(image, size) for image in _images_below(folder, apart_from)]
     different = {found.tobytes(): found for found in squares}
     if len(different) < LEAST:
         raise TooFewPictures(str(folder), len(squares), len(different))
@@ -146,15 +147,18 @@ def folder_pictures(folder: Path, size: int) -> PictureSet:
     return PictureSet(pixels, np.zeros(len(pixels), np.int64), ("any",))
 
 
-def _images_below(folder: Path) -> Iterator[Image.Image]:
+def _images_below(folder: Path, apart_from: Path | None) -> Iterator[Image.Image]:
     paths = folder.rglob("*") if folder.is_dir() else iter(())
+    left_out = None if apart_from is None else apart_from.resolve()
     for path in sorted(path for path in paths if path.suffix.lower() in SUFFIXES):
+        if left_out is not None and path.resolve().is_relative_to(left_out):
+            continue
         try:
             with Image.open(path) as image:
                 if image.width * image.height <= _MOST_PIXELS:
                     yield ImageOps.exif_transpose(image)
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-            continue  # also UnidentifiedImageError, an OSError
+        except UNREADABLE:
+            continue
 
 
 def square(image: Image.Image, size: int) -> NDArray[np.uint8]:

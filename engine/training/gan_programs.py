@@ -132,7 +132,7 @@ def train_gan(job: Job) -> Drawer:
         Diverged: the numbers overflowed; the last checkpoint is kept.
         NotSaved: there is no room for a file; the last checkpoint is kept.
     """
-    everything = folder_pictures(job.data, SIZE)
+    everything = folder_pictures(job.data, SIZE, job.out / "gan")
     count = min(max(_LEAST_HELD_OUT, HELD_OUT * len(everything)), _MOST_HELD_OUT)
     trained, held_out = everything.split(count / len(everything), split_seed(job.settings("gan")))
     generator = _duel(job, trained, held_out)

@@ -22,6 +22,17 @@ STEERING = frozenset({"style", "group", "category", "artist"})  # columns of thi
 HELD_OUT_EVERY = 10  # where no table names a split
 
 
+# What Pillow raises for broken files; of AVIF RuntimeError, of some TIFF TypeError.
+UNREADABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    RuntimeError,
+    Image.DecompressionBombError,
+)
+
+
 class BrokenSet(Exception):
     """A set of pictures can't be read."""
 
@@ -86,7 +97,7 @@ class Picture:
             raise BrokenSet(where, "is named in captions.tsv, but not in the archive") from error
         except FileNotFoundError as error:
             raise BrokenSet(where, "is named in captions.tsv, but is not there") from error
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        except UNREADABLE as error:
             raise BrokenSet(
                 where,
                 "is no readable picture; mend it, or take its row out of captions.tsv",

@@ -169,7 +169,7 @@ def train_vae(job: Job) -> Vae:
         shards = [index for index in prepare_scenes(job) if shard_size(index) == shard_size(0)]
         pictures = _pictures(job, shards[:VAE_SHARDS])
     except NoPictures:
-        pictures = folder_pictures(job.data, VAE_SIDE).pixels
+        pictures = folder_pictures(job.data, VAE_SIDE, job.out / "vae").pixels
         seed = split_seed(job.settings("vae"))
         pictures = pictures[np.random.default_rng(seed).permutation(len(pictures))]
     network = begun(job, "vae", lambda: Vae(VaeConfig()))

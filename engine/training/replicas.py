@@ -67,6 +67,8 @@ def shared(job: J, program: Callable[[J], object]) -> None:
     codes = {process.exitcode for process in processes}
     if INTERRUPTED in codes:
         raise KeyboardInterrupt
+    if any(code is not None and code < 0 for code in codes):
+        raise ReplicaFailed  # the others raised that they lost it
     if not raised.empty():
         raise raised.get()
     if any(codes):

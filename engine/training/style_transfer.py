@@ -3,11 +3,13 @@
 The loss is that of `engine.style.objective`; a part of the pictures is restyled as themselves.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from engine.networks.style import StyleTransfer, adapt, statistics
 from engine.style import losses
@@ -40,9 +42,8 @@ class TrainStyleTransfer:
         self.contents, self.styles = contents[held_out:], styles[held_out:]
         self.sheet_contents, self.sheet_styles = contents[:held_out], styles[:held_out]
 
-    def loss(self, network: nn.Module, draw: Draw) -> Tensor:
+    def loss(self, network: Any, draw: Draw) -> Tensor:
         """Content + statistics + Gram + smoothness, and identity for some rows."""
-        assert isinstance(network, StyleTransfer)
         rng = draw.numpy
         # Small crops teach most for their cost; large ones keep the statistics honest.
         crop = int(rng.choice((64, 96, 128), p=(0.6, 0.3, 0.1)))
@@ -51,23 +52,32 @@ class TrainStyleTransfer:
         style = random_crops(self.styles, rng.integers(0, len(self.styles), count), crop, rng)
         kept = max(1, count // IDENTITY_SHARE)
         style[:kept] = content[:kept]
-        with torch.autocast(content.device.type, torch.bfloat16):
+        device = next(network.parameters()).device
+        content, style = content.to(device), style.to(device)
+        with torch.autocast(device.type, torch.bfloat16):
             return restyle_loss(network, content, style, kept)
 
     @torch.no_grad()
-    def sheet(self, network: nn.Module) -> Image.Image:
-        """Styles in the first row, then each content followed by its restyled versions."""
-        assert isinstance(network, StyleTransfer)
-        contents, styles = (as_pixels(part) for part in (self.sheet_contents, self.sheet_styles))
+    def sheet(self, network: Any) -> Image.Image | None:
+        """Styles in the first row, then each content followed by its restyled versions.
+
+        None where there are too few pictures to leave any out for it.
+        """
+        device = next(network.parameters()).device
+        parts = (self.sheet_contents, self.sheet_styles)
+        contents, styles = (as_pixels(part).to(device) for part in parts)
+        if not len(contents):
+            return None
         codes = network.encoder.style_code(styles)
+        whole = torch.ones(len(styles), device=device)
         rows = [torch.ones_like(contents[:1]), styles]
         for content in contents:
             many = content.expand(len(styles), -1, -1, -1)
-            rows += [content[None], network(many, codes, torch.ones(len(styles))).clamp(0, 1)]
+            rows += [content[None], network(many, codes, whole).clamp(0, 1)]
         return contact_sheet(torch.cat(rows), columns=len(styles) + 1)
 
 
-def restyle_loss(network: StyleTransfer, content: Tensor, style: Tensor, kept: int) -> Tensor:
+def restyle_loss(network: Any, content: Tensor, style: Tensor, kept: int) -> Tensor:
     """The loss of content and style crops (B, 3, H, W); in the first `kept` rows they are one."""
     encoder = network.encoder
     with torch.no_grad():
