@@ -217,10 +217,20 @@ def vae_config(header: Header, family: Family) -> dict[str, Any]:
     }
 
 
+def clip_prefix(header: Header, family: Family) -> str:
+    """What stands before the names of a text encoder named as transformers does.
+
+    Some merges leave out its inner level.
+    """
+    outer = CLIP[family]
+    inner = outer + "text_model."
+    return inner if any(key.startswith(inner) for key in header) else outer
+
+
 def clip_config(header: Header, prefix: str) -> dict[str, Any]:
     """The configuration of a text encoder named as transformers does."""
-    embeddings = f"{prefix}text_model.embeddings."
-    layer = prefix + "text_model.encoder.layers.{}.mlp.fc1.weight"
+    embeddings = prefix + "embeddings."
+    layer = prefix + "encoder.layers.{}.mlp.fc1.weight"
     vocabulary, width = header[embeddings + "token_embedding.weight"].shape
     return {
         "vocab_size": vocabulary,

@@ -178,12 +178,11 @@ class SingleFile:
                 return (self._clip(), self._open_clip(is_projected=True))
 
     def _clip(self) -> ClipText:
-        prefix = original.CLIP[self._info.family]
+        prefix = original.clip_prefix(self._header, self._info.family)
         config = original.clip_config(self._header, prefix)
         network = build_text(self._info.name, config, is_projected=False)
         origins = {
-            key: Origin(f"{prefix}text_model.{key.removeprefix('text_model.')}")
-            for key in network.state_dict()
+            key: Origin(prefix + key.removeprefix("text_model.")) for key in network.state_dict()
         }
         self._fill("text encoder", network, origins, self._place.dtype)
         is_penultimate = self._info.family is Family.SDXL

@@ -46,6 +46,21 @@ def test_a_few_step_file_visits_the_timesteps_that_its_entry_says(shelf_of, info
     assert visited == pytest.approx([*expected, 0])
 
 
+def test_a_merge_that_leaves_out_a_level_of_its_text_encoder_is_the_same_model(
+    answers_of, checkpoints, info_of, request_of, vocabulary, tmp_path
+):
+    whole = info_of("sd1-file.safetensors", "sd1", tokenizer=vocabulary)
+    tensors = load_file(checkpoints / "sd1-file.safetensors")
+    merged = {key.replace(".text_model.", "."): tensor for key, tensor in tensors.items()}
+    assert merged.keys() != tensors.keys()
+    save_file(merged, tmp_path / "merge.safetensors")
+    merge = info_of("merge", "sd1", where=str(tmp_path / "merge.safetensors"), tokenizer=vocabulary)
+    answers = answers_of(whole, merge)
+    (of_merge,) = answers.run(imagine.run(request_of(merge.name)))
+    (of_whole,) = answers.run(imagine.run(request_of(whole.name)))
+    assert torch.equal(of_merge, of_whole)
+
+
 @pytest.mark.parametrize(("name", "family"), FAMILIES)
 def test_the_published_conversion_reads_the_same_weights_from_the_file(checkpoints, name, family):
     """The file is written with our names; diffusers' own tables must agree with them."""
