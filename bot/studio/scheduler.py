@@ -184,8 +184,8 @@ class Scheduler:
                         await self._work(attempts)
                     self._abandon()
                     pause_s = POLL_S
-                except StorageUnavailable:
-                    logger.warning("the scheduler waits %.1f s for the database", pause_s)
+                except StorageUnavailable as error:
+                    logger.warning("the scheduler waits %.1f s: %s", pause_s, error)
                     pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
                 self.is_active = False
                 await asyncio.sleep(pause_s)

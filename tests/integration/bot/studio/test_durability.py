@@ -320,3 +320,12 @@ async def ended_at_last(studio: Atelier, job: JobView) -> JobView:
             return await ended(studio, job)
         except StorageUnavailable:
             await asyncio.sleep(0.2)
+
+
+async def test_a_lock_that_cannot_be_had_is_named_in_the_log(
+    open_here: Open, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "atelier.db.scheduler").mkdir()
+    async with open_here(), asyncio.timeout(20):
+        while "atelier.db.scheduler can't be opened: Is a directory" not in caplog.text:
+            await asyncio.sleep(0.05)
