@@ -308,9 +308,9 @@ async def _file(request: web.Request, kind: str) -> web.Response:
         raise NotFound("this picture does not move")
     if kind == "video" and not image.is_video:
         raise NotFound("this picture has no video")
-    tag = f'"{image.id}.{kind}"'
-    headers = _FILE_HEADERS | {"ETag": tag}
-    if request.headers.get("If-None-Match") == tag:
+    tag = f"{image.id}.{kind}"
+    headers = _FILE_HEADERS | {"ETag": f'"{tag}"'}
+    if any(known.value in (tag, "*") for known in request.if_none_match or ()):
         return web.Response(status=304, headers=headers)
     studio, caller = studio_of(request), caller_of(request)
     if kind == "webp":
