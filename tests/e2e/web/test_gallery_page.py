@@ -62,6 +62,27 @@ async def test_screen_readers_are_told_which_pictures_are_chosen(page):
     await expect(page.locator(TILES).get_by_role("link")).to_have_count(3)
 
 
+async def test_a_range_of_pictures_is_chosen_and_told_at_once(page):
+    await make_and_wait(page, "a fox --images 8")
+    await page.get_by_role("link", name="Gallery").click()
+    await page.get_by_role("button", name="Select").click()
+    tiles = page.locator(TILES)
+    await tiles.nth(1).click()
+    told = page.locator(".basket strong")
+    await expect(told).to_have_text("1 selected")
+    await told.evaluate(
+        """told => {
+            window.changes = 0;
+            const count = (records) => (window.changes += records.length);
+            new MutationObserver(count).observe(told, { childList: true });
+        }"""
+    )
+    await tiles.nth(6).click(modifiers=["Shift"])
+    await expect(told).to_have_text("6 selected")
+    assert await page.evaluate("changes") == 1
+    await expect(page.locator(f"{TILES}[data-chosen]")).to_have_count(6)
+
+
 async def test_deleting_large_pictures_goes_on_to_the_next_until_the_wall_is_empty(page):
     await make_and_wait(page, "a fox --images 2")
     await page.get_by_role("link", name="Gallery").click()

@@ -326,15 +326,16 @@ export class Gallery {
   chooseUpTo(image) {
     const ids = this.images.map((one) => one.id);
     const [from, to] = [ids.indexOf(this.lastChosen), ids.indexOf(image.id)].sort((a, b) => a - b);
-    for (const one of this.images.slice(from, to + 1)) {
-      if (!this.chosen.has(one.id)) this.toggle(one, this.wall.querySelector(`[data-image="${one.id}"]`));
-    }
+    for (const one of this.images.slice(from, to + 1)) this.chosen.set(one.id, one);
+    for (const tile of this.wall.children) this.mark(tile);
+    this.drawBasket();
   }
 
   drawBasket() {
     const count = this.chosen.size;
     this.basket.hidden = !count;
-    const unseen = [...this.chosen.keys()].filter((id) => !this.shows(id)).length;
+    const shown = new Set(this.images.map((image) => image.id));
+    const unseen = [...this.chosen.keys()].filter((id) => !shown.has(id)).length;
     const parts = archives([...this.chosen.keys()]);
     const remove = async () => {
       const images = [...this.chosen.values()];
