@@ -150,9 +150,10 @@ def is_picture(file: discord.Attachment | ShownPicture) -> bool:
 
 
 def pictures_of(message: discord.Message) -> Iterator[discord.Attachment | ShownPicture]:
-    """All pictures of a message, attached or shown."""
-    yield from filter(is_picture, message.attachments)
-    yield from filter(is_picture, _shown(message.components))
+    """All pictures of a message, attached, shown or forwarded."""
+    for part in (message, *message.message_snapshots):
+        yield from filter(is_picture, part.attachments)
+        yield from filter(is_picture, _shown(part.components))
 
 
 def _shown(components: Iterable[Any]) -> Iterator[ShownPicture]:

@@ -75,6 +75,13 @@ async def test_info_reads_what_a_posted_picture_says_of_itself(stage):
     assert "Seed: 5" in text(told.response)
 
 
+async def test_the_picture_of_a_forwarded_message_is_found(stage):
+    result = await stage.imagine(prompt="a quiet fox", seed=5, count=1)
+    forwarded = await stage.bob.forward(result.message, stage.channel)
+    told = await stage.bob.context_menu(stage.channel, "Info", forwarded)
+    assert "a quiet fox" in text(told.response)
+
+
 async def test_info_explains_a_picture_that_says_nothing(stage):
     posted = await stage.bob.send(stage.channel, attachments=[("photo.png", png_bytes())])
     told = await stage.bob.context_menu(stage.channel, "Info", posted)
