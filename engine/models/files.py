@@ -10,6 +10,7 @@ A diffusers folder is `model_index.json` and one folder a component, each with a
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,6 +22,7 @@ from engine.models.catalogue import Family, ModelInfo
 
 PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin", ".pkl", ".pickle"})
 PACK_NETWORKS = ("text_encoder", "denoiser", "vae", "upscaler")
+_FOREIGN = re.compile(r"hada_|lokr_|dora_scale|magnitude_vector|lora_mid|oft_|boft_")
 _MAX_HEADER_BYTES = 100_000_000  # as the safetensors format itself allows
 _TO_SAFETENSORS = (
     "a pickle can run code when it is loaded; "
@@ -69,6 +71,21 @@ def read_header(name: str, file: Path) -> Header:
     except (ValueError, RecursionError) as error:
         raise ModelUnavailable(name, f"{file} is no safetensors file") from error
     return _checked_entries(name, file, raw, size - 8 - length)
+
+
+def read_lora_header(file: Path) -> Header:
+    """List the tensors of a low-rank adaptation, and see that it is of the plain kind.
+
+    Raises:
+        UnsafeCheckpoint: it is a pickle.
+        ModelUnavailable: it is missing, broken, or of a kind not read (LoHa, LoKr, DoRA...).
+    """
+    header = read_header(file.stem, file)
+    if foreign := next((key for key in header if _FOREIGN.search(key)), None):
+        raise ModelUnavailable(
+            file.stem, f"it is no plain LoRA ({foreign}); convert it, or use another"
+        )
+    return header
 
 
 def _checked_entries(name: str, file: Path, raw: Any, data_bytes: int) -> Header:

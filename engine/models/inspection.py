@@ -11,6 +11,7 @@ from engine.models.files import (
     check_vocabulary,
     component_weights,
     read_header,
+    read_lora_header,
     weight_files,
 )
 from engine.models.hub import localised
@@ -33,7 +34,11 @@ def problems(info: ModelInfo, config: EngineConfig) -> list[str]:
 
 def lora_problems(info: LoraInfo) -> list[str]:
     """Say what an operator must mend before the LoRA can be used; nothing if all is well."""
-    return _problems_of_file(info.name, Path(info.where))
+    try:
+        read_lora_header(Path(info.where))
+    except ModelUnavailable as error:
+        return [error.reason]
+    return []
 
 
 def vgg19_problems(config: EngineConfig) -> list[str]:
@@ -64,14 +69,6 @@ def _problems_of_state_dict(file: Path) -> list[str]:
     except OSError as error:
         return [f"{file}: {error.strerror or error}"]
     return [] if is_whole else [f"{file} is no state dict, or is cut short"]
-
-
-def _problems_of_file(name: str, file: Path) -> list[str]:
-    try:
-        read_header(name, file)
-    except ModelUnavailable as error:
-        return [error.reason]
-    return []
 
 
 def _check(info: ModelInfo) -> None:

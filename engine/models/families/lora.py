@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from engine.errors import ModelUnavailable
 from engine.models import original_layout as original
-from engine.models.files import read_header
+from engine.models.files import read_lora_header
 from engine.networks.low_rank import product
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,6 @@ _PAIRS = (
     (".lora_linear_layer.down.weight", ".lora_linear_layer.up.weight"),
 )
 _PROCESSOR = re.compile(r"\.processor\.(to_[qkv]|to_out)_lora\.")  # of early diffusers
-_FOREIGN = re.compile(r"hada_|lokr_|dora_scale|magnitude_vector|lora_mid|oft_|boft_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +148,7 @@ def read_lora(file: Path) -> Iterator[tuple[str, Delta]]:
         UnsafeCheckpoint: it is a pickle.
         ModelUnavailable: it is broken, or of a kind that is not read (LoHa, LoKr, DoRA...).
     """
-    header = read_header(file.stem, file)
-    if foreign := next((key for key in header if _FOREIGN.search(key)), None):
-        raise ModelUnavailable(
-            file.stem, f"it is no plain LoRA ({foreign}); convert it, or use another"
-        )
+    header = read_lora_header(file)
     try:
         with safe_open(str(file), framework="pt") as opened:
             tensors = {_modern(key): opened.get_tensor(key) for key in header}

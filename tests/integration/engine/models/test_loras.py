@@ -9,6 +9,7 @@ from engine.errors import ModelUnavailable, UnknownModel, UnsafeCheckpoint, Unsu
 from engine.models.catalogue import Family, LoraInfo
 from engine.models.families import PRISTINE, Adaptation, Place
 from engine.models.families.stable_diffusion import load
+from engine.models.inspection import lora_problems
 from engine.pipelines import imagine
 from engine.requests import LoraReference
 
@@ -194,6 +195,16 @@ def test_what_does_not_fit_is_refused_and_nothing_is_changed(model, tmp_path, re
     assert all(torch.equal(before[key], value) for key, value in weights_of(model).items())
     model.adapt(PRISTINE)
     assert all(torch.equal(pristine[key], value) for key, value in weights_of(model).items())
+
+
+def test_the_doctor_tells_a_lora_of_another_kind_without_loading_it(tmp_path):
+    file = tmp_path / "loha.safetensors"
+    save_file({"lora_unet_x.hada_w1_a": torch.zeros(1)}, file)
+    info = LoraInfo(name="loha", where=str(file), families=frozenset({Family.SD1}))
+    [problem] = lora_problems(info)
+    assert problem.startswith("it is no plain LoRA (lora_unet_x.hada_w1_a)")
+    save_file(LAYOUTS["kohya"][0], file)
+    assert lora_problems(info) == []
 
 
 def test_a_pickled_lora_is_refused(model, tmp_path):
