@@ -4,6 +4,7 @@ A picture that a component shows is not among its message's attachments: Discord
 component alone, without its size.
 """
 
+import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -68,8 +69,9 @@ async def fetch_upload(interaction: Interaction, attachment: discord.Attachment)
     if not is_picture(attachment):
         raise UnusablePicture(words("upload.kind", name=attachment.filename))
     try:
-        return await attachment.read()
-    except discord.HTTPException as error:
+        async with asyncio.timeout(FETCH_TIMEOUT_S):
+            return await attachment.read()
+    except (discord.HTTPException, aiohttp.ClientError, TimeoutError) as error:
         raise UnusablePicture(words("upload.gone", name=attachment.filename)) from error
 
 
@@ -151,7 +153,8 @@ def is_picture(file: discord.Attachment | ShownPicture) -> bool:
 
 def pictures_of(message: discord.Message) -> Iterator[discord.Attachment | ShownPicture]:
     """All pictures of a message, attached, shown or forwarded."""
-    for part in (message, *message.message_snapshots):
+    parts: list[discord.Message | discord.MessageSnapshot] = [message, *message.message_snapshots]
+    for part in parts:
         yield from filter(is_picture, part.attachments)
         yield from filter(is_picture, _shown(part.components))
 

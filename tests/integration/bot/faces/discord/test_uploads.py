@@ -2,11 +2,14 @@
 
 from collections.abc import AsyncIterator
 
+import aiohttp
+import discord
 import pytest
 from aiohttp import web
 
 from bot.errors import UnusablePicture
 from bot.faces.discord.uploads import fetch_link
+from tests.integration.bot.faces.discord.stage import png_bytes, text
 
 SIZE = 300_000  # bytes, more than one read of a socket
 
@@ -52,3 +55,15 @@ async def test_a_server_out_of_reach_is_refused():
 async def test_what_can_not_be_fetched_is_told_in_the_language_of_the_member(stage):
     with pytest.raises(UnusablePicture, match="已经取不到了"):
         await stage.clients[-1].fetch_link("http://127.0.0.1:9/picture.png", "zh-CN")
+
+
+@pytest.mark.parametrize("error", [aiohttp.ClientConnectionError(), TimeoutError()])
+async def test_a_picture_that_breaks_off_on_its_way_is_to_be_attached_again(
+    stage, monkeypatch, error
+):
+    async def read(attachment: discord.Attachment) -> bytes:
+        raise error
+
+    monkeypatch.setattr(discord.Attachment, "read", read)
+    refused = await stage.alice.slash(stage.channel, "upscale", image=("owl.png", png_bytes()))
+    assert "attach it again" in text(refused.response)
