@@ -180,6 +180,22 @@ async def test_filters_keep_the_focus_when_they_are_pressed(page):
     await expect(model).to_be_focused()
 
 
+async def test_words_that_are_typed_just_before_a_filter_is_pressed_are_searched_too(page):
+    await make_and_wait(page, "a fox --images 1")
+    await make_and_wait(page, "an owl --images 2 --private", 2)
+    await page.get_by_role("link", name="Gallery").click()
+    await expect(page.locator(TILES)).to_have_count(3)
+    await page.locator(".search input").evaluate(
+        """field => {
+            field.value = "owl";
+            field.dispatchEvent(new Event("input"));
+            document.querySelector("[data-control=only-private]").click();
+        }"""
+    )
+    await expect(page.locator(".search input")).to_have_value("owl is:private")
+    await expect(page.locator(TILES)).to_have_count(2)
+
+
 async def test_a_day_is_typed_to_its_end_and_then_looked_for(page):
     await page.get_by_role("link", name="Gallery").click()
     await expect(page.get_by_role("heading", name="No pictures yet")).to_be_visible()

@@ -62,18 +62,18 @@ export class Gallery {
     const { filters } = this;
     const chip = (name, drawing, isOn, change) => {
       const looks = { type: "button", class: "control", "aria-pressed": String(isOn), "data-control": `only-${name}` };
-      return h("button", { ...looks, onclick: () => this.filter(change) },
+      return h("button", { ...looks, onclick: () => this.filter(change()) },
         drawing ? icon(drawing) : null, h("span", {}, t(name)));
     };
     // These write into the search, so that what is learnt here can be typed.
     const word = (name, drawing, term) =>
-      chip(name, drawing, filters.q.split(" ").includes(term), { q: toggled(filters.q, term) });
+      chip(name, drawing, filters.q.split(" ").includes(term), () => ({ q: toggled(this.typed, term) }));
     const isChoosing = Boolean(this.isChoosing);
     const choosing = { "aria-pressed": String(isChoosing), "data-control": "choose", onclick: () => this.choose(!isChoosing) };
     const before = [
-      chip("mine", null, this.scope === "mine", { scope: "mine" }),
-      chip("everyone", null, this.scope === "all", { scope: "all" }),
-      chip("favourites", "heart", filters.favourite, { favourite: !filters.favourite, scope: "" }),
+      chip("mine", null, this.scope === "mine", () => ({ scope: "mine" })),
+      chip("everyone", null, this.scope === "all", () => ({ scope: "all" })),
+      chip("favourites", "heart", filters.favourite, () => ({ favourite: !filters.favourite, scope: "" })),
       word("private", "lock", "is:private"),
       word("upscales", "enlarge", "op:upscale"),
       this.models.length > 1 ? this.modelFilter() : null,
@@ -91,16 +91,21 @@ export class Gallery {
       h("option", { value: "" }, t("model")), this.models.map(choice));
   }
 
+  get typed() {
+    return this.field.value.trim();
+  }
+
   filter(change) {
-    Object.assign(this.filters, change);
-    if (this.field.value.trim() !== this.filters.q) this.field.value = this.filters.q;
+    clearTimeout(this.timer);
+    Object.assign(this.filters, { q: this.typed }, change); // typed just now, it was not searched yet
+    if (this.typed !== this.filters.q) this.field.value = this.filters.q;
     this.drawChips();
     this.reload();
   }
 
   searchSoon() {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.filter({ q: this.field.value.trim() }), SEARCH_MS);
+    this.timer = setTimeout(() => this.filter({}), SEARCH_MS);
   }
 
   // ---- pages
