@@ -47,7 +47,12 @@ ENGINE_ERRORS = {
 }
 REQUIREMENTS = {"_require", "_require_range", "_require_seed", "_require_side", "_between"}
 PICTURES = {"opened", "clean", "cleaned"}  # what names a picture in its errors
-OPERATORS = ("can't be opened", "there is no kind of device", "this machine has no")
+OPERATORS = (
+    "can't be opened",
+    "can't be locked",
+    "there is no kind of device",
+    "this machine has no",
+)
 
 
 def sources() -> Iterator[ast.Module]:
