@@ -102,6 +102,7 @@ def read_wishes(
     draw = secrets.randbits(32)  # one draw, so that counting and expanding see the same text
     count = count_expansions(text, wildcards=wildcards, seed=draw)
     require_cap(count, cap)
+    shape = usual_shape(preferences)
     wishes = []
     for prompt, typed in parse_each(
         text, wildcards=wildcards, seed=draw, limit=count, allow_empty=has_picture
@@ -109,7 +110,6 @@ def read_wishes(
         repeat = typed.flags.repeat or 1
         require_cap(count * repeat, cap)
         parsed = with_preferences(typed, preferences)
-        shape = usual_shape(preferences)
         alone = without_flags(prompt, "repeat")
         seeds = _seeds(parsed, repeat)
         wishes += [
