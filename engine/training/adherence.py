@@ -13,9 +13,9 @@ from engine.training.backgrounds import PAINTERS
 from engine.training.bench import Bench
 from engine.training.captions import LOOK_WORDS
 from engine.training.judge import Judge, LabelledScenes, accuracy, judged_nouns, single
-from engine.training.look_judge import judged_looks
+from engine.training.look_judge import painted_looks
 from engine.training.monitors import as_pixels, contact_sheet
-from engine.training.scenes import SceneMaker
+from engine.training.scenes import SOURCES, SceneMaker
 from engine.training.subjects import SubjectLibrary, read_nouns
 
 
@@ -29,13 +29,7 @@ def adherence(bench: Bench, judge: Judge, real: LabelledScenes) -> dict[str, Any
     that is generated comes too.
     """
     trained, held_out = (SubjectLibrary.read(bench.data, split=s) for s in ("train", "validation"))
-    result: dict[str, Any] = {}
-
-    def note(name: str, pixels: Tensor, labels: NDArray[np.int64]) -> None:
-        result[name] = _shares(accuracy(judge, pixels, labels), len(pixels))
-        result[f"{name}_by_look"] = _by_look(judge, pixels, labels)
-
-    note("judge_on_held_out_real", as_pixels(real.pixels), real.labels)
+    result = _noted(judge, "judge_on_held_out_real", as_pixels(real.pixels), real.labels)
     unseen = _unseen(held_out, trained)
     everything = set(judged_nouns(bench.data))
     core = everything & {noun.name for noun in read_nouns() if noun.core}
@@ -46,21 +40,65 @@ def adherence(bench: Bench, judge: Judge, real: LabelledScenes) -> dict[str, Any
         ("held_out_drawings", held_out, _pairs(held_out), everything, 150),
     ):
         asked = [pair for pair in pairs if pair[1] in nouns]
-        prompts, labels = _pair_prompts(asked, judged_nouns(bench.data), bench.number(full))
-        pixels = bench.draw(prompts, seed=1000)
-        note(name, pixels, labels)
-        result[f"{name}_pairs"] = len(asked)
-        bench.keep(f"judged_{name}", contact_sheet(pixels[:40], 10, prompts[:40]))
-        note(f"{name}_drafts", bench.draw_draft(prompts, seed=1000), labels)
-        drawn = _as_asked(library, labels, judged_nouns(bench.data))
-        note(f"{name}_real", drawn, labels)
-        note(f"{name}_real_through_the_autoencoder", _given_back(bench.networks.vae, drawn), labels)
+        result |= _answers(bench, judge, name, asked, library, full)
     return result
 
 
-def _as_asked(library: SubjectLibrary, labels: NDArray[np.int64], nouns: Sequence[str]) -> Tensor:
+def painted(bench: Bench, judge: Judge, real: LabelledScenes) -> dict[str, Any]:
+    """The same of core things in looks of which no set has drawings, by a judge of every look."""
+    library = SubjectLibrary.read(bench.data)
+    result = _noted(judge, "judge_on_held_out_real", as_pixels(real.pixels), real.labels)
+    core = {noun.name for noun in read_nouns() if noun.core} & set(judged_nouns(bench.data))
+    pairs = [
+        (look, noun)
+        for look in painted_looks()
+        for noun in sorted(core)
+        if any(noun in library.common[source] for source in SOURCES[look])
+    ]
+    return result | _answers(bench, judge, "painted", pairs, library, 220)
+
+
+def _answers(
+    bench: Bench,
+    judge: Judge,
+    name: str,
+    pairs: Sequence[tuple[str, str]],
+    library: SubjectLibrary,
+    full: int,
+) -> dict[str, Any]:
+    """What the judge names of pictures and drafts of pairs, and of a library's own drawings."""
+    nouns = judged_nouns(bench.data)
+    prompts, labels = _pair_prompts(pairs, nouns, judge.look_names, bench.number(full))
+    pixels = bench.draw(prompts, seed=1000)
+    bench.keep(f"judged_{name}", contact_sheet(pixels[:40], 10, prompts[:40]))
+    drawn = _as_asked(library, labels, nouns, judge.look_names)
+    shown = {
+        name: pixels,
+        f"{name}_drafts": bench.draw_draft(prompts, seed=1000),
+        f"{name}_real": drawn,
+        f"{name}_real_through_the_autoencoder": _given_back(bench.networks.vae, drawn),
+    }
+    result: dict[str, Any] = {f"{name}_pairs": len(pairs)}
+    for key, pictures in shown.items():
+        result |= _noted(judge, key, pictures, labels)
+    return result
+
+
+def _noted(judge: Judge, name: str, pixels: Tensor, labels: NDArray[np.int64]) -> dict[str, Any]:
+    return {
+        name: _shares(accuracy(judge, pixels, labels), len(pixels)),
+        f"{name}_by_look": _by_look(judge, pixels, labels),
+    }
+
+
+def _as_asked(
+    library: SubjectLibrary,
+    labels: NDArray[np.int64],
+    nouns: Sequence[str],
+    looks: Sequence[str],
+) -> Tensor:
     """Real drawings (B, 3, 128, 128) of a library that answer the questions `labels`."""
-    looks, grounds = judged_looks(), list(PAINTERS)
+    grounds = list(PAINTERS)
     maker = SceneMaker(library, read_nouns(), [])
     return as_pixels(
         np.stack(
@@ -87,7 +125,7 @@ def _shares(found: tuple[float, ...], count: int) -> dict[str, float]:
 
 def _by_look(judge: Judge, pixels: Tensor, labels: NDArray[np.int64]) -> dict[str, float]:
     """The share of pictures of each look whose look is named."""
-    looks = judged_looks()
+    looks = judge.look_names
     asked = {look: np.flatnonzero(labels[:, 1] == looks.index(look)) for look in looks}
     return {
         look: round(accuracy(judge, pixels[torch.from_numpy(rows)], labels[rows])[1], 2)
@@ -113,9 +151,9 @@ def _unseen(held_out: SubjectLibrary, trained: SubjectLibrary) -> list[tuple[str
 
 
 def _pair_prompts(
-    pairs: Sequence[tuple[str, str]], nouns: Sequence[str], count: int
+    pairs: Sequence[tuple[str, str]], nouns: Sequence[str], looks: Sequence[str], count: int
 ) -> tuple[list[str], NDArray[np.int64]]:
-    looks, grounds = judged_looks(), list(PAINTERS)
+    grounds = list(PAINTERS)
     scenes = {
         "sunset": "at sunset", "starry sky": "under a starry sky", "forest": "in a forest",
         "snow": "in the snow", "beach": "on the beach", "hills": "on green hills",

@@ -5,16 +5,88 @@ from dataclasses import dataclass
 
 import numpy as np
 
+# The first is what a look is asked for by; the last, what the preset of its name adds to a prompt.
 LOOK_WORDS: dict[str, tuple[str, ...]] = {
-    "3d": ("glossy 3D", "3D render", "3D", "glossy 3D render", "3D icon", "shiny 3D"),
-    "flat": ("flat", "flat design", "flat vector", "flat illustration", "flat icon"),
-    "cartoon": ("cartoon", "cartoon style", "comic", "cartoon drawing", "inked cartoon"),
-    "blob": ("blob", "blob style", "cute blob", "puffy blob", "blobby"),
-    "sticker": ("sticker", "die-cut sticker", "vinyl sticker", "emoji", "clip art"),
-    "doodle": ("flat cartoon", "doodle", "hand-drawn", "sketch"),
-    "pixel": ("pixel art", "8-bit", "retro pixel art", "pixelated", "16-bit sprite"),
-    "photo": ("photo", "photograph", "photography", "realistic photo"),
-    "oil": ("oil painting", "painting", "impressionist oil painting", "painted in oil"),
+    "3d": (
+        *("glossy 3D", "3D render", "3D", "glossy 3D render", "3D icon", "shiny 3D"),
+        "glossy 3D render, soft studio light, smooth shading",
+    ),
+    "flat": (
+        *("flat", "flat design", "flat vector", "flat illustration", "flat icon"),
+        "flat illustration, simple shapes, plain colours",
+    ),
+    "cartoon": (
+        *("cartoon", "cartoon style", "comic", "cartoon drawing", "inked cartoon"),
+        "cartoon style, bold outlines, bright colours",
+    ),
+    "blob": (
+        *("blob", "blob style", "cute blob", "puffy blob", "blobby"),
+        "blob style, round soft shapes, puffy",
+    ),
+    "sticker": (
+        *("sticker", "die-cut sticker", "vinyl sticker", "emoji", "clip art"),
+        "sticker, thick white border, plain background",
+    ),
+    "doodle": (
+        *("flat cartoon", "doodle", "hand-drawn"),
+        "flat cartoon, clean lines, few colours",
+    ),
+    "pixel": (
+        *("pixel art", "8-bit", "retro pixel art", "pixelated", "16-bit sprite"),
+        "pixel art, 32 pixels, few colours, hard edges",
+    ),
+    "photo": (
+        *("photo", "photograph", "photography", "realistic photo"),
+        "photo, natural light, sharp focus",
+    ),
+    "oil": (
+        *("oil painting", "painting", "impressionist oil painting", "painted in oil"),
+        "oil painting, visible brush strokes, rich colours, canvas",
+    ),
+    "watercolor": (
+        *("watercolor", "watercolour", "watercolor painting", "aquarelle"),
+        "watercolor painting, soft washes, wet edges, paper texture",
+    ),
+    "ink": (
+        *("ink wash painting", "ink", "ink painting", "sumi-e", "brush and ink"),
+        "ink wash painting, black brush strokes on paper",
+    ),
+    "pencil": (
+        *("pencil sketch", "pencil drawing", "pencil", "sketch", "graphite drawing"),
+        "pencil sketch, fine hatching, white paper",
+    ),
+    "line art": (
+        *("line art", "line drawing", "outline", "coloring page", "black and white line art"),
+        "line art, thin black lines, white background",
+    ),
+    "pastel": (
+        *("pastel", "pastel drawing", "chalk", "chalk drawing", "crayon drawing"),
+        "pastel drawing, soft chalk, gentle colours",
+    ),
+    "woodcut": (
+        *("woodcut", "woodblock print", "linocut", "ukiyo-e", "japanese woodblock print"),
+        "woodblock print, carved lines, flat colour areas",
+    ),
+    "low poly": (
+        *("low poly", "low poly 3D", "polygons", "low-poly", "made of triangles"),
+        "low poly 3D, large facets, simple light",
+    ),
+    "stained glass": (
+        *("stained glass", "stained glass window", "mosaic", "church window"),
+        "stained glass window, dark lead lines, glowing colours",
+    ),
+    "neon": (
+        *("neon", "neon lights", "neon sign", "glowing neon", "synthwave"),
+        "neon lights, dark background, glowing outlines",
+    ),
+    "anime": (
+        *("anime", "anime style", "manga", "cel shaded"),
+        "anime style, clean line art, cel shading",
+    ),
+    "clay": (
+        *("clay", "claymation", "clay figure", "plasticine", "made of clay"),
+        "clay figure, soft fingerprints, studio light",
+    ),
 }
 BACKGROUND_WORDS: dict[str, tuple[str, ...]] = {
     "plain": ("on a {c} background", "{c} background", "on {c}", "against a plain {c} background"),
@@ -173,6 +245,8 @@ class Captioner:
         colour = _pick(rng, COLOUR_WORDS.get(colour, (colour,))) if colour else ""
         if not colour and kind in {"plain", "gradient"}:
             return ""
+        if kind == "table" and not colour:
+            return "on a table"
         if kind == "table" and plan.background_colour == "brown":
             return _pick(rng, ("on a wooden table", "on a table", "on a brown table"))
         return _pick(rng, BACKGROUND_WORDS[kind]).format(c=colour)

@@ -10,7 +10,7 @@ from typing import Any
 MARKER = "<!-- figures: written by engine.training.evaluate -->"
 # Which measurements belong to which network's card.
 SECTIONS: Mapping[str, tuple[str, ...]] = {
-    "denoiser": ("adherence", "arrangement", "likeness", "speed", "parti"),
+    "denoiser": ("adherence", "painted", "arrangement", "likeness", "speed", "parti"),
     "vae": ("fidelity",),
     "upscaler": ("fidelity",),
     "text_encoder": ("parti",),

@@ -26,7 +26,7 @@ from torch.nn import functional as F
 
 from engine.gan.measures import kernel_distance
 from engine.models.families.pack import make_draft, read_networks
-from engine.training.adherence import adherence
+from engine.training.adherence import adherence, painted
 from engine.training.bench import GUIDANCE, STEPS, Bench
 from engine.training.captions import (
     BACKGROUND_WORDS,
@@ -41,6 +41,7 @@ from engine.training.denoise import Words
 from engine.training.enlarge import large_pictures, psnr
 from engine.training.job import PACK
 from engine.training.judge import Judge, LabelledScenes, labelled_scenes, trained_judge
+from engine.training.look_judge import judged_looks, painted_looks
 from engine.training.monitors import as_bytes, as_pixels, contact_sheet
 from engine.training.pictures import read_pictures
 from engine.training.scenes import SceneMaker
@@ -48,7 +49,10 @@ from engine.training.shapes import centre_of_colour, colours_of, counted, stands
 from engine.training.subjects import HUES, SubjectLibrary, read_nouns
 from engine.training.texts import page_prompts
 
-MEASURES = ("speed", "fidelity", "sheets", "adherence", "arrangement", "likeness", "parti")
+MEASURES = (
+    *("speed", "fidelity", "sheets", "adherence", "painted", "arrangement", "likeness"),
+    "parti",
+)
 DRAWINGS = 6  # of each thing that a generated picture is compared with
 COUNTED = ("apple", "heart", "star", "balloon", "fish", "car", "rose", "orange", "bird", "cat")
 PAINTED = ("apple", "heart", "star", "balloon", "fish", "car", "bird", "cat", "rose", "mushroom")
@@ -291,8 +295,9 @@ def evaluate(
     make_draft(pack, draft)
     words = Words(networks.tokenizer, networks.text_encoder)
     bench = Bench(networks, draft, words, data, out, scale)
-    judge = cache(partial(trained_judge, data, work, minutes))
+    judge = cache(partial(trained_judge, data, work / "judge", minutes))
     real = cache(partial(labelled_scenes, data, bench.number(600), 32, "validation"))
+    every_look = (*judged_looks(), *painted_looks())
     written = out / "figures.json"
     figures: dict[str, Any] = json.loads(written.read_text()) if written.exists() else {}
     figures |= {"steps": STEPS, "guidance_scale": GUIDANCE}
@@ -301,6 +306,11 @@ def evaluate(
         "fidelity": partial(fidelity, bench),
         "sheets": partial(sheets, bench),
         "adherence": lambda: adherence(bench, judge(), real()),
+        "painted": lambda: painted(
+            bench,
+            trained_judge(data, work / "judge of every look", minutes, every_look),
+            labelled_scenes(data, bench.number(600), 32, "validation", every_look),
+        ),
         "arrangement": partial(arrangement, bench),
         "likeness": lambda: likeness(bench, judge(), real()),
         "parti": partial(parti, bench, prompts),

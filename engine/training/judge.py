@@ -5,7 +5,7 @@ named by a network of its own (`engine.training.look_judge`). Its accuracy on he
 pictures is reported beside everything it says.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import pairwise
@@ -15,17 +15,16 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.training.backgrounds import PAINTERS
 from engine.training.captions import Item, Plan
 from engine.training.look_judge import (
+    CHANCES,
     Drawings,
     LookJudge,
     LookJudging,
-    judged_looks,
     softer,
     stage,
 )
@@ -68,12 +67,13 @@ def judged_nouns(data: Path) -> tuple[str, ...]:
 
 
 class Judge(nn.Module):
-    """Names subject and background by one network, and the look by another."""
+    """Names subject and background by one network, and which of `look_names` by another."""
 
-    def __init__(self, nouns: int, looks: int, backgrounds: int, width: int = 24) -> None:
+    def __init__(self, nouns: int, looks: Sequence[str], backgrounds: int, width: int = 24) -> None:
         super().__init__()
+        self.look_names = tuple(looks)
         self.things = ThingJudge(nouns, backgrounds, width)
-        self.looks = LookJudge(looks, width)
+        self.looks = LookJudge(len(looks), width)
 
     def forward(self, pixels: Tensor) -> Answers:
         """Look at pictures (B, 3, H, W) in [0, 1] of any size."""
@@ -124,19 +124,23 @@ class LabelledScenes:
 
 
 def labelled_scenes(
-    data: Path, count: int, seed: int, split: str = "train", side: int = SIDE
+    data: Path,
+    count: int,
+    seed: int,
+    split: str = "train",
+    looks: Sequence[str] = tuple(CHANCES),
 ) -> LabelledScenes:
-    """Scenes of one subject each, from the cut-outs of a split."""
+    """Scenes of one subject each in one of the looks, from the cut-outs of a split."""
     library = SubjectLibrary.read(data, split=split)
     paintings = [p for p in read_pictures(data) if "artist" in p.columns and p.split == "train"]
     paintings = paintings[:1] if split != "train" else paintings
-    nouns, looks, grounds = judged_nouns(data), judged_looks(), list(PAINTERS)
+    nouns, grounds = judged_nouns(data), list(PAINTERS)
     # Every noun and look equally often: the judge is asked for all, the network for some more.
     maker = SceneMaker(
         library, read_nouns(), paintings, core_factor=1.0, look_weights=dict.fromkeys(looks, 1.0)
     )
     where = {noun: index for index, noun in enumerate(nouns)}
-    pixels = np.empty((count, side, side, 3), np.uint8)
+    pixels = np.empty((count, SIDE, SIDE, 3), np.uint8)
     labels = np.empty((count, 3), np.int64)
     plans: list[Plan] = []
     number = 0
@@ -145,8 +149,7 @@ def labelled_scenes(
         number += 1
         if len(scene.plan.items) != 1 or scene.plan.items[0].noun not in where:
             continue
-        image = Image.fromarray(scene.pixels).resize((side, side), Image.Resampling.BOX)
-        pixels[len(plans)] = np.asarray(image)
+        pixels[len(plans)] = scene.pixels
         look = scene.plan.look
         ground = -1 if look == "photo" else grounds.index(scene.plan.background)
         labels[len(plans)] = (where[scene.plan.items[0].noun], looks.index(look), ground)
@@ -224,19 +227,21 @@ def single(noun: str, look: str, background: str, colour: str = "") -> Plan:
     return Plan(look, (Item(noun),), background=background, background_colour=colour)
 
 
-def trained_judge(data: Path, work: Path, minutes: float) -> Judge:
-    """The judge of `work`; each of its two networks is trained there first if it is not yet."""
+def trained_judge(
+    data: Path, folder: Path, minutes: float, looks: Sequence[str] = tuple(CHANCES)
+) -> Judge:
+    """The judge kept in `folder`; each of its two networks is trained there first if need be."""
     with torch.random.fork_rng():
         torch.default_generator.manual_seed(6)
-        judge = Judge(len(judged_nouns(data)), len(judged_looks()), len(PAINTERS))
-    things = partial(labelled_scenes, data, SCENES, 31)
+        judge = Judge(len(judged_nouns(data)), looks, len(PAINTERS))
+    things = partial(labelled_scenes, data, SCENES, 31, looks=looks)
     lessons: dict[str, Callable[[], Programme]] = {
         "things": lambda: Judging(judge.things, things()),
-        "looks": lambda: LookJudging(judge.looks, Drawings(data, seed=31)),
+        "looks": lambda: LookJudging(judge.looks, Drawings(data, seed=31, looks=looks)),
     }
     judge.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     for name, lesson in lessons.items():
-        trained_part(getattr(judge, name), lesson, work / "judge" / name, minutes)
+        trained_part(getattr(judge, name), lesson, folder / name, minutes)
     return judge.eval().requires_grad_(requires_grad=False)
 
 

@@ -5,7 +5,7 @@ scenes have them; never from a generated picture. See `engine.training.judge` fo
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,16 +20,10 @@ from torch.nn import functional as F
 from engine.training.backgrounds import COLOURS, PAINTERS, paint_background
 from engine.training.captions import LOOK_WORDS
 from engine.training.loop import Draw, Pictureless
+from engine.training.mediums import in_medium
 from engine.training.monitors import as_pixels
 from engine.training.pictures import read_pictures
-from engine.training.scenes import (
-    SOURCES,
-    drawn_by_pixel,
-    painterly,
-    pixelated,
-    scaled,
-    set_down,
-)
+from engine.training.scenes import SOURCES, drawn_by_pixel, scaled, set_down
 from engine.training.subjects import HUES, Rgba, look_of, recoloured, trimmed
 
 CROP = 96  # pixels of a drawing with some of its ground
@@ -44,15 +38,24 @@ CHANCES = {
     "3d": 1.0, "flat": 1.0, "cartoon": 1.0, "blob": 1.0, "sticker": 1.0,
     "pixel": 0.5, "photo": 0.3, "oil": 0.3,
 }  # fmt: skip
+PAINTED_CHANCE = 0.6  # of each look that is painted over drawings
 
 
 def judged_looks() -> list[str]:
-    """The looks it can name: those that have a manner of their own, so not doodles."""
-    return [look for look in LOOK_WORDS if look != "doodle"]
+    """The looks that drawings of the sets have, so far as they have a manner of their own.
+
+    Doodles have none.
+    """
+    return list(CHANCES)
+
+
+def painted_looks() -> list[str]:
+    """The looks of which no set has any drawings: they are painted over those of others."""
+    return [look for look in LOOK_WORDS if look not in {*CHANCES, "doodle"}]
 
 
 class LookJudge(nn.Module):
-    """Pictures (B, 3, H, W) in [0, 1] -> logits of `judged_looks`, (B, L).
+    """Pictures (B, 3, H, W) in [0, 1] -> logits of so many looks, (B, L).
 
     A look is in the statistics of edges and grain (Gatys et al. 2016) and in its palette. Edges are
     told by early stages, whose places see less than half of a picture: late ones would know a
@@ -125,7 +128,13 @@ def _at_places(x: Tensor, chances: Tensor) -> Tensor:
 class Drawings:
     """Draws pieces (CROP, CROP, 3) of scenes with one drawing of a look each."""
 
-    def __init__(self, data: Path, seed: int, grounds: int = GROUNDS) -> None:
+    def __init__(
+        self,
+        data: Path,
+        seed: int,
+        grounds: int = GROUNDS,
+        looks: Sequence[str] = tuple(CHANCES),
+    ) -> None:
         self._of: dict[str, list[Rgba]] = {}
         for picture in read_pictures(data):
             look = look_of(picture)
@@ -133,8 +142,9 @@ class Drawings:
                 self._of.setdefault(look, []).append(trimmed(picture.open(), 128))
         rng = np.random.default_rng([seed, 78])
         self._grounds = [_ground(rng) for _ in range(grounds)]
-        self.looks = [look for look in CHANCES if self._sources(look)]
-        chances = np.array([CHANCES[look] for look in self.looks])
+        self.judged = tuple(looks)
+        self.looks = [look for look in looks if self._sources(look)]
+        chances = np.array([CHANCES.get(look, PAINTED_CHANCE) for look in self.looks])
         self._chances = chances / chances.sum()
 
     def _sources(self, look: str) -> list[str]:
@@ -163,10 +173,7 @@ class Drawings:
         image = scaled(image, side, is_sprite=drawn_by_pixel(rgba))
         left, top = (round(CROP / 2 + rng.uniform(-12, 12) - length / 2) for length in image.size)
         set_down(piece, image, (left, top), look, kind)
-        if look == "pixel":
-            piece = pixelated(piece, int(rng.choice([16, 24, 32])))
-        pixels = np.asarray(piece)
-        return painterly(pixels, rng) if look == "oil" else pixels
+        return in_medium(np.asarray(piece), look, rng)
 
 
 def _ground(rng: np.random.Generator) -> tuple[str, NDArray[np.uint8]]:
@@ -194,7 +201,7 @@ class LookJudging(Pictureless):
         self.network = network
         self.drawings = drawings
         self._number: Mapping[str, int] = {
-            look: number for number, look in enumerate(judged_looks())
+            look: number for number, look in enumerate(drawings.judged)
         }
 
     def loss(self, network: Any, draw: Draw) -> Tensor:

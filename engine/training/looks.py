@@ -27,13 +27,17 @@ OUTLINE = 0.031  # of a cartoon
 LINES_FROM, LINES_TO = 0.05, 0.16
 ROUNDNESS, PUFF = 0.035, 0.09  # of a blob: of its outline, and how far its slopes reach
 STEEPNESS, SHADE, SHINE = 0.16, 0.55, 0.45  # of these slopes; away from the light and towards it
+KNEADED, DENTS, MATTE = 0.05, 0.07, 0.16  # of clay: its slopes, how wide and how deep its dents are
+CEL_OUTLINE, CELS = 0.018, 3  # of an anime figure: its width, and its shades
+LINE_COLOUR = (0.2, 0.1, 0.2)  # of its lines
 
 
 def in_look(rgba: Rgba, look: str) -> Rgba:
     """A cut-out (H, W, 4) in the manner of a look, of the same size.
 
-    Stickers get a border of white paper, cartoons lines of ink, blobs round and puffy bodies. Other
-    looks are those of the drawings themselves.
+    Stickers get a border of white paper, cartoons lines of ink, blobs round and puffy bodies, anime
+    figures few shades and thin lines, clay ones soft slopes and dents. Other looks are those of the
+    drawings themselves, or of the whole picture (`engine.training.mediums`).
     """
     treat = _MANNERS.get(look)
     if treat is None or min(rgba.shape[:2]) < LEAST:
@@ -68,8 +72,7 @@ def _blob(rgba: Plane, side: int) -> Plane:
     drawing = _shrunk(rgba, reach)
     alpha = drawing[..., 3:]
     body = ((_blurred(_grown(drawing[..., 3], 0.6 * reach), reach) - 0.5) * 5 + 0.5).clip(0, 1)
-    seen = [_blurred(drawing[..., k] * drawing[..., 3], reach) for k in range(3)]
-    around = np.stack(seen, -1) / (_blurred(drawing[..., 3], reach)[..., None] + 1e-3)
+    around = _around(drawing, reach)
     colours = around + alpha * (drawing[..., :3] - around)
     height = _blurred(body, PUFF * side)
     uphill = np.gradient(height, axis=0) + np.gradient(height, axis=1)
@@ -79,10 +82,44 @@ def _blob(rgba: Plane, side: int) -> Plane:
     return np.dstack([colours, body])
 
 
+def _anime(rgba: Plane, side: int) -> Plane:
+    width = max(1.0, CEL_OUTLINE * side)
+    drawing = _shrunk(rgba, width)
+    light, alpha = drawing[..., :3].max(-1), drawing[..., 3]
+    soft = _blurred(light * alpha, width) / (_blurred(alpha, width) + 1e-3)
+    cels = ((np.floor(soft * CELS + 0.15) + 0.55) / CELS).clip(0.3, 0.98)
+    grey = drawing[..., :3].mean(-1, keepdims=True)
+    vivid = grey + 1.3 * (drawing[..., :3] - grey)
+    drawing[..., :3] = vivid * (cels / soft.clip(0.05))[..., None].clip(0.6, 1.5)
+    darker = _blurred(light * alpha, width * 1.8) - _blurred(light * alpha, width * 0.4)
+    lines = ((darker - 0.04) / 0.1).clip(0, 1) * (1 - _grown(1 - alpha, width))
+    drawing[..., :3] += lines[..., None] * (np.asarray(LINE_COLOUR, np.float32) - drawing[..., :3])
+    return _over(drawing, _layer(LINE_COLOUR, _grown(alpha, width)))
+
+
+def _clay(rgba: Plane, side: int) -> Plane:
+    reach = ROUNDNESS * side
+    drawing = _shrunk(rgba, reach)
+    body = _blurred(_grown(drawing[..., 3], 0.4 * reach), 0.6 * reach)
+    body = ((body - 0.5) * 4 + 0.5).clip(0, 1)
+    colours = _around(drawing, 0.35 * reach)  # one lump of clay runs into the next
+    light = (colours.mean(-1) * body).astype(np.float32)
+    dents = np.random.default_rng(side).normal(size=body.shape).astype(np.float32)
+    dents = _blurred(dents, DENTS * side / 2)
+    dents *= MATTE / max(1e-6, float(dents.std()))
+    height = _blurred(body, KNEADED * side) + 0.8 * _blurred(light, 0.012 * side)
+    uphill = np.gradient(height, axis=0) + np.gradient(height, axis=1)
+    shade = 1 + (1.15 * STEEPNESS * side * uphill).clip(-0.5, 0.22) + 0.35 * dents
+    grey = colours.mean(-1, keepdims=True)
+    return np.dstack([(0.1 + 0.82 * (grey + 0.85 * (colours - grey))) * shade[..., None], body])
+
+
 _MANNERS: Mapping[str, Callable[[Plane, int], Plane]] = {
     "sticker": _sticker,
     "cartoon": _cartoon,
     "blob": _blob,
+    "anime": _anime,
+    "clay": _clay,
 }
 
 
@@ -95,6 +132,12 @@ def _shrunk(rgba: Plane, margin: float) -> Plane:
     out = Image.new("RGBA", (width, height))
     out.paste(smaller, ((width - wide) // 2, (height - tall) // 2))
     return np.asarray(out, np.float32) / np.float32(255)
+
+
+def _around(drawing: Plane, reach: float) -> Plane:
+    """The mean colours (H, W, 3) of a cut-out near each place, beside it as well."""
+    seen = [_blurred(drawing[..., k] * drawing[..., 3], reach) for k in range(3)]
+    return np.asarray(np.stack(seen, -1) / (_blurred(drawing[..., 3], reach)[..., None] + 1e-3))
 
 
 def _grown(alpha: Plane, radius: float) -> Plane:

@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image
 
 from engine.diffusion.unsaid import CHANCES, GROUNDS, Unsaid, unsaid_of
 from engine.media.png import on_white
-from engine.training.backgrounds import COLOURS, PAINTERS, paint_background, smooth_noise
+from engine.training.backgrounds import COLOURS, PAINTERS, paint_background
 from engine.training.captions import Captioner, Item, Plan
 from engine.training.looks import in_look
+from engine.training.mediums import in_medium
 from engine.training.pictures import Picture
 from engine.training.subjects import HUES, Noun, Rgba, Subject, SubjectLibrary, recoloured
 
@@ -30,6 +31,17 @@ LOOK_WEIGHTS = {
     "pixel": 0.08,
     "photo": 0.06,
     "oil": 0.05,
+    "watercolor": 0.045,
+    "ink": 0.04,
+    "pencil": 0.045,
+    "line art": 0.04,
+    "pastel": 0.04,
+    "woodcut": 0.04,
+    "low poly": 0.04,
+    "stained glass": 0.04,
+    "neon": 0.04,
+    "anime": 0.045,
+    "clay": 0.045,
 }
 GROUP_WEIGHTS = {
     "animals": 3.0,
@@ -44,12 +56,28 @@ GROUP_WEIGHTS = {
 GROUNDED = {"room", "table", "snow", "meadow", "beach", "hills", "desert", "city", "forest"}
 SHADELESS = {"flat", "sticker"}  # looks of things that stand nowhere
 # Whose cut-outs a look may repaint, where it has none or few of its own.
-SOURCES = {"oil": ("3d",), "pixel": ("pixel", "cartoon", "3d", "flat")}
+ALL_DRAWINGS = ("3d", "flat", "cartoon", "blob", "sticker")
+SOURCES = {
+    "oil": ("3d",),
+    "pixel": ("pixel", "cartoon", "3d", "flat"),
+    "watercolor": ALL_DRAWINGS,
+    "ink": ALL_DRAWINGS,
+    "pencil": ALL_DRAWINGS,
+    "line art": ALL_DRAWINGS,
+    "pastel": ALL_DRAWINGS,
+    "woodcut": ALL_DRAWINGS,
+    "low poly": ("3d", "flat", "cartoon"),
+    "stained glass": ("3d", "flat", "cartoon"),
+    "neon": ALL_DRAWINGS,
+    "anime": ("3d",),
+    "clay": ("3d", "cartoon"),
+}
+COLOURLESS = {"ink", "pencil", "line art"}  # nobody could tell what colour a thing has
+GROUNDLESS = COLOURLESS | {"neon"}  # nor its ground
 TAIL_SHARE = 0.04
 WHOLE_SHARE = 0.5  # of whole pictures with captions of their own, where there are both
 MOST_CAPTION = 300  # characters of such a caption
 CORE_FACTOR = 5.0  # core nouns are so much more frequent
-PIXEL_GRID = 4  # pixels of the picture to one pixel of pixel art
 TURN = 12  # degrees at most
 GROUND_UNSAID = 0.16  # share of scenes
 # Where a thing stands alone: from the middle, as shares of the picture's sides, and its own side as
@@ -234,8 +262,14 @@ class SceneMaker:
             )
         elif count == 1:
             items[0], place = self._draw_emphasis(items[0], rng)
+        if look in COLOURLESS:
+            items = [replace(item, colour="") for item in items]
+        if look in GROUNDLESS and kind in {"plain", "gradient"}:
+            colour, said = "white", False
         plan = Plan(look, tuple(items), relation, place, kind, colour)
         told = plan if said else replace(plan, background="plain", background_colour="")
+        if look in COLOURLESS:
+            told = replace(told, background_colour="")
         return self._scene(plan, told, subjects, unsaid, rng)
 
     def _scene(
@@ -329,13 +363,9 @@ class SceneMaker:
         cutouts = [
             rgba for rgba, item in zip(subjects, plan.items, strict=True) for _ in range(item.count)
         ]
-        is_pixel = plan.look == "pixel"
         for rgba, spot in zip(cutouts, spots, strict=True):
             self._paste(canvas, rgba, spot, plan, unsaid)
-        if is_pixel:
-            canvas = pixelated(canvas, int(rng.choice([16, 24, 32])))
-        pixels = np.asarray(canvas)
-        return painterly(pixels, rng) if plan.look == "oil" else pixels.copy()
+        return in_medium(np.asarray(canvas), plan.look, rng).copy()
 
     def _paste(
         self, canvas: Image.Image, rgba: Rgba, spot: Placed, plan: Plan, unsaid: Unsaid
@@ -459,28 +489,3 @@ def _jitter(spread: float, rng: np.random.Generator) -> float:
 def _normalised(weights: list[float]) -> NDArray[np.float64]:
     array = np.asarray(weights, np.float64)
     return np.asarray(array / array.sum())
-
-
-def pixelated(image: Image.Image, colours: int) -> Image.Image:
-    """The picture on a coarse grid with few colours, at its own size."""
-    small = image.resize(
-        (image.width // PIXEL_GRID, image.height // PIXEL_GRID), Image.Resampling.BOX
-    )
-    small = small.quantize(colours, dither=Image.Dither.NONE).convert("RGB")
-    return small.resize(image.size, Image.Resampling.NEAREST)
-
-
-def painterly(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Brush strokes: wavy displacement, the most frequent colour nearby, and a canvas grain."""
-    height, width, _ = pixels.shape
-    flow = smooth_noise(height, width, rng, 5, 2) * 4 * np.pi
-    ys, xs = np.mgrid[0:height, 0:width]
-    speckle = rng.uniform(-1, 1, (height, width))
-    yy = np.clip(ys + np.sin(flow) * speckle * 3.5, 0, height - 1).astype(int)
-    xx = np.clip(xs + np.cos(flow) * speckle * 3.5, 0, width - 1).astype(int)
-    image = Image.fromarray(pixels[yy, xx]).filter(ImageFilter.ModeFilter(5))
-    painted = np.asarray(image.filter(ImageFilter.SMOOTH)).astype(np.float32)
-    ridges = np.sin(np.cos(flow) * ys * 1.3 - np.sin(flow) * xs * 1.3)
-    tint = smooth_noise(height, width, rng, 16, 2)[..., None] - 0.5
-    painted = painted * (1 + 0.05 * ridges[..., None]) + tint * 40
-    return np.asarray(np.clip(painted, 0, 255), np.uint8)

@@ -2,6 +2,7 @@ import pytest
 
 from bot.prompts import PromptError, format_prompt, load_presets, parse, preset_named, with_look
 from bot.prompts.presets import nearest_preset, read_presets
+from engine.training.captions import LOOK_WORDS
 
 
 @pytest.mark.parametrize("preset", load_presets(), ids=lambda preset: preset.name)
@@ -13,9 +14,9 @@ def test_each_preset_adds_its_words_and_keeps_those_of_the_member(preset):
     assert parse(format_prompt(styled)) == styled
 
 
-def test_the_looks_the_shipped_models_draw_are_all_there():
-    wanted = {"glossy-3d", "flat", "cartoon", "blob", "pixel-art", "photo", "oil-painting"}
-    assert wanted <= {preset.name for preset in load_presets()}
+def test_the_shipped_model_is_taught_every_preset_by_its_own_words():
+    taught = {words[-1] for words in LOOK_WORDS.values()}
+    assert {preset.added for preset in load_presets()} == taught
 
 
 def test_every_part_that_is_shown_gets_the_look_and_none_that_is_avoided():

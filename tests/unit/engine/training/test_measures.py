@@ -90,7 +90,7 @@ def test_the_kernel_distance_is_near_zero_for_one_source_and_large_for_two():
 
 def test_questions_without_an_answer_do_not_count_for_accuracy():
     torch.set_num_threads(1)
-    judge = Judge(3, 2, 2, width=8).eval()
+    judge = Judge(3, ("3d", "flat"), 2, width=8).eval()
     pixels = torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         named = judge(pixels).look.argmax(1).numpy()
@@ -253,7 +253,7 @@ def test_real_drawings_answer_the_questions_that_are_asked_of_generated_pictures
             (1, looks.index("blob"), grounds.index("sea")),
         ]
     )
-    pixels = adherence._as_asked(library, labels, ["cat", "dog"])
+    pixels = adherence._as_asked(library, labels, ["cat", "dog"], looks)
     assert pixels.shape == (2, 3, 128, 128)
     middles = (pixels[:, :, 60:72, 60:72].mean((2, 3)) * 255).round().tolist()
     assert [tuple(middle) for middle in middles] == [RED, BLUE]

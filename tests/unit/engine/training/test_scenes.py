@@ -13,7 +13,7 @@ from engine.training import scenes
 from engine.training.backgrounds import COLOURS, PAINTERS, paint_background
 from engine.training.captions import Captioner, Item, Plan, article, plural
 from engine.training.pictures import NoPictures, read_pictures
-from engine.training.scenes import SceneMaker, painterly, pixelated
+from engine.training.scenes import SceneMaker
 from engine.training.store import read_captions, whole_shards, write_scenes
 from engine.training.subjects import (
     HUES,
@@ -261,21 +261,6 @@ def test_plurals(one, many):
 def test_articles():
     assert article("apple") == "an apple"
     assert article("unicorn") == "a unicorn"
-
-
-def test_pixel_art_has_few_colours_and_square_cells():
-    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
-    art = np.asarray(pixelated(Image.fromarray(noise), 16))
-    assert len(np.unique(art.reshape(-1, 3), axis=0)) <= 16
-    assert np.array_equal(art[::4, ::4], art[3::4, 3::4])
-
-
-def test_paint_changes_a_picture_but_not_its_colours_at_large():
-    pixels = np.full((64, 64, 3), (200, 60, 60), np.uint8)
-    pixels[:, 32:] = (60, 60, 200)
-    painted = painterly(pixels, np.random.default_rng(0))
-    assert not np.array_equal(painted, pixels)
-    assert np.abs(painted[:, :28].mean((0, 1)) - pixels[:, :28].mean((0, 1))).max() < 25
 
 
 def test_a_store_is_written_once_and_read_back(data, tmp_path):
