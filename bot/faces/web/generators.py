@@ -43,7 +43,7 @@ async def train_generator(request: web.Request) -> web.Response:
         minutes=body.minutes,
     )
     job = await studio_of(request).train_gan(caller_of(request), teaching, destination_of(request))
-    return web.json_response(jobs_json((job,)), status=202)
+    return web.json_response(jobs_json((job,), locale_of(request)), status=202)
 
 
 async def generator_png(request: web.Request) -> web.Response:

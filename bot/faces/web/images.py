@@ -174,12 +174,13 @@ async def vary(request: web.Request) -> web.Response:
     """`POST /api/images/{id}/vary`: new images near this one."""
     body = await body_of(request, Vary)
     return accepted(
+        request,
         await studio_of(request).vary(
             caller_of(request),
             request.match_info["id"],
             destination_of(request),
             is_strong=body.strong,
-        )
+        ),
     )
 
 
@@ -188,7 +189,8 @@ async def compare_strengths(request: web.Request) -> web.Response:
     await body_of(request, Nothing)
     studio, image_id = studio_of(request), request.match_info["id"]
     return accepted(
-        await studio.compare_strengths(caller_of(request), image_id, destination_of(request))
+        request,
+        await studio.compare_strengths(caller_of(request), image_id, destination_of(request)),
     )
 
 
@@ -196,13 +198,14 @@ async def upscale(request: web.Request) -> web.Response:
     """`POST /api/images/{id}/upscale`: a larger version."""
     body = await body_of(request, Upscale)
     return accepted(
+        request,
         await studio_of(request).upscale(
             caller_of(request),
             request.match_info["id"],
             destination_of(request),
             factor=body.factor,
             detail=body.detail,
-        )
+        ),
     )
 
 
@@ -210,7 +213,9 @@ async def restyle(request: web.Request) -> web.Response:
     """`POST /api/images/{id}/restyle`: the image in another look."""
     body = await body_of(request, Restyle)
     image_id = request.match_info["id"]
-    return accepted(await started_restyle(request, body, image_id, is_private=body.private))
+    return accepted(
+        request, await started_restyle(request, body, image_id, is_private=body.private)
+    )
 
 
 async def reroll(request: web.Request) -> web.Response:
@@ -230,7 +235,7 @@ async def make_again(request: web.Request) -> web.Response:
     await body_of(request, Nothing)
     studio, caller = studio_of(request), caller_of(request)
     picture = await studio.image_png(caller, request.match_info["id"])
-    return accepted(await studio.make_again(caller, picture, destination_of(request)))
+    return accepted(request, await studio.make_again(caller, picture, destination_of(request)))
 
 
 async def favourite(request: web.Request) -> web.Response:
@@ -295,9 +300,10 @@ async def _image(request: web.Request) -> ImageView:
 async def _rerolled(request: web.Request, text: str | None) -> web.Response:
     image = await _image(request)
     return accepted(
+        request,
         await studio_of(request).reroll(
             caller_of(request), image.job_id, destination_of(request), text=text
-        )
+        ),
     )
 
 

@@ -27,9 +27,9 @@ class HistoryQuery(BaseModel):
     limit: Annotated[int, Field(ge=1, le=MAX_HISTORY)] = 20
 
 
-def accepted(*jobs: JobView) -> web.Response:
+def accepted(request: web.Request, *jobs: JobView) -> web.Response:
     """Answer 202: the jobs are committed and will end, whatever happens."""
-    return web.json_response(jobs_json(jobs), status=202)
+    return web.json_response(jobs_json(jobs, locale_of(request)), status=202)
 
 
 @web.middleware
@@ -40,25 +40,25 @@ async def answer_again(request: web.Request, handler: Handler) -> web.StreamResp
         return await handler(request)
     studio, caller = studio_of(request), caller_of(request)
     if earlier := await studio.asked_before(caller, key):
-        return accepted(*earlier)
+        return accepted(request, *earlier)
     try:
         return await handler(request)
     except AskedBefore:  # its first one was under way
-        return accepted(*await studio.asked_before(caller, key))
+        return accepted(request, *await studio.asked_before(caller, key))
 
 
 async def start(request: web.Request) -> web.Response:
     """`POST /api/jobs`: make jobs from a prompt, or of pictures."""
     body = await body_of(request, Imagine)
     if body.mixture is not None:
-        return accepted(await mix(request, body.mixture, is_private=body.private))
+        return accepted(request, await mix(request, body.mixture, is_private=body.private))
     asked = body.restyle()
     if asked is not None:
         content = asked.content or asked.image
         if not content:
             raise UserError("there is nothing to restyle: send content, or an image's id")
         hidden = body.private if asked.private is None else asked.private
-        return accepted(await restyle(request, asked, content, is_private=hidden))
+        return accepted(request, await restyle(request, asked, content, is_private=hidden))
     jobs = await studio_of(request).imagine(
         caller_of(request),
         body.text or "",
@@ -68,7 +68,7 @@ async def start(request: web.Request) -> web.Response:
         is_private=body.private,
         confirmed=body.confirmed,
     )
-    return accepted(*jobs)
+    return accepted(request, *jobs)
 
 
 async def make_again(request: web.Request) -> web.Response:
@@ -76,7 +76,7 @@ async def make_again(request: web.Request) -> web.Response:
     body = await body_of(request, Upload)
     studio = studio_of(request)
     return accepted(
-        await studio.make_again(caller_of(request), body.picture, destination_of(request))
+        request, await studio.make_again(caller_of(request), body.picture, destination_of(request))
     )
 
 
@@ -108,7 +108,8 @@ async def reroll(request: web.Request) -> web.Response:
     await body_of(request, Nothing)
     studio = studio_of(request)
     return accepted(
-        await studio.reroll(caller_of(request), request.match_info["id"], destination_of(request))
+        request,
+        await studio.reroll(caller_of(request), request.match_info["id"], destination_of(request)),
     )
 
 
@@ -117,7 +118,8 @@ async def remix(request: web.Request) -> web.Response:
     body = await body_of(request, Remix)
     studio = studio_of(request)
     return accepted(
+        request,
         await studio.reroll(
             caller_of(request), request.match_info["id"], destination_of(request), text=body.text
-        )
+        ),
     )

@@ -79,7 +79,7 @@ async def train_style(request: web.Request) -> web.Response:
     job = await studio.train_style(
         caller, body.name, body.look, destination_of(request), replacing=body.replace
     )
-    return web.json_response(jobs_json((job,)), status=202)
+    return web.json_response(jobs_json((job,), locale_of(request)), status=202)
 
 
 async def rename_style(request: web.Request) -> web.Response:

@@ -37,7 +37,7 @@ def image_json(image: ImageView, locale: str) -> Image:
     }
 
 
-def job_json(job: JobView, locale: str = "en-US") -> Job:
+def job_json(job: JobView, locale: str) -> Job:
     """One job with its images; all that is told is in the language of a locale."""
     return {
         "id": job.id,
@@ -69,12 +69,12 @@ def update_json(update: JobUpdate, locale: str) -> Update:
     return {**job_json(update.job, locale), "preview": preview}
 
 
-def jobs_json(jobs: tuple[JobView, ...]) -> Jobs:
+def jobs_json(jobs: tuple[JobView, ...], locale: str) -> Jobs:
     """Answer to whoever started them: `id` is the first one's."""
     return {
         "id": jobs[0].id,
         "ids": [job.id for job in jobs],
-        "jobs": [job_json(job) for job in jobs],
+        "jobs": [job_json(job, locale) for job in jobs],
     }
 
 

@@ -112,6 +112,14 @@ async def test_a_request_that_comes_again_with_its_key_is_answered_with_its_firs
     assert (await other.json())["id"] not in first["ids"]
 
 
+async def test_who_starts_jobs_or_asks_again_is_told_of_them_in_their_language(client, finish):
+    asked = {"Idempotency-Key": "order 7", "Accept-Language": "zh-CN"}
+    body = {"text": "a red fox --images 1"}
+    await finish((await (await client.post("/api/jobs", json=body, headers=asked)).json())["id"])
+    again = await (await client.post("/api/jobs", json=body, headers=asked)).json()
+    assert [image["alt"] for image in again["jobs"][0]["images"]] == ["由文字画出的图片：a red fox"]
+
+
 async def test_every_operation_may_name_a_key_which_is_not_too_long(client, imagine):
     image = (await imagine("a fox --images 1"))["images"][0]
     address, key = f"/api/images/{image['id']}/vary", {"Idempotency-Key": "x" * 80}
