@@ -339,8 +339,8 @@ def video_part(request: web.Request, video: bytes, headers: dict[str, str]) -> w
     headers["Accept-Ranges"] = "bytes"
     try:
         wanted = request.http_range
-    except ValueError:
-        wanted = slice(len(video), None)
+    except ValueError:  # of other units, of several parts or none: to be taken for not asked
+        wanted = slice(None, None, 1)
     if wanted == slice(None, None, 1):
         return web.Response(body=video, content_type="video/mp4", headers=headers)
     start, stop, _ = wanted.indices(len(video))
