@@ -32,11 +32,15 @@ def key_of(request: web.Request) -> str:
     """What makes a request one of a kind; empty: nothing.
 
     Raises:
-        HTTPBadRequest: it is too long.
+        HTTPBadRequest: it is too long, or no text.
     """
     key = request.headers.get(KEY_HEADER, "").strip()
     if len(key) > KEY_MAX:
         raise web.HTTPBadRequest(text="an Idempotency-Key has at most 80 characters")
+    try:
+        key.encode()
+    except UnicodeEncodeError:  # bytes that are no text come as halves of surrogate pairs
+        raise web.HTTPBadRequest(text="an Idempotency-Key must be a text in UTF-8") from None
     return key
 
 

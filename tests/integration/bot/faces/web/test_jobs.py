@@ -130,6 +130,16 @@ async def test_every_operation_may_name_a_key_which_is_not_too_long(client, imag
     assert long.status == 400
 
 
+async def test_a_key_that_can_not_be_read_is_what_is_refused(client):
+    reader, writer = await asyncio.open_connection(client.host, client.port)
+    named = f"POST /api/jobs HTTP/1.1\r\nHost: {client.host}\r\nConnection: close\r\n"
+    writer.write(named.encode() + b"Idempotency-Key: caf\xe9\r\n\r\n")  # as Latin-1 has it
+    told = (await reader.read()).decode()
+    writer.close()
+    assert " 400 " in told
+    assert "Idempotency-Key" in told
+
+
 async def test_history_comes_newest_first_in_pages(client, imagine):
     for word in ("one", "two", "three"):
         await imagine(f"{word} --images 1")
