@@ -10,6 +10,7 @@ these alone and leaves the other figures as they were written.
 import argparse
 import csv
 import json
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -56,6 +57,7 @@ MEASURES = (
 DRAWINGS = 6  # of each thing that a generated picture is compared with
 COUNTED = ("apple", "heart", "star", "balloon", "fish", "car", "rose", "orange", "bird", "cat")
 PAINTED = ("apple", "heart", "star", "balloon", "fish", "car", "bird", "cat", "rose", "mushroom")
+SHOWN_IN_EVERY_LOOK = ("a fox", "a sailboat at sea", "a house in a forest", "a red apple")
 COLOUR_PAIRS = (("red", "blue"), ("green", "red"), ("blue", "yellow"), ("yellow", "red"))
 
 
@@ -252,7 +254,7 @@ def speed(bench: Bench) -> dict[str, Any]:
 
 
 def sheets(bench: Bench) -> dict[str, Any]:
-    """The page of 64 pictures, the draft page, wide and tall ones, and PartiPrompts."""
+    """The page of 64 pictures, the draft page, wide and tall ones, and every look."""
     entries = page_prompts()
     prompts, captions = [e.prompt for e in entries], [e.caption for e in entries]
     pixels = bench.networks.upscaler.enlarge(bench.draw(prompts, seed=64), 2)
@@ -264,6 +266,16 @@ def sheets(bench: Bench) -> dict[str, Any]:
     for name, size in (("wide", (96, 144)), ("tall", (144, 96))):
         odd = bench.draw(prompts[:8], seed=3, size=size)
         bench.keep(name, contact_sheet(odd, 8, prompts[:8]))
+    columns = math.ceil(len(LOOK_WORDS) / 2)
+    looks = list(LOOK_WORDS)
+    shown = [
+        (thing, look)
+        for part in (looks[:columns], looks[columns:])
+        for thing in SHOWN_IN_EVERY_LOOK
+        for look in part
+    ]
+    drawn = bench.draw([f"{thing}, {LOOK_WORDS[look][-1]}" for thing, look in shown], seed=20)
+    bench.keep("looks", contact_sheet(drawn, columns, [look for _, look in shown]))
     return {"prompts_on_page": len(prompts)}
 
 
