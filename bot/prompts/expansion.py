@@ -1,6 +1,6 @@
 """From a text with permutations, dynamic parts and wildcards to concrete texts.
 
-    {a, b}            permutation: a prompt for each, outer and inner ones multiply
+    {a, b}, {红，蓝}   permutation: a prompt for each, outer and inner ones multiply
     {a|b}, {2::a|b}   dynamic: one is drawn; a number before :: makes it likelier
     {2$$a|b|c}        two are drawn, joined by ", "; {1-2$$ and $$a|b} says how many and how joined
     __list__          an entry of the list is drawn; what it holds is drawn as well
@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from bot.prompts.errors import PromptError
-from bot.prompts.lexical import ESCAPE, NUMBER, clean
+from bot.prompts.lexical import ESCAPE, NUMBER, UNSPACED, clean
 from bot.prompts.wildcards import NONE, Wildcards
 from bot.wording import Said, said
 
@@ -32,9 +32,13 @@ MAX_NESTING = 24  # braces in braces
 MAX_WILDCARD_NESTING = 6  # lists whose entries name lists
 MAX_DRAWN_CHARACTERS = 200_000
 
+_COMMAS = ",，、"
+_SPACED = rf"[^\W{UNSPACED}]"  # a character of other words
 _TOKEN = re.compile(
-    rf"(?P<escape>{ESCAPE})|(?P<link>https?://[^\s{{}}\\|]+)|(?P<mark>\$\$|[{{}}|,])"
-    r"|(?<!\w)__(?P<list>[^\W_](?:[\w/*-]{0,60}?(?:[^\W_]|\*))?)__(?!\w)|(?P<words>[^\\{}|,$_h]+|.)",
+    rf"(?P<escape>{ESCAPE})|(?P<link>https?://[^\s{{}}\\|]+)|(?P<mark>\$\$|[{{}}|{_COMMAS}])"
+    # Words of scripts without spaces may stand right beside the underscores.
+    rf"|(?<!{_SPACED})__(?P<list>[^\W_](?:[\w/*-]{{0,60}}?(?:[^\W_]|\*))?)__(?!{_SPACED})"
+    rf"|(?P<words>[^\\{{}}|{_COMMAS}$_h]+|.)",
     re.DOTALL,
 )
 _COUNT = re.compile(r"\s*(?:(?P<exact>\d{1,4})|(?P<low>\d{0,4})\s*-\s*(?P<high>\d{0,4}))\s*")
@@ -59,7 +63,7 @@ class _Text:
 class _Mark:
     """A separator within braces."""
 
-    text: str  # "|", "," or "$$"
+    text: str  # "|", "$$" or a comma
     position: int
 
 
@@ -341,7 +345,7 @@ def _items(match: re.Match[str], *, is_inside: bool) -> list[_Node | _Mark]:
         return [_Mark(text, at)] if is_inside else [_Text(text, at)]
     if match["list"]:
         return [_Listed(match["list"], at)]
-    if match["escape"] in (r"\,", r"\|", r"\$") and is_inside:
+    if match["escape"] in (r"\,", r"\，", r"\、", r"\|", r"\$") and is_inside:
         return [_Text(text[1:], at)]
     if match["link"] and is_inside:
         return _split_link(text, at)
@@ -351,9 +355,9 @@ def _items(match: re.Match[str], *, is_inside: bool) -> list[_Node | _Mark]:
 def _split_link(text: str, position: int) -> list[_Node | _Mark]:
     """In braces a comma ends a link."""
     items: list[_Node | _Mark] = []
-    for piece in re.split("(,)", text):
+    for piece in re.split(f"([{_COMMAS}])", text):
         if piece:
-            items.append(_Mark(piece, position) if piece == "," else _Text(piece, position))
+            items.append(_Mark(piece, position) if piece in _COMMAS else _Text(piece, position))
         position += len(piece)
     return items
 
@@ -362,21 +366,21 @@ def _as_text(item: _Node | _Mark) -> _Node:
     return _Text(item.text, item.position) if isinstance(item, _Mark) else item
 
 
-def _is_mark(item: _Node | _Mark, text: str) -> bool:
-    return isinstance(item, _Mark) and item.text == text
+def _is_mark(item: _Node | _Mark, marks: str) -> bool:
+    return isinstance(item, _Mark) and item.text in marks
 
 
 def _braces(level: _Level) -> _Node:
     if any(_is_mark(item, "|") or _is_mark(item, "$$") for item in level.items):
         return _dynamic(level)
-    options = tuple(_stripped(option) for option in _split(level.items, ","))
+    options = tuple(_stripped(option) for option in _split(level.items, _COMMAS))
     return _Permutation(options, level.position)
 
 
-def _split(items: Sequence[_Node | _Mark], mark: str, most: int = -1) -> list[list[_Node | _Mark]]:
+def _split(items: Sequence[_Node | _Mark], marks: str, most: int = -1) -> list[list[_Node | _Mark]]:
     options: list[list[_Node | _Mark]] = [[]]
     for item in items:
-        if _is_mark(item, mark) and (most < 0 or len(options) <= most):
+        if _is_mark(item, marks) and (most < 0 or len(options) <= most):
             options.append([])
         else:
             options[-1].append(item)

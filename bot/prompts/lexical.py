@@ -14,11 +14,15 @@ NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
 LINK = r"https?://[^\s<>{}|\\^`\",][^\s<>{}|\\^`\"]*"
 
 _ESCAPED = re.compile(r"\\([" + re.escape(SPECIAL) + "])")
-# Nobody types a space behind Chinese words and marks, and some none behind a comma.
-GLUE = r"[,.;?!)\]}\"'”’\u3000-\u30ff\u3400-\u9fff\uac00-\ud7af\uff00-\uffef]"
+# Chinese, Japanese and Korean words and marks, behind and before which nobody types a space.
+UNSPACED = r"\u3000-\u30ff\u3400-\u9fff\uac00-\ud7af\uff00-\uffef"
+# Some type none behind a comma either.
+GLUE = rf"[,.;?!)\]}}\"'”’{UNSPACED}]"
 MARKS = ",，、。；"  # that may stand between flags
-# Phones and word processors make one long dash of two short ones.
-_FLAG = re.compile(rf"(?:^|(?<=\s)|(?<=(?P<glue>{GLUE})))(?P<dash>--|—|–)(?P<name>[^\W\d_][\w-]*)")
+# Phones and word processors make one long dash of two short ones, Chinese keyboards a pair of them.
+_FLAG = re.compile(
+    rf"(?:^|(?<=\s)|(?<=(?P<glue>{GLUE})))(?P<dash>--|——?|–)(?P<name>[^\W\d_][\w-]*)"
+)
 # NUL and its kind can't be stored by PostgreSQL, half surrogates not be encoded at all.
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")

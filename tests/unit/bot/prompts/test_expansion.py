@@ -23,6 +23,10 @@ def test_a_text_without_braces_is_left_as_it_is():
         ("{very,} big", ["very big", " big"]),
         ("{https://a.b/c,https://d.e/f} x", ["https://a.b/c x", "https://d.e/f x"]),
         (r"\{a, b\}", [r"\{a, b\}"]),
+        ("{红，蓝、绿}鸟", ["红鸟", "蓝鸟", "绿鸟"]),
+        (r"{红\，蓝, 绿\、白}", ["红，蓝", "绿、白"]),
+        ("{https://a.b/c，https://d.e/f} 鸟", ["https://a.b/c 鸟", "https://d.e/f 鸟"]),
+        ("红，蓝、绿", ["红，蓝、绿"]),
     ],
 )
 def test_each_option_of_a_permutation_makes_a_prompt(text, expected):
@@ -54,8 +58,9 @@ def test_a_dynamic_part_is_drawn_by_the_seed():
     assert expand("{a|b|c|d}" * 9, seed=7) == expand("{a|b|c|d}" * 9, seed=7)
 
 
-def test_commas_within_a_dynamic_part_are_words():
-    assert expand("{a, b|a, b}", seed=0) == ["a, b"]
+@pytest.mark.parametrize("words", ["a, b", "红，蓝、绿"])
+def test_commas_within_a_dynamic_part_are_words(words):
+    assert expand(f"{{{words}|{words}}}", seed=0) == [words]
 
 
 def test_permutations_of_one_text_share_what_is_drawn():
@@ -94,6 +99,21 @@ def test_a_wildcard_becomes_an_entry_of_its_list_and_entries_are_drawn_too():
     lists = Wildcards({"Animal": ["{red|blue} __kind__"], "kind": ["fox", "owl"]})
     drawn = {expand("a __animal__!", wildcards=lists, seed=seed)[0] for seed in range(50)}
     assert drawn == {"a red fox!", "a red owl!", "a blue fox!", "a blue owl!"}
+
+
+@pytest.mark.parametrize(
+    ("text", "drawn"),
+    [
+        ("一只__animals__在跑", "一只狐狸在跑"),
+        ("__动物__，蓝天", "狐狸，蓝天"),
+        ("__animals__が走る", "狐狸が走る"),
+        ("snake__animals__case", "snake__animals__case"),
+        ("__animals__s", "__animals__s"),
+    ],
+)
+def test_a_wildcard_may_stand_right_beside_words_that_have_no_spaces(text, drawn):
+    lists = Wildcards({"animals": ["狐狸"], "动物": ["狐狸"]})
+    assert expand(text, wildcards=lists) == [drawn]
 
 
 def test_a_star_means_all_lists_whose_names_fit():

@@ -212,8 +212,15 @@ def test_a_flag_of_another_studio_leads_to_ours():
     assert "--guidance" in str(error_of("a fox --cfg 6")[0])
 
 
-def test_a_long_dash_in_prose_stays_prose():
-    assert parse("a fox — a red one —beautiful").prompt == "a fox — a red one —beautiful"
+@pytest.mark.parametrize(
+    "text", ["a fox — a red one —beautiful", "狐狸 ——一只红的", "狐狸——private", r"狐狸 \——tile"]
+)
+def test_a_long_dash_in_prose_stays_prose(text):
+    assert parse(text).prompt == text.replace("\\", "")
+
+
+def test_the_dash_of_chinese_keyboards_begins_a_flag():
+    assert parse("一只狐狸 ——ar 3：2 ——tile") == parse("一只狐狸 --ar 3:2 --tile")
 
 
 def test_a_long_dash_before_a_misspelt_flag_is_not_taken_for_prose():
