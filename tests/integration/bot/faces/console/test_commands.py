@@ -46,6 +46,9 @@ main()
 """
 
 
+PROGRAM_ALONE = "from bot.__main__ import main\nmain()"
+
+
 @pytest.fixture
 def env(tmp_path):
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("ATELIER_", "DISCORD_"))}
@@ -157,6 +160,27 @@ def test_ctrl_c_keeps_the_last_preview(env, tmp_path):
     assert "Traceback" not in out
     with Image.open(tmp_path / "a-fox-unfinished.webp") as image:
         assert image.format == "WEBP"
+
+
+def test_ctrl_c_while_the_program_is_being_loaded_is_no_traceback(env, tmp_path):
+    deaf_no_more = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    process = subprocess.Popen(
+        [sys.executable, "-X", "importtime", "-c", deaf_no_more + PROGRAM_ALONE, "gallery"],
+        env=env,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        for line in process.stderr:  # the modules, as they come
+            if "pydantic" in line:
+                process.send_signal(signal.SIGINT)
+                break
+        _, told = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "Traceback" not in told
 
 
 def test_an_operator_gives_out_what_is_kept_and_deletes_it(atelier, tmp_path):
