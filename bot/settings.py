@@ -7,7 +7,9 @@ Nested names use two underscores: `ATELIER_WEB__PORT=8080` is `[web] port = 8080
 import difflib
 import json
 import os
+import tomllib
 from collections.abc import Iterable, Mapping
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 from urllib.parse import urlsplit
@@ -37,6 +39,7 @@ from engine.api import EngineConfig
 
 PREFIX = "ATELIER_"
 TOML_FILE = "atelier.toml"
+TEXT = "utf-8-sig"  # editors on Windows begin a file with a mark
 
 _T = TypeVar("_T")
 
@@ -152,6 +155,13 @@ class _EnvFile(DotEnvSettingsSource):
         return EnvSettingsSource.__call__(self)
 
 
+class _TomlFile(TomlConfigSettingsSource):
+    """`atelier.toml`."""
+
+    def _read_file(self, file_path: Path | Traversable) -> dict[str, Any]:
+        return tomllib.loads(file_path.read_text(encoding=TEXT))
+
+
 class Settings(BaseSettings):
     """Everything an operator can set."""
 
@@ -160,6 +170,7 @@ class Settings(BaseSettings):
         env_nested_delimiter="__",
         env_ignore_empty=True,  # compose.yaml hands some on, whether or not they are set
         env_file=".env",
+        env_file_encoding=TEXT,
         toml_file=TOML_FILE,
         extra="forbid",
         frozen=True,
@@ -210,7 +221,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order of precedence, strongest first."""
-        toml = TomlConfigSettingsSource(settings_cls)
+        toml = _TomlFile(settings_cls)
         return init_settings, env_settings, _EnvFile(settings_cls), toml, file_secret_settings
 
     @property

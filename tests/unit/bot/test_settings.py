@@ -153,6 +153,14 @@ def test_a_broken_toml_file_is_named(nowhere):
         read_settings()
 
 
+@pytest.mark.parametrize(
+    ("name", "line"), [("atelier.toml", "log_level = 'DEBUG'"), (".env", "ATELIER_LOG_LEVEL=DEBUG")]
+)
+def test_a_file_may_begin_with_the_mark_that_editors_on_windows_write(nowhere, name, line):
+    (nowhere / name).write_text(line, encoding="utf-8-sig")
+    assert read_settings().log_level == "DEBUG"
+
+
 @pytest.mark.parametrize("name", ["atelier.toml", ".env"])
 def test_a_file_that_cannot_be_read_is_refused_with_the_reason(nowhere, monkeypatch, name):
     (nowhere / name).write_text("")
