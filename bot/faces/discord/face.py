@@ -74,6 +74,12 @@ def is_installed_here(interaction: Interaction) -> bool:
     return interaction.is_guild_integration() or not interaction.is_user_integration()
 
 
+def known_guild(interaction: Interaction) -> discord.Guild | None:
+    """The server, as far as the bot knows its roles and channels."""
+    guild = interaction.guild
+    return guild if guild is not None and guild.get_role(guild.id) is not None else None
+
+
 def is_age_restricted(interaction: Interaction) -> bool:
     """The channel is for adults alone."""
     is_nsfw = getattr(interaction.channel, "is_nsfw", None)  # direct messages have no such thing
@@ -84,13 +90,12 @@ def _is_secluded(interaction: Interaction) -> bool:
     """Not everybody of the server may look into the channel, as far as the bot can tell."""
     if is_age_restricted(interaction) and not interaction.client.options.is_age_restricted_only:
         return True
-    channel, guild = interaction.channel, interaction.guild
+    channel, guild = interaction.channel, known_guild(interaction)
     if isinstance(channel, discord.Thread):
         if channel.is_private():
             return True
         channel = channel.parent
-    is_known = guild is not None and guild.get_role(guild.id) is not None
-    if guild is None or not is_known or not isinstance(channel, discord.abc.GuildChannel):
+    if guild is None or not isinstance(channel, discord.abc.GuildChannel):
         return False  # only a member brought the bot along
     return is_closed(channel, guild)
 

@@ -24,7 +24,7 @@ from bot.faces.discord.commands.settings import (
     preference_lines,
     without,
 )
-from bot.faces.discord.face import Interaction, caller_of
+from bot.faces.discord.face import Interaction, caller_of, known_guild
 from bot.faces.discord.localisation import Words, described, phrase
 from bot.studio.contract import Caller, GuildRules, Limits, Preferences
 
@@ -141,9 +141,8 @@ class AdminCommands(app_commands.Group):
     ) -> None:
         """Allow or forbid a model."""
         await _begin(interaction)
-        catalogue = interaction.client.studio.catalogue
-        named = catalogue.info(model).name if model else catalogue.default.name
         rules = await _rules(interaction)
+        named = _model_named(interaction, model, rules)
         allowed = _edited(interaction, rules.allowed_models, action.value, named, f"`{named}`")
         await _save(interaction, rules, replace(rules, allowed_models=allowed))
 
@@ -240,9 +239,35 @@ async def _rules(interaction: Interaction) -> GuildRules:
 
 
 async def _save(interaction: Interaction, known: GuildRules, wanted: GuildRules) -> None:
-    if wanted != known:
-        await interaction.client.studio.set_rules(caller_of(interaction), wanted)
-    await _show(interaction, wanted)
+    lasting = _lasting(interaction, wanted)
+    if lasting != known:
+        await interaction.client.studio.set_rules(caller_of(interaction), lasting)
+    await _show(interaction, lasting)
+
+
+def _lasting(interaction: Interaction, rules: GuildRules) -> GuildRules:
+    """The rules without roles that were deleted, and models that are not offered any more.
+
+    Models all of which are gone stay: without any, all would be allowed.
+    """
+    offered = interaction.client.studio.catalogue.names()
+    models = tuple(model for model in rules.allowed_models if model in offered)
+    guild = known_guild(interaction)
+    role_limits = {
+        role_id: limits
+        for role_id, limits in rules.role_limits.items()
+        if guild is None or guild.get_role(role_id) is not None
+    }
+    return replace(rules, allowed_models=models or rules.allowed_models, role_limits=role_limits)
+
+
+def _model_named(interaction: Interaction, model: str | None, rules: GuildRules) -> str:
+    """A model of the rules, though it be gone, or of the catalogue; the usual one for none."""
+    catalogue = interaction.client.studio.catalogue
+    if model is None:
+        return catalogue.default.name
+    typed = model.strip().lower()
+    return typed if typed in rules.allowed_models else catalogue.info(model).name
 
 
 async def _show(interaction: Interaction, rules: GuildRules) -> None:

@@ -217,3 +217,45 @@ async def test_many_role_limits_do_not_push_the_other_rules_out_of_the_message(s
     assert "**Blocked members**" in told
     assert told.splitlines()[-1].startswith("… and ")
     assert len(told) <= 2000
+
+
+async def test_limits_of_a_role_that_was_deleted_go_with_the_next_change(stage):
+    gone, kept = stage.guild.create_role("Patrons"), stage.guild.create_role("Friends")
+    for role in (gone, kept):
+        await stage.admin.slash(stage.channel, "admin limits", role=role, running=5)
+    await stage.clients[-1].get_guild(stage.guild.id).get_role(gone.id).delete()
+    await stage.env.settle()
+    shown = await stage.admin.slash(stage.channel, "admin limits", waiting=9)
+    assert f"<@&{gone.id}>" not in text(shown.response)
+    rules = await stage.studio.rules(Caller(owner_id=1, guild_id=stage.guild.id))
+    assert list(rules.role_limits) == [kept.id]
+
+
+async def test_a_model_that_is_not_offered_any_more_keeps_no_admin_from_changing_rules(
+    stage, monkeypatch
+):
+    for model in ("atelier-dreams", "atelier-pack"):
+        await stage.admin.slash(stage.channel, "admin models", action="allow", model=model)
+    withdraw(stage, monkeypatch, "atelier-dreams")
+    shown = await stage.admin.slash(stage.channel, "admin limits", waiting=9)
+    assert "waiting 9" in text(shown.response)
+    assert "**Models**: `atelier-pack`" in text(shown.response)
+
+
+async def test_a_model_that_is_not_offered_any_more_makes_room_for_another(stage, monkeypatch):
+    await stage.admin.slash(stage.channel, "admin models", action="allow", model="atelier-dreams")
+    withdraw(stage, monkeypatch, "atelier-dreams")
+    refused = await stage.admin.slash(
+        stage.channel, "admin models", action="remove", model="atelier-dreams"
+    )
+    assert "allow another one first" in text(refused.response)
+    shown = await stage.admin.slash(
+        stage.channel, "admin models", action="allow", model="atelier-pack"
+    )
+    assert "**Models**: `atelier-pack`" in text(shown.response)
+
+
+def withdraw(stage, monkeypatch, name) -> None:
+    """Let the operator take a model out of the catalogue."""
+    others = {key: info for key, info in stage.studio.catalogue._models.items() if key != name}
+    monkeypatch.setattr(stage.studio.catalogue, "_models", others)
