@@ -240,6 +240,7 @@ def _web_config(settings: Settings) -> WebConfig:
         public_url=web.public_url,
         upload_max_bytes=settings.upload_max_mb * 2**20,
         jobs_max=settings.limits.permutations,
+        data_dir=settings.data_dir,
     )
 
 

@@ -2,6 +2,7 @@
 
 import ipaddress
 from dataclasses import dataclass
+from pathlib import Path
 
 from bot.errors import BadConfiguration
 
@@ -24,6 +25,7 @@ class WebConfig:
     heartbeat_s: float = 15.0  # between signs of life on an event stream
     jobs_max: int | None = None  # of one prompt; None: only the studio knows, once it is sent
     login_days: int = 30  # how long a browser stays logged in
+    data_dir: Path | None = None  # whose disk health looks at; None: it looks at none
 
     def __post_init__(self) -> None:
         if not self.is_loopback and not self.token:

@@ -1,9 +1,12 @@
 """What operators watch: health, status, Prometheus metrics."""
 
+import asyncio
 import platform
+import shutil
 import time
 from collections.abc import AsyncIterator, Iterator
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
@@ -17,6 +20,7 @@ from bot.faces.web.context import CONFIG, caller_of, studio_of
 from bot.studio.contract import JobEnding
 from engine.api import EngineStatus, WorkerStatus
 
+LEAST_FREE_BYTES = 2**26  # of the disk; a large picture has half of that
 JOB_BUCKETS_S = (0.1, 0.3, 1, 3, 10, 30, 60, 180, 600, 1800, 3600)
 _PACKAGES = ("atelier", "aiohttp", "discord.py", "sqlalchemy", "torch", "diffusers", "pillow")
 
@@ -170,6 +174,18 @@ async def _problems(request: web.Request) -> AsyncIterator[str]:
         await studio.queue(caller_of(request))
     except UserError as error:
         yield str(error)
+    folder = request.app[CONFIG].data_dir
+    if folder and (problem := await asyncio.to_thread(_disk_problem, folder)):
+        yield problem
+
+
+def _disk_problem(folder: Path) -> str:
+    """Why no more pictures can be kept, or nothing."""
+    try:
+        has_room = shutil.disk_usage(folder).free >= LEAST_FREE_BYTES
+    except OSError as error:
+        return f"the data folder can't be used: {error.strerror}"
+    return "" if has_room else "the disk for pictures is full"
 
 
 def _worker_json(worker: WorkerStatus) -> Worker:

@@ -2,6 +2,11 @@ import asyncio
 import sqlite3
 from contextlib import closing
 
+from aiohttp.test_utils import TestClient, TestServer
+
+from bot.faces.web import observation
+from bot.faces.web.app import make_app
+from bot.faces.web.config import WebConfig
 from engine.api import EngineStatus, OutOfMemory, WorkerStatus
 
 
@@ -19,6 +24,19 @@ async def test_health_says_when_no_worker_is_alive(client, engine):
     answer = await client.get("/healthz")
     assert answer.status == 503
     assert "worker" in (await answer.json())["problems"][0]
+
+
+async def test_health_says_when_there_is_no_room_for_pictures(studio, tmp_path, monkeypatch):
+    folder = tmp_path / "data"
+    app = make_app(studio, WebConfig(data_dir=folder))
+    async with TestClient(TestServer(app)) as client:
+        assert "data folder" in (await (await client.get("/healthz")).json())["problems"][0]
+        folder.mkdir()
+        assert (await client.get("/healthz")).status == 200
+        monkeypatch.setattr(observation, "LEAST_FREE_BYTES", 2**63)
+        full = await client.get("/healthz")
+        assert full.status == 503
+        assert "disk" in (await full.json())["problems"][0]
 
 
 async def test_metrics_tell_prometheus_of_answers_errors_jobs_and_workers(client, engine, finish):
