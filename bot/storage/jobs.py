@@ -29,6 +29,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, defer, mapped_column
+from sqlalchemy.orm.attributes import set_attribute
 
 from bot.errors import AskedBefore, LimitReached, NotFound, TooManyWaiting
 from bot.storage.database import Database, take_turn
@@ -330,7 +331,7 @@ class Jobs:
                 reason_parts=as_plain(outcome.remark),
             )
             if changed:
-                session.add_all(outcome.images)
+                session.add_all(map(_unnumbered, outcome.images))
                 if outcome.style is not None:
                     unneeded = await _keep_learnt(session, job_id, outcome.style)
                 if outcome.generator is not None:
@@ -525,6 +526,12 @@ def _is_attempt(job_id: str, attempt: int) -> ColumnElement[bool]:
 
 def _ended(now: datetime) -> dict[str, Any]:
     return {"ended_at": now, "lease_until": None, "deliver_after": now}
+
+
+def _unnumbered(image: ImageRow) -> ImageRow:
+    """An image without the number of a transaction that failed: another one may have it now."""
+    set_attribute(image, "number", None)
+    return image
 
 
 async def _keep_learnt(session: AsyncSession, job_id: str, style: StyleRow) -> set[str]:

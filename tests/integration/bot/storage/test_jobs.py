@@ -4,8 +4,10 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 
-from bot.errors import AskedBefore, LimitReached, NotFound, TooManyWaiting
+from bot.errors import AskedBefore, LimitReached, NotFound, StorageUnavailable, TooManyWaiting
 from bot.storage.database import Database
 from bot.storage.images import Images, Viewer
 from bot.storage.jobs import Held, Jobs, NewJob, Outcome
@@ -102,6 +104,28 @@ async def test_a_finished_job_and_its_images_are_committed_together(jobs: Jobs, 
         await jobs.finish(job_id, 1, Outcome(images=twins, device_s=1.0), now=LATER)
     assert (await jobs.by_id(job_id)).state == "running"
     assert (await images.of_jobs(Viewer(1, None), [job_id]))[job_id] == []
+
+
+async def test_results_that_could_not_be_committed_are_committed_later_whatever_came_between(
+    jobs: Jobs, images: Images, database: Database
+) -> None:
+    outcomes = {
+        job_id: Outcome(images=[image_row(job_id, place) for place in range(2)], device_s=1.0)
+        for job_id in [await claimed(jobs) for _ in range(2)]
+    }
+
+    def full(_connection: object) -> None:
+        raise OperationalError("COMMIT", {}, Exception("database or disk is full"))
+
+    event.listen(database.engine.sync_engine, "commit", full)
+    for job_id, outcome in outcomes.items():
+        with pytest.raises(StorageUnavailable):
+            await jobs.finish(job_id, 1, outcome, now=LATER)
+    event.remove(database.engine.sync_engine, "commit", full)
+    for job_id, outcome in outcomes.items():
+        assert await jobs.finish(job_id, 1, outcome, now=LATER)
+    kept = await images.of_jobs(Viewer(1, None), outcomes)
+    assert [len(of_job) for of_job in kept.values()] == [2, 2]
 
 
 @pytest.mark.parametrize(
