@@ -260,7 +260,7 @@ class House:
         row = await self._saved(caller, wanted)
         reference = StyleReference(
             image=await self._files.read(row.file_key),
-            learnt=await self._files.read(row.learnt_key) if row.learnt_key else b"",
+            learnt=await self._learnt(row),
             is_kept=True,
         )
         return Look(reference, wanted)
@@ -382,9 +382,20 @@ class House:
         if row.learnt_key is None:
             return False
         if row.learnt_key not in self._fitting:
-            learnt = await self._files.read(row.learnt_key)
+            learnt = await self._learnt(row)
+            if not learnt:
+                return True
             self._fitting[row.learnt_key] = fits_shipped(learnt)
         return not self._fitting[row.learnt_key]
+
+    async def _learnt(self, row: StyleRow) -> bytes:
+        """What was learnt of a style; nothing where its file is gone, as it may be in a backup."""
+        if row.learnt_key is None:
+            return b""
+        try:
+            return await self._files.read(row.learnt_key)
+        except NotFound:
+            return b""
 
     async def _usable(self, caller: Caller) -> Sequence[StyleRow]:
         return await self._styles.usable(caller.owner_id, caller.guild_id)

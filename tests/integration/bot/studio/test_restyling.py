@@ -597,6 +597,18 @@ async def test_a_training_survives_the_end_of_its_process(
         assert (await second.styles(MEMBER))[0].is_trained
 
 
+async def test_a_style_whose_lesson_is_lost_is_listed_as_one_to_learn_again_and_still_used(
+    studio: Atelier, tmp_path: Path
+) -> None:
+    await ended(studio, await studio.train_style(MEMBER, "wave", picture(), WEB))
+    for lesson in (tmp_path / "images").rglob("*.safetensors"):
+        lesson.unlink()
+    [own] = [style for style in await studio.styles(MEMBER) if not style.is_preset]
+    assert (own.name, own.is_outdated) == ("wave", True)
+    assert (await restyled(studio, picture(), [StyleChoice(name="wave")])).images
+    assert (await made(studio, "a fox --sref random")).state is JobState.FINISHED
+
+
 async def test_who_uses_what_was_learned_for_an_older_network_is_told_what_to_do(
     studio: Atelier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
