@@ -299,7 +299,8 @@ def _no_moment(field: str, value: str) -> NotFound:
 
 
 def _number(field: str, value: str, highest: int) -> int:
-    if not value.isascii() or not value.isdigit() or int(value[:20]) > highest:
+    digits = value.lstrip("0")[:20] or "0"
+    if not value.isascii() or not value.isdigit() or int(digits) > highest:
         raise NotFound(
             Said(
                 "{field}: needs a number up to {most}, not {value}",
@@ -308,4 +309,4 @@ def _number(field: str, value: str, highest: int) -> int:
                 value=value[:30],
             )
         )
-    return int(value)
+    return int(digits)

@@ -29,6 +29,14 @@ def test_a_colon_elsewhere_is_no_field() -> None:
     assert wanted.parameters == ()
 
 
+@pytest.mark.parametrize("zeros", [1, 20, 5000])
+def test_a_number_may_begin_with_zeros_and_is_no_larger_for_it(zeros: int) -> None:
+    assert read_query(ME, GalleryQuery(text=f"seed:{'0' * zeros}7")).seed == 7
+    assert read_query(ME, GalleryQuery(text=f"seed:{'0' * zeros}")).seed == 0
+    with pytest.raises(NotFound, match="up to 4294967295"):
+        read_query(ME, GalleryQuery(text=f"seed:{'0' * zeros}{'9' * 30}"))
+
+
 def test_a_guilds_gallery_needs_a_guild() -> None:
     with pytest.raises(NotFound, match="no server"):
         read_query(Caller(owner_id=1), GalleryQuery(scope=GalleryScope.GUILD))
