@@ -103,19 +103,16 @@ def read_wishes(
     count = count_expansions(text, wildcards=wildcards, seed=draw)
     require_cap(count, cap)
     shape = usual_shape(preferences)
+    prompts = parse_each(text, wildcards=wildcards, seed=draw, limit=count, allow_empty=has_picture)
+    require_cap(sum(typed.flags.repeat or 1 for _, typed in prompts), cap)
     wishes = []
-    for prompt, typed in parse_each(
-        text, wildcards=wildcards, seed=draw, limit=count, allow_empty=has_picture
-    ):
-        repeat = typed.flags.repeat or 1
-        require_cap(count * repeat, cap)
+    for prompt, typed in prompts:
         parsed = with_preferences(typed, preferences)
         alone = without_flags(prompt, "repeat")
-        seeds = _seeds(parsed, repeat)
+        seeds = _seeds(parsed, typed.flags.repeat or 1)
         wishes += [
             Wish(_with_seed(alone, typed.flags, seed), parsed, seed, shape) for seed in seeds
         ]
-        require_cap(len(wishes), cap)
     return wishes
 
 

@@ -142,6 +142,13 @@ def test_jobs_of_one_prompt_are_counted_before_they_are_written_out() -> None:
         read_wishes("{a, b} --repeat 9", Preferences(), cap=10)
 
 
+def test_repetitions_count_for_their_own_variant_alone() -> None:
+    wishes = read_wishes("{a --repeat 6, b, c}", Preferences(), cap=10)
+    assert [wish.text for wish in wishes] == [*["a"] * 6, "b", "c"]
+    with pytest.raises(LimitReached, match="makes 8 jobs, and 7"):
+        read_wishes("{a --repeat 6, b, c}", Preferences(), cap=7)
+
+
 def test_each_expansion_draws_the_same_dynamic_parts() -> None:
     wishes = read_wishes("{red|blue|green|black} {fox, cat}", Preferences(), cap=10)
     colours = {wish.text.split()[0] for wish in wishes}
