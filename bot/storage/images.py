@@ -31,7 +31,7 @@ from sqlalchemy.sql import column, table
 
 from bot.errors import NotFound
 from bot.storage.database import Database
-from bot.storage.search import postgres_match, search_terms, sqlite_match
+from bot.storage.search import postgres_match, search_symbols, search_terms, sqlite_match
 from bot.storage.tables import Base, Number, UtcDateTime
 from bot.wording import Said
 
@@ -441,6 +441,8 @@ def _conditions(viewer: Viewer, wanted: ImageFilter) -> Iterable[ColumnElement[b
         yield ImageRow.created_at >= wanted.after
     if wanted.before is not None:
         yield ImageRow.created_at < wanted.before
+    for symbol in search_symbols(wanted.words):
+        yield ImageRow.prompt.contains(symbol)
     yield from _related_conditions(viewer, wanted)
 
 

@@ -3,7 +3,8 @@
 SQLite's FTS5 and PostgreSQL's text search both split at spaces, and neither knows Chinese words.
 So prompts are stored as words that are split here: lower case, without accents, and each
 ideograph, kana or Hangul syllable by itself. A search for 小狗 then looks for 小 followed by 狗.
-Words match by their beginning ("cat" finds "cats").
+Words match by their beginning ("cat" finds "cats"). Emoji are no words, and are looked for in the
+prompts themselves.
 """
 
 import re
@@ -29,6 +30,12 @@ def search_terms(text: str) -> tuple[tuple[str, ...], ...]:
     """The terms of a search; each is a phrase of one or more words, and all must be found."""
     terms = (tuple(_split_lone(word)) for word in _words(text))
     return tuple(dict.fromkeys(term for term in terms if term))[:MAX_TERMS]
+
+
+def search_symbols(text: str) -> tuple[str, ...]:
+    """The emoji and their like of a search; all must be found."""
+    symbols = (one for one in text if unicodedata.category(one) == "So")
+    return tuple(dict.fromkeys(symbols))[:MAX_TERMS]
 
 
 def sqlite_match(terms: Iterable[tuple[str, ...]]) -> str:

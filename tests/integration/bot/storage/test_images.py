@@ -58,6 +58,15 @@ async def test_chinese_and_other_unspaced_words_are_found_anywhere(jobs, images)
     assert await found(images, "小猫 dog") == ["a dog 小猫"]
 
 
+async def test_emoji_are_found_where_they_were_typed(jobs, images) -> None:
+    await prompts(jobs, "a fox 🦊", "a dog", "🦊👩‍🎨", "小狗🐶")
+    assert await found(images, "🦊") == ["🦊👩‍🎨", "a fox 🦊"]
+    assert await found(images, "👩‍🎨") == ["🦊👩‍🎨"]
+    assert await found(images, "fox🦊") == ["a fox 🦊"]
+    assert await found(images, "狗 🐶") == ["小狗🐶"]
+    assert await found(images, "dog 🦊") == []
+
+
 @pytest.mark.parametrize(
     "typed",
     ['"', "'", "*", "a' OR 1=1 --", "fox:*", "(", "!fox", "fox & | <->", "\x00fox", "%"],
