@@ -57,6 +57,16 @@ async def test_a_picture_of_the_feed_is_restyled_from_the_lightbox(page, engine)
     await expect(page.locator(".job").first).to_contain_text("Great Wave off Kanagawa")
 
 
+async def test_back_leaves_the_bench_together_with_the_picture_under_it(page):
+    await make_and_wait(page, "a fox --images 1")
+    await page.locator(".tile a").first.click()
+    await page.locator(".changes").get_by_role("button", name="Restyle").click()
+    await expect(page.locator("dialog.restyle")).to_be_visible()
+    await page.go_back()
+    await expect(page.locator("dialog[open]")).to_have_count(0)
+    await expect(page.locator(".tile .frame").first).to_be_focused()
+
+
 async def test_a_picture_of_ones_own_lends_its_look_and_a_blend_has_five_steps(page, engine):
     await drop(page, gradient())
     await page.get_by_role("button", name="Restyle it").click()

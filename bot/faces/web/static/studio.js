@@ -147,7 +147,10 @@ function followAddresses({ lightbox, gallery, status }) {
     if (history.state?.over) history.back();
     else history.replaceState({}, "", back());
   };
-  addEventListener("popstate", show);
+  addEventListener("popstate", () => {
+    for (const question of document.querySelectorAll("dialog.question[open]")) question.close(); // of what is left
+    show();
+  });
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a[data-place], a.brand");
     if (!link || event.metaKey || event.ctrlKey || event.shiftKey) return;
