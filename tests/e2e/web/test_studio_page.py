@@ -294,6 +294,27 @@ async def test_the_keyboard_leads_through_pictures_and_out(page):
     await expect(page).not_to_have_url("/i/")
 
 
+async def test_what_is_pressed_again_before_it_is_answered_starts_once_and_is_told_of(page):
+    await make_and_wait(page, "a fox --images 1")
+    held = asyncio.Event()
+
+    async def slowly(route):
+        await held.wait()
+        await route.continue_()
+
+    await page.route("**/vary", slowly)
+    tile = page.locator(".tile").first
+    await tile.hover()
+    for _ in range(2):
+        await tile.get_by_role("button", name="Vary subtle").click()
+    told = page.locator("#notices").get_by_text("Sending…")
+    await expect(told).to_have_count(1)
+    held.set()
+    await expect(page.locator(FINISHED)).to_have_count(2)
+    await expect(told).to_have_count(0)
+    await make_and_wait(page, "an owl --images 1", 3)  # a second variation would be there before it
+
+
 async def test_a_link_to_a_picture_opens_it_and_back_closes_it(page):
     await make_and_wait(page, "a fox --images 1")
     await page.locator(".tile a").first.click()
@@ -604,6 +625,34 @@ async def test_a_reload_asks_before_a_picture_of_the_device_is_lost(page):
     await chip.get_by_role("button", name="Remove").click()
     await page.reload()
     assert len(asked) == 1
+
+
+async def test_a_prompt_on_its_way_is_told_of_and_a_reload_asks_before_its_picture_is_lost(page):
+    asked, held = [], asyncio.Event()
+
+    async def stay(dialog):
+        asked.append(dialog.type)
+        await dialog.dismiss()
+
+    async def slowly(route):
+        await held.wait()
+        await route.continue_()
+
+    page.on("dialog", stay)
+    await drop(page, gradient())
+    await page.get_by_role("button", name="Image prompt").click()
+    await page.route("**/api/jobs", slowly)
+    await make(page, "a fox --images 1")
+    await expect(page.locator("#notices")).to_contain_text("Sending…")
+    await page.evaluate("location.reload()")
+    async with asyncio.timeout(10):
+        while not asked:
+            await asyncio.sleep(0.05)
+    held.set()
+    await expect(page.locator(FINISHED)).to_have_count(1)
+    await expect(page.locator("#notices")).not_to_contain_text("Sending…")
+    await page.reload()
+    assert asked == ["beforeunload"], "now nothing would be lost"
 
 
 async def test_text_of_members_is_never_markup(page):

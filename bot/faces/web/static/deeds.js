@@ -1,5 +1,5 @@
 // Everything that can be done with an image, in one place for tiles, lightbox and gallery.
-import { complain, copy, notice } from "./notices.js";
+import { complain, copy, notice, waitFor } from "./notices.js";
 import { send } from "./server.js";
 import { t } from "./words.js";
 
@@ -8,16 +8,22 @@ export class Deeds {
   constructor({ onjobs, onimage }) {
     this.onjobs = onjobs;
     this.onimage = onimage;
+    this.underWay = new Set();
   }
 
-  /** Start a job by an operation. */
+  /** Start a job by an operation; once, however often it is pressed before that is answered. */
   async start(path, body = {}) {
+    const wish = path + JSON.stringify(body);
+    if (this.underWay.has(wish)) return false;
+    this.underWay.add(wish);
     try {
-      this.started(await send(path, body));
+      this.started(await waitFor(send(path, body)));
       return true;
     } catch (error) {
       complain(error);
       return false;
+    } finally {
+      this.underWay.delete(wish);
     }
   }
 

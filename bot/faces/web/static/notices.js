@@ -3,6 +3,7 @@ import { button, h, icon } from "./dom.js";
 import { t } from "./words.js";
 
 const SHOWN_MS = 6000;
+const PATIENCE_MS = 700; // after which one wonders whether anything happens
 
 // A modal dialog makes everything outside it inert, so notices live within the topmost one.
 function settle() {
@@ -18,8 +19,8 @@ export function leave(dialog) {
   if (dialog.contains(place)) document.body.append(place);
 }
 
-/** Show a notice; `action` is {label, run} and closes it. */
-export function notice(text, { action = null, kind = "" } = {}) {
+/** Show a notice; `action` is {label, run} and closes it. One that lasts is closed by what is returned. */
+export function notice(text, { action = null, kind = "", lasts = false } = {}) {
   const place = settle();
   const box = h("div", { class: `notice ${kind}` }, h("span", {}, text));
   const close = () => box.remove();
@@ -33,11 +34,24 @@ export function notice(text, { action = null, kind = "" } = {}) {
   box.append(button("close", t("close"), close, { quiet: true }));
   place.append(box);
   while (place.children.length > 3) place.firstElementChild.remove();
+  if (lasts) return close;
   let timer = setTimeout(close, SHOWN_MS);
   box.addEventListener("pointerenter", () => clearTimeout(timer));
   box.addEventListener("focusin", () => clearTimeout(timer));
   box.addEventListener("pointerleave", () => (timer = setTimeout(close, SHOWN_MS / 2)));
   return close;
+}
+
+/** Wait for an answer, and say so where it takes its time. */
+export async function waitFor(answer) {
+  let close = () => {};
+  const telling = setTimeout(() => (close = notice(t("onItsWay"), { lasts: true })), PATIENCE_MS);
+  try {
+    return await answer;
+  } finally {
+    clearTimeout(telling);
+    close();
+  }
 }
 
 /** Show what went wrong with an operation. */

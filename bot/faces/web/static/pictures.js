@@ -1,7 +1,7 @@
 // Pictures that are dropped, pasted or picked anywhere: asking what they are for.
 import { h, icon } from "./dom.js";
 import { keepLook } from "./restyle.js";
-import { ask, complain, notice } from "./notices.js";
+import { ask, complain, notice, waitFor } from "./notices.js";
 import { form, send } from "./server.js";
 import { t } from "./words.js";
 
@@ -95,7 +95,7 @@ function choice(drawing, name, onclick) {
 
 async function makeAgain(file, use) {
   try {
-    use.onjobs((await send("/api/again", form({ picture: file }))).jobs);
+    use.onjobs((await waitFor(send("/api/again", form({ picture: file })))).jobs);
   } catch (error) {
     complain(error);
   }
@@ -103,7 +103,7 @@ async function makeAgain(file, use) {
 
 async function showParameters(file, use) {
   try {
-    const { text, prompt } = await send("/api/parameters", form({ picture: file }));
+    const { text, prompt } = await waitFor(send("/api/parameters", form({ picture: file })));
     if (!text) return notice(t("noParameters"));
     await ask(t("readParameters"), (close) => [
       h("pre", { class: "read" }, text),

@@ -1,7 +1,7 @@
 // The prompt bar: the text, marks of flags and errors in it, its pictures, and sending it.
 import { Controls } from "./controls.js";
 import { button, fill, h, icon, isComposing } from "./dom.js";
-import { complain, confirmed, notice } from "./notices.js";
+import { complain, confirmed, notice, waitFor } from "./notices.js";
 import { BEFORE_FLAG, toUnits } from "./prompt_text.js";
 import { form, send } from "./server.js";
 import { t } from "./words.js";
@@ -21,6 +21,7 @@ export class PromptBar {
     Object.assign(this, { root, onjobs, recall, onpick, onmix });
     this.lists = { models, presets, flags };
     this.pictures = new Map(); // role -> {file, url} of the device or {id, url} of the gallery
+    this.underWay = new Set(); // what was sent and is not answered
     this.remixed = null; // image id; its job is made once more, with no pictures beside it
     this.problem = null;
     this.recalled = -1;
@@ -37,9 +38,10 @@ export class PromptBar {
     this.write(sessionStorage.getItem(DRAFT_KEY) ?? "", { focus: false });
   }
 
-  /** Whether something is attached that a reload would lose. */
+  /** Whether something is attached, or on its way, that a reload would lose. */
   get holdsFiles() {
-    return [...this.pictures.values()].some(({ file }) => file);
+    const sent = [...this.underWay].flatMap(({ pictures }) => pictures);
+    return [...this.pictures, ...sent].some(([, { file }]) => file);
   }
 
   get text() {
@@ -223,10 +225,13 @@ export class PromptBar {
   }
 
   async deliver(sent, isConfirmed) {
+    this.underWay.add(sent);
     try {
-      this.onjobs((await this.post(sent, isConfirmed)).jobs);
+      this.onjobs((await waitFor(this.post(sent, isConfirmed))).jobs);
     } catch (error) {
-      this.refused(error, sent);
+      await this.refused(error, sent);
+    } finally {
+      this.underWay.delete(sent);
     }
   }
 
@@ -241,7 +246,7 @@ export class PromptBar {
     if (error.count && !sent.remixed) {
       const count = { count: error.count };
       const isWanted = await confirmed(t("confirmTitle", count), t("confirmText", count), t("confirmYes"));
-      if (isWanted) this.deliver(sent, true);
+      if (isWanted) await this.deliver(sent, true);
       else this.restore(sent);
       return;
     }

@@ -46,6 +46,7 @@ const WORDS = {
   remixing: ["Remixing", "改写中"],
   emptyPrompt: ["Write a few words first.", "请先写几个字。"],
   unreachable: ["The studio does not answer. Your text is kept; try again in a moment.", "画室暂时没有回应。文字已保留，请稍后再试。"],
+  onItsWay: ["Sending…", "正在发送……"],
   offline: ["Connection lost. Trying again…", "连接已断开，正在重试……"],
   online: ["Connected again", "已重新连接"],
 
