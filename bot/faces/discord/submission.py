@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import discord
 
+from bot.errors import NotFound
 from bot.faces.discord.addresses import ChatAddress, edit_answer
 from bot.faces.discord.answers import exchange_for_secret
 from bot.faces.discord.cards import BLUE, card, secret_card
@@ -14,16 +16,42 @@ from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words
 from bot.faces.discord.places import check_place, has_company
 from bot.faces.discord.progress import ProgressMessage
-from bot.studio.contract import Caller, Destination, JobView
+from bot.studio.contract import Caller, Destination, JobView, Preferences
 
 Submit: TypeAlias = Callable[[Caller, Destination], Awaitable[tuple[JobView, ...]]]
 _VISIBILITY = re.compile(r"(?:--|[–—])(private|public)\b", re.IGNORECASE)
+_LOOKS = re.compile(r"(?:--|[–—])sref\b(.*?)(?=\s(?:--|[–—])|$)", re.IGNORECASE | re.DOTALL)
+_IMAGE = re.compile(r"\b[0-9a-z]{8,12}\b(?::\d{1,3}\b)?", re.IGNORECASE)
 
 
 def stated_privacy(text: str) -> bool | None:
     """What a prompt's own flags say about who may see the result; None: nothing."""
     found = _VISIBILITY.findall(text)
     return found[-1].lower() == "private" if found else None
+
+
+def looks_in(text: str) -> list[str]:
+    """What may be ids of images among the looks that a prompt names, whatever is drawn for it."""
+    return [name for names in _LOOKS.findall(text) for name in _IMAGE.findall(names)]
+
+
+async def resolved_privacy(
+    interaction: Interaction,
+    said: bool | None,  # noqa: FBT001
+) -> bool | None:
+    """Who may see the result, as far as it must be known before it is shown."""
+    if said is not None:
+        return said
+    studio, caller = interaction.client.studio, caller_of(interaction)
+    own = _set_privacy(await studio.preferences(caller))
+    return _set_privacy(await studio.guild_preferences(caller)) if own is None else own
+
+
+def _set_privacy(preferences: Preferences) -> bool | None:
+    """What is set as default, by itself or among the default flags."""
+    if preferences.is_private is not None:
+        return preferences.is_private
+    return stated_privacy(preferences.flags or "")
 
 
 @dataclass(slots=True)
@@ -44,8 +72,8 @@ class Answer:
         self.message_id = message.id
         self.is_ephemeral = True
 
-    async def hide_like(self, *image_ids: str) -> None:
-        """Hide it where one of these images is private, as `/show` would.
+    async def hide_like(self, *names: str) -> None:
+        """Hide it where one of these is a private image, as `/show` would.
 
         A server shows what is made of private images in secret by itself. Among members who
         brought the bot along all results are private, and shown nevertheless.
@@ -54,10 +82,11 @@ class Answer:
         if interaction.guild_id is not None or not has_company(interaction):
             return
         studio, caller = interaction.client.studio, caller_of(interaction)
-        for image_id in image_ids:
-            if (await studio.image(caller, image_id)).is_private:
-                await self.hide()
-                return
+        for name in names:
+            with suppress(NotFound):  # another look, or what the studio will refuse
+                if (await studio.image(caller, name)).is_private:
+                    await self.hide()
+                    return
 
     async def show(self, view: discord.ui.LayoutView, files: Sequence[discord.File] = ()) -> None:
         """Replace what the answer shows."""
@@ -111,14 +140,19 @@ async def submit_one(
     submit: Callable[[Caller, Destination], Awaitable[JobView]],
     *,
     is_secret: bool = False,
+    text: str = "",
 ) -> None:
     """Answer a button with one new job, as visible as the message it was pressed on.
 
-    With `is_secret` it is for this member alone, whatever that message is.
+    With `is_secret`, or where the prompt `text` or what is set says so, it is for this member
+    alone, whatever that message is.
     """
-    message = interaction.message
+    message, said = interaction.message, stated_privacy(text)
     is_on_secret = message is not None and message.flags.ephemeral
-    answer = await acknowledge(interaction, is_secret=is_secret or is_on_secret)
+    answer = await acknowledge(interaction, is_secret=is_secret or is_on_secret or bool(said))
+    if await resolved_privacy(interaction, said):
+        await answer.hide()
+    await answer.hide_like(*looks_in(text))
 
     async def submit_all(caller: Caller, destination: Destination) -> tuple[JobView, ...]:
         return (await submit(caller, destination),)

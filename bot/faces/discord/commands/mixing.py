@@ -1,6 +1,6 @@
 """/blend, /dream, /morph and /upscale: pictures made of pictures, of each other, of nothing."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import discord
 from discord import app_commands
@@ -11,10 +11,15 @@ from bot.faces.discord.commands.choices import (
     complete_look,
     complete_model,
 )
-from bot.faces.discord.components.confirmation import resolved_privacy
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import described, phrase
-from bot.faces.discord.submission import Answer, acknowledge, stated_privacy
+from bot.faces.discord.submission import (
+    Answer,
+    acknowledge,
+    looks_in,
+    resolved_privacy,
+    stated_privacy,
+)
 from bot.faces.discord.uploads import ID_MAX, fetch_upload, picture_of, require_one_of
 from bot.studio.contract import (
     Blending,
@@ -271,7 +276,7 @@ async def _run(
     private: bool | None,  # noqa: FBT001
     submit: Submit,
     made_of: Iterable[bytes | str] = (),
-    prompts: Iterable[str] = (),
+    prompts: Sequence[str] = (),
 ) -> None:
     """Submit a job and show its progress in the answer, hidden where the result is private.
 
@@ -282,7 +287,8 @@ async def _run(
     is_hidden = await resolved_privacy(interaction, any(typed) if typed else private)
     if is_hidden:
         await answer.hide()
-    await answer.hide_like(*(one for one in made_of if isinstance(one, str)))
+    named = [one for one in made_of if isinstance(one, str)]
+    await answer.hide_like(*named, *(look for text in prompts for look in looks_in(text)))
     said = True if is_hidden else private
 
     async def submit_all(caller: Caller, destination: Destination) -> tuple[JobView, ...]:

@@ -15,10 +15,15 @@ from bot.errors import AskedBefore, ConfirmationNeeded, NotAllowed, UserError
 from bot.faces.discord.cards import BLUE, GREY, PROMPT_TEXT_ID, card, text_of
 from bot.faces.discord.components.identifiers import IMAGE
 from bot.faces.discord.components.lasting import LastingButton
-from bot.faces.discord.face import Interaction, caller_of
+from bot.faces.discord.face import Interaction
 from bot.faces.discord.localisation import Words
 from bot.faces.discord.places import check_place
-from bot.faces.discord.submission import Answer, stated_privacy
+from bot.faces.discord.submission import (
+    Answer,
+    looks_in,
+    resolved_privacy,
+    stated_privacy,
+)
 from bot.faces.discord.uploads import check_fits, fetch_picture, pictures_of
 from bot.prompts import PromptError, count_expansions, expand, parse
 from bot.studio.contract import Caller, Destination, JobView
@@ -59,8 +64,7 @@ async def imagine_in(answer: Answer, wish: Wish, *, question_id: int | None = No
     is_hidden = await resolved_privacy(interaction, wish.is_private if said is None else said)
     if is_hidden:
         await answer.hide()
-    elif wish.source_id:
-        await answer.hide_like(wish.source_id)
+    await answer.hide_like(*filter(None, [wish.source_id]), *looks_in(wish.text))
 
     async def submit(caller: Caller, destination: Destination) -> tuple[JobView, ...]:
         return await interaction.client.studio.imagine(
@@ -97,18 +101,6 @@ def expected_jobs(text: str) -> int:
     except (PromptError, StopIteration):
         return 1
     return count * (flags.repeat or 1)
-
-
-async def resolved_privacy(
-    interaction: Interaction,
-    said: bool | None,  # noqa: FBT001
-) -> bool | None:
-    """Who may see the result, as far as it must be known before it is shown."""
-    if said is not None:
-        return said
-    studio, caller = interaction.client.studio, caller_of(interaction)
-    own = (await studio.preferences(caller)).is_private
-    return (await studio.guild_preferences(caller)).is_private if own is None else own
 
 
 async def _ask(answer: Answer, wish: Wish, count: int) -> None:

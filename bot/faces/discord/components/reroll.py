@@ -10,7 +10,7 @@ from bot.faces.discord.components.lasting import SubjectButton
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.forms import Fields, FormAnswer, show_form, text_field
 from bot.faces.discord.localisation import Words
-from bot.faces.discord.submission import stated_privacy, submit_one
+from bot.faces.discord.submission import submit_one
 
 PROMPT_MAX = 3000  # characters of a prompt as typed in a command, whose options follow as flags
 REMIXED_MAX = 4000  # characters of a form's box: a prompt with the flags that came of options
@@ -59,7 +59,7 @@ async def _remixed(interaction: Interaction, match: re.Match[str], fields: Field
     await submit_one(
         interaction,
         lambda caller, destination: studio.reroll(caller, match["job"], destination, text=text),
-        is_secret=bool(stated_privacy(text)),
+        text=text,
     )
 
 

@@ -13,13 +13,12 @@ import discord
 
 from bot.errors import NotFound
 from bot.faces.discord.cards import Shown, card, shortened
-from bot.faces.discord.components.confirmation import resolved_privacy
 from bot.faces.discord.components.identifiers import IMAGE, JOB
 from bot.faces.discord.components.lasting import LastingMenu, SubjectButton
 from bot.faces.discord.components.showing import is_secret_message, shows_alone
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words
-from bot.faces.discord.submission import Answer, acknowledge
+from bot.faces.discord.submission import Answer, acknowledge, resolved_privacy
 from bot.faces.discord.uploads import fetch_picture, first_picture
 from bot.studio.contract import (
     AS_USUAL,
@@ -42,7 +41,7 @@ async def restyle_in(
 ) -> None:
     """Submit a restyle and show its progress in the answer."""
     studio = answer.interaction.client.studio
-    asked = await _hidden_where_private(answer, asked)
+    asked = await _hidden_where_private(answer, styles, asked)
 
     async def submit(caller: Caller, destination: Destination) -> tuple[JobView, ...]:
         return (await studio.stylize(caller, content, styles, destination, asked),)
@@ -60,7 +59,7 @@ async def blend_in(
     """Submit the steps between two styles and show their progress in the answer."""
     interaction = answer.interaction
     studio = interaction.client.studio
-    asked = await _hidden_where_private(answer, asked)
+    asked = await _hidden_where_private(answer, styles, asked)
     if content is None and interaction.guild_id is None:
         await answer.hide()  # the newest picture, which nobody named, may be a secret
 
@@ -71,9 +70,12 @@ async def blend_in(
     await answer.run(submit)
 
 
-async def _hidden_where_private(answer: Answer, asked: Restyling) -> Restyling:
+async def _hidden_where_private(
+    answer: Answer, styles: Sequence[StyleChoice], asked: Restyling
+) -> Restyling:
     """Hide the answer where the result is private; what is left unsaid follows the content."""
     interaction = answer.interaction
+    await answer.hide_like(*(style.name for style in styles if style.name))
     if not await resolved_privacy(interaction, asked.is_private):
         return asked
     await answer.hide()

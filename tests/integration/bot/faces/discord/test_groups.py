@@ -135,3 +135,50 @@ async def test_steps_between_styles_on_a_picture_that_nobody_named_are_shown_to_
     attached = ("owl.png", png_bytes())
     result = await stage.alice.user.slash("style blend", **steps, content=attached)
     assert not (await shown(stage, result)).ephemeral
+
+
+@pytest.mark.usefixtures("in_group")
+@pytest.mark.parametrize(
+    ("command", "typed"),
+    [
+        ("stylize", {"content": ("owl.png", png_bytes()), "style": "udnie", "style2": "{}:0.5"}),
+        ("style blend", {"content": ("owl.png", png_bytes()), "first": "udnie", "second": "{}"}),
+        ("imagine", {"prompt": "a fox —sref udnie {}::2 --ar 1:1"}),
+        ("morph", {"from": "a fox --sref {}", "to": "12", "frames": 3}),
+    ],
+)
+async def test_what_takes_the_look_of_a_private_picture_is_shown_to_its_owner_alone(
+    stage, secret, command, typed
+):
+    options = {
+        name: value.replace("{}", secret) if isinstance(value, str) else value
+        for name, value in typed.items()
+    }
+    result = await stage.alice.user.slash(command, **options)
+    assert (await shown(stage, result, "reroll:")).ephemeral
+
+
+@pytest.mark.usefixtures("in_group")
+async def test_a_remix_that_takes_the_look_of_a_private_picture_is_shown_to_its_owner_alone(
+    stage, secret
+):
+    drawn = await shown(stage, await stage.alice.user.slash("imagine", prompt="a fox --images 1"))
+    [button] = [one for one in buttons(drawn) if one.startswith("remix")]
+    form = await stage.alice.user.click(drawn, custom_id=button)
+    sent = await stage.alice.user.submit_modal(form, {"prompt": f"a fox --sref {secret}"})
+    assert (await shown(stage, sent)).ephemeral
+
+
+@pytest.mark.usefixtures("in_group")
+@pytest.mark.parametrize("defaults", [{"flags": "--private"}, {"private": True}])
+async def test_what_is_private_by_default_is_shown_to_its_owner_alone(stage, defaults):
+    drawn = await shown(stage, await stage.alice.user.slash("imagine", prompt="a fox --images 1"))
+    assert not drawn.ephemeral
+    await stage.alice.user.slash("settings", **defaults)
+    [reroll] = [one for one in buttons(drawn) if one.startswith("reroll")]
+    again = await stage.alice.user.click(drawn, custom_id=reroll)
+    assert (await shown(stage, again)).ephemeral
+    new = await stage.alice.user.slash("imagine", prompt="an owl --images 1")
+    assert (await shown(stage, new)).ephemeral
+    said = await stage.alice.user.slash("imagine", prompt="an owl --images 1 --public")
+    assert not (await shown(stage, said)).ephemeral

@@ -126,8 +126,9 @@ async def test_the_flag_private_makes_the_answer_private_too(stage):
     assert (await stage.delivered(result)).ephemeral
 
 
-async def test_private_by_preference_exchanges_the_public_answer_for_a_private_one(stage):
-    await stage.alice.slash(stage.channel, "settings", private=True)
+@pytest.mark.parametrize("defaults", [{"private": True}, {"flags": "--private"}])
+async def test_private_by_preference_exchanges_the_public_answer_for_a_private_one(stage, defaults):
+    await stage.alice.slash(stage.channel, "settings", **defaults)
     result = await stage.alice.slash(stage.channel, "imagine", prompt="a fox")
     await stage.until(lambda: result.followups and "seed" in text(result.followups[0]))
     assert result.followups[0].ephemeral
@@ -135,8 +136,10 @@ async def test_private_by_preference_exchanges_the_public_answer_for_a_private_o
 
 
 async def test_what_turns_out_private_is_shown_to_its_owner_alone(stage):
-    await stage.alice.slash(stage.channel, "settings", flags="--private")
-    result = await stage.alice.slash(stage.channel, "imagine", prompt="a fox")
+    await stage.imagine(prompt="an owl", count=1, private=True)
+    [owl] = (await stage.studio.history(Caller(owner_id=stage.alice.id)))[0]
+    prompt = f"a fox --sref {owl.images[0].id}"
+    result = await stage.alice.slash(stage.channel, "imagine", prompt=prompt)
     await stage.until(lambda: result.followups and has_ending(result.followups[0]))
     assert result.followups[0].ephemeral
     assert "private" in text(result.response)
