@@ -63,10 +63,10 @@ class Delta:
 
     def fits(self, weight: Tensor) -> bool:
         """Whether the product has as many rows and columns as `weight`."""
-        rank = len(self.down)
         return (
-            self.up.numel() == weight.shape[0] * rank
-            and self.down.numel() == weight[0].numel() * rank
+            len(self.up) == len(weight)
+            and self.up[0].numel() == len(self.down)
+            and self.down[0].numel() == weight[0].numel()
         )
 
 
@@ -169,8 +169,11 @@ def _pairs(
             up = tensors.get(layer + up_end)
             if up is None:
                 raise ModelUnavailable(file.stem, f"the LoRA lacks {layer}{up_end}")
-            rank = len(down)
             alpha = tensors.get(layer + ".alpha")
+            one = alpha is None or alpha.numel() == 1
+            if not one or min(up.dim(), down.dim()) < 2 or not down.numel():
+                raise ModelUnavailable(file.stem, f"the LoRA is damaged: {layer} has odd shapes")
+            rank = len(down)
             default = alphas.get(layer.split(".", 1)[0], float(rank))
             yield layer, Delta(up, down, (default if alpha is None else alpha.item()) / rank)
 
@@ -183,12 +186,13 @@ def _modern(key: str) -> str:
 
 def _adapter_alphas(metadata: Mapping[str, str]) -> dict[str, float]:
     """Alpha per network, where diffusers wrote the adapter's configuration beside the weights."""
+    end = ".lora_alpha"
     try:
         settings: dict[str, Any] = json.loads(metadata.get("lora_adapter_metadata", "{}"))
-    except ValueError:
+        given = [(key, value) for key, value in settings.items() if key.endswith(end)]
+        return {key.removesuffix(end): float(alpha) for key, alpha in given}
+    except (ValueError, TypeError, AttributeError):  # others write there what they like
         return {}
-    end = ".lora_alpha"
-    return {key.removesuffix(end): float(settings[key]) for key in settings if key.endswith(end)}
 
 
 def _layers(networks: Mapping[str, nn.Module]) -> Iterator[tuple[str, str, Tensor]]:

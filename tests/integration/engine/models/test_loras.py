@@ -109,6 +109,18 @@ def test_the_alpha_that_diffusers_writes_beside_the_weights_counts(model, tmp_pa
     torch.testing.assert_close(added, ALPHA / RANK * product, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "settings", ["[1]", '["unet.lora_alpha"]', '{"unet.lora_alpha": null}', "no JSON"]
+)
+def test_what_others_write_there_does_not_count(model, tmp_path, settings):
+    tensors, product = LAYOUTS["peft"]
+    save_file(tensors, tmp_path / "lora.safetensors", {"lora_adapter_metadata": settings})
+    before = weights_of(model)[f"unet.{LAYER}.weight"]
+    model.adapt(Adaptation(((tmp_path / "lora.safetensors", 1.0),)))
+    added = weights_of(model)[f"unet.{LAYER}.weight"] - before
+    torch.testing.assert_close(added, product, atol=1e-5, rtol=1e-5)
+
+
 def test_convolutions_and_the_text_encoder_are_reached(model, tmp_path):
     generator = torch.Generator().manual_seed(1)
     down, up = matrices(64)
@@ -179,14 +191,40 @@ REFUSED = {
     },
     "no plain LoRA": {"lora_unet_x.hada_w1_a": torch.zeros(2, 2)},
     "the LoRA lacks": {f"unet.{LAYER}.lora_A.weight": torch.zeros(RANK, 32)},
+    "it has no rank": (
+        "odd shapes",
+        {
+            f"unet.{LAYER}.lora_A.weight": torch.zeros(0, 32),
+            f"unet.{LAYER}.lora_B.weight": torch.zeros(32, 0),
+        },
+    ),
+    "its matrices are single numbers": (
+        "odd shapes",
+        {
+            f"unet.{LAYER}.lora_A.weight": torch.tensor(1.0),
+            f"unet.{LAYER}.lora_B.weight": torch.tensor(1.0),
+        },
+    ),
+    "it has two alphas": (
+        "odd shapes",
+        LAYOUTS["peft"][0] | {f"unet.{LAYER}.alpha": torch.ones(2)},
+    ),
+    "its matrices are of different ranks": (
+        "another size",
+        {
+            f"unet.{LAYER}.lora_A.weight": torch.zeros(RANK, 32),
+            f"unet.{LAYER}.lora_B.weight": torch.zeros(16, 2 * RANK),
+        },
+    ),
 }
 
 
-@pytest.mark.parametrize("reason", REFUSED)
-def test_what_does_not_fit_is_refused_and_nothing_is_changed(model, tmp_path, reason):
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_does_not_fit_is_refused_and_nothing_is_changed(model, tmp_path, case):
+    reason, tensors = REFUSED[case] if isinstance(REFUSED[case], tuple) else (case, REFUSED[case])
     good, bad = tmp_path / "good.safetensors", tmp_path / "bad.safetensors"
     save_file(LAYOUTS["peft"][0], good)
-    save_file(REFUSED[reason], bad)
+    save_file(tensors, bad)
     pristine = weights_of(model)
     model.adapt(Adaptation(((good, 0.3),)))
     before = weights_of(model)
