@@ -169,6 +169,6 @@ def _levels_at(facts: ModelFacts, timesteps: Levels) -> list[float]:
 
 def _distilled_timesteps(count: int, steps: int) -> Levels:
     teacher_steps = max(LCM_TEACHER_STEPS, steps)
-    taught = (np.arange(teacher_steps) + 1.0)[::-1] * (count // teacher_steps) - 1
+    taught = np.floor((np.arange(teacher_steps) + 1.0)[::-1] * (count / teacher_steps)) - 1
     chosen = np.floor(np.linspace(0, teacher_steps, steps, endpoint=False)).astype(int)
     return np.asarray(taught[chosen])

@@ -64,6 +64,12 @@ def test_flow_levels_are_even_in_time_and_a_shift_moves_them_to_more_noise():
     assert shifted == pytest.approx([0.9999, 0.9, 0.75, 0.5, 0])
 
 
+@pytest.mark.parametrize("steps", [1, 8, 50, 51, 60, 150])
+def test_a_consistency_model_begins_at_all_the_noise_of_its_training(steps):
+    sigmas = schedules.sigmas_for(FAMILIES["eps"], Schedule.MODEL, Sampler.LCM, steps)
+    assert sigmas[0] == TABLE[-1]
+
+
 def test_ddim_may_end_where_its_training_began():
     facts = ModelFacts(
         prediction=Prediction.EPS,
