@@ -116,12 +116,13 @@ def training_timestep(sigma: Tensor, training_sigmas: Sequence[float] | Tensor) 
 
     Between two timesteps it is interpolated by log(sigma), outside the table it is clamped.
     """
-    table = torch.as_tensor(training_sigmas, dtype=torch.float64, device=sigma.device).log()
-    log_sigma = sigma.double().clamp(min=1e-10).log()
+    # On the CPU: not every device knows double precision, Apple's does not.
+    table = torch.as_tensor(training_sigmas, dtype=torch.float64, device="cpu").log()
+    log_sigma = sigma.cpu().double().clamp(min=1e-10).log()
     above = torch.searchsorted(table, log_sigma).clamp(1, len(table) - 1)
     low, high = table[above - 1], table[above]
     fraction = ((log_sigma - low) / (high - low)).clamp(0, 1)
-    return (above - 1 + fraction).float()
+    return (above - 1 + fraction).float().to(sigma.device)
 
 
 def _per_row(sigma: Tensor, x: Tensor) -> Tensor:

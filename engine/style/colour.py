@@ -29,16 +29,16 @@ def with_luminance_of(colours: Tensor, lightness: Tensor) -> Tensor:
 def colour_moments(pixels: Tensor, eps: float = 1e-5) -> tuple[Tensor, Tensor]:
     """Mean (B, 3) and covariance (B, 3, 3) of the colours of (B, 3, H, W)."""
     flat = pixels.flatten(2)
-    total = flat.new_zeros(len(flat), 3, 1, dtype=torch.float64)
-    squares = flat.new_zeros(len(flat), 3, 3, dtype=torch.float64)
+    total = torch.zeros(len(flat), 3, 1, dtype=torch.float64)
+    squares = torch.zeros(len(flat), 3, 3, dtype=torch.float64)
     for strip in torch.split(flat, STRIP, dim=-1):
-        exact = strip.double()
+        exact = strip.cpu().double()  # not every device knows double precision
         total += exact.sum(-1, keepdim=True)
         squares += exact @ exact.mT
     mean = total / flat.shape[-1]
-    identity = torch.eye(3, dtype=mean.dtype, device=mean.device)
+    identity = torch.eye(3, dtype=mean.dtype)
     covariance = squares / flat.shape[-1] - mean @ mean.mT + eps * identity
-    return mean[..., 0].float(), covariance.float()
+    return mean[..., 0].float().to(pixels.device), covariance.float().to(pixels.device)
 
 
 def match_colours(pixels: Tensor, mean: Tensor, covariance: Tensor, eps: float = 1e-5) -> Tensor:
@@ -64,6 +64,6 @@ def recoloured_as(
 
 
 def _power(symmetric: Tensor, exponent: float) -> Tensor:
-    values, vectors = torch.linalg.eigh(symmetric.double())
+    values, vectors = torch.linalg.eigh(symmetric.cpu().double())
     power: Tensor = vectors @ torch.diag_embed(values.clamp_min(1e-12) ** exponent) @ vectors.mT
-    return power.float()
+    return power.float().to(symmetric.device)

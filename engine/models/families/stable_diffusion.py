@@ -46,7 +46,6 @@ class StableDiffusion:
         self._place = place
         self._parts = parts
         self._sigmas = torch.tensor(parts.noise.training_sigmas, dtype=torch.float64)
-        self._sigmas = self._sigmas.to(place.device)
         tiny = [parts.tiny_vae] if parts.tiny_vae else []
         self._weight_bytes = bytes_of([*parts.networks().values(), *tiny])
         self._merger = Merger(parts.networks())

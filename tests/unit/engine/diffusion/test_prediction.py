@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch._subclasses import FakeTensorMode
 
 from engine.diffusion import prediction, schedules
 from engine.diffusion.prediction import Prediction
@@ -55,6 +56,14 @@ def test_training_levels_are_told_as_their_timesteps_and_others_between():
     assert told.tolist() == pytest.approx([0, 1, 500, 999], abs=1e-4)
     between = torch.tensor([(table[10] * table[11]) ** 0.5], dtype=torch.float64)
     assert float(prediction.training_timestep(between, table)) == pytest.approx(10.5, abs=1e-4)
+
+
+def test_a_device_that_knows_no_double_precision_is_not_asked_for_it(doubles_elsewhere):
+    with FakeTensorMode(), doubles_elsewhere:
+        levels = torch.ones(2, device="mps")
+        told = prediction.training_timestep(levels, schedules.training_sigmas(0.00085, 0.012))
+    assert (told.device, told.dtype) == (levels.device, torch.float32)
+    assert not doubles_elsewhere.seen
 
 
 def test_levels_outside_of_training_are_told_as_the_nearest():

@@ -1,4 +1,5 @@
 import torch
+from torch._subclasses import FakeTensorMode
 
 from engine.style import colour
 
@@ -83,3 +84,13 @@ def test_pixels_are_moved_as_the_colours_of_others_would_be():
     twice = colour.recoloured_as(others + 0.2, others, *moments)
     assert torch.allclose(twice - brighter, brighter - same, atol=1e-5)
     assert (brighter - same).abs().min() > 1e-3
+
+
+def test_a_device_that_knows_no_double_precision_is_not_asked_for_it(doubles_elsewhere):
+    with FakeTensorMode(), doubles_elsewhere:
+        pixels = torch.rand(1, 3, 8, 8, device="mps")
+        mean, covariance = colour.colour_moments(pixels)
+        power = colour._power(covariance, 0.5)
+    for found in (mean, covariance, power):
+        assert (found.device, found.dtype) == (pixels.device, torch.float32)
+    assert not doubles_elsewhere.seen
