@@ -39,6 +39,33 @@ async def test_chosen_pictures_that_a_filter_hides_are_told_and_deleted_too(page
     await expect(page.locator(".count")).to_have_text("1 picture")
 
 
+async def test_what_another_tab_has_deleted_goes_and_keeps_nothing_from_being_deleted(
+    page, address
+):
+    await make_and_wait(page, "a fox --images 4")
+    await page.get_by_role("link", name="Gallery").click()
+    tiles = page.locator(".justified .tile")
+    await expect(tiles).to_have_count(4)
+
+    async def delete_elsewhere(place):
+        image = await tiles.nth(place).get_attribute("data-image")
+        await page.request.post(f"{address}/api/images/{image}/delete")
+
+    await delete_elsewhere(0)
+    await page.get_by_role("button", name="Select").click()
+    for place in range(3):
+        await tiles.nth(place).locator("a").click()
+    await page.locator(".basket").get_by_role("button", name="Delete").click()
+    await expect(tiles).to_have_count(1)
+    await page.get_by_role("button", name="Undo").click()
+    await expect(tiles).to_have_count(3)
+    await delete_elsewhere(1)
+    await tiles.nth(1).locator("a").click()
+    await page.locator("dialog.lightbox").get_by_role("button", name="Favourite").click()
+    await page.keyboard.press("Escape")
+    await expect(tiles).to_have_count(2)
+
+
 async def test_screen_readers_are_told_which_pictures_are_chosen(page):
     await make_and_wait(page, "a fox --images 3")
     await page.get_by_role("link", name="Gallery").click()

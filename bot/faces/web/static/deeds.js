@@ -52,6 +52,7 @@ export class Deeds {
       this.onimage(image.id, image);
     } catch (error) {
       complain(error);
+      if (error.status === 404) this.onimage(image.id, null); // another tab has deleted it
     }
   }
 
@@ -62,11 +63,13 @@ export class Deeds {
       try {
         await send(`/api/images/${image.id}/delete`);
         gone.push(image);
-        this.onimage(image.id, null);
       } catch (error) {
-        complain(error);
-        break;
+        if (error.status !== 404) {
+          complain(error);
+          break;
+        }
       }
+      this.onimage(image.id, null); // also what another tab has deleted
     }
     if (!gone.length) return;
     const text = gone.length > 1 ? t("deletedMany", { count: gone.length }) : t("deleted");
