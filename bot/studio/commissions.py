@@ -38,7 +38,7 @@ from bot.studio.pictures import shown_words
 from bot.studio.remarks import FIRST_FRAME
 from bot.studio.restyling import STYLE_MODEL
 from bot.studio.training import Training
-from bot.wording import Said
+from bot.wording import Said, joined
 from engine.api import (
     MAX_BLENDED,
     MAX_STOPS,
@@ -147,7 +147,7 @@ class Commissions:
                 parent_image_id=parent.id if parent else None,
                 parent_job_id=parent.job_id if parent else None,
                 is_relaxed=wish.is_relaxed,
-                remark=_remark_on(*found),
+                remark=joined(_remark_on(*found), terms.remark),
             )
             for wish, is_hidden in zip(wishes, hidden, strict=True)
         ]
@@ -331,7 +331,7 @@ class Commissions:
             ),
             parent_image_id=rows[0].id if rows else None,
             parent_job_id=rows[0].job_id if rows else None,
-            remark=_remark_on(*found),
+            remark=joined(_remark_on(*found), terms.remark),
         )
         return await self._acceptance.accept_one(caller, commission, destination, terms)
 
@@ -403,7 +403,7 @@ class Commissions:
             ),
             parent_image_id=rows[0].id if rows else None,
             parent_job_id=rows[0].job_id if rows else None,
-            remark=_remark_on(*found),
+            remark=joined(_remark_on(*found), terms.remark),
         )
         return await self._acceptance.accept_one(caller, commission, destination, terms)
 

@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bot.errors import LimitReached, NameTaken, NotAllowed, NotFound, UserError
-from bot.prompts import NO_PRESET, ParsedPrompt, load_presets, parse, preset_named
+from bot.prompts import (
+    NO_PRESET,
+    ParsedPrompt,
+    PromptError,
+    format_prompt,
+    load_presets,
+    parse,
+    preset_named,
+)
 from bot.storage.files import ImageFiles, content_key
 from bot.storage.guilds import Guilds
 from bot.storage.members import Members
@@ -16,6 +24,7 @@ from bot.studio import moderation, policy
 from bot.studio.asking import model_named, read_aspect
 from bot.studio.clock import Clock
 from bot.studio.contract import Caller, GuildRules, Limits, Preferences, StyleView
+from bot.studio.gallery import Gallery
 from bot.studio.pictures import Pictures
 from bot.studio.restyling import Look
 from bot.wording import Said
@@ -41,6 +50,7 @@ class Terms:
     preferences: Preferences
     rules: GuildRules
     limits: Limits
+    remark: Said | str = ""  # what is to be said of a prompt that is read with these preferences
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,6 +88,7 @@ class House:
         guilds: Guilds,
         styles: Styles,
         files: ImageFiles,
+        gallery: Gallery,
         catalogue: Catalogue,
         limits: Limits,
         now: Clock,
@@ -86,6 +97,7 @@ class House:
         self._guilds = guilds
         self._styles = styles
         self._files = files
+        self._gallery = gallery
         self._catalogue = catalogue
         self._limits = limits
         self._now = now
@@ -101,7 +113,7 @@ class House:
         Raises:
             UserError: one of them can't be used; says which and why.
         """
-        await self._check(preferences, caller)
+        await self._check(policy.changed(preferences, await self.preferences(caller)), caller)
         stored = policy.stored_preferences(preferences)
         await self._members.set_preferences(caller.owner_id, stored, self._now())
 
@@ -117,7 +129,9 @@ class House:
             UserError: one of them can't be used; says which and why.
         """
         guild_id = policy.require_admin(caller)
-        await self._check(preferences, replace(caller, owner_id=NOBODY))
+        known = await self.guild_preferences(caller)
+        everybody = replace(caller, owner_id=NOBODY, secluded_in=None)
+        await self._check(policy.changed(preferences, known), everybody)
         stored = policy.stored_preferences(preferences)
         await self._guilds.set_preferences(guild_id, stored, self._now())
 
@@ -129,10 +143,12 @@ class House:
         """What counts for the caller here and now: own defaults over the guild's, rules, caps."""
         guild, rules = await self._guild(caller)
         own, usual = await self.preferences(caller), policy.usual_preferences(caller)
-        preferences = policy.merged_preferences(own, guild, usual)
+        merged = policy.merged_preferences(own, guild, usual)
+        preferences, remark = await self._usable_here(caller, merged)
         rules = policy.with_draft_models(rules, self._catalogue)
         preferences = policy.with_open_model(preferences, rules, self._catalogue)
-        return Terms(preferences, rules, policy.effective_limits(caller, rules, self._limits))
+        limits = policy.effective_limits(caller, rules, self._limits)
+        return Terms(preferences, rules, limits, remark)
 
     async def set_rules(self, caller: Caller, rules: GuildRules) -> None:
         """Replace the guild's rules.
@@ -420,6 +436,73 @@ class House:
                 )
             )
 
+    async def _usable_here(
+        self, caller: Caller, preferences: Preferences
+    ) -> tuple[Preferences, Said | str]:
+        """What is set but for what is gone since, or not of this place; and what to say of that."""
+        left_out = []
+        if not self._is_model(preferences.model):
+            left_out.append(f"--model {preferences.model}")
+            preferences = replace(preferences, model=None)
+        if preferences.flags:
+            flags, unusable = await self._usable_flags(caller, preferences.flags)
+            left_out += unusable
+            preferences = replace(preferences, flags=flags)
+        if not left_out:
+            return preferences, ""
+        return preferences, Said(
+            "Of the defaults this can't be used here and was left out: {flags}.",
+            flags=" ".join(left_out),
+        )
+
+    async def _usable_flags(self, caller: Caller, flags: str) -> tuple[str, list[str]]:
+        """Those of some default flags that can be followed here, and the others."""
+        try:
+            usual = parse(flags, allow_empty=True)
+        except PromptError:  # of an older grammar
+            return "", [flags]
+        known = self._catalogue.lora_names()
+        looks = [one for one in usual.style_references if await self._is_look(caller, one.ref)]
+        loras = [one for one in usual.loras if one.name.strip().lower() in known]
+        model = usual.flags.model if self._is_model(usual.flags.model) else None
+        kept = replace(
+            usual,
+            flags=replace(usual.flags, model=model),
+            style_references=tuple(looks),
+            loras=tuple(loras),
+        )
+        left_out = [f"--sref {one.ref}" for one in usual.style_references if one not in looks]
+        left_out += [f"--lora {one.name}" for one in usual.loras if one not in loras]
+        left_out += [f"--model {usual.flags.model}"] if model != usual.flags.model else []
+        return (format_prompt(kept) if left_out else flags), left_out
+
+    def _is_model(self, name: str | None) -> bool:
+        return name is None or name.strip().lower() in self._catalogue.names()
+
+    async def _is_look(self, caller: Caller, name: str) -> bool:
+        try:
+            await self._require_look(caller, name)
+        except NotFound:
+            return False
+        return True
+
+    async def _require_look(self, caller: Caller, name: str) -> None:
+        """See that `--sref` may name this: a style, or an image that the caller may see.
+
+        Raises:
+            NotFound: there is neither.
+        """
+        wanted = as_style_name(name)
+        if wanted == RANDOM or _shipped(wanted):
+            return
+        try:
+            await self._saved(caller, wanted)
+        except NotFound as unknown:
+            try:
+                await self._gallery.seen(caller, name)
+            except NotFound:
+                raise unknown from None
+
     async def _check_flags(self, usual: ParsedPrompt, caller: Caller) -> None:
         """Refuse what would not act on each prompt, and looks that the caller can't name."""
         shown = usual.prompt or " ".join(usual.image_prompts)
@@ -436,7 +519,7 @@ class House:
         for reference in usual.style_references:
             if "://" in reference.ref:
                 raise NotAllowed("a link does not last; save the style, and use its name")
-            await self.look(caller, reference.ref)
+            await self._require_look(caller, reference.ref)
 
 
 def _shipped(name: str) -> StylePresetInfo | None:

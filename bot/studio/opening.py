@@ -95,6 +95,7 @@ async def open_studio(
             Guilds(database),
             Styles(database, janitor.let_go),
             files,
+            gallery,
             engine.catalogue,
             limits,
             now,

@@ -52,6 +52,13 @@ def _with_visibility(level: Preferences) -> Preferences:
     return replace(level, is_private=flags.is_private)
 
 
+def changed(wanted: Preferences, known: Preferences) -> Preferences:
+    """Of wanted preferences those that are not so yet."""
+    names = [field.name for field in fields(Preferences)]
+    differing = {name for name in names if getattr(wanted, name) != getattr(known, name)}
+    return Preferences(**{name: getattr(wanted, name) for name in differing})
+
+
 def usual_preferences(caller: Caller) -> Preferences:
     """What counts where nothing is set: what is made in direct messages is private."""
     is_direct = caller.guild_id is None and not is_operator(caller)

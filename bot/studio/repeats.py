@@ -313,6 +313,7 @@ class Repeats:
             is_private=commission.is_private if wish.is_private is None else wish.is_private,
             parent_image_id=parent_image_id,
             is_relaxed=wish.is_relaxed,
+            remark=terms.remark,
         )
 
     async def _shown_in_place(self, came: Sources, shown: Sequence[SeenImage]) -> Sources:

@@ -274,6 +274,63 @@ async def test_a_servers_usual_look_is_one_that_all_may_use(studio: Atelier) -> 
     assert (await made(studio)).state is JobState.FINISHED
 
 
+async def test_a_default_that_cannot_be_used_here_is_left_out_and_said_so(
+    studio: Atelier, engine: FakeEngine
+) -> None:
+    await studio.save_style(ADMIN, "ours", picture())
+    await studio.share_style(ADMIN, "ours", on=True)
+    for_all = Preferences(flags="--sref ours udnie --chaos 20")
+    await studio.set_guild_preferences(ADMIN, for_all)
+    assert (await made(studio)).reason == ""
+    await studio.rename_style(ADMIN, "ours", "mine")
+    job = await made(studio)
+    told = "Of the defaults this can't be used here and was left out: --sref ours."
+    assert (job.state, job.reason) == (JobState.FINISHED, told)
+    assert "已略去：--sref ours。" in translated(job.reason, "zh-CN")
+    assert [one.preset for one in engine.requests[-1].style_references] == ["udnie"]
+    assert engine.requests[-1].chaos == 20
+    await studio.set_guild_preferences(ADMIN, replace(for_all, image_count=2))
+    with pytest.raises(NotFound, match="ours"):
+        await studio.set_guild_preferences(ADMIN, replace(for_all, flags="--sref ours"))
+
+
+async def test_a_default_model_that_is_gone_gives_way_to_the_usual_one(
+    studio: Atelier, engine: FakeEngine
+) -> None:
+    stored = {"model": "gone", "flags": "--lora lost:0.5 --model old --steps 3"}
+    await studio._house._members.set_preferences(MEMBER.owner_id, stored, studio._now())
+    [job] = await studio.imagine(MEMBER, "a fox --images 1", WEB)
+    job = await ended(studio, job)
+    assert job.model == studio.catalogue.default.name
+    assert job.reason.endswith("--model gone --lora lost --model old.")
+    assert engine.requests[0].steps == 3
+    assert await studio.stylize(MEMBER, picture(), [StyleChoice(name="udnie")], WEB)
+
+
+async def test_default_flags_of_an_older_grammar_keep_nobody_from_drawing(
+    studio: Atelier,
+) -> None:
+    stored = {"flags": "--no-such-flag 5"}
+    await studio._house._members.set_preferences(MEMBER.owner_id, stored, studio._now())
+    assert (await made(studio)).reason.endswith("left out: --no-such-flag 5.")
+
+
+async def test_an_image_may_be_the_usual_look_as_long_as_it_may_be_seen(
+    studio: Atelier, engine: FakeEngine
+) -> None:
+    shown, secret = (await made(studio)).images[0], (await made(studio, "a --private")).images[0]
+    await studio.set_guild_preferences(ADMIN, Preferences(flags=f"--sref {shown.id}"))
+    with pytest.raises(NotFound, match=secret.id):
+        await studio.set_guild_preferences(ADMIN, Preferences(flags=f"--sref {secret.id}"))
+    await studio.set_preferences(MEMBER, Preferences(flags=f"--sref {secret.id}"))
+    assert (await made(studio)).is_private, "as all that is made of a secret"
+    assert (await made(studio, caller=OTHER)).reason == ""
+    assert len(engine.requests[-1].style_references) == 1
+    await studio.delete(MEMBER, shown.id)
+    assert shown.id in (await made(studio, caller=OTHER)).reason
+    assert engine.requests[-1].style_references == ()
+
+
 async def test_privacy_is_decided_by_flag_then_face_then_preference(studio: Atelier) -> None:
     await studio.set_preferences(MEMBER, Preferences(is_private=True))
     typed = [("a", None, True), ("a --public", None, False), ("a", False, False)]
