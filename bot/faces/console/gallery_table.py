@@ -71,7 +71,8 @@ def _table(images: Sequence[ImageView], last: GalleryPage) -> Table:
             f"{image.width}x{image.height}",
             str(image.seed),
             Text(image.model),
-            Text(image.prompt[:80]),  # not read as markup, which a prompt may look like
+            # On one line, and not read as markup, which a prompt may look like.
+            Text(" ".join(image.prompt.split())[:80]),
         )
     table.caption = f"{len(images)} of {last.total}{'+' if last.is_capped else ''}"
     return table

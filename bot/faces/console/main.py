@@ -52,6 +52,7 @@ of_members = typer.Typer(help="Hand out or delete what is kept of a member.", no
 commands.add_typer(of_members, name="privacy")
 err = Console(stderr=True)
 log = logging.getLogger(__name__)
+UNBROKEN = 10_000  # characters of a line
 SEVERAL = "What is there is replaced; several get -1, -2 ... added. Else a name that is free."
 ONE = "What is there is replaced. Else a name that is free."
 Member = Annotated[
@@ -309,7 +310,7 @@ def list_styles(context: typer.Context) -> None:
     """List the styles that --style may name."""
     with _complaints():
         studio = _application(context).open_studio_of(_quiet_settings(), with_engine=False)
-        asyncio.run(restyling.list_styles(studio, Console()))
+        asyncio.run(restyling.list_styles(studio, _listing()))
 
 
 @styles.command("save")
@@ -383,7 +384,7 @@ def list_generators(context: typer.Context) -> None:
     """List the generators that `dream --model` may name."""
     with _complaints():
         studio = _application(context).open_studio_of(_quiet_settings(), with_engine=False)
-        asyncio.run(teaching.list_generators(studio, Console()))
+        asyncio.run(teaching.list_generators(studio, _listing()))
 
 
 @generators.command("train")
@@ -437,7 +438,7 @@ def gallery(
     query = GalleryQuery(scope=GalleryScope.ALL, text=words, favourites_only=favourites)
     with _complaints():
         studio = _application(context).open_studio_of(_quiet_settings(), with_engine=False)
-        asyncio.run(gallery_table.show(studio, query, limit, save, Console()))
+        asyncio.run(gallery_table.show(studio, query, limit, save, _listing()))
 
 
 @of_members.command("export")
@@ -479,7 +480,7 @@ def migrate(context: typer.Context) -> None:
 def doctor(context: typer.Context) -> None:
     """Check configuration, permissions, device and models; say what is wrong and how to mend it."""
     with _complaints():
-        if not asyncio.run(diagnosis.diagnose(_application(context), Console())):
+        if not asyncio.run(diagnosis.diagnose(_application(context), _listing())):
             raise typer.Exit(1)
 
 
@@ -520,6 +521,11 @@ def _quiet_settings() -> Settings:
 
 def _read(path: Path | None) -> bytes | None:
     return None if path is None else drawing.read_file(path)
+
+
+def _listing() -> Console:
+    """Standard output; where no terminal shows it, programs read it and no line is broken."""
+    return Console(width=None if sys.stdout.isatty() else UNBROKEN)
 
 
 def _complain(line: str) -> None:
