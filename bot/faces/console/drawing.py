@@ -147,13 +147,17 @@ def read_file(path: Path) -> bytes:
     """The bytes of a file that was named.
 
     Raises:
-        UserError: it can't be read.
+        UserError: it can't be read, or is empty.
     """
     try:
-        return path.read_bytes()
+        data = path.read_bytes()
     except OSError as error:
         msg = f"{path} can't be read: {error.strerror}"
         raise UserError(msg) from None
+    if not data:
+        msg = f"{path} is empty"
+        raise UserError(msg)
+    return data
 
 
 async def require_yes(fact: str, cure: str, question: str, console: Console) -> None:

@@ -165,7 +165,6 @@ async def delete_style(
 
 def _picture(text: str) -> bytes:
     """The file's bytes; none where the text is a name rather than a file."""
-    path = Path(text)
-    if is_file(text) or path.suffix.lower() in PICTURES or "/" in text:
-        return read_file(path)
+    if is_file(text) or Path(text).suffix or "/" in text:  # styles and ids have neither
+        return read_file(Path(text))
     return b""

@@ -28,6 +28,19 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         restyling.read_style(str(tmp_path / "wave.jpg"))
 
 
+@pytest.mark.parametrize("name", ["wave.heic", "old/wave"])
+def test_what_is_no_name_of_an_image_is_that_of_a_file(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match="can't be read: No such file"):
+        restyling.read_content(name)
+
+
+def test_an_empty_file_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "photo.png"
+    file.touch()
+    with pytest.raises(UserError, match=r"photo\.png is empty"):
+        restyling.read_content(str(file))
+
+
 def test_a_content_may_be_an_image_of_the_gallery(tmp_path: Path) -> None:
     file = tmp_path / "photo"
     file.write_bytes(b"photo")
