@@ -166,7 +166,8 @@ async def require_yes(fact: str, cure: str, question: str, console: Console) -> 
     Raises:
         UserError: it is not meant, or nobody is there to be asked.
     """
-    if not (sys.stdin.isatty() and console.is_terminal):
+    is_there = sys.stdin is not None and sys.stdin.isatty()  # None: it was closed
+    if not (is_there and console.is_terminal):
         msg = f"{fact}; {cure}"
         raise UserError(msg)
     told = f"{fact[0].upper()}{fact[1:]}. {question} (y/N)"

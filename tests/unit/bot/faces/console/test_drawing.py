@@ -100,6 +100,12 @@ def test_a_place_that_can_not_be_written_is_refused_before_anything_is_drawn(tmp
         write([b"1"], place)
 
 
+async def test_where_standard_input_is_closed_nobody_is_asked(monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(UserError, match="--yes starts them all"):
+        await drawing.require_yes("so many", "--yes starts them all", "Start?", Console())
+
+
 class Endless:
     """A studio with a job that shows previews and never ends."""
 
