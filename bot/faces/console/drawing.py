@@ -27,6 +27,7 @@ from bot.studio.contract import (
 
 OPERATOR = Caller(owner_id=LOCAL_OWNER, name="operator", is_admin=True)
 NOWHERE = Destination(face="console")  # the command itself fetches the result
+STDOUT = Path("-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,10 @@ class Out:
 
 def out_of(asked: Path | None, usual: Path | str) -> Out:
     """The place that --out names, else the usual one."""
-    return Out(Path(usual), is_asked=False) if asked is None else Out(asked)
+    if asked is None:
+        return Out(Path(usual), is_asked=False)
+    # Where it leads to a file, nothing may be put in the place of the device or beside it.
+    return Out(STDOUT if asked == Path("/dev/stdout") else asked)
 
 
 def default_path(prompt: str) -> Path:
@@ -135,12 +139,11 @@ async def save_picture(
     opening: AbstractAsyncContextManager[Studio],
     fetch: Callable[[Studio], Awaitable[bytes]],
     out: Out,
-) -> Path:
+) -> list[Path]:
     """Write one picture that the studio has; return its path."""
     async with opening as studio:
         png = await fetch(studio)
-    (path,) = await asyncio.to_thread(write, [png], out)
-    return path
+    return await asyncio.to_thread(write, [png], out)
 
 
 def read_file(path: Path) -> bytes:
@@ -204,6 +207,8 @@ def _make_room(path: Path) -> None:
     Raises:
         UserError: it can't.
     """
+    if path == STDOUT:
+        return
     if path.is_dir():
         msg = f"{path} is a folder; name a file with --out"
         raise UserError(msg)
@@ -255,7 +260,8 @@ async def _stop(studio: Studio, job: JobView, console: Console) -> None:
 
 def _keep_unfinished(preview: bytes, out: Out, console: Console) -> None:
     # Not in a thread: whoever interrupts twice shall still find it.
-    (path,) = write([preview], out.beside(f"{out.path.stem}-unfinished.webp"))
+    name = "picture" if out.path == STDOUT else out.path.stem
+    (path,) = write([preview], out.beside(f"{name}-unfinished.webp"))
     console.print(f"Unfinished, as last seen: {path}", markup=False, highlight=False)
 
 
@@ -273,12 +279,15 @@ def write(pictures: Sequence[bytes], out: Out) -> list[Path]:
     """Write pictures; several get numbers. Where nobody asked for the place, nothing is replaced.
 
     A single picture then becomes NAME-2 beside a NAME, several go on from the highest number.
-    A file is named for what it is: what moves is no PNG, whatever was asked for.
+    A file is named for what it is: what moves is no PNG, whatever was asked for. What goes to
+    standard output has no path.
 
     Raises:
         UserError: they can't be written.
     """
     try:
+        if out.path == STDOUT:
+            return _piped(pictures)
         return _written(pictures, replace(out, path=_named_for(pictures, out.path)))
     except OSError as error:
         msg = f"{out.path} can't be written: {error.strerror}; the gallery has the pictures"
@@ -300,6 +309,17 @@ def _suffix_of(picture: bytes) -> str:
     if picture[8:12] == b"WEBP":
         return ".webp"
     return ".mp4" if picture[4:8] == b"ftyp" else ""
+
+
+def _piped(pictures: Sequence[bytes]) -> list[Path]:
+    if len(pictures) > 1:
+        raise UserError(
+            "several pictures don't go through one pipe; ask for one, or name a file with --out; "
+            "the gallery has the pictures"
+        )
+    sys.stdout.buffer.write(b"".join(pictures))
+    sys.stdout.buffer.flush()
+    return []
 
 
 def _is_device(path: Path) -> bool:

@@ -53,8 +53,8 @@ commands.add_typer(of_members, name="privacy")
 err = Console(stderr=True)
 log = logging.getLogger(__name__)
 UNBROKEN = 10_000  # characters of a line
-SEVERAL = "What is there is replaced; several get -1, -2 ... added. Else a name that is free."
-ONE = "What is there is replaced. Else a name that is free."
+ONE = "What is there is replaced; - is standard output. Else a name that is free."
+SEVERAL = f"Several get -1, -2 ... added. {ONE}"
 Member = Annotated[
     int, typer.Argument(min=0, max=2**63 - 1, help="The id of an account; 0: web and command line.")
 ]
@@ -360,7 +360,8 @@ def show_style(
     with _complaints():
         studio = _application(context).open_studio_of(_quiet_settings(), with_engine=False)
         place = drawing.out_of(out, drawing.default_path(name))
-        typer.echo(asyncio.run(restyling.show_style(studio, name, place)))
+        for path in asyncio.run(restyling.show_style(studio, name, place)):
+            typer.echo(path)
 
 
 @styles.command("rename")
@@ -415,7 +416,8 @@ def show_generator(
     with _complaints():
         studio = _application(context).open_studio_of(_quiet_settings(), with_engine=False)
         place = drawing.out_of(out, "generator.png")
-        typer.echo(asyncio.run(teaching.show(studio, name, place)))
+        for path in asyncio.run(teaching.show(studio, name, place)):
+            typer.echo(path)
 
 
 @generators.command("delete")
@@ -445,14 +447,17 @@ def gallery(
 def export_member(
     context: typer.Context,
     member: Member,
-    out: Annotated[Path | None, typer.Option(help="What is there is replaced.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="What is there is replaced; - is standard output.")
+    ] = None,
 ) -> None:
     """Write all that is kept of a member into a zip: pictures, uploads, prompts, settings."""
     with _complaints():
         studio = _application(context).open_studio_of(_quiet_settings(), with_engine=False)
-        path = out or Path(f"atelier-{member}.zip")
+        path = drawing.out_of(out, f"atelier-{member}.zip").path
         asyncio.run(privacy.export(studio, member, path))
-        typer.echo(path)
+        if path != drawing.STDOUT:
+            typer.echo(path)
 
 
 @of_members.command("delete")

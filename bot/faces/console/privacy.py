@@ -1,13 +1,14 @@
 """`atelier privacy`: what is kept of a member, for an operator who was asked for it."""
 
 import asyncio
+import sys
 from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 
 from rich.console import Console
 
 from bot.errors import UserError
-from bot.faces.console.drawing import require_yes
+from bot.faces.console.drawing import STDOUT, require_yes
 from bot.studio.archives import write_archive
 from bot.studio.contract import Caller, Studio
 
@@ -20,11 +21,17 @@ async def export(opening: Opening, member_id: int, path: Path) -> None:
     Raises:
         UserError: it can't be written there.
     """
+    await asyncio.to_thread(_leave_devices, path)
     begun = path.parent / f"{path.name}.part"
     async with opening as studio:
+        pieces = write_archive(studio.export(Caller(owner_id=member_id)))
+        if path == STDOUT:
+            async for piece in pieces:
+                await asyncio.to_thread(sys.stdout.buffer.write, piece)
+            return
         try:
             with await asyncio.to_thread(begun.open, "wb") as file:
-                async for piece in write_archive(studio.export(Caller(owner_id=member_id))):
+                async for piece in pieces:
                     await asyncio.to_thread(file.write, piece)
             await asyncio.to_thread(begun.replace, path)
         except OSError as error:
@@ -33,6 +40,17 @@ async def export(opening: Opening, member_id: int, path: Path) -> None:
         finally:
             with suppress(OSError):
                 begun.unlink(missing_ok=True)
+
+
+def _leave_devices(path: Path) -> None:
+    """See that nothing but a file would be replaced.
+
+    Raises:
+        UserError: it would.
+    """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        msg = f"{path} is no file; name one with --out, or - for standard output"
+        raise UserError(msg)
 
 
 async def erase(

@@ -138,7 +138,9 @@ async def train_style(
     return await submit(opening, ordered, out, console)
 
 
-async def show_style(opening: AbstractAsyncContextManager[Studio], name: str, out: Out) -> Path:
+async def show_style(
+    opening: AbstractAsyncContextManager[Studio], name: str, out: Out
+) -> list[Path]:
     """Write the picture of a style that may be named; return its path."""
     return await save_picture(opening, lambda studio: studio.style_png(OPERATOR, name), out)
 
@@ -164,7 +166,8 @@ async def delete_style(
 
 
 def _picture(text: str) -> bytes:
-    """The file's bytes; none where the text is a name rather than a file."""
-    if is_file(text) or Path(text).suffix or "/" in text:  # styles and ids have neither
-        return read_file(Path(text))
+    """The file's bytes, `-` being standard input; none where the text is a name, not a file."""
+    name = "/dev/stdin" if text == "-" else text
+    if is_file(name) or Path(name).suffix or "/" in name:  # styles and ids have neither
+        return read_file(Path(name))
     return b""

@@ -43,7 +43,7 @@ async def list_generators(opening: Opening, console: Console) -> None:
         console.print(table)
 
 
-async def show(opening: Opening, name: str, out: Out) -> Path:
+async def show(opening: Opening, name: str, out: Out) -> list[Path]:
     """Write a sheet of what a generator dreams."""
     return await save_picture(opening, lambda studio: studio.generator_png(OPERATOR, name), out)
 

@@ -1,5 +1,6 @@
 """The `atelier` command in processes of its own, on an engine that needs no weights."""
 
+import io
 import json
 import os
 import pty
@@ -95,6 +96,25 @@ def test_several_pictures_are_numbered_and_the_gallery_lists_them(atelier, tmp_p
     assert listed.returncode == 0, listed.stderr
     assert re.search(r"\b9\b.*two foxes", listed.stdout)
     assert len(list((tmp_path / "copies").glob("*.png"))) == 2
+
+
+def test_pictures_come_and_go_through_pipes_and_listings_have_a_line_for_each(
+    env, atelier, tmp_path
+):
+    def piped(*args, given=None):
+        command = [sys.executable, "-c", PROGRAM, *args]
+        done = subprocess.run(
+            command, env=env, cwd=tmp_path, input=given, capture_output=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    drawn = piped("imagine", "a fox, glossy and red, in deep snow --images 1", "--out", "-")
+    restyled = piped("stylize", "-", "--style", "udnie", "--out", "-", given=drawn)
+    with Image.open(io.BytesIO(restyled)) as image:
+        assert image.format == "PNG"
+    listed = atelier("gallery", "op:imagine", COLUMNS="80").stdout
+    assert re.search(r"\w{10}.*a fox, glossy and red, in deep snow --images 1", listed)
 
 
 # Stands in for the Python that trains: it takes a while to save when it is interrupted.

@@ -84,6 +84,15 @@ def test_several_pictures_go_to_one_device(tmp_path):
     assert write([b"\x89PNG 1", b"\x89PNG 2"], out_of(null, "picture.png")) == [null, null]
 
 
+@pytest.mark.parametrize("name", ["-", "/dev/stdout"])
+def test_a_picture_goes_through_a_pipe_with_no_name_beside_it(name, capfdbinary):
+    out = out_of(Path(name), "picture.png")
+    assert write([b"\x89PNG 1"], out) == []
+    assert capfdbinary.readouterr().out == b"\x89PNG 1"
+    with pytest.raises(UserError, match="several pictures"):
+        write([b"\x89PNG 1", b"\x89PNG 2"], out)
+
+
 def test_a_folder_is_no_place_for_a_picture(tmp_path):
     ask, place = drawing.Ask("a fox"), out_of(tmp_path, "picture.png")
     with pytest.raises(UserError, match="is a folder; name a file"):
