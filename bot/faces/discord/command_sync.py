@@ -22,8 +22,8 @@ async def sync_commands(
 ) -> bool:
     """Send the commands if they are not those sent last; True where they were sent.
 
-    With `guild_id` they go to that guild alone. Where they were sent to before they are withdrawn:
-    Discord would show each command twice.
+    With `guild_id` they go to that guild alone. Where they were sent to before they are withdrawn
+    then: Discord would show each command twice.
     """
     guild = discord.Object(guild_id) if guild_id else None
     if guild is not None:
@@ -32,17 +32,18 @@ async def sync_commands(
     digest = await commands_digest(tree, guild)
     file = state_dir / STATE_FILE
     known = await asyncio.to_thread(_read, file)
+    is_new = known.get(place) != digest
+    if is_new:
+        sent = await tree.sync(guild=guild)
+        known[place] = digest
+        await asyncio.to_thread(_write, file, known)
+        log.info("sent %s commands to Discord", len(sent))
     for earlier in [key for key in known if key.startswith(f"{tree.client.application_id}:")]:
         if earlier != place:
             await _withdraw(tree, earlier.rpartition(":")[2])
             del known[earlier]
             await asyncio.to_thread(_write, file, known)
-    if known.get(place) == digest:
-        return False
-    sent = await tree.sync(guild=guild)
-    await asyncio.to_thread(_write, file, known | {place: digest})
-    log.info("sent %s commands to Discord", len(sent))
-    return True
+    return is_new
 
 
 async def _withdraw(tree: app_commands.CommandTree[FaceClient], where: str) -> None:

@@ -52,7 +52,15 @@ async def test_a_broken_state_file_costs_one_more_sync(stage):
 async def test_commands_can_go_to_one_guild_alone(stage):
     stage.options = stage.replaced_options(test_guild_id=stage.guild.id)
     await stage.connect()
-    assert f"/guilds/{stage.guild.id}/commands" in syncs(stage)[-1].path
+    [_, sent, withdrawn] = syncs(stage)
+    assert f"/guilds/{stage.guild.id}/commands" in sent.path
+    assert (withdrawn.json, "guilds" in withdrawn.path) == ([], False)
+
+
+async def refuse(*_args: object, **_options: object) -> None:
+    """What is sent is not taken."""
+    answer = SimpleNamespace(status=403, reason="Forbidden")
+    raise discord.Forbidden(answer, {"code": 50001, "message": "Missing Access"})
 
 
 @pytest.mark.parametrize(
@@ -67,10 +75,6 @@ async def test_commands_that_are_refused_keep_nobody_from_connecting(
 ):
     state = stage.options.state_dir / "discord-commands.json"
     state.write_text("{}")
-
-    async def refuse(*_args: object, **_options: object) -> None:
-        answer = SimpleNamespace(status=403, reason="Forbidden")
-        raise discord.Forbidden(answer, {"code": 50001, "message": "Missing Access"})
 
     for where in ("guild", "global"):
         monkeypatch.setattr(f"discord.http.HTTPClient.bulk_upsert_{where}_commands", refuse)
@@ -213,3 +217,10 @@ async def test_commands_are_in_one_place_when_they_move_to_a_test_server_and_bac
         stage.options = stage.replaced_options(test_guild_id=guild_id)
         await stage.connect()
         assert list(places()) == [guild_id]
+
+
+async def test_commands_stay_where_they_are_where_a_test_server_refuses_them(stage, monkeypatch):
+    monkeypatch.setattr("discord.http.HTTPClient.bulk_upsert_guild_commands", refuse)
+    stage.options = stage.replaced_options(test_guild_id=stage.guild.id)
+    await stage.connect()
+    await stage.imagine()
