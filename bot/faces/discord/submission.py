@@ -88,6 +88,15 @@ class Answer:
                     await self.hide()
                     return
 
+    async def hide_like_looks_of(self, *prompts: str) -> None:
+        """Hide it where prompts, or the flags set for them, name the look of a private image."""
+        interaction = self.interaction
+        if not any(prompts) or interaction.guild_id is not None:
+            return
+        preferences = await interaction.client.studio.preferences(caller_of(interaction))
+        texts = (*prompts, preferences.flags or "")
+        await self.hide_like(*(look for text in texts for look in looks_in(text)))
+
     async def show(self, view: discord.ui.LayoutView, files: Sequence[discord.File] = ()) -> None:
         """Replace what the answer shows."""
         await self.interaction.followup.edit_message(
@@ -152,7 +161,7 @@ async def submit_one(
     answer = await acknowledge(interaction, is_secret=is_secret or is_on_secret or bool(said))
     if await resolved_privacy(interaction, said):
         await answer.hide()
-    await answer.hide_like(*looks_in(text))
+    await answer.hide_like_looks_of(text)
 
     async def submit_all(caller: Caller, destination: Destination) -> tuple[JobView, ...]:
         return (await submit(caller, destination),)

@@ -16,7 +16,6 @@ from bot.faces.discord.localisation import described, phrase
 from bot.faces.discord.submission import (
     Answer,
     acknowledge,
-    looks_in,
     resolved_privacy,
     stated_privacy,
 )
@@ -287,8 +286,8 @@ async def _run(
     is_hidden = await resolved_privacy(interaction, any(typed) if typed else private)
     if is_hidden:
         await answer.hide()
-    named = [one for one in made_of if isinstance(one, str)]
-    await answer.hide_like(*named, *(look for text in prompts for look in looks_in(text)))
+    await answer.hide_like(*(one for one in made_of if isinstance(one, str)))
+    await answer.hide_like_looks_of(*prompts)
     said = True if is_hidden else private
 
     async def submit_all(caller: Caller, destination: Destination) -> tuple[JobView, ...]:

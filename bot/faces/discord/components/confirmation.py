@@ -18,12 +18,7 @@ from bot.faces.discord.components.lasting import LastingButton
 from bot.faces.discord.face import Interaction
 from bot.faces.discord.localisation import Words
 from bot.faces.discord.places import check_place
-from bot.faces.discord.submission import (
-    Answer,
-    looks_in,
-    resolved_privacy,
-    stated_privacy,
-)
+from bot.faces.discord.submission import Answer, resolved_privacy, stated_privacy
 from bot.faces.discord.uploads import check_fits, fetch_picture, pictures_of
 from bot.prompts import PromptError, count_expansions, expand, parse
 from bot.studio.contract import Caller, Destination, JobView
@@ -64,7 +59,8 @@ async def imagine_in(answer: Answer, wish: Wish, *, question_id: int | None = No
     is_hidden = await resolved_privacy(interaction, wish.is_private if said is None else said)
     if is_hidden:
         await answer.hide()
-    await answer.hide_like(*filter(None, [wish.source_id]), *looks_in(wish.text))
+    await answer.hide_like(*filter(None, [wish.source_id]))
+    await answer.hide_like_looks_of(wish.text)
 
     async def submit(caller: Caller, destination: Destination) -> tuple[JobView, ...]:
         return await interaction.client.studio.imagine(

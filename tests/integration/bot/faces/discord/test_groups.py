@@ -170,6 +170,15 @@ async def test_a_remix_that_takes_the_look_of_a_private_picture_is_shown_to_its_
 
 
 @pytest.mark.usefixtures("in_group")
+async def test_a_default_look_that_is_a_private_picture_is_shown_to_its_owner_alone(stage, secret):
+    await stage.alice.user.slash("settings", flags=f"--sref {secret}")
+    drawn = await stage.alice.user.slash("imagine", prompt="a fox --images 1")
+    assert (await shown(stage, drawn)).ephemeral
+    dreamt = await stage.alice.user.slash("dream", count=1)
+    assert not (await shown(stage, dreamt)).ephemeral, "no prompt, no look"
+
+
+@pytest.mark.usefixtures("in_group")
 @pytest.mark.parametrize("defaults", [{"flags": "--private"}, {"private": True}])
 async def test_what_is_private_by_default_is_shown_to_its_owner_alone(stage, defaults):
     drawn = await shown(stage, await stage.alice.user.slash("imagine", prompt="a fox --images 1"))
