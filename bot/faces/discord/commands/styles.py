@@ -1,10 +1,12 @@
 """/style: the looks a member keeps by name, and the steps between two of them."""
 
+import logging
 from collections.abc import Sequence
 
 import discord
 from discord import app_commands
 
+from bot.errors import NotFound
 from bot.faces.discord.addresses import file_limit
 from bot.faces.discord.cards import TEXT_MAX, Shown, card, lines_within
 from bot.faces.discord.commands.choices import (
@@ -18,12 +20,14 @@ from bot.faces.discord.components.restyle import blend_in, saved_styles
 from bot.faces.discord.components.style import DrawInStyleButton
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words, described, phrase
-from bot.faces.discord.pictures import fitting_upload, small_sheet
+from bot.faces.discord.pictures import fitting_upload, lost_picture, small_sheet
 from bot.faces.discord.submission import acknowledge
 from bot.faces.discord.uploads import ID_MAX, fetch_upload, picture_of, require_one_of
 from bot.studio.contract import Caller, Destination, JobView, Restyling, StyleView
 from bot.studio.house import as_style_name
 from bot.wording import translated
+
+log = logging.getLogger(__name__)
 
 NAME_MAX = 40  # characters
 PICTURED = 16  # saved styles of a list with a picture
@@ -234,9 +238,17 @@ class StyleCommands(app_commands.Group):
 async def _sheet(
     interaction: Interaction, styles: Sequence[StyleView], filename: str, alt_text: str
 ) -> Shown:
-    studio, caller = interaction.client.studio, caller_of(interaction)
-    small = [await studio.style_thumbnail(caller, style.name) for style in styles]
+    small = [await _thumbnail(interaction, style.name) for style in styles]
     return Shown(await small_sheet(small), filename, alt_text)
+
+
+async def _thumbnail(interaction: Interaction, name: str) -> bytes:
+    """The small picture of a style; a grey square where its file is gone."""
+    try:
+        return await interaction.client.studio.style_thumbnail(caller_of(interaction), name)
+    except NotFound as error:
+        log.warning("style %s can't be shown: %s", name, error)
+        return lost_picture()
 
 
 def _line(words: Words, style: StyleView, owner_id: int) -> str:
