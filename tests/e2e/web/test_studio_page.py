@@ -315,6 +315,42 @@ async def test_what_is_pressed_again_before_it_is_answered_starts_once_and_is_to
     await make_and_wait(page, "an owl --images 1", 3)  # a second variation would be there before it
 
 
+async def test_keys_and_clicks_that_are_the_browsers_stay_the_browsers(page):
+    await make_and_wait(page, "a fox --images 2")
+    await page.locator(".tile a").nth(1).click()
+    strip = page.locator("dialog.lightbox .strip a")
+    async with page.context.expect_page() as other:
+        await strip.first.click(modifiers=["ControlOrMeta"])
+    await (await other.value).close()
+    is_free = await page.evaluate(
+        """() => document.activeElement.dispatchEvent(new KeyboardEvent("keydown", {
+            key: "ArrowLeft", altKey: true, bubbles: true, cancelable: true,
+        }))"""
+    )
+    assert is_free
+    await expect(strip.nth(1)).to_have_attribute("aria-current", "true")
+
+
+async def test_a_picture_that_comes_when_one_has_gone_elsewhere_does_not_open(page, address):
+    await make_and_wait(page, "a fox --images 1")
+    image = await page.locator(".tile").first.get_attribute("data-image")
+    held = asyncio.Event()
+
+    async def slowly(route):
+        await held.wait()
+        await route.continue_()
+
+    await page.route(f"**/api/images/{image}", slowly)
+    await page.goto(f"{address}/i/{image}")
+    await page.get_by_role("link", name="Gallery").click()
+    async with page.expect_response(f"**/api/images/{image}"):
+        held.set()
+    await expect(page.locator(".justified .tile")).to_have_count(1)
+    await page.keyboard.press("Tab")  # what a response leads to has happened by then
+    await expect(page.locator("dialog.lightbox")).to_be_hidden()
+    assert page.url.endswith("/gallery")
+
+
 async def test_a_link_to_a_picture_opens_it_and_back_closes_it(page):
     await make_and_wait(page, "a fox --images 1")
     await page.locator(".tile a").first.click()

@@ -1,6 +1,7 @@
 // One picture, large: how it was made, where it comes from, and all that can be done with it.
 import { button, fill, h, icon, isComposing, paint } from "./dom.js";
 import { askDetail } from "./mix.js";
+import { plain } from "./feed.js";
 import { leave, notice } from "./notices.js";
 import { split } from "./prompt_text.js";
 import { read } from "./server.js";
@@ -34,11 +35,13 @@ export class Lightbox {
     this.dialog.querySelector(".stage").focus();
   }
 
-  /** Open by id, as a link does. */
-  async openById(id) {
+  /** Open by id, as a link does, where that is still wanted once it is here. */
+  async openById(id, isWanted) {
     try {
-      this.open(await read(`/api/images/${id}`));
+      const image = await read(`/api/images/${id}`);
+      if (isWanted()) this.open(image);
     } catch (error) {
+      if (!isWanted()) return;
       notice(error.status === 404 ? t("gone") : t("unreachable"), { kind: "bad" });
       this.onclosed?.();
     }
@@ -88,6 +91,7 @@ export class Lightbox {
 
   pressed(event) {
     if (event.target.closest("input, textarea")) return;
+    if (event.altKey || event.ctrlKey || event.metaKey) return; // the browser's, to go back for one
     if (event.key === "ArrowLeft") this.step(-1);
     else if (event.key === "ArrowRight") this.step(1);
     else return;
@@ -217,6 +221,7 @@ export class Lightbox {
     return h("div", { class: "strip" }, images.map((one) => h("a", {
       href: `/i/${one.id}`, "aria-label": one.alt, "aria-current": one.id === current.id ? "true" : undefined,
       onclick: (event) => {
+        if (!plain(event)) return;
         event.preventDefault();
         if (one.id !== current.id) this.show(one);
       },

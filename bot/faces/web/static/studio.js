@@ -130,7 +130,7 @@ function followAddresses({ lightbox, gallery, status }) {
       return;
     }
     if (!now) enter("create");
-    if (lightbox.image?.id !== id) lightbox.openById(id);
+    if (lightbox.image?.id !== id) lightbox.openById(id, () => location.pathname.endsWith(`/${id}`));
   };
   const back = () => (now === "create" ? "/" : `/${now}`);
   lightbox.onshown = (image) => {
