@@ -135,6 +135,13 @@ async def test_the_wrong_word_is_marked_while_one_types_and_mended_by_one_click(
     await expect(page.locator("#problem")).to_be_hidden()
 
 
+async def test_a_wrong_word_is_mended_by_one_click_in_chinese_too(browser, address):
+    async for page in studio_page(browser, address, locale="zh-CN"):
+        await page.fill("#prompt", "狐狸 --choas 30")
+        await page.get_by_role("button", name="改为 --chaos").click()
+        await expect(page.locator("#prompt")).to_have_value("狐狸 --chaos 30")
+
+
 async def test_the_wrong_word_of_a_prompt_that_scrolls_is_marked_at_its_place(browser, address):
     opened = await browser.browser_type.launch(
         executable_path=chromium(), args=ARGUMENTS, ignore_default_args=["--hide-scrollbars"]

@@ -9,7 +9,7 @@ import { t } from "./words.js";
 const CHECK_MS = 220;
 const DRAFT_KEY = "atelier.text";
 const ATTACHED_KEY = "atelier.attached";
-const OTHER_WORD = /did you mean (.+?)[?.]?$/i;
+const OTHER_WORD = /(?:did you mean|是不是) (.+?)[?.？]?$/i; // as the server words it
 const FLAG_MARK = new RegExp(
   `${BEFORE_FLAG}((?:--|—|–)[a-z]+(?:[\\s=:]+(?!--|—|–)[^\\s,，]+)?)`,
   "gi",
