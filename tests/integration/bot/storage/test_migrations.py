@@ -11,7 +11,10 @@ from sqlalchemy import text
 from bot.errors import BadConfiguration
 from bot.storage import migration
 from bot.storage.database import open_database
+from bot.storage.images import ImageFilter, Images, Viewer
+from bot.storage.jobs import Jobs, Outcome
 from bot.storage.styles import Styles
+from tests.rows import NOON, image_row, new_job
 
 ROOT = Path(__file__).parents[4]
 # Looks at the database before it is told to go on, so that both find it out of date.
@@ -68,6 +71,42 @@ async def test_what_was_shared_with_one_server_stays_shared_and_a_name_means_the
             rows = await session.execute(text("SELECT owner_id, guild_id FROM styles"))
             assert {row.owner_id: row.guild_id for row in rows} == {1: None, 2: 9, 3: None, 4: 8}
         await migration.upgrade(database)
+
+
+async def test_comparisons_of_strengths_are_told_from_restyles_that_were_asked_for(
+    database_url: str,
+) -> None:
+    def restyle(style: str, *strengths: float) -> dict[str, object]:
+        styles = [{"image": {"file": style}, "preset": "", "weight": 1.0}]
+        fields = {"styles": styles, "image_strengths": list(strengths)}
+        return {"kind": "Stylize", "fields": fields}
+
+    began = new_job(operation="stylize", request=restyle("theirs"))
+    made = {
+        "compared": (began.row.id, restyle("theirs", 0.5, 1.0)),
+        "own style": (began.row.id, restyle("own", 0.5, 1.0)),
+        "one strength": (began.row.id, restyle("theirs")),
+        "of an upload": (None, restyle("theirs", 0.5, 1.0)),
+    }
+    later = {
+        name: new_job(operation="stylize", owner_id=2, parent_job_id=parent, request=request)
+        for name, (parent, request) in made.items()
+    }
+    async with open_database(database_url) as database:
+        jobs, images = Jobs(database), Images(database)
+        for job in (began, *later.values()):
+            await jobs.add([job])
+            await jobs.claim(job.row.id, now=NOON, lease_until=NOON)
+            image = image_row(job.row.id, owner_id=2, operation="stylize")
+            await jobs.finish(job.row.id, 1, Outcome(images=[image], device_s=1.0), now=NOON)
+        for _ in range(2):
+            await migration.downgrade(database, "0012")
+            await migration.upgrade(database)
+        told = {name: await jobs.by_id(job.row.id) for name, job in later.items()}
+        assert [name for name, row in told.items() if row.operation == "compare"] == ["compared"]
+        compared = ImageFilter(operations=("compare",))
+        page = await images.page(Viewer(2, None), compared, below=None, limit=9)
+        assert [one.row.job_id for one in page.images] == [told["compared"].id]
 
 
 async def test_a_database_that_is_up_to_date_is_left_alone(database_url: str) -> None:
