@@ -175,13 +175,21 @@ class Scheduler:
     async def run(self) -> None:
         """Work until cancelled while this process holds the lock; else wait for the lock."""
         pause_s = FIRST_PAUSE_S
+        is_second = False
         async with asyncio.TaskGroup() as attempts:
             while True:
                 try:
                     if await self._parts.lock.acquire():
                         await self._take_over()
                         pause_s = FIRST_PAUSE_S
+                        is_second = False
                         await self._work(attempts)
+                    if not is_second:
+                        logger.info(
+                            "another process runs the jobs of this database; "
+                            "this one takes over when that ends"
+                        )
+                    is_second = True
                     self._abandon()
                     pause_s = POLL_S
                 except StorageUnavailable as error:

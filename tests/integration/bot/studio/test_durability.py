@@ -18,6 +18,7 @@ from bot.studio import patience
 from bot.studio.codec import encode_request
 from bot.studio.contract import JobState, JobView
 from bot.studio.opening import open_studio
+from bot.studio.scheduler import POLL_S
 from bot.studio.studio import Atelier
 from bot.wording import translated
 from engine.api import (
@@ -245,7 +246,10 @@ def _gif() -> bytes:
     )
 
 
-async def test_two_bots_on_one_database_run_each_job_once(open_either: Open) -> None:
+async def test_two_bots_on_one_database_run_each_job_once(
+    open_either: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     first_engine, second_engine = FakeEngine(step_delay_s=0.002), FakeEngine()
     (address, images) = (open_either.keywords[key] for key in ("database_url", "images_dir"))
     open_on = partial(open_studio, database_url=address, images_dir=images)
@@ -257,6 +261,9 @@ async def test_two_bots_on_one_database_run_each_job_once(open_either: Open) -> 
             for job in jobs:
                 assert (await ended(second, job)).state is JobState.FINISHED
             assert (len(first_engine.requests), len(second_engine.requests)) == (3, 0)
+            await asyncio.sleep(2 * POLL_S)
+    told = [one for one in caplog.messages if "another process runs the jobs" in one]
+    assert len(told) == 1, "once, and not each time it looks"
 
 
 async def test_the_second_bot_takes_over_when_the_first_ends(open_either: Open) -> None:
