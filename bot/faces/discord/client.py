@@ -13,6 +13,7 @@ from bot.faces.discord.addresses import FACE
 from bot.faces.discord.answers import answer_error
 from bot.faces.discord.command_sync import sync_commands
 from bot.faces.discord.components.gallery_pages import show_image
+from bot.faces.discord.components.strength_menu import show_strengths
 from bot.faces.discord.delivery import DiscordDeliverer
 from bot.faces.discord.face import FaceClient, Interaction
 from bot.faces.discord.forms import answer_form
@@ -76,6 +77,10 @@ class AtelierClient(FaceClient):
     async def show_image(self, interaction: Interaction, image_id: str) -> None:
         """The viewer of one picture, for buttons that it has itself."""
         await show_image(interaction, image_id)
+
+    async def show_strengths(self, interaction: Interaction, job_id: str) -> bool:
+        """All strengths of a restyle, for the buttons of one of them."""
+        return await show_strengths(interaction, job_id)
 
     async def _send_commands(self) -> None:
         """Where Discord refuses them, say how to mend that and go on: buttons still work."""

@@ -48,6 +48,13 @@ class FaceClient(discord.AutoShardedClient):
         """
         raise NotImplementedError
 
+    async def show_strengths(self, interaction: "Interaction", job_id: str) -> bool:
+        """Turn the acknowledged message into all strengths of a restyle that are left.
+
+        False where it shall not show them, or none is left.
+        """
+        raise NotImplementedError
+
 
 Interaction: TypeAlias = discord.Interaction[FaceClient]
 

@@ -13,8 +13,9 @@ from bot.faces.discord.components.identifiers import IMAGE, JOB
 from bot.faces.discord.components.lasting import LastingButton, SubjectButton
 from bot.faces.discord.components.showing import (
     is_secret_here,
-    public_id,
+    lasting_id,
     shows_alone,
+    shows_strength,
     take_down,
 )
 from bot.faces.discord.face import Interaction, caller_of
@@ -59,7 +60,7 @@ class PickButton(
         job = await interaction.client.studio.job(caller_of(interaction), self.job_id)
         if not job.images:
             raise NotFound(words("pick.none"))
-        message_id = public_id(interaction)
+        message_id = lasting_id(interaction)
         rows = _in_rows(self._choices(job.images, message_id))
         if self.purpose == "delete" and len(job.images) > 1:
             rows.append([DeleteAllButton(self.job_id, words("buttons.delete_all"), message_id)])
@@ -95,7 +96,10 @@ class DeleteButton(LastingButton, template=rf"delete:{IMAGE}(?::(?P<message>\d{{
         return cls(match["image"], label, int(grid_message) if grid_message else None)
 
     async def pressed(self, interaction: Interaction) -> None:
-        """Delete, take the picture off the message where it is alone, and offer to undo it."""
+        """Delete, take the picture off the message where it is alone, and offer to undo it.
+
+        Of several strengths, the message shows the others then.
+        """
         words, caller = Words(interaction.locale.value), caller_of(interaction)
         studio = interaction.client.studio
         is_here = shows_alone(interaction.message, self.image_id)
@@ -106,6 +110,12 @@ class DeleteButton(LastingButton, template=rf"delete:{IMAGE}(?::(?P<message>\d{{
         image = await studio.image(caller, self.image_id)
         await studio.delete(caller, image.id)
         note = await self._note(interaction, words, image)
+        has_others = is_here and shows_strength(interaction.message, image.job_id)
+        if has_others and await interaction.client.show_strengths(interaction, image.job_id):
+            undo = RestoreButton(image.id, words("buttons.restore"), is_here=False)
+            view = card(words("delete.done", id=image.id), note, rows=[[undo]])
+            await interaction.followup.send(view=view, ephemeral=True)
+            return
         undo = RestoreButton(image.id, words("buttons.restore"), is_here=is_here)
         view = card(words("delete.done", id=image.id), note, rows=[[undo]])
         await interaction.edit_original_response(view=view, attachments=[])
@@ -136,7 +146,7 @@ class DeleteButton(LastingButton, template=rf"delete:{IMAGE}(?::(?P<message>\d{{
 class DeleteAllButton(LastingButton, template=rf"delete-all:{JOB}(?::(?P<message>\d{{1,20}}))?"):
     """Deletes all images of a job; the studio allows it to its owner and to admins.
 
-    The custom_id names the message that shows them, where others see it.
+    The custom_id names the message that shows them, where it can be emptied.
     """
 
     def __init__(self, job_id: str, label: str, message_id: int | None) -> None:

@@ -29,10 +29,23 @@ def shows_alone(message: discord.Message | None, image_id: str) -> bool:
     return message is not None and _has_button(message, f"info:{image_id}")
 
 
+def shows_strength(message: discord.Message | None, job_id: str) -> bool:
+    """The message has the menu by which another strength of a job's images is chosen."""
+    return message is not None and _has_button(message, f"strength:{job_id}")
+
+
 def public_id(interaction: Interaction) -> int | None:
     """The message that was pressed on, where others see it too."""
     message = interaction.message
     if message is None or interaction.guild_id is None or message.flags.ephemeral:
+        return None
+    return message.id
+
+
+def lasting_id(interaction: Interaction) -> int | None:
+    """The message that was pressed on, where the bot may change it at any time."""
+    message = interaction.message
+    if message is None or message.flags.ephemeral or interaction.context.private_channel:
         return None
     return message.id
 

@@ -19,7 +19,7 @@ from bot.faces.discord.cards import (
 from bot.faces.discord.components.identifiers import JOB
 from bot.faces.discord.components.lasting import LastingMenu
 from bot.faces.discord.components.reroll import RemixButton
-from bot.faces.discord.components.showing import is_secret_here
+from bot.faces.discord.components.showing import is_secret_here, is_secret_message
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.image_controls import image_controls
 from bot.faces.discord.localisation import Words
@@ -70,7 +70,8 @@ class StrengthMenu(LastingMenu, template=f"strength:{JOB}"):
         wanted = [image for image in job.images if value in {image.id, _ALL}]
         is_secret = any(is_secret_here(interaction, image) for image in wanted)
         view, shown = await _shown(interaction, job, wanted, value)
-        if job.owner_id == caller.owner_id and not is_secret:
+        is_theirs = job.owner_id == caller.owner_id or is_secret_message(interaction)
+        if is_theirs and not is_secret:
             await interaction.edit_original_response(view=view, attachments=[shown.file()])
         else:
             await interaction.followup.send(view=view, files=[shown.file()], ephemeral=True)
@@ -80,6 +81,19 @@ def strengths_controls(words: Words, job: JobView) -> list[Row]:
     """Under all strengths side by side."""
     remix = RemixButton(job.id, words("buttons.remix"))
     return [[StrengthMenu.of(words, job)], *whole_controls(words, job, remix)]
+
+
+async def show_strengths(interaction: Interaction, job_id: str) -> bool:
+    """Turn the acknowledged message into all strengths that are left; False where it can't be."""
+    try:
+        job = await interaction.client.studio.job(caller_of(interaction), job_id)
+        if any(is_secret_here(interaction, image) for image in job.images):
+            return False
+        view, shown = await _shown(interaction, job, job.images, _ALL)
+    except NotFound:  # none is left, or all together are too large
+        return False
+    await interaction.edit_original_response(view=view, attachments=[shown.file()])
+    return True
 
 
 async def _shown(

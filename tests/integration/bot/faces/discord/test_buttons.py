@@ -272,6 +272,17 @@ async def test_all_pictures_of_a_grid_go_at_once_and_come_back(stage):
     assert (await stage.studio.job(caller, images[0].job_id)).images == images
 
 
+@pytest.mark.parametrize("pressed", [["All of them"], ["1", "2"]])
+async def test_a_grid_in_a_direct_message_goes_with_its_pictures(stage, pressed):
+    user = stage.env.create_user("dora")
+    result = await user.slash("imagine", prompt="a fox", count=2)
+    which = await user.click(await stage.delivered(result), label="Delete")
+    for label in pressed:
+        await user.click(which.response, label=label)
+    assert "are deleted" in text(result.response)
+    assert (labels(result.response), gallery_items(result.response)) == ([], [])
+
+
 async def test_all_pictures_of_a_grid_are_made_private_and_taken_off_its_message(stage):
     grid = await stage.imagine(stage.alice, count=4)
     job = await newest_job(stage, stage.alice)
