@@ -29,6 +29,7 @@ from engine.api import EngineError
 
 log = logging.getLogger(__name__)
 
+_EXCHANGED = "exchanged"  # the message that took the place of an interaction's first answer
 TOKEN_IS_DEAD = frozenset({10015, 10062, 50027})  # unknown webhook, unknown interaction, bad token
 _HEADINGS: Mapping[type[Exception], str] = MappingProxyType(
     {
@@ -104,6 +105,7 @@ async def exchange_for_secret(
     # The first follow-up to a deferral would take its place and ignore `ephemeral`.
     await interaction.edit_original_response(view=accepted)
     message = await interaction.followup.send(view=view, ephemeral=True, wait=True)
+    interaction.extras[_EXCHANGED] = message.id
     await interaction.delete_original_response()
     return message
 
@@ -113,10 +115,13 @@ async def _say(interaction: Interaction, text: str, *, is_secret: bool) -> None:
     if not response.is_done():
         await response.send_message(text, ephemeral=True)
         return
-    if response.type is discord.InteractionResponseType.deferred_channel_message:
-        with suppress(discord.NotFound):  # it was exchanged for another message
-            # A layout, since it may show one already, and such a message takes no plain text.
-            view = card(text, colour=RED)
+    # A layout, since a message may show one already, and such a one takes no plain text.
+    view = card(text, colour=RED)
+    with suppress(discord.NotFound):  # somebody deleted it
+        if exchanged := interaction.extras.get(_EXCHANGED):
+            await interaction.followup.edit_message(exchanged, view=view, attachments=[])
+            return
+        if response.type is discord.InteractionResponseType.deferred_channel_message:
             if is_secret and has_company(interaction) and await _is_public(interaction):
                 await exchange_for_secret(interaction, view)
                 return

@@ -135,6 +135,16 @@ async def test_private_by_preference_exchanges_the_public_answer_for_a_private_o
     assert result.response is None
 
 
+async def test_a_mistake_takes_the_place_of_the_answer_that_was_made_private(stage):
+    await stage.alice.slash(stage.channel, "settings", private=True)
+    result = await stage.alice.slash(stage.channel, "imagine", prompt="a fox --caos 3")
+    assert result.response is None
+    [told] = result.followups
+    assert told.ephemeral
+    assert "chaos" in text(told)
+    assert "On it" not in text(told)
+
+
 async def test_what_turns_out_private_is_shown_to_its_owner_alone(stage):
     await stage.imagine(prompt="an owl", count=1, private=True)
     [owl] = (await stage.studio.history(Caller(owner_id=stage.alice.id)))[0]
@@ -426,6 +436,16 @@ async def test_in_a_secluded_channel_a_message_shows_the_strength_that_is_chosen
     [message] = stage.messages(channel.id)
     assert "Private or public" in labels(message)
     await stage.alice.click(message, label="Delete")
+    message = stage.messages(channel.id)[0]
+    assert "All private or public" in labels(message)
+    assert gallery_items(message)
+
+
+async def test_in_a_secluded_channel_a_deleted_picture_comes_back_where_it_was(stage):
+    channel = await age_restricted_channel(stage)
+    result = await stage.alice.slash(channel, "imagine", prompt="a fox", count=1)
+    shown = await stage.delivered(result)
+    await stage.alice.click(shown.message, label="Delete")
     await stage.alice.click(stage.messages(channel.id)[0], label="Undo")
     assert gallery_items(stage.messages(channel.id)[0])
 
