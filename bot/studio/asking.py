@@ -22,6 +22,7 @@ from bot.prompts import (
     with_look,
     without_flags,
 )
+from bot.prompts import LoraReference as Asked
 from bot.studio.contract import Preferences
 from bot.wording import Said
 from engine.api import (
@@ -64,6 +65,7 @@ class Wish:
     parsed: ParsedPrompt  # preferences and preset taken in
     seed: int
     usual_shape: Flags = NOTHING_SET  # what is set of it; a picture's own shape counts more
+    usual_loras: tuple[Asked, ...] = ()  # that are set; those that fit the model count
 
     @property
     def is_private(self) -> bool | None:
@@ -102,7 +104,7 @@ def read_wishes(
     draw = secrets.randbits(32)  # one draw, so that counting and expanding see the same text
     count = count_expansions(text, wildcards=wildcards, seed=draw)
     require_cap(count, cap)
-    shape = usual_shape(preferences)
+    shape, loras = usual_shape(preferences), usual_loras(preferences)
     prompts = parse_each(text, wildcards=wildcards, seed=draw, limit=count, allow_empty=has_picture)
     require_cap(sum(typed.flags.repeat or 1 for _, typed in prompts), cap)
     wishes = []
@@ -111,7 +113,7 @@ def read_wishes(
         alone = without_flags(prompt, "repeat")
         seeds = _seeds(parsed, typed.flags.repeat or 1)
         wishes += [
-            Wish(_with_seed(alone, typed.flags, seed), parsed, seed, shape) for seed in seeds
+            Wish(_with_seed(alone, typed.flags, seed), parsed, seed, shape, loras) for seed in seeds
         ]
     return wishes
 
@@ -119,7 +121,8 @@ def read_wishes(
 def with_preferences(parsed: ParsedPrompt, preferences: Preferences) -> ParsedPrompt:
     """Add what is set to what was typed; what was typed counts more.
 
-    Not the shape (see `usual_shape`), and not who may see the result, which is for `hides` to say.
+    Not the shape and the LoRAs (see `usual_shape` and `usual_loras`), and not who may see the
+    result, which is for `hides` to say.
     """
     flags = parsed.flags
     if preferences.flags:
@@ -129,7 +132,6 @@ def with_preferences(parsed: ParsedPrompt, preferences: Preferences) -> ParsedPr
             parsed,
             parts=(*parsed.parts, *(part for part in usual.parts if part.weight < 0)),
             style_references=parsed.style_references or usual.style_references,
-            loras=parsed.loras or usual.loras,
         )
     usual_flags = Flags(model=preferences.model, images=preferences.image_count)
     parsed = replace(parsed, flags=merged_flags(flags, usual_flags))
@@ -141,6 +143,11 @@ def usual_shape(preferences: Preferences) -> Flags:
     typed = parse(preferences.flags or "", allow_empty=True).flags
     aspect = read_aspect(preferences.aspect) if preferences.aspect else None
     return merged_flags(Flags(aspect=typed.aspect, size=typed.size), Flags(aspect=aspect))
+
+
+def usual_loras(preferences: Preferences) -> tuple[Asked, ...]:
+    """The LoRAs of the default flags."""
+    return parse(preferences.flags or "", allow_empty=True).loras
 
 
 def merged_flags(typed: Flags, usual: Flags) -> Flags:
@@ -225,7 +232,7 @@ def request_of(wish: Wish, sources: Sources, catalogue: Catalogue) -> Request:
         chaos=_or(flags.chaos, 0),
         weird=_or(flags.weird, 0),
         stylize=_or(flags.stylize, 100),
-        loras=_loras(wish.parsed, info, catalogue),
+        loras=_loras(wish, info, catalogue),
         style_references=sources.styles,
         style_weight=_or(flags.style_weight, 100),
     )
@@ -317,7 +324,7 @@ def _size(wish: Wish, info: ModelInfo, source_size: tuple[int, int] | None) -> t
     return (
         _shape(wish.parsed.flags, info)
         or pictured
-        or _shape(wish.usual_shape, info)
+        or _usual_shape(wish.usual_shape, info)
         or (info.width, info.height)
     )
 
@@ -326,6 +333,14 @@ def _shape(flags: Flags, info: ModelInfo) -> tuple[int, int] | None:
     if flags.size is not None:
         return checked_size(flags.size, info)
     return info.size_for(*flags.aspect) if flags.aspect is not None else None
+
+
+def _usual_shape(usual: Flags, info: ModelInfo) -> tuple[int, int] | None:
+    """What is set of the shape; of a size that this model can't draw, its aspect."""
+    try:
+        return _shape(usual, info)
+    except LimitReached:
+        return _shape(Flags(aspect=usual.size), info)
 
 
 def checked_size(size: tuple[int, int], info: ModelInfo) -> tuple[int, int]:
@@ -391,12 +406,12 @@ def sampler_named(name: str) -> Sampler | None:
     return next((one for one in Sampler if _JOINTS.sub("", one.value) == wanted), None)
 
 
-def _loras(
-    parsed: ParsedPrompt, info: ModelInfo, catalogue: Catalogue
-) -> tuple[LoraReference, ...]:
+def _loras(wish: Wish, info: ModelInfo, catalogue: Catalogue) -> tuple[LoraReference, ...]:
+    """The LoRAs that are typed, else of those that are set what fits the model."""
     fitting = catalogue.lora_names(info.family)
+    usual = [one for one in wish.usual_loras if one.name.strip().lower() in fitting]
     found = []
-    for wanted in parsed.loras:
+    for wanted in wish.parsed.loras or usual:
         try:
             lora = catalogue.lora(wanted.name)
         except UnknownModel as error:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.errors import LimitReached, NotFound
+from bot.errors import LimitReached, NotFound, UserError
 from bot.prompts import Flags, PromptError, parse
 from bot.studio.asking import (
     Sources,
@@ -16,7 +16,7 @@ from bot.studio.asking import (
 )
 from bot.studio.contract import Preferences
 from engine.api import Ability, Catalogue, Diffusion, ImageToImage, Sampler
-from engine.models.catalogue import Family, ModelInfo, Source
+from engine.models.catalogue import Family, LoraInfo, ModelInfo, Source
 
 PLAIN = ModelInfo(
     name="plain", family=Family.SD1, where="/x", source=Source.FOLDER, title="Plain",
@@ -147,6 +147,27 @@ def test_repetitions_count_for_their_own_variant_alone() -> None:
     assert [wish.text for wish in wishes] == [*["a"] * 6, "b", "c"]
     with pytest.raises(LimitReached, match="makes 8 jobs, and 7"):
         read_wishes("{a --repeat 6, b, c}", Preferences(), cap=7)
+
+
+def test_default_flags_that_do_not_fit_the_model_at_hand_refuse_no_prompt() -> None:
+    other = replace(PLAIN, name="other", family=Family.SDXL, max_pixels=2**22, max_side=2048)
+    ink = LoraInfo(name="ink", where="/x", families=frozenset({Family.SDXL}))
+    catalogue = Catalogue([PLAIN, other], [ink])
+
+    def drawn(text: str) -> Diffusion:
+        usual = Preferences(flags="--lora Ink:0.5 --size 1536x768", model="other")
+        made = request_of(read_wishes(text, usual, cap=1)[0], NO_PICTURES, catalogue)
+        assert isinstance(made, Diffusion)
+        return made
+
+    fitting, unfitting = drawn("a fox"), drawn("a fox --model plain")
+    assert [(lora.name, lora.weight) for lora in fitting.loras] == [("ink", 0.5)]
+    assert (fitting.width, fitting.height) == (1536, 768)
+    assert unfitting.loras == ()
+    assert (unfitting.width, unfitting.height) == PLAIN.size_for(2, 1)
+    for typed in ("--lora ink", "--size 1536x768"):
+        with pytest.raises(UserError, match="Plain"):
+            drawn(f"a fox --model plain {typed}")
 
 
 def test_each_expansion_draws_the_same_dynamic_parts() -> None:
