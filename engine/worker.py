@@ -26,7 +26,7 @@ from engine.calls import Call, NetworkRef, Pause, Pipeline, Report
 from engine.errors import Defect, EngineError, OutOfMemory
 from engine.events import Event, Failed, Finished, Picture, Progress, Started, Timings
 from engine.messages import NO_REQUEST, Cancel, Order, Ready, Start
-from engine.models.catalogue import Family, ModelInfo, open_catalogue
+from engine.models.catalogue import Family, ModelInfo
 from engine.models.memory import memory_of
 from engine.models.shelf import Shelf
 from engine.passes import Executor, Memory
@@ -368,7 +368,7 @@ def begin(link: Link, send: Send) -> tuple[Worker, Ready]:
     def on_loading(model: str, fraction: float) -> None:
         worker.on_loading(model, fraction)
 
-    catalogue = open_catalogue(config)
+    catalogue = link.catalogue
     shelf = Shelf(config, catalogue, device=link.device, on_loading=on_loading)
     memory = memory_of(shelf.device)
     most_rows = 1 if config.exact else config.max_rows or MOST_ROWS

@@ -21,6 +21,7 @@ from typing import NoReturn, Protocol, TypeAlias
 from engine.config import EngineConfig
 from engine.errors import EngineError
 from engine.messages import NO_REQUEST, Heartbeat, Logged, Order, Ready, Report
+from engine.models.catalogue import Catalogue
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ class Link:
 
     device: str
     config: EngineConfig
+    catalogue: Catalogue  # what the host offers, whatever has become of its files since
     orders: Connection
     reports: Connection
     host_pid: int

@@ -5,11 +5,14 @@ import torch
 
 from engine.batching import RowCaps
 from engine.calls import Conditioning, Decode, Denoise, EncodeText, Facts, NetworkRef, Pause
+from engine.config import EngineConfig
 from engine.errors import Defect, ModelUnavailable, NotANumber, OutOfMemory, Unsupported
 from engine.events import Failed, Finished, Progress, Started
 from engine.messages import Cancel, Start
-from engine.requests import Span
-from engine.worker import Profiles
+from engine.models.catalogue import open_catalogue
+from engine.requests import Dream, Span
+from engine.worker import Profiles, begin
+from engine.worker_process import Link
 from tests.ideal_networks import (
     NETWORK,
     Caps,
@@ -601,3 +604,19 @@ def test_memory_is_looked_at_in_the_first_passes_of_a_size_only(reports, network
     worker.obey(1, Start(a_request(steps=30, image_count=1)))
     finish(worker)
     assert gauge.asked == 4  # text and decoding once, denoising twice
+
+
+def test_a_worker_has_the_models_of_its_host_whatever_has_become_of_their_file(tmp_path):
+    page = tmp_path / "models.toml"
+    page.write_text('[models.dream]\nfamily = "gan"\nwhere = "dream.safetensors"\n')
+    config = EngineConfig(devices=("cpu",), catalogue_files=(page,), profile_s=1.0)
+    catalogue = open_catalogue(config)
+    page.write_text("[models.dream")
+    endings = []
+    link = Link("cpu", config, catalogue, None, None, 0)
+    worker, ready = begin(link, lambda _, event: endings.append(event))
+    worker.obey(1, Start(Dream(model="dream", seed=1)))
+    while not any(isinstance(event, Failed) for event in endings):
+        worker.tick()
+    assert ready.device == "cpu"
+    assert "there is no" in str(endings[-1].error), "it looks for the file of that very model"
