@@ -20,6 +20,7 @@ from engine.config import EngineConfig
 from engine.errors import WorkerDied
 from engine.events import Event, Failed, Finished, OnEvent, Progress, Started
 from engine.messages import Cancel, Heartbeat, Logged, Order, Ready, Report, Start
+from engine.models.catalogue import Catalogue
 from engine.requests import Request
 from engine.worker_process import Link
 
@@ -39,6 +40,7 @@ class Child:
         self,
         device: str,
         config: EngineConfig,
+        catalogue: Catalogue,
         main: ProcessMain,
         on_ready: Callable[[Ready], None],
     ) -> None:
@@ -55,7 +57,7 @@ class Child:
         context = multiprocessing.get_context("spawn")  # CUDA does not survive fork
         order_source, order_sink = context.Pipe(duplex=False)
         report_source, report_sink = context.Pipe(duplex=False)
-        link = Link(device, config, order_source, report_sink, os.getpid())
+        link = Link(device, config, catalogue, order_source, report_sink, os.getpid())
         self._process = context.Process(
             target=main, args=(link,), name=f"atelier worker {device}", daemon=True
         )

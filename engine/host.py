@@ -94,7 +94,7 @@ class WorkerHost:
     def add_devices(self, names: Iterable[str]) -> None:
         """Start a worker for each of these devices."""
         for name in names:
-            device = _Device(name, self._config, self._main, self.add_devices)
+            device = _Device(name, self._config, self._catalogue, self._main, self.add_devices)
             self._devices.append(device)
             self._keepers.append(asyncio.create_task(device.keep(), name=f"worker of {name}"))
 
@@ -157,11 +157,13 @@ class _Device:
         self,
         name: str,
         config: EngineConfig,
+        catalogue: Catalogue,
         main: ProcessMain,
         on_further_devices: Callable[[Iterable[str]], None],
     ) -> None:
         self._name = name
         self._config = config
+        self._catalogue = catalogue
         self._main = main
         self._on_further_devices = on_further_devices
         self._child: Child | None = None
@@ -224,7 +226,7 @@ class _Device:
         loop = asyncio.get_running_loop()
         begun = loop.time()
         try:
-            child = Child(self._name, config, self._main, self._on_ready)
+            child = Child(self._name, config, self._catalogue, self._main, self._on_ready)
         except OSError as error:  # no memory or no process left, perhaps for now only
             log.error("the worker of %s can't be started: %s", self._name, error)
             return 0.0

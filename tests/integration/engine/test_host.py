@@ -21,6 +21,7 @@ from engine import child, host
 from engine.config import EngineConfig
 from engine.errors import EngineError, WorkerDied
 from engine.events import Finished, Progress
+from engine.models.catalogue import open_catalogue
 from engine.requests import StyleReference, Stylize, TextToImage, plain
 from engine.testing import CRASH, open_fake_engine
 
@@ -96,7 +97,7 @@ async def test_a_worker_that_may_have_died_of_profiling_is_replaced_by_one_that_
     class Dying:
         is_gone, ending = True, "died"
 
-        def __init__(self, device, config, main, on_ready):
+        def __init__(self, device, config, catalogue, main, on_ready):
             configs.append(config)
 
         async def gone(self):
@@ -236,7 +237,8 @@ async def test_the_pauses_before_a_replacement_grow_while_workers_die_early(monk
 
     monkeypatch.setattr(host._Device, "_live", live)
     monkeypatch.setattr(host.asyncio, "sleep", pause)
-    device = host._Device("fake", ONE, lambda link: None, lambda names: None)
+    catalogue = open_catalogue(ONE)
+    device = host._Device("fake", ONE, catalogue, lambda link: None, lambda names: None)
     keeper = asyncio.create_task(device.keep())
     while len(pauses) < 5:
         await asyncio.wait([keeper], timeout=0.01)
