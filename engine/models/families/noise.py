@@ -69,7 +69,14 @@ def noise_from(name: str, config: Mapping[str, Any]) -> Noise:
     Raises:
         ModelUnavailable: it names a kind of noise or prediction not known here.
     """
-    config = {**_class_defaults(str(config.get("_class_name", ""))), **config}
+    scheduler = str(config.get("_class_name", ""))
+    defaults = _class_defaults(scheduler)
+    if defaults and "beta_schedule" not in {**defaults, **config}:
+        raise ModelUnavailable(
+            name,
+            f"it was trained with another kind of noise ({scheduler}), which is not known here",
+        )
+    config = {**defaults, **config}
     prediction = _PREDICTIONS.get(str(config.get("prediction_type", "epsilon")))
     if prediction is None:
         raise ModelUnavailable(

@@ -50,6 +50,14 @@ def test_a_single_file_is_taken_to_be_trained_as_stable_diffusion_was():
 
 
 @pytest.mark.parametrize(
+    "kind", [diffusers.EDMDPMSolverMultistepScheduler, diffusers.FlowMatchEulerDiscreteScheduler]
+)
+def test_noise_without_training_timesteps_is_refused_instead_of_drawn_as_another(kind):
+    with pytest.raises(ModelUnavailable, match=f"another kind of noise .{kind.__name__}"):
+        noise_from("x", {"_class_name": kind.__name__, **kind().config})
+
+
+@pytest.mark.parametrize(
     ("field", "value"),
     [("prediction_type", "magic"), ("beta_schedule", "squared"), ("timestep_spacing", "odd")],
 )
