@@ -1,7 +1,7 @@
 # syntax=docker/dockerfile:1
 # The bot, its web studio and a local engine worker. PyPI's torch carries CUDA: run with --gpus all.
-# For a smaller image without it, name PyTorch's own index of CPU builds:
-# --build-arg TORCH="torch --index-url ADDRESS".
+# For a smaller image without it, name PyTorch's own index of CPU builds beside PyPI, which has what
+# torch needs in the versions of constraints.txt: --build-arg TORCH="torch --extra-index-url ADDRESS".
 FROM python:3.12-slim-bookworm AS build
 ARG TORCH=torch
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1

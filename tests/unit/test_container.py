@@ -73,6 +73,12 @@ def test_everything_installed_is_held_to_the_constraints() -> None:
     assert "dev" not in " ".join(of("RUN"))
 
 
+def test_another_index_is_asked_for_torch_beside_pypi_which_has_the_rest() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    assert 'TORCH="torch --extra-index-url ADDRESS"' in text
+    assert " --index-url" not in text
+
+
 def test_the_requirements_are_read_from_the_project() -> None:
     [command] = re.findall(r'python -c "(import tomllib.*?)" >', " ".join(of("RUN")))
     done = subprocess.run(
