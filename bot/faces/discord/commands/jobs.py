@@ -1,12 +1,10 @@
 """/history, /queue and /cancel: the member's own jobs, and what admins may stop."""
 
-from collections.abc import Sequence
-
 from discord import app_commands
 
 from bot.faces.discord.cards import TEXT_MAX, card, harmless, lines_within, progress_line
 from bot.faces.discord.commands.choices import complete_own_job
-from bot.faces.discord.components.cancel import CancelButton
+from bot.faces.discord.components.cancel import CancelButton, cancelled_line
 from bot.faces.discord.components.history_pages import show_history
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words, described, phrase
@@ -66,14 +64,13 @@ async def cancel(interaction: Interaction, job: str | None = None) -> None:
     words, caller = Words(interaction.locale.value), caller_of(interaction)
     studio = interaction.client.studio
     if job is not None:
-        ended = await studio.cancel(caller, typed_id(job).lower())
-        text = words("cancel.done", state=words(f"states.{ended.state.value}"))
+        text = cancelled_line(words, await studio.cancel(caller, typed_id(job).lower()))
     else:
         state = await studio.queue(caller)
-        own: Sequence[JobView] = (*state.waiting, *state.running)
-        for one in own:
-            await studio.cancel(caller, one.id)
+        own = [await studio.cancel(caller, one.id) for one in (*state.waiting, *state.running)]
         text = words("cancel.many", count=len(own)) if own else words("cancel.none")
+        early = (cancelled_line(words, one) for one in own if not one.state.is_final)
+        text = "\n".join(dict.fromkeys([text, *early]))
     await interaction.edit_original_response(content=text)
 
 

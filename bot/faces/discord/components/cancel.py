@@ -7,7 +7,7 @@ from bot.faces.discord.components.lasting import SubjectButton
 from bot.faces.discord.components.showing import is_secret_message
 from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import Words
-from bot.studio.contract import JobState
+from bot.studio.contract import JobState, JobView
 
 
 class CancelButton(SubjectButton, verb="cancel", subject=JOB, look=discord.ButtonStyle.danger):
@@ -17,8 +17,14 @@ class CancelButton(SubjectButton, verb="cancel", subject=JOB, look=discord.Butto
         """Cancel; the message itself changes when the ending is delivered."""
         await interaction.response.defer()
         job = await interaction.client.studio.cancel(caller_of(interaction), self.subject)
-        has_ended = job.state in {JobState.FINISHED, JobState.FAILED}  # nothing there will change
-        if has_ended or is_secret_message(interaction):
-            words = Words(interaction.locale.value)
-            text = words("cancel.done", state=words(f"states.{job.state.value}"))
+        is_shown_there = job.state is JobState.CANCELLED and not is_secret_message(interaction)
+        if not is_shown_there:
+            text = cancelled_line(Words(interaction.locale.value), job)
             await interaction.followup.send(text, ephemeral=True)
+
+
+def cancelled_line(words: Words, job: JobView) -> str:
+    """What became of a job that somebody wanted to end."""
+    if not job.state.is_final:  # a training, which goes on until it has made its result
+        return words("cancel.early")
+    return words("cancel.done", state=words(f"states.{job.state.value}"))

@@ -54,6 +54,25 @@ async def test_sheets_and_figures_are_shown_while_it_learns(stage: Stage) -> Non
     assert "So far" not in text(asked.response)
 
 
+@pytest.mark.parametrize("by_command", [True, False])
+async def test_who_cancels_a_training_is_told_that_it_ends_with_what_it_has_learned(
+    stage: Stage, monkeypatch, *, by_command: bool
+) -> None:
+    monkeypatch.setattr("bot.studio.training.LEAST_STEPS", 1)
+    await draw(stage, stage.admin)
+    stage.engine.stuck = True
+    asked = await stage.admin.slash(stage.channel, "train gan", name="Red Foxes")
+    await stage.answered(asked, "40% of them met")
+    if by_command:
+        told = (await stage.admin.slash(stage.channel, "cancel")).response
+    else:
+        [told] = (await stage.admin.click(asked.response, label="Cancel")).followups
+    assert told.ephemeral
+    assert "ends now with what it has learned" in text(told)
+    stage.engine.stuck = False
+    await stage.until(lambda: has_buttons(asked.response))
+
+
 async def shown_late(stage: Stage):
     """The first sheet after fifteen minutes of a training that goes on."""
     await draw(stage, stage.admin)
