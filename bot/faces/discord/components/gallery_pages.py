@@ -155,7 +155,8 @@ def page_layout(
     if shown:
         parts.append(gallery_of(shown))
     else:
-        parts.append(discord.ui.TextDisplay(words("gallery.empty")))
+        nothing = "gallery.unmatched" if view.text else "gallery.empty"
+        parts.append(discord.ui.TextDisplay(words(nothing)))
     if lost:
         ids = ", ".join(f"`{image_id}`" for image_id in lost)
         parts.append(discord.ui.TextDisplay(f"-# {words('gallery.lost', ids=ids)}"))

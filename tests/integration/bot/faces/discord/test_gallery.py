@@ -77,6 +77,8 @@ async def test_more_pictures_than_are_counted_are_said_to_be_more(twenty, monkey
 async def test_the_gallery_can_be_searched(twenty):
     result = await twenty.alice.slash(twenty.channel, "gallery", search="20")
     assert "4 pictures" in text(result.response)
+    nothing = await twenty.alice.slash(twenty.channel, "gallery", search="zebra")
+    assert "fewer words" in text(nothing.response)
     by_seed = await twenty.alice.slash(twenty.channel, "gallery", search="seed:23")
     assert "1 picture " in text(by_seed.response)
 
