@@ -246,19 +246,19 @@ async def _save(interaction: Interaction, known: GuildRules, wanted: GuildRules)
 
 
 def _lasting(interaction: Interaction, rules: GuildRules) -> GuildRules:
-    """The rules without roles that were deleted, and models that are not offered any more.
+    """The rules without roles and channels that were deleted, and models not offered any more.
 
-    Models all of which are gone stay: without any, all would be allowed.
+    Models or channels all of which are gone stay: without any, all would be allowed.
     """
     offered = interaction.client.studio.catalogue.names()
     models = tuple(model for model in rules.allowed_models if model in offered)
+    rules = replace(rules, allowed_models=models or rules.allowed_models)
     guild = known_guild(interaction)
-    role_limits = {
-        role_id: limits
-        for role_id, limits in rules.role_limits.items()
-        if guild is None or guild.get_role(role_id) is not None
-    }
-    return replace(rules, allowed_models=models or rules.allowed_models, role_limits=role_limits)
+    if guild is None:
+        return rules
+    roles = {role: limits for role, limits in rules.role_limits.items() if guild.get_role(role)}
+    channels = tuple(one for one in rules.allowed_channels if guild.get_channel(one))
+    return replace(rules, role_limits=roles, allowed_channels=channels or rules.allowed_channels)
 
 
 def _model_named(interaction: Interaction, model: str | None, rules: GuildRules) -> str:

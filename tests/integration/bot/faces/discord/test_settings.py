@@ -83,8 +83,10 @@ async def test_admins_limit_jobs_and_channels_and_models(stage):
 
 async def test_roles_have_limits_of_their_own(stage):
     role = stage.guild.create_role("Patrons")
-    shown = await stage.admin.slash(stage.channel, "admin limits", role=role, running=5)
-    assert f"<@&{role.id}>" in text(shown.response)
+    shown = await stage.admin.slash(
+        stage.channel, "admin limits", role=role, running=5, guild_running=7
+    )
+    assert f"<@&{role.id}>: running 5, waiting default, server running 7" in text(shown.response)
     rules = await stage.studio.rules(Caller(owner_id=1, guild_id=stage.guild.id))
     assert rules.role_limits[role.id].running == 5
     await stage.admin.slash(stage.channel, "admin limits", role=role, reset=True)
@@ -229,6 +231,18 @@ async def test_limits_of_a_role_that_was_deleted_go_with_the_next_change(stage):
     assert f"<@&{gone.id}>" not in text(shown.response)
     rules = await stage.studio.rules(Caller(owner_id=1, guild_id=stage.guild.id))
     assert list(rules.role_limits) == [kept.id]
+
+
+async def test_a_channel_that_was_deleted_is_not_named_to_members_any_more(stage):
+    old, new = stage.guild.create_text_channel("old"), stage.guild.create_text_channel("new")
+    await stage.admin.slash(old, "admin channels", action="allow")
+    await stage.clients[-1].get_channel(old.id).delete()
+    await stage.env.settle()
+    kept = await stage.admin.slash(stage.channel, "admin limits", waiting=9)
+    assert f"<#{old.id}>" in text(kept.response), "without any, all would be allowed"
+    await stage.admin.slash(new, "admin channels", action="allow")
+    refused = await stage.alice.slash(stage.channel, "imagine", prompt="a fox")
+    assert told_alone(refused).endswith(f"use <#{new.id}>")
 
 
 async def test_a_model_that_is_not_offered_any_more_keeps_no_admin_from_changing_rules(
