@@ -8,6 +8,7 @@ from bot.faces.discord.face import Interaction, caller_of
 from bot.faces.discord.localisation import CHINESE, Words, phrase
 from bot.prompts import NO_PRESET, load_presets, preset_named
 from bot.studio.contract import JobView, StyleView
+from bot.studio.house import as_style_name
 from bot.studio.restyling import read_weighted
 from engine.api import Ability
 
@@ -48,7 +49,7 @@ async def complete_generator(
     interaction: Interaction, current: str
 ) -> list[app_commands.Choice[str]]:
     """Generators that were trained here."""
-    typed = current.strip().casefold()
+    typed = as_style_name(current)
     found = await interaction.client.studio.generators(caller_of(interaction))
     return [_choice(one.name, one.name) for one in found if typed in one.name][:CHOICES_MAX]
 
@@ -118,9 +119,9 @@ async def complete_shared_style(
 
 
 async def _styles_like(interaction: Interaction, typed: str) -> list[StyleView]:
-    wanted = typed.strip().casefold()
+    name, title = as_style_name(typed), typed.strip().casefold()
     styles = await interaction.client.studio.styles(caller_of(interaction))
-    return [style for style in styles if wanted in f"{style.name} {style.title}".casefold()]
+    return [style for style in styles if name in style.name or title in style.title.casefold()]
 
 
 async def complete_own_job(

@@ -5,6 +5,7 @@ import io
 import pytest
 from PIL import Image
 
+from bot.storage.files import content_key
 from bot.studio.contract import Caller, JobState, Operation
 from engine.api import KeepColour, StyleMethod, Stylize
 from tests.integration.bot.faces.discord.stage import (
@@ -146,6 +147,7 @@ async def test_styles_are_completed_by_name_and_title_and_keep_their_weight(stag
         return [choice["value"] for choice in found]
 
     assert (await typed("wave")) == ["my-wave", "great-wave"]
+    assert (await typed("My Wa")) == ["my-wave"]
     assert (await typed("gogh:0.4")) == ["starry-night:0.4"]
     assert len(await typed("")) == 9
 
@@ -204,6 +206,18 @@ async def test_a_list_of_many_styles_keeps_discords_limit_and_counts_the_rest(st
     assert f"`{'w' * 36}-89`" in listed  # the newest comes first
     assert "more; type a part of a name" in listed
     assert "Vincent van Gogh" in listed
+
+
+async def test_a_style_whose_picture_is_gone_keeps_no_other_from_being_listed(stage, tmp_path):
+    caller = Caller(owner_id=stage.alice.id)
+    for name, colour in (("wave", "blue"), ("rose", "red")):
+        await stage.studio.save_style(caller, name, png_bytes(8, colour))
+    key = content_key(await stage.studio.style_png(caller, "wave"))
+    for file in (tmp_path / "images").glob(f"??/??/{key}*"):
+        file.unlink()
+    listed = await stage.alice.slash(stage.channel, "style list")
+    assert "`wave`" in text(listed.response)
+    assert [sheet.filename for sheet in listed.response.attachments] == ["own.webp", "shipped.webp"]
 
 
 async def test_own_styles_come_before_shared_ones_where_there_are_more_than_fit(stage):
@@ -387,6 +401,45 @@ async def test_four_strengths_are_one_job_of_which_one_is_chosen_even_after_a_re
     assert own.ephemeral, "who else looks changes nothing of Alice's message"
     assert attached(stage, own).size == (48, 48)
     assert len(stage.engine.requests) == 1
+
+
+async def test_of_several_strengths_one_is_deleted_and_the_others_stay_to_choose_from(stage):
+    result = await stage.alice.slash(
+        stage.channel, "stylize", content=PHOTO, style="udnie", strengths=True
+    )
+    strip = await stage.delivered(result)
+    first, *others = [image.id for image in (await newest(stage, stage.alice)).images]
+
+    def now():
+        return next(message for message in stage.messages() if message.id == strip.id)
+
+    await stage.alice.select(strip, [first], custom_id=menu_id(strip))
+    deleted = await stage.alice.click(now(), label="Delete")
+    [told] = deleted.followups
+    assert told.ephemeral
+    assert f"`{first}` is deleted" in text(told)
+    assert choices(now()) == [*others, "all"]
+    assert attached(stage, now()).size[0] > 48, "the others side by side"
+    await stage.alice.click(told, label="Undo")
+    await stage.alice.select(now(), ["all"], custom_id=menu_id(strip))
+    assert choices(now()) == [first, *others, "all"]
+    for image_id in (first, *others):
+        await stage.alice.select(now(), [image_id], custom_id=menu_id(strip))
+        await stage.alice.click(now(), label="Delete")
+    assert f"`{others[-1]}` is deleted" in text(now())
+    assert labels(now()) == ["Undo"]
+
+
+async def test_who_looks_at_strengths_of_somebody_else_goes_on_in_a_message_of_their_own(stage):
+    result = await stage.alice.slash(
+        stage.channel, "stylize", content=PHOTO, style="udnie", strengths=True
+    )
+    strip = await stage.delivered(result)
+    first, second, *_ = [image.id for image in (await newest(stage, stage.alice)).images]
+    [own] = (await stage.bob.select(strip, [first], custom_id=menu_id(strip))).followups
+    seen = await stage.bob.select(own, [second], custom_id=menu_id(strip))
+    assert not seen.followups
+    assert choices(stage.messages()[0]) == choices(strip)
 
 
 async def test_a_strength_that_was_made_private_is_shown_to_its_owner_alone(stage):
