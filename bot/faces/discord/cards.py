@@ -28,6 +28,12 @@ GREEN = discord.Colour(0x3FA66A)
 GREY = discord.Colour(0x80848E)
 RED = discord.Colour(0xD8504D)
 
+_ENDINGS = {
+    JobState.FAILED: "ending.failed",
+    JobState.CANCELLED: "ending.cancelled",
+    JobState.FINISHED: "delete.all",  # before they could be shown
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:
@@ -128,10 +134,10 @@ def result_card(
 def ending_card(
     words: Words, job: JobView, rows: Iterable[Row], pictures: Iterable[Shown] = ()
 ) -> discord.ui.LayoutView:
-    """A job that ended without results; `pictures` show how far it had come."""
+    """A job that shows no results; `pictures` show how far it had come."""
     is_failed = job.state is JobState.FAILED
     reason = reason_of(words, job) if is_failed else ""
-    head = words("ending.failed") if is_failed else words("ending.cancelled")
+    head = words(_ENDINGS[job.state])
     texts = (prompt_line(job.prompt), f"{head} {reason}".strip())
     return card(*texts, pictures=pictures, rows=rows, colour=RED if is_failed else GREY)
 

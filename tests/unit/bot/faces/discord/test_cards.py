@@ -104,6 +104,13 @@ def test_a_failed_job_tells_its_reason():
     assert "the model is gone" in str(view.to_components())
 
 
+def test_a_job_whose_pictures_were_deleted_before_they_were_shown_was_not_cancelled():
+    emptied = job(0, state=JobState.FINISHED)
+    told = str(ending_card(ENGLISH, emptied, []).to_components())
+    assert "are deleted" in told
+    assert "Cancelled" not in told
+
+
 def test_a_board_of_many_jobs_fits():
     updates = [JobUpdate(job(0, state=JobState.QUEUED, position=n)) for n in range(40)]
     assert board_card(ENGLISH, updates, []).content_length() <= 4000
