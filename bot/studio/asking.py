@@ -412,24 +412,39 @@ def _loras(wish: Wish, info: ModelInfo, catalogue: Catalogue) -> tuple[LoraRefer
     usual = [one for one in wish.usual_loras if one.name.strip().lower() in fitting]
     found = []
     for wanted in wish.parsed.loras or usual:
-        try:
-            lora = catalogue.lora(wanted.name)
-        except UnknownModel as error:
-            unknown = Said("there is no LoRA called {name}", name=error.name)
-            if error.suggestion:
-                reason = "{unknown}; did you mean {near}?"
-                unknown = Said(reason, unknown=unknown, near=error.suggestion)
-            raise NotFound(unknown) from error
-        if lora.name not in fitting:
+        name = _lora_name(wanted.name, catalogue)
+        if name not in fitting:
             raise NotFound(
                 Said(
                     "the LoRA {name} does not fit the model {model}",
-                    name=lora.name,
+                    name=name,
                     model=info.title,
                 )
             )
-        found.append(LoraReference(lora.name, wanted.weight))
+        found.append(LoraReference(name, wanted.weight))
     return tuple(found)
+
+
+def _lora_name(typed: str, catalogue: Catalogue) -> str:
+    try:
+        return catalogue.lora(typed).name
+    except UnknownModel as error:
+        unknown = Said("there is no LoRA called {name}", name=error.name)
+        if error.suggestion:
+            reason = "{unknown}; did you mean {near}?"
+            unknown = Said(reason, unknown=unknown, near=error.suggestion)
+        raise NotFound(unknown) from error
+
+
+def require_known(usual: ParsedPrompt, catalogue: Catalogue) -> None:
+    """See that there is what default flags name: a model, a sampler, LoRAs.
+
+    Raises:
+        NotFound: one of them is unknown.
+    """
+    _sampler(usual.flags.sampler, model_named(usual.flags.model, catalogue))
+    for one in usual.loras:
+        _lora_name(one.name, catalogue)
 
 
 def strength_of(flags: Flags, usual: float = USUAL_STRENGTH) -> float:

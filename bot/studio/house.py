@@ -21,7 +21,7 @@ from bot.storage.guilds import Guilds
 from bot.storage.members import Members
 from bot.storage.styles import StyleRow, Styles
 from bot.studio import moderation, policy
-from bot.studio.asking import model_named, read_aspect
+from bot.studio.asking import model_named, read_aspect, require_known
 from bot.studio.clock import Clock
 from bot.studio.contract import Caller, GuildRules, Limits, Preferences, StyleView
 from bot.studio.gallery import Gallery
@@ -516,6 +516,7 @@ class House:
             )
         if usual.flags.repeat:
             raise NotAllowed("--repeat is no default; type it in the prompt that shall be repeated")
+        require_known(usual, self._catalogue)
         for reference in usual.style_references:
             if "://" in reference.ref:
                 raise NotAllowed("a link does not last; save the style, and use its name")

@@ -253,6 +253,9 @@ async def test_usual_looks_count_where_none_is_typed(studio: Atelier, engine) ->
         ("--chaos 5 --repeat 2", "type it in the prompt"),
         ("--sref https://cdn.discordapp.com/a.png", "save the style"),
         ("--sref nonsense", "no style called nonsense"),
+        ("--sampler eulr", "did you mean euler"),
+        ("--lora nonsense:1", "no LoRA called nonsense"),
+        ("--model nonsense", "nonsense"),
     ],
 )
 async def test_flags_that_could_not_act_on_each_prompt_are_no_defaults(
