@@ -88,10 +88,10 @@ async def open_studio(
         purging = Purging(database)
         janitor = Janitor(purging, files, now, jobs_kept=jobs_kept)
         jobs = Jobs(database, janitor.let_go)
-        images, pictures = Images(database), Pictures(files)
+        images, pictures, members = Images(database), Pictures(files), Members(database)
         gallery = Gallery(images, pictures, now)
         house = House(
-            Members(database),
+            members,
             Guilds(database),
             Styles(database, janitor.let_go),
             files,
@@ -153,7 +153,7 @@ async def open_studio(
             repeats=repeats,
             delivery=Delivery(jobs, images, pictures, now),
             janitor=janitor,
-            privacy=Privacy(database, files, purging, janitor, now),
+            privacy=Privacy(database, jobs, images, members, files, purging, janitor, now),
             wildcards=wildcards,
             slots=slots,
         )

@@ -42,12 +42,18 @@ class Privacy:
     def __init__(
         self,
         database: Database,
+        jobs: Jobs,
+        images: Images,
+        members: Members,
         files: ImageFiles,
         purging: Purging,
         janitor: Janitor,
         now: Clock,
     ) -> None:
         self._database = database
+        self._jobs = jobs
+        self._images = images
+        self._members = members
         self._files = files
         self._purging = purging
         self._janitor = janitor
@@ -64,7 +70,7 @@ class Privacy:
         about = {
             "member": str(owner_id),
             "exported_at": _moment(self._now()),
-            "defaults": await Members(self._database).preferences(owner_id),
+            "defaults": await self._members.preferences(owner_id),
             "jobs": told.jobs,
             **_told_belongings(belongings),
         }
@@ -98,10 +104,10 @@ class Privacy:
         return Erased(jobs, images, files)
 
     async def _jobs_of(self, owner_id: int) -> AsyncIterator[tuple[JobRow, Sequence[SeenImage]]]:
-        jobs, below = Jobs(self._database), None
-        while rows := await jobs.of_owner(owner_id, below=below, limit=_PAGE):
+        below = None
+        while rows := await self._jobs.of_owner(owner_id, below=below, limit=_PAGE):
             viewer = Viewer(owner_id, None)
-            images = await Images(self._database).of_jobs(viewer, [row.id for row in rows])
+            images = await self._images.of_jobs(viewer, [row.id for row in rows])
             for row in rows:
                 yield row, images[row.id]
             below = rows[-1].number
