@@ -91,7 +91,7 @@ def read_lora_header(file: Path) -> Header:
 def _checked_entries(name: str, file: Path, raw: Any, data_bytes: int) -> Header:
     try:
         entries = {key: _entry(value) for key, value in raw.items() if key != "__metadata__"}
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise ModelUnavailable(name, f"{file} has a broken safetensors header") from error
     # The format knows neither gaps nor overlaps.
     end = sum(entry.size_bytes for entry in entries.values())

@@ -158,6 +158,15 @@ def test_what_is_no_safetensors_file_is_refused(
         loading(shelf_of, info, request_of)()
 
 
+@pytest.mark.parametrize("shape", ["[Infinity]", "[NaN]", '["x"]', "null"])
+def test_a_header_whose_shapes_are_no_numbers_is_refused(tmp_path, shape):
+    header = f'{{"w": {{"dtype": "F32", "shape": {shape}, "data_offsets": [0, 4]}}}}'.encode()
+    file = tmp_path / "odd.safetensors"
+    file.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    with pytest.raises(ModelUnavailable, match="broken safetensors header"):
+        read_header("odd", file)
+
+
 def test_a_weight_that_is_missing_is_named(
     checkpoints, shelf_of, info_of, request_of, vocabulary, tmp_path
 ):
