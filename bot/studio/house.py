@@ -144,8 +144,8 @@ class House:
         guild, rules = await self._guild(caller)
         own, usual = await self.preferences(caller), policy.usual_preferences(caller)
         merged = policy.merged_preferences(own, guild, usual)
-        preferences, remark = await self._usable_here(caller, merged)
         rules = policy.with_draft_models(rules, self._catalogue)
+        preferences, remark = await self._usable_here(caller, merged, rules)
         preferences = policy.with_open_model(preferences, rules, self._catalogue)
         limits = policy.effective_limits(caller, rules, self._limits)
         return Terms(preferences, rules, limits, remark)
@@ -437,7 +437,7 @@ class House:
             )
 
     async def _usable_here(
-        self, caller: Caller, preferences: Preferences
+        self, caller: Caller, preferences: Preferences, rules: GuildRules
     ) -> tuple[Preferences, Said | str]:
         """What is set but for what is gone since, or not of this place; and what to say of that."""
         left_out = []
@@ -445,7 +445,7 @@ class House:
             left_out.append(f"--model {preferences.model}")
             preferences = replace(preferences, model=None)
         if preferences.flags:
-            flags, unusable = await self._usable_flags(caller, preferences.flags)
+            flags, unusable = await self._usable_flags(caller, preferences.flags, rules)
             left_out += unusable
             preferences = replace(preferences, flags=flags)
         if not left_out:
@@ -455,7 +455,9 @@ class House:
             flags=" ".join(left_out),
         )
 
-    async def _usable_flags(self, caller: Caller, flags: str) -> tuple[str, list[str]]:
+    async def _usable_flags(
+        self, caller: Caller, flags: str, rules: GuildRules
+    ) -> tuple[str, list[str]]:
         """Those of some default flags that can be followed here, and the others."""
         try:
             usual = parse(flags, allow_empty=True)
@@ -464,7 +466,9 @@ class House:
         known = self._catalogue.lora_names()
         looks = [one for one in usual.style_references if await self._is_look(caller, one.ref)]
         loras = [one for one in usual.loras if one.name.strip().lower() in known]
-        model = usual.flags.model if self._is_model(usual.flags.model) else None
+        model = usual.flags.model
+        if not (self._is_model(model) and policy.is_open(model, rules)):
+            model = None
         kept = replace(
             usual,
             flags=replace(usual.flags, model=model),

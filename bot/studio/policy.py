@@ -85,11 +85,17 @@ def require_model(model: str, rules: GuildRules) -> None:
     Raises:
         NotAllowed: another model must be used.
     """
-    if rules.allowed_models and model not in rules.allowed_models:
+    if not is_open(model, rules):
         names = ", ".join(rules.allowed_models)
         raise NotAllowed(
             Said("the model {model} can't be used here; use {names}", model=model, names=names)
         )
+
+
+def is_open(model: str | None, rules: GuildRules) -> bool:
+    """Whether the guild's admins let a model be used; None: whichever they do."""
+    allowed = rules.allowed_models
+    return model is None or not allowed or model.strip().lower() in allowed
 
 
 def with_draft_models(rules: GuildRules, catalogue: Catalogue) -> GuildRules:

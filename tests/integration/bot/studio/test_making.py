@@ -864,6 +864,18 @@ async def test_who_names_no_model_gets_one_that_is_open(studio: Atelier) -> None
         await studio.imagine(MEMBER, f"a fox --model {studio.catalogue.default.name}", WEB)
 
 
+async def test_a_model_among_default_flags_gives_way_where_it_is_not_open(
+    studio: Atelier,
+) -> None:
+    default = studio.catalogue.default
+    await studio.set_preferences(MEMBER, Preferences(flags=f"--model {default.name} --chaos 5"))
+    assert (await made(studio)).reason == ""
+    await studio.set_rules(ADMIN, GuildRules(allowed_models=(default.draft_model,)))
+    job = await made(studio)
+    assert job.model == default.draft_model
+    assert job.reason.endswith(f"left out: --model {default.name}.")
+
+
 async def test_a_model_that_is_open_may_draw_its_drafts(studio: Atelier) -> None:
     default = studio.catalogue.default
     await studio.set_rules(ADMIN, GuildRules(allowed_models=(default.name,)))
