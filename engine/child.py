@@ -52,6 +52,7 @@ class Child:
         self._events: dict[int, asyncio.Queue[Event]] = {}
         self._silent_s = 0.0
         self._is_heard = False
+        self.is_ready = False  # it has said that it can work
         self.heartbeat = Heartbeat()
         self.ending = "does not end"  # for the log, once it has ended
         context = multiprocessing.get_context("spawn")  # CUDA does not survive fork
@@ -172,6 +173,7 @@ class Child:
             case Heartbeat():
                 self.heartbeat = report
             case Ready():
+                self.is_ready = True
                 self._on_ready(report)
             case Logged(logger, level, text):
                 logging.getLogger(logger).log(level, "%s: %s", self._device, text)

@@ -146,8 +146,15 @@ def _begin(link: Link, send: Send) -> tuple[Work, Ready]:
 
 
 def choose(devices: Iterable["_Device"], model: str) -> "_Device":
-    """The least busy device; one that has the model loaded may be somewhat busier."""
-    return min(devices, key=lambda device: (not device.is_up, device.cost_of(model)))
+    """The least busy device; one that has the model loaded may be somewhat busier.
+
+    One that only starts is no choice while others work: it may be broken, and never come to it.
+    """
+
+    def order(device: _Device) -> tuple[bool, bool, int]:
+        return not device.is_ready, not device.is_up, device.cost_of(model)
+
+    return min(devices, key=order)
 
 
 class _Device:
@@ -176,6 +183,11 @@ class _Device:
     def is_up(self) -> bool:
         """A process is there to take requests."""
         return self._child is not None and not self._child.is_gone
+
+    @property
+    def is_ready(self) -> bool:
+        """That process has said that it can work."""
+        return self.is_up and self._child is not None and self._child.is_ready
 
     def cost_of(self, model: str) -> int:
         """How busy it is, in requests; loading a model counts as some."""

@@ -334,6 +334,26 @@ async def test_requests_go_to_the_device_with_their_model_until_it_is_far_busier
         assert running_at[-1] == [host.SWITCH_COST + 1, 2]
 
 
+async def test_requests_do_not_go_to_a_device_that_only_starts_while_another_works():
+    config = EngineConfig(devices=("fake:0", "fake:1"))
+    async with host.open_host(config, _start_but_one) as engine, asyncio.timeout(20):
+        await until(lambda: engine._devices[0].is_ready)
+        jobs = [engine.run(a_request(seed=seed), ignore) for seed in range(host.SWITCH_COST + 3)]
+        assert all(isinstance(done, Finished) for done in await asyncio.gather(*jobs))
+
+
+def _start_but_one(link):
+    from engine import testing, worker_process
+    from engine.messages import Ready
+
+    def begin(link, send):
+        if link.device == "fake:1":
+            signal.pause()
+        return testing._DrawingWork(send, 0.0), Ready(link.device)
+
+    worker_process.run(begin, link)
+
+
 async def test_the_devices_a_worker_finds_get_workers_of_their_own():
     async with host.open_host(EngineConfig(), _find_three) as engine:
         await until(lambda: len(engine.status().workers) == 3)
