@@ -32,6 +32,7 @@ from bot.wording import Said
 
 MAX_PAGE = 100
 MAX_TAGS = 20
+MAX_FIELDS = 30  # of one search that count; databases take so many conditions, and no more
 _FIELD = re.compile(r"""(?<!\S)(\w+):(?:"([^"]*)"|(\S+))""")
 _BY_PLACE = re.compile(r"(?P<job>[0-9a-z]{8,12}):(?P<place>\d{1,3})")
 _TAG = re.compile(r"[\w-]{1,40}")
@@ -210,7 +211,7 @@ def read_query(caller: Caller, query: GalleryQuery) -> ImageFilter:
             wanted = replace(wanted, guild_id=caller.guild_id)
         case GalleryScope.ALL:
             pass
-    for name, quoted, plain in _FIELD.findall(query.text):
+    for name, quoted, plain in _FIELD.findall(query.text)[:MAX_FIELDS]:
         wanted = _with_field(wanted, name.lower(), quoted or plain)
     return replace(wanted, words=_FIELD.sub(" ", query.text))
 

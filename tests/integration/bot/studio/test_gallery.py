@@ -56,6 +56,12 @@ async def test_a_search_takes_words_and_fields(studio: Atelier) -> None:
             await prompts(studio, MEMBER, wrong)
 
 
+async def test_a_search_of_very_many_fields_is_answered(studio: Atelier) -> None:
+    await made(studio, "red fox --chaos 20")
+    assert len(await prompts(studio, MEMBER, "chaos:20 " * 2000)) == 2
+    assert await prompts(studio, MEMBER, "tag:none " * 2000) == []
+
+
 async def test_a_search_takes_days(studio: Atelier) -> None:
     await made(studio, "fox")
     today = datetime.now(UTC).date()
