@@ -240,19 +240,17 @@ async def body_of(request: web.Request, shape: type[B]) -> B:
 
     Raises:
         ValidationError: a field is missing, unknown or wrong.
-        HTTPBadRequest: this is no JSON object.
+        HTTPBadRequest: this is no JSON object, or did not come whole.
         HTTPUnsupportedMediaType: neither JSON nor a multipart form.
         HTTPRequestEntityTooLarge: body or picture are over the limit.
     """
     if not request.body_exists:
         return shape.model_validate({})
-    match request.content_type:
-        case "application/json":
-            fields = await _json(request)
-        case "multipart/form-data":
-            fields = await _form(request)
-        case _:
-            raise web.HTTPUnsupportedMediaType(text="send application/json or multipart/form-data")
+    try:
+        fields = await _fields(request)
+    except (ConnectionError, web.RequestPayloadError) as error:  # as a page that is closed ends it
+        log.info("a body can't be read: %s", type(error).__name__)
+        raise web.HTTPBadRequest(text="the body broke off, or can't be unpacked") from None
     body = shape.model_validate(fields)
     _check_sizes(body, request.app[CONFIG].upload_max_bytes)
     return body
@@ -266,6 +264,16 @@ def query_of(request: web.Request, shape: type[B]) -> B:
     """
     given = {name: value for name, value in request.query.items() if name != "language"}
     return shape.model_validate(given)
+
+
+async def _fields(request: web.Request) -> dict[str, Any]:
+    match request.content_type:
+        case "application/json":
+            return await _json(request)
+        case "multipart/form-data":
+            return await _form(request)
+        case _:
+            raise web.HTTPUnsupportedMediaType(text="send application/json or multipart/form-data")
 
 
 async def _json(request: web.Request) -> dict[str, Any]:

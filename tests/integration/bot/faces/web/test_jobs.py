@@ -3,9 +3,11 @@ import base64
 import io
 
 import pytest
-from aiohttp import FormData
+from aiohttp import ClientSession, FormData
 from PIL import Image
+from yarl import URL
 
+from bot.faces.web.app import open_web
 from bot.faces.web.config import WebConfig
 from bot.studio.watching import MAX_HISTORY
 from engine.api import ImageToImage, InvalidRequest, OutOfMemory, Said
@@ -269,6 +271,23 @@ async def test_what_was_made_can_be_made_again_with_another_seed_or_other_words(
     assert first["seed"] != 3
     assert second["operation"] == "remix"
     assert second["prompt"] == "an owl --images 1"
+
+
+async def test_an_upload_that_breaks_off_is_no_mistake_of_the_studio(studio, caplog):
+    # Served as it is; the test client's server would cancel the handler.
+    async with open_web(studio, WebConfig(port=0)) as address, ClientSession(address) as session:
+        url = URL(address)
+        _, writer = await asyncio.open_connection(url.host, url.port)
+        head = f"POST /api/jobs HTTP/1.1\r\nHost: {url.host}\r\nContent-Length: 99\r\n"
+        writer.write(f'{head}Content-Type: application/json\r\n\r\n{{"text"'.encode())
+        await writer.drain()
+        await asyncio.sleep(0.2)
+        writer.transport.abort()
+        async with asyncio.timeout(10):
+            while 'method="POST"' not in await (await session.get("/metrics")).text():
+                await asyncio.sleep(0.02)
+        assert (await (await session.get("/api/status")).json())["errors"] == {}
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 async def test_an_address_that_is_too_long_is_refused(client):
