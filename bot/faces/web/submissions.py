@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self, TypeVar
 from aiohttp import BodyPartReader, web
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
+from bot.errors import UserError
 from bot.faces.web.context import CONFIG
 from bot.faces.web.mixtures import Blend, Dream, Enlarge, Factor, Mixture, Morph
 from bot.faces.web.shapes import Body, Picture, Text, parsed_json
@@ -240,6 +241,7 @@ async def body_of(request: web.Request, shape: type[B]) -> B:
 
     Raises:
         ValidationError: a field is missing, unknown or wrong.
+        UserError: a field of a form is sent more than once.
         HTTPBadRequest: this is no JSON object, or did not come whole.
         HTTPUnsupportedMediaType: neither JSON nor a multipart form.
         HTTPRequestEntityTooLarge: body or picture are over the limit.
@@ -292,6 +294,8 @@ async def _form(request: web.Request) -> dict[str, Any]:
     try:
         async for part in await request.multipart():
             if isinstance(part, BodyPartReader) and part.name:
+                if part.name in fields:
+                    raise UserError(Said("{field} is sent more than once", field=part.name))
                 data = await _part(part, left)
                 left -= len(data)
                 fields[part.name] = data if part.filename else data.decode("utf-8")

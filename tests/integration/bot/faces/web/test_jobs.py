@@ -290,6 +290,16 @@ async def test_an_upload_that_breaks_off_is_no_mistake_of_the_studio(studio, cap
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
+async def test_two_files_of_one_name_are_refused_and_none_is_left_out(client):
+    form = FormData()
+    form.add_field("stylize", '{"styles": []}')
+    for name in ("content", "style", "style"):
+        form.add_field(name, picture(), filename=f"{name}.png")
+    answer = await client.post("/api/jobs", data=form)
+    assert answer.status == 400
+    assert (await answer.json())["error"] == "style is sent more than once"
+
+
 async def test_an_address_that_is_too_long_is_refused(client):
     answer = await client.get("/api/jobs", params={"cursor": "z" * 9000})
     assert answer.status == 400
