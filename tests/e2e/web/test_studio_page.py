@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 from playwright.async_api import expect
 
+from bot.prompts import load_presets
 from tests.e2e.web.conftest import ARGUMENTS, chromium, studio_page
 
 pytestmark = [
@@ -180,6 +181,10 @@ async def test_controls_write_flags_into_the_text(page):
     await page.click("[data-control=images4]")
     await expect(box).to_have_value("a fox --ar 3:2 --seed 42")
     await page.click("[data-control=look]")
+    pictures = page.locator(".menu img")
+    assert await pictures.count() == len(load_presets())
+    await expect(pictures.first).to_have_js_property("complete", value=True)
+    assert await pictures.first.evaluate("image => image.naturalWidth") > 0
     await page.locator(".menu").get_by_role("button", name="Pixel art").click()
     await expect(box).to_have_value("a fox --ar 3:2 --seed 42 --preset pixel-art")
     await expect(page.locator("[data-control=look]")).to_contain_text("Pixel art")

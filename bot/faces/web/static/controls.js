@@ -101,7 +101,7 @@ export class Controls {
       this.set("preset", preset?.name ?? null);
     };
     const choice = (preset, menu) =>
-      option(title(preset), preset.added, preset === now, () => pick(menu, preset));
+      option(title(preset), preset.added, preset === now, () => pick(menu, preset), `/static/looks/${preset.name}.webp`);
     const choices = (menu) => h("div", { class: "options" },
       option(t("noLook"), "", !now, () => pick(menu, null)),
       this.presets.map((preset) => choice(preset, menu)));
@@ -178,10 +178,11 @@ function outline(shape) {
   return paint(frame, { "--w": side(wide), "--h": side(high) });
 }
 
-function option(title, description, isOn, onclick) {
+function option(title, description, isOn, onclick, picture = null) {
   const words = h("span", {}, h("strong", {}, title), description ? h("small", {}, description) : null);
+  const shown = picture ? h("img", { src: picture, alt: "", width: 44, height: 44, loading: "lazy" }) : null;
   const looks = { type: "button", class: "option", "aria-pressed": String(isOn), onclick };
-  return h("button", looks, words, isOn ? icon("check") : null);
+  return h("button", looks, shown, words, isOn ? icon("check") : null);
 }
 
 /** A control that opens a small menu below itself; the menu is made anew each time. */
