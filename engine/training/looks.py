@@ -7,7 +7,7 @@ every drawing and gives it to things that it never saw in that look.
 
 import math
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,13 +58,10 @@ def _sticker(rgba: Plane, side: int) -> Plane:
 def _cartoon(rgba: Plane, side: int) -> Plane:
     width = max(1.4, OUTLINE * side)
     drawing = _shrunk(rgba, width)
-    light, alpha = drawing[..., :3].mean(-1) * drawing[..., 3], drawing[..., 3]
+    light = drawing[..., :3].mean(-1) * drawing[..., 3]
     darker = _blurred(light, width * 1.4) - _blurred(light, width * 0.35)
     lines = ((darker - LINES_FROM) / (LINES_TO - LINES_FROM)).clip(0, 1)
-    lines *= 1 - _grown(1 - alpha, width)  # the outline is drawn around the thing, not in it
-    ink = np.asarray(INK, np.float32)
-    drawing[..., :3] += lines[..., None] * (ink - drawing[..., :3])
-    return _over(drawing, _layer(INK, _grown(alpha, width)))
+    return _outlined(drawing, INK, lines, width)
 
 
 def _blob(rgba: Plane, side: int) -> Plane:
@@ -92,9 +89,8 @@ def _anime(rgba: Plane, side: int) -> Plane:
     vivid = grey + 1.3 * (drawing[..., :3] - grey)
     drawing[..., :3] = vivid * (cels / soft.clip(0.05))[..., None].clip(0.6, 1.5)
     darker = _blurred(light * alpha, width * 1.8) - _blurred(light * alpha, width * 0.4)
-    lines = ((darker - 0.04) / 0.1).clip(0, 1) * (1 - _grown(1 - alpha, width))
-    drawing[..., :3] += lines[..., None] * (np.asarray(LINE_COLOUR, np.float32) - drawing[..., :3])
-    return _over(drawing, _layer(LINE_COLOUR, _grown(alpha, width)))
+    lines = ((darker - 0.04) / 0.1).clip(0, 1)
+    return _outlined(drawing, LINE_COLOUR, lines, width)
 
 
 def _clay(rgba: Plane, side: int) -> Plane:
@@ -134,6 +130,17 @@ def _shrunk(rgba: Plane, margin: float) -> Plane:
     return np.asarray(out, np.float32) / np.float32(255)
 
 
+def _outlined(
+    drawing: Plane, colour: tuple[float, float, float], lines: Plane, width: float
+) -> Plane:
+    """A cut-out with so much (H, W) of inner lines, and a line of that width around it."""
+    alpha = drawing[..., 3]
+    # Inner lines end before the outline, which is drawn around the thing, not in it.
+    inner = (lines * (1 - _grown(1 - alpha, width)))[..., None]
+    drawing[..., :3] += inner * (np.asarray(colour, np.float32) - drawing[..., :3])
+    return _over(drawing, _layer(colour, _grown(alpha, width)))
+
+
 def _around(drawing: Plane, reach: float) -> Plane:
     """The mean colours (H, W, 3) of a cut-out near each place, beside it as well."""
     seen = [_blurred(drawing[..., k] * drawing[..., 3], reach) for k in range(3)]
@@ -159,12 +166,22 @@ def _blurred(plane: Plane, radius: float) -> Plane:
     """A plane (H, W), with nothing beyond its edges, through a Gaussian of that deviation."""
     reach = max(1, math.ceil(2.5 * radius))
     taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / max(radius, 0.1)) ** 2)
-    taps = (taps / taps.sum()).astype(np.float32)
+    return convolved(plane, taps, "constant")
+
+
+def convolved(
+    plane: Plane, taps: NDArray[np.floating], beyond: Literal["constant", "edge"]
+) -> Plane:
+    """A plane (H, W) or (H, W, C) through taps, an odd number, along both of its sides.
+
+    What is `beyond` its edges is nothing, or like them.
+    """
+    taps, reach = (taps / taps.sum()).astype(np.float32), len(taps) // 2
     for axis in (0, 1):
-        padded = np.pad(plane, [(reach, reach) if k == axis else (0, 0) for k in (0, 1)])
-        places = [range(k, k + plane.shape[axis]) for k in range(len(taps))]
-        parts = [tap * padded.take(at, axis) for tap, at in zip(taps, places, strict=True)]
-        plane = np.asarray(np.sum(parts, axis=0), np.float32)
+        edge = [(reach, reach) if k == axis else (0, 0) for k in range(plane.ndim)]
+        padded = np.moveaxis(np.pad(plane, edge, mode=beyond), axis, 0)
+        parts = [tap * padded[k : k + plane.shape[axis]] for k, tap in enumerate(taps)]
+        plane = np.moveaxis(np.asarray(np.sum(parts, axis=0), np.float32), 0, axis)
     return plane
 
 

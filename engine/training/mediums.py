@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 from engine.training.backgrounds import smooth_noise
+from engine.training.looks import convolved
 from engine.training.subjects import to_hsv, to_rgb
 
 Pixels: TypeAlias = NDArray[np.uint8]
@@ -222,15 +223,7 @@ def _light(plane: Plane) -> Plane:
 def _softened(plane: Plane, radius: float) -> Plane:
     """A plane (H, W) or (H, W, 3) through a Gaussian; what is beyond its edges is like them."""
     taps = np.exp(-0.5 * (np.arange(-int(3 * radius + 1), int(3 * radius + 2)) / radius) ** 2)
-    taps = (taps / taps.sum()).astype(np.float32)
-    reach = len(taps) // 2
-    for axis in (0, 1):
-        edge = [(reach, reach) if k == axis else (0, 0) for k in range(plane.ndim)]
-        padded = np.moveaxis(np.pad(plane, edge, mode="edge"), axis, 0)
-        length = plane.shape[axis]
-        parts = [tap * padded[k : k + length] for k, tap in enumerate(taps)]
-        plane = np.moveaxis(np.asarray(np.sum(parts, axis=0), np.float32), 0, axis)
-    return plane
+    return convolved(plane, taps, "edge")
 
 
 def _lines(plane: Plane, begin: float, full: float) -> Plane:
